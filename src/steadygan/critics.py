@@ -1,0 +1,88 @@
+"""From the user's module to a `Critic`: shapes checked, labels passed, buffers kept where they must not move."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .errors import InputError
+from .types import Batch, Critic, Output
+
+
+def wrap_model(model: Callable[..., Any], couples_samples: bool = False) -> Critic:
+    """The critic behind `types.critic`."""
+    if isinstance(model, Critic):
+        return model
+    labelled = takes_label(model)
+
+    def forward(batch: Batch) -> Output:
+        result = model(batch.x, batch.label) if labelled else model(batch.x)
+        return as_output(result, batch.size)
+
+    def untracked(batch: Batch) -> Output:
+        with kept_buffers(model):
+            return forward(batch)
+
+    has_buffers = isinstance(model, nn.Module) and any(True for _ in model.buffers())
+    return Critic(forward, couples_samples, untracked=untracked if has_buffers else None)
+
+
+def as_output(result: Any, n: int) -> Output:
+    """What a discriminator returned, as (n,) logits and features; raises InputError when it is not that."""
+    if isinstance(result, tuple) and len(result) == 2:
+        logits, features = result
+    else:
+        logits, features = result, {}
+    if not isinstance(logits, Tensor):
+        raise InputError(
+            f"the discriminator must return a tensor of logits, but returned {type(logits).__name__}: return x -> (n,)"
+        )
+    if logits.ndim == 2 and logits.shape[1] == 1:
+        logits = logits.squeeze(1)
+    if logits.ndim != 1 or logits.shape[0] != n:
+        raise InputError(
+            f"the discriminator must return one logit per sample, shape ({n},) or ({n}, 1), but returned "
+            f"{tuple(logits.shape)}: end it with a layer of one output"
+        )
+    return Output(logits, features)
+
+
+def takes_label(model: Callable[..., Any]) -> bool:
+    """Whether the model's forward has a parameter named `label`."""
+    target = model.forward if isinstance(model, nn.Module) else model
+    try:
+        return "label" in inspect.signature(target).parameters
+    except (TypeError, ValueError):  # built-ins have no signature
+        return False
+
+
+@contextmanager
+def kept_buffers(model: Callable[..., Any]) -> Iterator[None]:
+    """Puts every buffer (batch norm's statistics, spectral norm's vectors) back as it was."""
+    buffers = list(model.buffers()) if isinstance(model, nn.Module) else []
+    before = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
+
+
+def probe_coupling(model: Callable[..., Any], x: Tensor) -> bool:
+    """Whether row 0 of the model's output changes when the other rows of `x` do: x (n >= 2, *shape)."""
+
+    def first_row(samples: Tensor) -> Tensor:
+        with torch.random.fork_rng(), kept_buffers(model), torch.no_grad():
+            torch.manual_seed(0)  # dropout must not look like coupling
+            result = model(samples)
+        return (result[0] if isinstance(result, tuple) else result)[:1]
+
+    other = x.clone()
+    other[1:] = -2.0 * x[1:].flip(0) + 1.0
+    return not torch.allclose(first_row(x), first_row(other), rtol=1e-4, atol=1e-5)

@@ -1,0 +1,30 @@
+"""Errors a user can mend, and the exit code each one ends the command line with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+EXIT_INPUT = 2
+EXIT_NON_FINITE = 3
+EXIT_INTERRUPTED = 130
+
+
+class InputError(ValueError):
+    """A setting, file or module the user gave is wrong; one line: what was expected, what came, what to change."""
+
+    exit_code = EXIT_INPUT
+
+
+class NonFiniteError(ArithmeticError):
+    """A term of the objective became NaN or infinite; the message names step, term and the last good checkpoint."""
+
+    exit_code = EXIT_NON_FINITE
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that nobody registered: offers the nearest known one, then lists all of them."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names)}")
