@@ -81,7 +81,8 @@ def probe_coupling(model: Callable[..., Any], x: Tensor) -> bool:
         with torch.random.fork_rng(), kept_buffers(model), torch.no_grad():
             torch.manual_seed(0)  # dropout must not look like coupling
             result = model(samples)
-        return (result[0] if isinstance(result, tuple) else result)[:1]
+        logits: Tensor = result[0] if isinstance(result, tuple) else result
+        return logits[:1]
 
     other = x.clone()
     other[1:] = -2.0 * x[1:].flip(0) + 1.0

@@ -36,8 +36,8 @@ class Batch(NamedTuple):
 
     def split(self, *sizes: int) -> tuple[Batch, ...]:
         """Consecutive parts of the given sizes."""
-        xs = self.x.split(sizes)
-        labels = (None,) * len(sizes) if self.label is None else self.label.split(sizes)
+        xs = torch.split(self.x, list(sizes))
+        labels = (None,) * len(sizes) if self.label is None else torch.split(self.label, list(sizes))
         return tuple(Batch(x, label) for x, label in zip(xs, labels, strict=True))
 
     def first(self, n: int) -> Batch:
@@ -119,7 +119,7 @@ class Critic:
         def run(x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
             return tuple(self.forward(Batch(x, batch.label)))  # type: ignore[return-value]
 
-        logits, pull, features = torch.func.vjp(run, batch.x, has_aux=True)
+        logits, pull, features = torch.func.vjp(run, batch.x, has_aux=True)  # type: ignore[misc]
         return Scored(batch, logits, features, pull)
 
     def constant(self, batch: Batch, chunk: int | None = None) -> Output:
@@ -303,7 +303,9 @@ class Opponent:
             raise InputError(f"method must be one such as methods.FakeAsReal(8), not {self.method!r}")
         names = [penalty.name for penalty in self.penalties]
         if len(set(names)) != len(names):
-            raise InputError(f"each penalty may stand once per discriminator, but these came: {', '.join(names)}")
+            raise InputError(
+                f"each penalty may stand once per discriminator, but these came: {', '.join(names)}"
+            )
 
     def parts(self) -> Iterator[tuple[str, Part]]:
         """Every part with its key: `loss`, `method`, `penalty/<name>`."""

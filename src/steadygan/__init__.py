@@ -1,0 +1,43 @@
+"""Train GANs that do not collapse, and see while they train whether they do."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from . import data, diagnostics, losses, methods, metrics, models, penalties, types
+    from .engine.run import Run, load
+    from .engine.trainer import Trainer
+
+_MODULES = ("data", "diagnostics", "losses", "methods", "metrics", "models", "penalties", "types")
+_OBJECTS = {"Run": "engine.run", "Trainer": "engine.trainer", "load": "engine.run"}
+
+__all__ = [
+    "Run",
+    "Trainer",
+    "data",
+    "diagnostics",
+    "load",
+    "losses",
+    "methods",
+    "metrics",
+    "models",
+    "penalties",
+    "types",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first used, so that `steadygan --help` need not import torch."""
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name in _OBJECTS:
+        return getattr(import_module(f".{_OBJECTS[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

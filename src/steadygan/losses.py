@@ -1,0 +1,164 @@
+"""Adversarial losses: per-sample terms on logits, for both players, each with its value at equilibrium.
+
+`sp(t) = log(1 + e^t)`, so that `-log sigmoid(t) = sp(-t)`: written with softplus, no loss saturates or overflows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .registry import Registry
+from .types import Loss, Term, Terms
+
+LOSSES: Registry[type[Loss]] = Registry("loss")
+
+
+@LOSSES.register("nonsaturating")
+@dataclass(frozen=True)
+class NonSaturating(Loss):
+    """D: E sp(-d(x)) + E sp(d(y)); G: E sp(-d(y)); equilibrium 2 log 2 / log 2 [goodfellow2014]."""
+
+    name = "nonsaturating"
+    equilibrium = (2 * log(2), log(2))
+
+    def d(self, real: Tensor, fake: Tensor) -> Terms:
+        return {"real": Term(F.softplus(-real)), "fake": Term(F.softplus(fake))}
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        return {"fake": Term(F.softplus(-fake))}
+
+
+@LOSSES.register("minimax")
+@dataclass(frozen=True)
+class Minimax(NonSaturating):
+    """D as in NonSaturating; G: -E sp(d(y)) = E log(1 - D(y)); equilibrium 2 log 2 / -log 2 [goodfellow2014]."""
+
+    name = "minimax"
+    equilibrium = (2 * log(2), -log(2))
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        return {"fake": Term(-F.softplus(fake))}
+
+
+@LOSSES.register("wasserstein")
+@dataclass(frozen=True)
+class Wasserstein(Loss):
+    """D: E d(y) - E d(x); G: -E d(y); equilibrium 0 / free [arjovsky2017]."""
+
+    name = "wasserstein"
+    equilibrium = (0.0, None)
+
+    def d(self, real: Tensor, fake: Tensor) -> Terms:
+        return {"real": Term(-real), "fake": Term(fake)}
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        return {"fake": Term(-fake)}
+
+
+@LOSSES.register("hinge")
+@dataclass(frozen=True)
+class Hinge(Wasserstein):
+    """D: E relu(1 - d(x)) + E relu(1 + d(y)); G: -E d(y); equilibrium 2 / free [lim2017]."""
+
+    name = "hinge"
+    equilibrium = (2.0, None)
+
+    def d(self, real: Tensor, fake: Tensor) -> Terms:
+        return {"real": Term(F.relu(1.0 - real)), "fake": Term(F.relu(1.0 + fake))}
+
+
+@LOSSES.register("least_squares")
+@dataclass(frozen=True)
+class LeastSquares(Loss):
+    """D: 1/2 E (d(x) - b)^2 + 1/2 E (d(y) - a)^2; G: 1/2 E (d(y) - c)^2 [mao2017].
+
+    Targets (a, b, c) = (0, 1, 1); (-1, 1, 0) is the Pearson coding. At equilibrium d = (a + b) / 2:
+    D (b - a)^2 / 4 and G ((a + b) / 2 - c)^2 / 2, that is 1/4 / 1/8.
+    """
+
+    a: float = 0.0
+    b: float = 1.0
+    c: float = 1.0
+
+    name = "least_squares"
+
+    @property
+    def equilibrium(self) -> tuple[float | None, float | None]:  # type: ignore[override]
+        return (self.b - self.a) ** 2 / 4, ((self.a + self.b) / 2 - self.c) ** 2 / 2
+
+    def d(self, real: Tensor, fake: Tensor) -> Terms:
+        return {"real": Term((real - self.b).square(), 0.5), "fake": Term((fake - self.a).square(), 0.5)}
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        return {"fake": Term((fake - self.c).square(), 0.5)}
+
+
+@LOSSES.register("relativistic_pairing")
+@dataclass(frozen=True)
+class RelativisticPairing(Loss):
+    """D: E sp(d(y_i) - d(x_i)); G: E sp(d(x_i) - d(y_i)); equilibrium log 2 / log 2 [jolicoeur2018, huang2024].
+
+    Sample i meets sample i; where the counts differ, the smaller side is repeated cyclically.
+    """
+
+    name = "relativistic_pairing"
+    needs_real = True
+    equilibrium = (log(2), log(2))
+
+    def d(self, real: Tensor, fake: Tensor) -> Terms:
+        real, fake = paired(real, fake)
+        return {"pair": Term(F.softplus(fake - real))}
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        real, fake = paired(required(real), fake)
+        return {"pair": Term(F.softplus(real - fake))}
+
+
+@LOSSES.register("relativistic_average")
+@dataclass(frozen=True)
+class RelativisticAverage(Loss):
+    """RaSGAN [jolicoeur2018]; equilibrium 2 log 2 / 2 log 2.
+
+    D: E sp(-(d(x) - mean d(y))) + E sp(d(y) - mean d(x)); G: the same with x and y exchanged. The batch means keep
+    their gradients; the two items are summed, not averaged.
+    """
+
+    name = "relativistic_average"
+    needs_real = True
+    equilibrium = (2 * log(2), 2 * log(2))
+
+    def d(self, real: Tensor, fake: Tensor) -> Terms:
+        return {
+            "real": Term(F.softplus(fake.mean() - real)),
+            "fake": Term(F.softplus(fake - real.mean())),
+        }
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        real = required(real)
+        return {
+            "real": Term(F.softplus(real - fake.mean())),
+            "fake": Term(F.softplus(real.mean() - fake)),
+        }
+
+
+def paired(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sides at the length of the longer one, the shorter repeated cyclically along axis 0."""
+    n = max(a.shape[0], b.shape[0])
+    return cycled(a, n), cycled(b, n)
+
+
+def cycled(a: Tensor, n: int) -> Tensor:
+    """The rows of `a` again and again, n in all."""
+    return a if a.shape[0] == n else a[torch.arange(n, device=a.device) % a.shape[0]]
+
+
+def required(real: Tensor | None) -> Tensor:
+    """The real logits of a relativistic generator loss."""
+    if real is None:
+        raise TypeError("a relativistic loss compares with real logits in the generator step: g(fake, real)")
+    return real

@@ -1,0 +1,126 @@
+"""Several methods on one critic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+from torch import Tensor
+
+from ..errors import InputError
+from ..types import Batch, Critic, DBatch, Draw, Method, Now, Scored, Terms
+
+
+@dataclass(frozen=True)
+class Chain(Method):
+    """Applies methods in order: every `present` first, then every `edit`, each on what the one before it left.
+
+    The edits' extra samples are counted in presented samples, so packing and fake-as-real combine in either order.
+    Raises InputError for a method that stands twice, and when two want to hold samples back.
+    """
+
+    methods: tuple[Method, ...]
+
+    name = "chain"
+
+    def __post_init__(self) -> None:
+        names = [method.name for method in self.methods]
+        if len(set(names)) != len(names):
+            raise InputError(f"each method may stand once in a chain, but these came: {', '.join(names)}")
+
+    @property
+    def needs_real(self) -> bool:  # type: ignore[override]
+        return any(method.needs_real for method in self.methods)
+
+    @property
+    def shares_batch(self) -> bool:  # type: ignore[override]
+        return any(method.shares_batch for method in self.methods)
+
+    def initial_state(self) -> dict[str, Tensor]:
+        return {
+            f"{method.name}.{key}": value
+            for method in self.methods
+            for key, value in method.initial_state().items()
+        }
+
+    def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
+        return {
+            f"{method.name}.{key}": draw
+            for method in self.methods
+            for key, draw in method.noise(real, fake, shape).items()
+        }
+
+    def at(self, now: Now) -> Self:
+        return replace(self, methods=tuple(method.at(_own(now, method.name)) for method in self.methods))
+
+    def next_state(self, state: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            f"{method.name}.{key}": value
+            for method in self.methods
+            for key, value in method.next_state(_part(state, method.name), means).items()
+        }
+
+    def draws_d(self, real: int, fake: int) -> tuple[int, int]:
+        for method in reversed(self.methods):  # the last edit sees what the ones before it left
+            real, fake = method.draws_d(real, fake)
+        return real, fake
+
+    def draws_g(self, real: int, fake: int) -> tuple[int, int]:
+        for method in reversed(self.methods):
+            real, fake = method.draws_g(real, fake)
+        return real, fake
+
+    def raw(self, count: int) -> int:
+        for method in reversed(self.methods):
+            count = method.raw(count)
+        return count
+
+    def present(self, batch: Batch) -> Batch:
+        for method in self.methods:
+            batch = method.present(batch)
+        return batch
+
+    def edit(self, real: Batch, fake: Batch, critic: Critic) -> DBatch:
+        held = None
+        for method in self.methods:
+            real, fake, kept = method.edit(real, fake, critic)
+            if held is not None and kept is not None:
+                raise InputError(
+                    "two methods of a chain hold samples back: give each a discriminator of its own"
+                )
+            held = kept if held is None else held
+        return DBatch(real, fake, held)
+
+    def critic(self, critic: Critic, held: Batch | None) -> Critic:
+        for method in self.methods:
+            critic = method.critic(critic, held)
+        return critic
+
+    def d_terms(self, critic: Critic, real: Scored, fake: Scored) -> Terms:
+        return {
+            f"{method.name}.{key}": term
+            for method in self.methods
+            for key, term in method.d_terms(critic, real, fake).items()
+        }
+
+    def g_terms(self, critic: Critic, real: Scored | None, fake: Scored) -> Terms:
+        return {
+            f"{method.name}.{key}": term
+            for method in self.methods
+            for key, term in method.g_terms(critic, real, fake).items()
+        }
+
+
+def chain(*methods: Method) -> Method:
+    """One method of several; a lone one is returned as it is."""
+    return methods[0] if len(methods) == 1 else Chain(tuple(methods))
+
+
+def _part(values: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+
+
+def _own(now: Now, name: str) -> Now:
+    return Now(now.iteration, _part(now.state, name), _part(now.noise, name))

@@ -1,0 +1,36 @@
+"""PacGAN: the critic judges several samples at once, so that a lack of variety shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import InputError
+from ..types import Batch, Method
+from .plain import METHODS
+
+
+@METHODS.register("packing")
+@dataclass(frozen=True)
+class Packing(Method):
+    """Shows D `degree` samples of one kind as one, joined along the first axis of a sample [lin2018].
+
+    (n * degree, c, ...) -> (n, degree * c, ...): D's input has degree times the features or channels.
+    """
+
+    degree: int = 2
+
+    name = "packing"
+
+    def __post_init__(self) -> None:
+        if self.degree < 1:
+            raise InputError(f"packing: degree must be 1 or more, not {self.degree}")
+
+    def raw(self, count: int) -> int:
+        return count * self.degree
+
+    def present(self, batch: Batch) -> Batch:
+        if self.degree == 1:
+            return batch
+        n, first, *rest = batch.x.shape
+        label = None if batch.label is None else batch.label[:: self.degree]
+        return Batch(batch.x.reshape(n // self.degree, self.degree * first, *rest), label)

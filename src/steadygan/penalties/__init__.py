@@ -1,0 +1,27 @@
+"""Penalties on the discriminator, each usable alone: `r1(10).loss(D, x)` is a scalar for anybody's own loop."""
+
+from .clipping import CONSTRAINTS, WeightClipping
+from .difference import ClosePairDifference, ClosePairFakeAsReal, PairDifference, close_pairs
+from .gradient import PENALTIES, GradientPenalty, dragan, one_gp, r1, r2, zero_gp
+from .points import AroundReal, Interpolated, OnFake, OnReal, Points
+
+__all__ = [
+    "CONSTRAINTS",
+    "PENALTIES",
+    "AroundReal",
+    "ClosePairDifference",
+    "ClosePairFakeAsReal",
+    "GradientPenalty",
+    "Interpolated",
+    "OnFake",
+    "OnReal",
+    "PairDifference",
+    "Points",
+    "WeightClipping",
+    "close_pairs",
+    "dragan",
+    "one_gp",
+    "r1",
+    "r2",
+    "zero_gp",
+]

@@ -1,0 +1,32 @@
+"""Weight clipping: a constraint on the critic's parameters instead of a term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..registry import Registry
+from ..types import Constraint
+
+CONSTRAINTS: Registry[type[Constraint]] = Registry("constraint")
+
+
+@CONSTRAINTS.register("weight_clipping")
+@dataclass(frozen=True)
+class WeightClipping:
+    """Clamps every parameter of D to [-c, c] after each of its steps [arjovsky2017]."""
+
+    c: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.c > 0:
+            raise InputError(f"weight_clipping: c must be above 0, not {self.c}")
+
+    def after_d_step(self, parameters: Iterable[Tensor]) -> None:
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.clamp_(-self.c, self.c)

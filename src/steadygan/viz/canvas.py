@@ -1,0 +1,103 @@
+"""One look for every figure: colours, type sizes, and a way to the file that leaves matplotlib's global state alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Told apart with any colour vision [wong2011]; real is always blue, fake always vermilion.
+REAL = "#0072B2"
+FAKE = "#D55E00"
+DISCRIMINATOR = "#009E73"
+GENERATOR = "#AA4499"
+CYCLE = ("#D55E00", "#0072B2", "#009E73", "#AA4499", "#E69F00", "#56B4E9", "#661100", "#000000")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+INK = "#222222"
+QUIET = "#767676"
+
+DPI = 160
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9.0,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "axes.formatter.use_mathtext": True,
+    "figure.facecolor": "white",
+    "figure.titlesize": 11.0,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.7,
+    "legend.fontsize": 9.0,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "savefig.facecolor": "white",
+    "text.color": INK,
+    "text.usetex": False,
+    "xtick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 8.0,
+    "ytick.color": QUIET,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 8.0,
+}
+
+
+@contextmanager
+def canvas(path: str | Path, width: float, height: float, title: str | None = None) -> Iterator[Figure]:
+    """An empty figure of `width` x `height` inches that is written to `path` when the block ends without an error.
+
+    The file's ending picks the format (png, pdf, svg). The style holds inside the block only, pyplot is never
+    imported, and the file appears whole or not at all.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        if title:
+            figure.suptitle(title)
+        yield figure
+        path = Path(path)
+        with replacing(path) as part:
+            figure.savefig(part, format=path.suffix.lstrip(".").lower() or "png", dpi=DPI)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; takes `path`'s place when the block ends well and goes when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def iteration_axis(axes: Axes, label: bool = True) -> None:
+    """Iterations along x with thousands separated; the label only where it is wanted."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.margins(x=0.01)
+    axes.grid(visible=True)
+    if label:
+        axes.set_xlabel("iteration (generator updates)")

@@ -1,0 +1,65 @@
+"""From the records of a run to curves: missing keys, nulls and non-finite values are expected, never an error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Records: TypeAlias = Sequence[Mapping[str, Any]]
+Floats: TypeAlias = NDArray[np.float64]
+
+
+class Series(NamedTuple):
+    """One quantity over a run, sorted by iteration; a value that was not finite stays as NaN and breaks the line."""
+
+    iteration: Floats  # (n,)
+    value: Floats  # (n,)
+
+    @property
+    def drawable(self) -> bool:
+        """Whether any value is finite."""
+        return bool(np.isfinite(self.value).any())
+
+    @property
+    def first_non_finite(self) -> float | None:
+        """The first iteration whose value was NaN or infinite."""
+        bad = np.flatnonzero(~np.isfinite(self.value))
+        return float(self.iteration[bad[0]]) if bad.size else None
+
+
+def series(records: Records, key: str) -> Series:
+    """The values under `key` with their iterations; records that lack one of the two are left out."""
+    points = [
+        (iteration, value if math.isfinite(value) else math.nan)
+        for iteration, value in ((number(r.get("iteration")), number(r.get(key))) for r in records)
+        if iteration is not None and value is not None and math.isfinite(iteration)
+    ]
+    points.sort(key=lambda point: point[0])
+    table = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+    return Series(table[:, 0], table[:, 1])
+
+
+def number(value: Any) -> float | None:
+    """`value` as a float, None where it is not a number."""
+    if value is None or isinstance(value, bool | str):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def running_median(values: Floats, width: int) -> Floats:
+    """Median over a centred window of `width` values, shorter at both ends; NaNs are passed over."""
+    half = width // 2
+    out = np.full(len(values), np.nan)
+    for i in range(len(values)):
+        window = values[max(0, i - half) : i + half + 1]
+        window = window[np.isfinite(window)]
+        if window.size and np.isfinite(values[i]):
+            out[i] = np.median(window)
+    return out
