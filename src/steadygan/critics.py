@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import InputError
+from .rng import borrowed
 from .types import Batch, Critic, Output
 
 
@@ -78,8 +79,7 @@ def probe_coupling(model: Callable[..., Any], x: Tensor) -> bool:
     """Whether row 0 of the model's output changes when the other rows of `x` do: x (n >= 2, *shape)."""
 
     def first_row(samples: Tensor) -> Tensor:
-        with torch.random.fork_rng(), kept_buffers(model), torch.no_grad():
-            torch.manual_seed(0)  # dropout must not look like coupling
+        with borrowed(0, x.device), kept_buffers(model), torch.no_grad():  # dropout must not look like coupling
             result = model(samples)
         logits: Tensor = result[0] if isinstance(result, tuple) else result
         return logits[:1]

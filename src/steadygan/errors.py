@@ -28,3 +28,14 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names)}")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop (SIGINT, SIGTERM) and has saved its checkpoint."""
+
+    exit_code = EXIT_INTERRUPTED
+
+    def __init__(self, iteration: int, out: str | None) -> None:
+        self.iteration, self.out = iteration, out
+        kept = f"saved in {out}" if out else "nothing is saved without an output folder"
+        super().__init__(f"interrupted after iteration {iteration}, {kept}")

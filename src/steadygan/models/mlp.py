@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from torch import nn
 
@@ -38,7 +39,7 @@ def mlp(
     """
     sizes = [in_features, *[width] * depth]
     layers: list[nn.Module] = []
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), _activation(activation)]
     layers.append(nn.Linear(sizes[-1], out_features))
     if output is not None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ REAL = "#0072B2"
 FAKE = "#D55E00"
 DISCRIMINATOR = "#009E73"
 GENERATOR = "#AA4499"
-CYCLE = ("#D55E00", "#0072B2", "#009E73", "#AA4499", "#E69F00", "#56B4E9", "#661100", "#000000")
+CYCLE = ("#222222", "#AA4499", "#009E73", "#E69F00", "#56B4E9", "#661100", "#888888")  # runs: neither real nor fake
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 INK = "#222222"
 QUIET = "#767676"
@@ -58,7 +58,13 @@ STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def canvas(path: str | Path, width: float, height: float, title: str | None = None) -> Iterator[Figure]:
+def canvas(
+    path: str | Path,
+    width: float,
+    height: float,
+    title: str | None = None,
+    layout: Literal["constrained", "compressed"] = "constrained",
+) -> Iterator[Figure]:
     """An empty figure of `width` x `height` inches that is written to `path` when the block ends without an error.
 
     The file's ending picks the format (png, pdf, svg). The style holds inside the block only, pyplot is never
@@ -69,14 +75,15 @@ def canvas(path: str | Path, width: float, height: float, title: str | None = No
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
         FigureCanvasAgg(figure)
         if title:
             figure.suptitle(title)
         yield figure
         path = Path(path)
         with replacing(path) as part:
-            figure.savefig(part, format=path.suffix.lstrip(".").lower() or "png", dpi=DPI)
+            kind = path.suffix.lstrip(".").lower() or "png"
+            figure.savefig(part, format=kind, dpi=DPI, bbox_inches="tight", pad_inches=0.08)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -53,13 +53,11 @@ def number(value: Any) -> float | None:
         return None
 
 
-def running_median(values: Floats, width: int) -> Floats:
-    """Median over a centred window of `width` values, shorter at both ends; NaNs are passed over."""
+def running(statistic: Callable[[Floats], Any], values: Floats, width: int) -> Floats:
+    """`statistic` over a centred window of `width` values, shorter at both ends; NaNs are passed over and stay NaN."""
     half = width // 2
     out = np.full(len(values), np.nan)
-    for i in range(len(values)):
+    for i in np.flatnonzero(np.isfinite(values)):
         window = values[max(0, i - half) : i + half + 1]
-        window = window[np.isfinite(window)]
-        if window.size and np.isfinite(values[i]):
-            out[i] = np.median(window)
+        out[i] = statistic(window[np.isfinite(window)])
     return out

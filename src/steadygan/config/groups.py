@@ -1,0 +1,154 @@
+"""Settings of data, networks, optimisation and bookkeeping."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import Field, model_validator
+
+from ..errors import InputError
+from .block import Block
+from .values import Count, Natural, Positive, Weight, choice, pair, real, text, whole
+
+Size: TypeAlias = Annotated[int | None, whole(1, optional=True)]
+Share: TypeAlias = Annotated[float, real(0.0, below=1.0)]
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "selu", "silu", "gelu")
+
+
+class Gaussian(Block):
+    """A 2-D normal distribution, by default seen through 100 training samples drawn with `seed`."""
+
+    name: Literal["gaussian"] = "gaussian"
+    scale: Positive = 1.0
+    n: Size = 100
+    seed: Natural = 0
+
+
+class Ring8(Block):
+    """Eight Gaussians on a circle; `n` makes the training set finite, drawn with `seed`."""
+
+    modes: ClassVar[int | None] = 8
+
+    name: Literal["ring8"] = "ring8"
+    scale: Positive = 2.0
+    n: Size = None
+    seed: Natural = 0
+
+
+class Grid25(Block):
+    """Twenty-five Gaussians on a grid; `n` and `seed` as above."""
+
+    modes: ClassVar[int | None] = 25
+
+    name: Literal["grid25"] = "grid25"
+    scale: Positive = 1.0
+    n: Size = None
+    seed: Natural = 0
+
+
+class Swissroll(Block):
+    """A spiral; `n` and `seed` as above."""
+
+    name: Literal["swissroll"] = "swissroll"
+    scale: Positive = 1.0
+    n: Size = None
+    seed: Natural = 0
+
+
+class TwoGaussians(Block):
+    """The real one of two overlapping Gaussians; `n` and `seed` as above."""
+
+    name: Literal["two_gaussians"] = "two_gaussians"
+    n: Size = 100
+    seed: Natural = 0
+
+
+class Digits(Block):
+    """Handwritten digits, 8 x 8, flattened."""
+
+    modes: ClassVar[int | None] = 10
+
+    name: Literal["digits"] = "digits"
+
+
+class Points(Block):
+    """The user's own points: a .npy, .npz or .csv file of n rows."""
+
+    name: Literal["points"] = "points"
+    path: Annotated[str | None, text("the path of a .npy, .npz or .csv file", optional=True)] = None
+
+
+Data: TypeAlias = Annotated[
+    Gaussian | Ring8 | Grid25 | Swissroll | TwoGaussians | Digits | Points, Field(discriminator="name")
+]
+
+
+class Mlp(Block):
+    """A fully connected network of `depth` hidden layers; `output` closes it (tanh for data in [-1, 1])."""
+
+    name: Literal["mlp"] = "mlp"
+    width: Count = 64
+    depth: Count = 3
+    activation: Annotated[str, choice(*ACTIVATIONS)] = "leaky_relu"
+    output: Annotated[str | None, choice(*ACTIVATIONS, optional=True)] = None
+
+
+class Optimizer(Block):
+    """Both players' optimiser: betas belong to adam, alpha to rmsprop, momentum to rmsprop and sgd."""
+
+    name: Annotated[Literal["adam", "rmsprop", "sgd"], choice("adam", "rmsprop", "sgd")] = "adam"
+    betas: Annotated[tuple[float, float], pair(0.0, 1.0, "0.5,0.9")] = (0.5, 0.9)
+    alpha: Annotated[float, real(0.0, below=1.0)] = 0.99
+    momentum: Annotated[float, real(0.0, below=1.0)] = 0.0
+    eps: Positive = 1e-8
+    weight_decay: Weight = 0.0
+
+
+class Constant(Block):
+    """The learning rates stay as they are."""
+
+    name: Literal["constant"] = "constant"
+
+
+class Linear(Block):
+    """The learning rates fall linearly from the share `start` of the horizon on, to `end` times their value."""
+
+    name: Literal["linear"] = "linear"
+    start: Share = 0.5
+    end: Weight = 0.0
+
+
+class Cosine(Block):
+    """The same along half a cosine."""
+
+    name: Literal["cosine"] = "cosine"
+    start: Share = 0.0
+    end: Weight = 0.0
+
+
+Schedule: TypeAlias = Annotated[Constant | Linear | Cosine, Field(discriminator="name")]
+
+
+class Ema(Block):
+    """The generator's running average: a `decay` per iteration or a `half_life` in images, one of the two."""
+
+    exclusive: ClassVar[tuple[str, ...]] = ("decay", "half_life")
+
+    decay: Annotated[float | None, real(0.0, below=1.0, optional=True)] = 0.999
+    half_life: Annotated[float | None, real(above=0.0, optional=True)] = None
+    ramp_up: Annotated[float | None, real(above=0.0, optional=True)] = 0.05
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.decay is None) == (self.half_life is None):
+            raise InputError(
+                f"ema: expected a decay or a half_life, got {self.decay} and {self.half_life}: set one of them to none"
+            )
+        return self
+
+
+class Evaluate(Block):
+    """Generated samples are measured every so many iterations, `n` at a time."""
+
+    every: Count = 1000
+    n: Annotated[int, whole(100)] = 10_000

@@ -1,0 +1,79 @@
+"""Everything that decides a run, typed and checked once, before a network is built and before torch is imported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from ..errors import InputError
+from .block import Block
+from .groups import Data, Ema, Evaluate, Mlp, Optimizer, Schedule, Size
+from .keys import one_line
+from .parts import Constraints, Loss, Methods, Penalties, PlainLoss
+from .values import Count, Natural, Positive, choice, real, text
+
+DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
+
+
+class Settings(Block):
+    """A run's settings: what is saved as settings.json, printed by `--dry-run` and compared on resume.
+
+    `horizon` is the length in iterations that the schedule refers to, whatever part of it is run; `lr_d` none means
+    `lr_g`, `threads` none leaves the number to the plan, `ema` none trains without an average.
+    """
+
+    recipe: Annotated[str, text("the name of a recipe")]
+    seed: Natural = 0
+    data: Data
+    generator: Mlp = Field(default_factory=Mlp)
+    discriminator: Mlp = Field(default_factory=Mlp)
+    latent_dim: Count = 2
+    loss: Loss = Field(default_factory=lambda: PlainLoss(name="nonsaturating"))
+    penalty: Penalties = Field(default_factory=Penalties)
+    method: Methods = Field(default_factory=Methods)
+    constraint: Constraints = Field(default_factory=Constraints)
+    batch_size: Count = 64
+    d_steps: Count = 1
+    optimizer: Optimizer = Field(default_factory=Optimizer)
+    lr_g: Positive = 1e-3
+    lr_d: Annotated[float | None, real(above=0.0, optional=True)] = None
+    schedule: Schedule
+    horizon: Count
+    ema: Ema | None = Field(default_factory=Ema)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+    log_every: Count = 200
+    checkpoint_every: Count = 2000
+    keep: Count = 3
+    device: Annotated[str, text("auto, cpu, mps, cuda or cuda:<number>", DEVICES)] = "auto"
+    dtype: Annotated[Literal["float32", "float64"], choice("float32", "float64")] = "float32"
+    threads: Size = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """What one setting alone cannot know."""
+        far = self.method.fake_as_real
+        if far is not None and far.count > self.batch_size:
+            raise InputError(
+                f"method.fake_as_real.count: expected at most the batch of {self.batch_size}, got {far.count}: "
+                "lower it or raise batch_size"
+            )
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """The settings as JSON's types, nested as the command line names them."""
+        return self.model_dump(mode="json")
+
+    def to_json(self) -> str:
+        """What `--dry-run` prints and settings.json holds."""
+        return json.dumps(self.plain(), indent=2)
+
+    @staticmethod
+    def check(tree: Mapping[str, Any]) -> Settings:
+        """Settings from plain types; raises InputError, one line, for the first thing that is wrong."""
+        try:
+            return Settings.model_validate(tree)
+        except ValidationError as error:
+            raise one_line(error, Settings) from None

@@ -1,0 +1,85 @@
+"""What the generator receives from its critic: the papers' sign of a coming collapse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from ..errors import InputError
+from ..rng import borrowed
+from ..types import Batch, Critic, Loss
+from ..types import critic as as_critic
+
+
+def gradient_figures(norms: Tensor) -> dict[str, float]:
+    """How large and how uneven gradient norms (n,) are [tao2020].
+
+    Returns mean, max, max_over_mean and top1_share, the share of their sum that the largest 1 % (at least one) hold.
+    Norms that are all 0 count as even: max_over_mean 1, top1_share as of equal norms. Non-finite norms show in the
+    figures. Raises InputError when there are none.
+    """
+    norms = norms.detach().flatten().to("cpu", torch.float64)
+    n = norms.shape[0]
+    if n == 0:
+        raise InputError("expected at least one gradient norm, got none: measure one sample or more")
+    top = -(-n // 100)
+    mean, largest = float(norms.mean()), float(norms.max())
+    if mean == 0.0:
+        return {"mean": 0.0, "max": 0.0, "max_over_mean": 1.0, "top1_share": top / n}
+    return {
+        "mean": mean,
+        "max": largest,
+        "max_over_mean": float(norms.max() / norms.mean()),
+        "top1_share": float(norms.topk(top).values.sum() / norms.sum()),
+    }
+
+
+def generator_gradient(
+    critic: Critic | Callable[..., Any], loss: Loss, fake: Batch, real: Batch | None = None
+) -> tuple[Tensor, Tensor]:
+    """Per sample, the gradient norms ||grad_y L_G(y)|| and ||grad_y d(y)||, each (n,) and without a graph [tao2020].
+
+    L_G is the sum over the loss's terms of weight * sum_i value_i, so for the nonsaturating loss the first norm is
+    sigmoid(-d(y)) ||grad d(y)||; a term with more values than fakes (cyclic pairs) counts as n times its mean. `real`
+    is for losses that need real logits, which are constants here. No parameter gathers a gradient; buffers, grad mode
+    and random state stay as they were, and dropout acts as seeded with 0. Raises InputError when there are no fakes,
+    or the loss needs reals and gets none.
+    """
+    if fake.size == 0:
+        raise InputError("expected at least one fake to take gradients at, got none: draw some")
+    if loss.needs_real and real is None:
+        raise InputError(f"expected real samples for the loss {loss.name or type(loss).__name__}, got none: pass real=")
+    judge = as_critic(critic)
+    forward = judge.untracked or judge.forward
+    with borrowed(0, fake.x.device):
+        reference = None if real is None else judge.constant(real, fake.size).logits
+        with torch.enable_grad():
+            y = fake.x.detach().clone().requires_grad_()
+            with saved_tensors_hooks(_copy, _same):
+                logits = forward(Batch(y, fake.label)).logits
+            terms = loss.g(logits, reference).values()
+            total = torch.stack([fake.size * (weight * value.mean()) for value, weight in terms]).sum()
+            return _norms(total, y), _norms(logits.sum(), y)
+
+
+def _copy(saved: Tensor) -> Tensor:
+    """Batch norm saves its buffers for the way back, and autograd would refuse ones that were put back in place."""
+    return saved.detach().clone()
+
+
+def _same(saved: Tensor) -> Tensor:
+    return saved
+
+
+def _norms(total: Tensor, y: Tensor) -> Tensor:
+    found = None
+    if total.requires_grad:  # a critic that ignores its input has no graph
+        (found,) = torch.autograd.grad(total, y, retain_graph=True, allow_unused=True)
+    if found is None:
+        return y.new_zeros(y.shape[0])
+    norms: Tensor = torch.linalg.vector_norm(found.flatten(1), dim=1)
+    return norms

@@ -1,0 +1,79 @@
+"""Checkpoints: the complete state in one file, tensors and plain types only, written beside and renamed."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import InputError
+from .state import TrainState
+
+FORMAT = 1
+
+
+def name(iteration: int) -> str:
+    """File name of the checkpoint after `iteration` iterations."""
+    return f"{iteration:09d}.pt"
+
+
+def listed(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, oldest first."""
+    return sorted(path for path in folder.glob("*.pt") if path.stem.isdigit())
+
+
+def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int) -> Path:
+    """Writes a checkpoint atomically and removes all but the newest `keep`; raises InputError when it cannot."""
+    path = folder / name(int(state.iteration))
+    beside = path.with_suffix(".tmp")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            torch.save({"format": FORMAT, **meta, "state": state._asdict()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        beside.unlink(missing_ok=True)
+        if isinstance(error, RuntimeError) and "write" not in str(error):
+            raise
+        reason = getattr(error, "strerror", None) or "the disk is full or the file could not be written"
+        kept = listed(folder)
+        last = f"; the last good checkpoint is {kept[-1]}" if kept else ""
+        raise InputError(f"cannot write {path}: {reason}: free some space and go on with --resume{last}") from error
+    for old in listed(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, its checksums verified; raises InputError for a damaged, foreign or newer file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+        if broken is not None:
+            raise zipfile.BadZipFile(f"{broken} fails its checksum")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        format_ = content["format"]
+    except FileNotFoundError:
+        raise InputError(f"no checkpoint {path}: give a run's folder, or start the run") from None
+    except Exception as error:
+        raise InputError(
+            f"{path} is not a complete checkpoint ({type(error).__name__}): it is truncated or damaged; remove it to "
+            "go on from the one before"
+        ) from error
+    if format_ > FORMAT:
+        raise InputError(
+            f"{path} has format {format_}, but this steadygan reads formats up to {FORMAT}: upgrade steadygan"
+        )
+    return dict(content) | {"state": TrainState(**content["state"])}
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest checkpoint of a folder, if there is one."""
+    found = listed(folder)
+    return found[-1] if found else None

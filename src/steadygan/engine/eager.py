@@ -1,0 +1,153 @@
+"""The eager executor: autograd in place, one backward pass per player and step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..critics import kept_buffers, probe_coupling, wrap_model
+from ..types import Batch, Now, Opponent
+from .draws import Iteration
+from .ema import Average, Ema
+from .objective import Sides, d_objective, g_objective
+from .optim import OptimizerFactory
+
+
+@contextmanager
+def trained(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Opens parameters for gradients; everything else stays frozen."""
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+
+
+class Eager:
+    """Trains G against its opponents, step by step; parameters that came frozen stay so."""
+
+    def __init__(
+        self,
+        G: nn.Module,
+        opponents: Mapping[str, Opponent],
+        sides: Sides,
+        optimizers: tuple[OptimizerFactory, OptimizerFactory],  # for G, for D
+        rates: tuple[float, float],
+        ema: Ema | None,
+    ) -> None:
+        self.G, self.opponents, self.sides, self.rates = G, dict(opponents), sides, rates
+        self.networks: dict[str, nn.Module] = {"G": G} | {name: o.critic for name, o in opponents.items()}
+        self.g_parameters = [p for p in G.parameters() if p.requires_grad]
+        self.d_parameters = {
+            name: [p for p in self.networks[name].parameters() if p.requires_grad] for name in opponents
+        }
+        self._d_parameters = [p for parameters in self.d_parameters.values() for p in parameters]
+        self.optimizers = {
+            "G": optimizers[0](self.g_parameters, rates[0]),
+            "D": optimizers[1](self._d_parameters, rates[1]),
+        }
+        self.critics = {name: wrap_model(network) for name, network in self.networks.items() if name != "G"}
+        self.average = None if ema is None else Average(G, ema)
+        self.parts: dict[str, Any] = {
+            name: {key: state for key, part in o.parts() if (state := part.initial_state())}
+            for name, o in opponents.items()
+        }
+        self.names = {"G": _names(G, self.g_parameters, "")} | {
+            "D": [n for d in opponents for n in _names(self.networks[d], self.d_parameters[d], f"{d}.")]
+        }
+        self._keeps_buffers = any(True for _ in G.buffers())
+        self._chunk = 0  # of latents, where one fake depends on the others
+        self._acting: dict[tuple[bool, ...], dict[str, Opponent]] = {}
+        self._factor = 1.0
+
+    def probe(self, real: Batch, z: Tensor) -> None:
+        """Finds out, before the first step, which networks let one sample depend on the others."""
+        with torch.no_grad(), kept_buffers(self.G):
+            self._chunk = self.sides.fake if z.shape[0] > 1 and probe_coupling(self.G, z) else 0
+        for name, opponent in self.opponents.items():
+            shown = opponent.method.present(real)
+            quiet = self.critics[name].constant  # bound below: the critic as it was, buffers kept
+            couples = shown.size > 1 and probe_coupling(lambda x, quiet=quiet: quiet(Batch(x)).logits, shown.x)
+            self.critics[name] = wrap_model(self.networks[name], couples)
+
+    def sample_shape(self, z: Tensor) -> tuple[int, ...]:
+        """The shape of one of G's samples."""
+        return tuple(self._fakes(z).shape[1:])
+
+    def iteration(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
+        """One iteration: the D steps, the G step, the average; returns the detached means of its terms."""
+        self._set_rates(factor)
+        statistics: dict[str, Tensor] = {}
+        for index, step in enumerate(draw.d):
+            acting = self._opponents(number * len(draw.d) + index)
+            real = step.real
+            assert real is not None
+            fake = Batch(self._fakes(step.z))
+            now = Now(draw.number, self.parts, step.noise)
+            with trained(self._d_parameters):
+                objective, (terms, states) = d_objective(acting, self.critics, real, fake, now, self.sides)
+                torch.autograd.backward(objective, inputs=self._d_parameters)
+            self._step("D")
+            for name, state in states.items():
+                self.parts[name] |= state
+            for name, opponent in self.opponents.items():
+                if opponent.constraint is not None:
+                    opponent.constraint.after_d_step(self.d_parameters[name])
+            statistics |= {f"d/{key}": value for key, value in terms.items()}
+
+        with trained(self.g_parameters):
+            fake = Batch(self.G(draw.g.z))
+            now = Now(draw.number, self.parts, {})
+            objective, terms = g_objective(self.opponents, self.critics, draw.g.real, fake, now, self.sides)
+            torch.autograd.backward(objective, inputs=self.g_parameters)
+        self._step("G")
+        if self.average is not None:
+            self.average.update(number, self.sides.fake)
+        statistics |= {f"g/{key}": value for key, value in terms.items()}
+        return statistics
+
+    def _step(self, player: str) -> None:
+        optimizer = self.optimizers[player]
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def _fakes(self, z: Tensor) -> Tensor:
+        """G(z) for a D step: not trained through, so without a graph and without moving a buffer."""
+        with torch.no_grad():
+            if self._keeps_buffers:
+                with kept_buffers(self.G):
+                    return self._generate(z)
+            return self._generate(z)
+
+    def _generate(self, z: Tensor) -> Tensor:
+        """Coupled samples go through in the usual batches, so that candidates do not change what G sees."""
+        if not self._chunk or z.shape[0] <= self._chunk:
+            fakes: Tensor = self.G(z)
+            return fakes
+        return torch.cat([self.G(part) for part in torch.split(z, self._chunk)])
+
+    def _opponents(self, step: int) -> dict[str, Opponent]:
+        """The opponents with the penalties that act in this D step; one mapping per set of active parts."""
+        key = tuple(p.active(step) for o in self.opponents.values() for p in o.penalties)
+        if key not in self._acting:
+            self._acting[key] = {name: o.active(step) for name, o in self.opponents.items()}
+        return self._acting[key]
+
+    def _set_rates(self, factor: float) -> None:
+        if factor != self._factor:
+            for player, rate in zip(("G", "D"), self.rates, strict=True):
+                for group in self.optimizers[player].param_groups:
+                    group["lr"] = rate * factor
+            self._factor = factor
+
+
+def _names(network: nn.Module, parameters: Sequence[nn.Parameter], prefix: str) -> list[str]:
+    """Names of the trained parameters, in the order in which an optimiser holds them."""
+    trainable = {id(p) for p in parameters}
+    return [f"{prefix}{name}" for name, p in network.named_parameters() if id(p) in trainable]

@@ -1,0 +1,145 @@
+"""The run's folder: one owner at a time, settings beside results, logs that a resumed run cuts back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..errors import InputError
+
+PLAN_KEYS = frozenset({"device", "threads"})  # where a run is done, not what it is: a matter of the plan
+
+
+class RunFolder:
+    """RUN/ with settings.json, plan.json, metrics.jsonl, timing.jsonl, log.txt, checkpoints/, samples/, figures/."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.samples = path / "samples"
+        self.figures = path / "figures"
+        self.events = path / "events"
+        self.settings = path / "settings.json"
+        self.plan = path / "plan.json"
+        self.metrics = path / "metrics.jsonl"
+        self.timing = path / "timing.jsonl"
+        self.log = path / "log.txt"
+        self._lock = FileLock(path / ".lock")
+
+    def acquire(self) -> None:
+        """Makes the folder and takes its lock, which a killed process leaves free; InputError when another holds it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                f"{self.path} is in use by another process: wait for it, or choose another --out"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"cannot use {self.path} as a run folder: {error.strerror}: choose another --out"
+            ) from error
+
+    def release(self) -> None:
+        """Gives the lock back."""
+        self._lock.release()
+
+    def start(self, settings: Mapping[str, Any], resume: bool) -> None:
+        """Checks the folder against the settings, then writes them; raises InputError where they do not fit."""
+        if not resume and (self.settings.exists() or any(self.checkpoints.glob("*.pt"))):
+            raise InputError(
+                f"{self.path} already holds a run: continue it with --resume, or choose another folder with --out"
+            )
+        if resume and self.settings.exists():
+            changed = differences(read_json(self.settings), settings)
+            if changed:
+                raise InputError(
+                    f"{self.path} was made with other settings: {'; '.join(changed)}: resume with the same ones, or "
+                    "choose another --out"
+                )
+        write_json(self.settings, settings)
+
+    def cut_back(self, iteration: int) -> None:
+        """Forgets everything after `iteration`, and the closing record of a run that stopped between two ticks."""
+        for path, closing in ((self.metrics, False), (self.timing, True)):
+            records = [r for r in read_records(path) if r["iteration"] <= iteration and (closing or not r.get("final"))]
+            write_text(path, "".join(json.dumps(record) + "\n" for record in records))
+        if self.samples.is_dir():
+            for sample in self.samples.iterdir():
+                if sample.stem.isdigit() and int(sample.stem) > iteration:
+                    sample.unlink()
+
+    def clear(self) -> None:
+        """Removes what an earlier attempt left that never reached its first checkpoint."""
+        for path in (self.metrics, self.timing, self.log):
+            path.unlink(missing_ok=True)
+        for folder in (self.samples, self.figures, self.events):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The settings that differ, as `key: old in the run, new now`."""
+    before, now = flat(old), flat(new)
+    return [
+        f"{key}: {before.get(key, 'absent')} in the run, {now.get(key, 'absent')} now"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key, "absent") != now.get(key, "absent") and key.split(".")[0] not in PLAN_KEYS
+    ]
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted keys."""
+    result: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value
+    return result
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; raises InputError when the file is not one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a readable JSON file ({type(error).__name__}): is this a run folder?"
+        ) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} should hold a JSON object, but holds {type(content).__name__}")
+    return content
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The records of a .jsonl file; a last line cut off by a kill is dropped."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON object in one piece."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file beside and renames it; raises InputError when it cannot."""
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error.strerror}: free some space or choose another --out") from error

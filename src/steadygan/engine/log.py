@@ -1,0 +1,66 @@
+"""What a run writes while it trains: records, timings, a log in words, TensorBoard events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .folder import RunFolder
+
+
+class Log:
+    """Appends to the run's files; without a folder it keeps records in memory only."""
+
+    def __init__(self, folder: RunFolder | None, records: list[dict[str, Any]], since: int) -> None:
+        self.folder = folder
+        self.records = records
+        self.events: list[str] = []
+        self._since = since
+        self._writer: Any = None
+
+    def record(self, record: dict[str, Any]) -> None:
+        """Keeps one tick's numbers; NaN has no place in JSON and is left out."""
+        self.records.append(record)
+        if self.folder is None:
+            return
+        _append(self.folder.metrics, json.dumps(record) + "\n")
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.folder.events), purge_step=self._since + 1)
+        for key, value in record.items():
+            if key != "iteration" and not isinstance(value, bool):
+                self._writer.add_scalar(key, value, record["iteration"])
+
+    def timing(self, record: Mapping[str, Any]) -> None:
+        """Wall times have a file of their own: they are no part of what a run computes."""
+        if self.folder is not None:
+            _append(self.folder.timing, json.dumps(record) + "\n")
+
+    def say(self, message: str) -> None:
+        """One line in log.txt, with the time."""
+        if self.folder is not None:
+            _append(self.folder.log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+
+    def event(self, message: str) -> None:
+        """Something the user should hear of."""
+        self.events.append(message)
+        self.say(message)
+
+    def close(self) -> None:
+        """Flushes the TensorBoard events."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}: free some space and go on with --resume") from error

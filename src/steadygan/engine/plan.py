@@ -1,0 +1,98 @@
+"""The plan: where and how a run is executed, resolved once and stored; a run's bits are promised under one plan."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from .. import __version__
+from ..errors import InputError
+from ..rng import borrowed
+
+SMALL_STEP = 2**25  # multiply-adds of one forward below which a second thread costs more than it gives
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Executor, device, dtype, threads and versions of a run."""
+
+    executor: str
+    device: str
+    dtype: str
+    threads: int
+    torch_version: str
+    steadygan: str
+    python: str
+    machine: str
+
+    @staticmethod
+    def resolve(device: torch.device, dtype: torch.dtype, threads: int | None, work: int) -> Plan:
+        """The plan for networks of `work` multiply-adds per forward of a batch."""
+        few = device.type == "cpu" and work < SMALL_STEP
+        return Plan(
+            executor="eager",
+            device=device.type,
+            dtype=str(dtype).removeprefix("torch."),
+            threads=threads if threads is not None else (1 if few else torch.get_num_threads()),
+            torch_version=torch.__version__,
+            steadygan=__version__,
+            python=platform.python_version(),
+            machine=f"{platform.system()} {platform.machine()}",
+        )
+
+    def differences(self, stored: dict[str, Any]) -> list[str]:
+        """What differs from a stored plan, as `key: then, now`."""
+        now = asdict(self)
+        return [f"{key}: {stored.get(key)} then, {now[key]} now" for key in now if stored.get(key) != now[key]]
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is cuda, then mps, then cpu; raises InputError for a device that is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(f"device {name!r} is not available here: use device=auto or device=cpu") from None
+    return device
+
+
+def work_of(networks: Iterable[nn.Module], batch: int) -> int:
+    """Multiply-adds of one forward of a batch, taking every parameter as used once per sample."""
+    return batch * sum(p.numel() for network in networks for p in network.parameters())
+
+
+@contextmanager
+def host(threads: int, seed: int, device: torch.device) -> Iterator[None]:
+    """Threads and torch's global generators are the run's own inside, and as they were afterwards."""
+    before = torch.get_num_threads()
+    with borrowed(seed, device), torch.enable_grad():
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def training(network: nn.Module) -> Iterator[None]:
+    """Train mode inside; every module's own mode and every parameter's `requires_grad` afterwards."""
+    modes = [(module, module.training) for module in network.modules()]
+    flags = [(p, p.requires_grad) for p in network.parameters()]
+    network.train()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)

@@ -1,0 +1,86 @@
+"""The state of a run as one nested mapping of tensors: everything that the next iteration depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .draws import Draws
+from .eager import Eager
+from .optim import pack, unpack
+
+
+class TrainState(NamedTuple):
+    """A pytree of tensors; what a checkpoint stores and a snapshot copies."""
+
+    iteration: Tensor  # (), int64: iterations done
+    networks: Mapping[str, Mapping[str, Tensor]]  # parameters and buffers by network
+    ema: Mapping[str, Tensor]  # the generator's average; {} when off
+    optimizers: Mapping[str, Mapping[str, Mapping[str, Any]]]  # player -> parameter -> entry
+    parts: Mapping[str, Any]  # opponent -> part -> entry
+    random: Mapping[str, Tensor]  # "run": generator at the block's start; "cpu", "cuda": torch's global ones
+    sums: Mapping[str, Tensor]  # statistics since the last tick: (sum, count) in float64
+
+    def clone(self) -> TrainState:
+        """A copy that later steps leave alone."""
+        return TrainState(*(_cloned(leaf) for leaf in self))
+
+
+def collect(iteration: int, executor: Eager, draws: Draws, sums: Mapping[str, Tensor]) -> TrainState:
+    """The state as it is, tensors by reference."""
+    names = executor.names
+    random = {"run": draws.start, "cpu": torch.get_rng_state()}
+    if draws.generator.device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(draws.generator.device)
+    return TrainState(
+        torch.tensor(iteration),
+        {name: dict(network.state_dict()) for name, network in executor.networks.items()},
+        {} if executor.average is None else dict(executor.average.network.state_dict()),
+        {player: pack(optimizer, names[player]) for player, optimizer in executor.optimizers.items()},
+        executor.parts,
+        random,
+        sums,
+    )
+
+
+def restore(state: TrainState, executor: Eager, draws: Draws) -> None:
+    """Puts a state back in place; raises InputError when it is of another model."""
+    for name, network in executor.networks.items():
+        load_network(network, state.networks.get(name, {}), name)
+    if executor.average is not None:
+        load_network(executor.average.network, state.ema, "the average of G")
+    names = executor.names
+    for player, optimizer in executor.optimizers.items():
+        unpack(optimizer, names[player], state.optimizers[player])
+    device = draws.generator.device
+    executor.parts = _cloned(state.parts, device)
+    draws.restore(state.random["run"].cpu())
+    torch.set_rng_state(state.random["cpu"].cpu())
+    if "cuda" in state.random and device.type == "cuda":
+        torch.cuda.set_rng_state(state.random["cuda"].cpu(), device)
+
+
+def load_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
+    """Loads parameters and buffers; the first difference in names or shapes is named."""
+    current = network.state_dict()
+    for key in [*current, *saved]:
+        here = tuple(current[key].shape) if key in current else "nothing"
+        there = tuple(saved[key].shape) if key in saved else "nothing"
+        if here != there:
+            raise InputError(
+                f"the checkpoint is of another model: {name} has {key} of shape {here} here and {there} in the "
+                "checkpoint: build the network it was made with"
+            )
+    network.load_state_dict(dict(saved))
+
+
+def _cloned(leaf: Any, device: torch.device | None = None) -> Any:
+    if isinstance(leaf, Tensor):
+        return leaf.detach().to(device).clone() if device is not None else leaf.detach().clone()
+    if isinstance(leaf, Mapping):
+        return {key: _cloned(value, device) for key, value in leaf.items()}
+    return leaf
