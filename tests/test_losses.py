@@ -142,8 +142,8 @@ def test_slopes(name: str, r: float, f: float) -> None:
     real, fake = (torch.tensor([value], dtype=torch.float64, requires_grad=True) for value in (r, f))
     d_real, d_fake = torch.autograd.grad(total(loss.d(real, fake)), (real, fake))
     (g_fake,) = torch.autograd.grad(g(loss, fake, real), fake)
-    softplus = exp(-20)  # torch's softplus(t) is t itself from t = 20 on
-    assert_close((d_real.item(), d_fake.item(), g_fake.item()), SLOPES[name](r, f), rtol=1e-12, atol=2 * softplus)
+    tail = exp(-20)  # torch's softplus(t) is t itself from t = 20 on
+    assert_close((d_real.item(), d_fake.item(), g_fake.item()), SLOPES[name](r, f), rtol=1e-12, atol=2 * tail)
 
 
 def test_nonsaturating_does_not_saturate_where_minimax_does() -> None:

@@ -328,6 +328,10 @@ class Opponent:
         acting = tuple(p for p in self.penalties if p.active(step))
         return self if len(acting) == len(self.penalties) else replace(self, penalties=acting)
 
+    def without_penalties(self) -> Opponent:
+        """The opponent as the generator's step sees it."""
+        return replace(self, penalties=()) if self.penalties else self
+
     def needs_real(self) -> bool:
         """Whether the generator step must score reals."""
         return any(part.needs_real for _, part in self.parts())

@@ -1,7 +1,21 @@
 """Typed settings: JSON and command line on one side, checked values on the other; nothing here imports torch."""
 
-from .groups import Constant, Cosine, Digits, Ema, Evaluate, Gaussian, Grid25, Linear, Mlp, Optimizer, Points, Ring8
-from .groups import Swissroll, TwoGaussians
+from .groups import (
+    Constant,
+    Cosine,
+    Digits,
+    Ema,
+    Evaluate,
+    Gaussian,
+    Grid25,
+    Linear,
+    Mlp,
+    Optimizer,
+    Points,
+    Ring8,
+    Swissroll,
+    TwoGaussians,
+)
 from .override import override
 from .parts import Constraints, FakeAsReal, GradientPenalty, LeastSquares, Methods, Packing, Penalties, PlainLoss
 from .settings import Settings

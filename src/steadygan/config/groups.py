@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ..errors import InputError
 from .block import Block
-from .values import Count, Natural, Positive, Weight, choice, pair, real, text, whole
+from .values import Count, Flag, Natural, Positive, Weight, choice, pair, real, text, whole
 
 Size: TypeAlias = Annotated[int | None, whole(1, optional=True)]
 Share: TypeAlias = Annotated[float, real(0.0, below=1.0)]
@@ -72,10 +72,11 @@ class Digits(Block):
 
 
 class Points(Block):
-    """The user's own points: a .npy, .npz or .csv file of n rows."""
+    """The user's own points, a file of one per row; `standardise` trains on them with mean 0 and deviation 1."""
 
     name: Literal["points"] = "points"
     path: Annotated[str | None, text("the path of a .npy, .npz or .csv file", optional=True)] = None
+    standardise: Flag = True
 
 
 Data: TypeAlias = Annotated[
@@ -86,7 +87,7 @@ Data: TypeAlias = Annotated[
 class Mlp(Block):
     """A fully connected network of `depth` hidden layers; `output` closes it (tanh for data in [-1, 1])."""
 
-    name: Literal["mlp"] = "mlp"
+    name: Annotated[Literal["mlp"], choice("mlp")] = "mlp"
     width: Count = 64
     depth: Count = 3
     activation: Annotated[str, choice(*ACTIVATIONS)] = "leaky_relu"

@@ -8,11 +8,10 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from ..errors import InputError, unknown
 from .block import Block
-from .values import Text
+from .values import ReadError, Text
 
 Models = tuple[type[Block], ...]
 
@@ -52,59 +51,61 @@ def leaves(models: Models, prefix: str = "") -> Iterator[str]:
 
 def unknown_key(root: Models, models: Models, prefix: str, key: str) -> InputError:
     """The error for a key that no block has: offers the nearest one, here or wherever a setting of that name is."""
+    first, *rest = key.split(".")
     here = {f"{prefix}{name}" for model in models for name in model.model_fields}
-    if not here:
-        return InputError(f"unknown setting {prefix + key!r}: {prefix.rstrip('.')} has no settings of its own")
-    last = key.rpartition(".")[2]
-    elsewhere = sorted({leaf for leaf in leaves(root) if leaf.rpartition(".")[2] == last})
-    if elsewhere and not get_close_matches(prefix + key, here, n=1, cutoff=0.8):
-        return InputError(f"unknown setting {prefix + key!r}: did you mean {' or '.join(map(repr, elsewhere))}?")
-    return unknown("setting", prefix + key, here)
+    elsewhere = [] if rest else [leaf for leaf in dict.fromkeys(leaves(root)) if leaf.endswith(f".{first}")]
+    if elsewhere and not get_close_matches(prefix + first, here, n=1, cutoff=0.8):
+        more = " ..." if len(elsewhere) > 3 else ""
+        return InputError(f"unknown setting {prefix + key!r}: did you mean {' or '.join(elsewhere[:3])}{more}?")
+    return unknown("setting", prefix + first, here)
 
 
 def one_line(error: ValidationError, root: type[Block]) -> InputError:
     """The first thing that is wrong, as key, what was expected and what came."""
     first = error.errors(include_url=False)[0]
-    models: Models = (root,)
-    path: list[str] = []
-    for step in map(str, first["loc"]):
-        below = inside(models, step)
-        if below is not None:
-            path.append(step)
-            models = below
-            continue
-        tagged = tuple(model for model in models if step in _tags(model))
-        if not tagged:
-            break
-        models = tagged
-    return _worded(first, root, models, ".".join(path))
-
-
-def _worded(first: ErrorDetails, root: type[Block], models: Models, key: str) -> InputError:
-    context, kind, prefix = first.get("ctx", {}), first["type"], f"{key}." if key else ""
-    cause = context.get("error")
-    if isinstance(cause, InputError):
-        return cause
+    context, kind = first.get("ctx", {}), first["type"]
+    if isinstance(context.get("error"), InputError):
+        return InputError(str(context["error"]))
+    key, models, tag = _place(first["loc"], root)
+    prefix = f"{key}." if key else ""
     if kind == "extra_forbidden":
-        name = str(first["loc"][-1])
-        if len(models) == 1 and len(first["loc"]) > path_length(key) + 1:  # one of several kinds of the block
-            has = ", ".join(sorted(models[0].model_fields.keys() - {"name"})) or "no settings of its own"
-            return InputError(f"unknown setting {prefix + name!r}: {key}={first['loc'][-2]} has {has}")
-        return unknown_key((root,), models, prefix, name)
+        return _extra(str(first["loc"][-1]), root, models, prefix, tag)
     if kind == "missing":
         return InputError(f"{key}: expected a value, got nothing: add {key}=...")
     if kind == "union_tag_invalid":
-        names = [name for model in models for name in _tags(model)]
-        return unknown(key, str(context["tag"]), names)
+        return unknown(key, str(context["tag"]), [name for model in models for name in _tags(model)])
     if kind == "union_tag_not_found":
         return InputError(f"{prefix}name: expected a value, got nothing: add {prefix}name=...")
-    if kind == "literal_error":
-        cause = Expected(f"one of {', '.join(_tags(models[0]))}" if models else "", _tags(models[0]))
-    wanted = str(cause) if cause else " ".join(first["msg"].split())
     if kind in ("model_type", "model_attributes_type"):
-        fields = ", ".join(dict.fromkeys(f"{prefix}{name}" for model in models for name in model.model_fields))
-        wanted = f"settings of its own ({fields})"
-    return InputError(f"{key}: expected {wanted}, got {shown(first['input'])}")
+        fields = dict.fromkeys(f"{prefix}{name}" for model in models for name in model.model_fields)
+        return InputError(f"{key}: expected settings of its own ({', '.join(fields)}), got {shown(first['input'])}")
+    cause = context.get("error")
+    wanted = str(cause) if cause else " ".join(first["msg"].split())
+    near = get_close_matches(str(first["input"]), cause.names, n=1, cutoff=0.5) if isinstance(cause, ReadError) else []
+    hint = f": did you mean {near[0]!r}?" if near else ""
+    return InputError(f"{key}: expected {wanted}, got {shown(first['input'])}{hint}")
+
+
+def _place(loc: tuple[int | str, ...], root: type[Block]) -> tuple[str, Models, str | None]:
+    """The dotted key of an error, the blocks there, and the name by which one of several kinds was chosen."""
+    models: Models = (root,)
+    path: list[str] = []
+    tag: str | None = None
+    for step in map(str, loc):
+        below = inside(models, step)
+        if below is not None:
+            path.append(step)
+            models, tag = below, None
+        elif any(step in _tags(model) for model in models):
+            models, tag = tuple(model for model in models if step in _tags(model)), step
+    return ".".join(path), models, tag
+
+
+def _extra(name: str, root: type[Block], models: Models, prefix: str, tag: str | None) -> InputError:
+    if tag is None:
+        return unknown_key((root,), models, prefix, name)
+    own = ", ".join(sorted(models[0].model_fields.keys() - {"name"})) or "no settings of its own"
+    return InputError(f"unknown setting {prefix + name!r}: {prefix.rstrip('.')}={tag} has {own}")
 
 
 def _tags(model: type[Block]) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ def override(settings: Settings, words: Iterable[str]) -> Settings:
 def put(tree: dict[str, Any], models: Models, keys: list[str], value: str, prefix: str = "") -> None:
     """Sets one value in a tree of plain types, in place."""
     key, *rest = keys
+    if not prefix and key == "recipe":
+        raise InputError("recipe: expected as the first word, got recipe=...: write steadygan train ring8/far")
     below = inside(models, key)
     if below is None:
         raise unknown_key((Settings,), models, prefix, ".".join(keys))

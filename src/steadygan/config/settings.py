@@ -25,7 +25,7 @@ class Settings(Block):
     `lr_g`, `threads` none leaves the number to the plan, `ema` none trains without an average.
     """
 
-    recipe: Annotated[str, text("the name of a recipe")]
+    recipe: Annotated[str, text("the name of a recipe")] = "custom"
     seed: Natural = 0
     data: Data
     generator: Mlp = Field(default_factory=Mlp)

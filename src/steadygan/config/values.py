@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator
 
 
-class Expected(ValueError):
+class ReadError(ValueError):
     """What a setting should have been; `names` are what it may be, where they can be listed."""
 
     def __init__(self, message: str, names: tuple[str, ...] = ()) -> None:
@@ -87,6 +87,18 @@ def text(expected: str, pattern: str = ".+", *, optional: bool = False) -> Befor
     return _reader(read, expected, optional)
 
 
+def truth() -> BeforeValidator:
+    """Reads true or false."""
+
+    def read(value: Any) -> bool:
+        value = {"true": True, "false": False}.get(value.lower()) if isinstance(value, Text) else value
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    return _reader(read, "true or false", optional=False)
+
+
 def pair(low: float, below: float, example: str) -> BeforeValidator:
     """Reads two numbers within low <= value < below, typed as `0.5,0.9`."""
 
@@ -111,7 +123,7 @@ def _reader(read: Callable[[Any], Any], expected: str, optional: bool, names: tu
         try:
             return read(value)
         except (ValueError, OverflowError):
-            raise Expected(wanted, names) from None
+            raise ReadError(wanted, names) from None
 
     return BeforeValidator(checked)
 
@@ -133,3 +145,4 @@ Natural: TypeAlias = Annotated[int, whole(0)]
 Weight: TypeAlias = Annotated[float, real(0.0)]
 Positive: TypeAlias = Annotated[float, real(above=0.0)]
 Real: TypeAlias = Annotated[float, real()]
+Flag: TypeAlias = Annotated[bool, truth()]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,19 +67,17 @@ def _load(file: Path) -> NDArray[np.generic]:
 def _first_of_npz(file: Path) -> tuple[str, NDArray[np.generic]]:
     if file.stat().st_size == 0:
         raise InputError(f"expected arrays in {file.name}, got an empty file: save them again with numpy.savez")
+    if not is_zipfile(file):  # numpy would read a lone array, or try a pickle
+        raise InputError(f"expected a .npz archive in {file.name}, got another format: save it with numpy.savez")
     found = []
     try:
         with np.load(file, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise InputError(f"expected a .npz archive in {file.name}, got a single array: rename it to .npy")
             for key in archive.files:
                 array = archive[key]
                 if array.ndim >= 2:
                     return key, array
                 found.append(f"{key} {array.shape}")
-    except (ValueError, EOFError, BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
+    except (ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise _unreadable(file.name, error) from None
     raise InputError(
         f"expected an array of shape (n, dim) in {file.name}, got {', '.join(found) or 'no array'}: save one with savez"

@@ -45,6 +45,9 @@ class Iteration(NamedTuple):
     g: Step
 
 
+Noise: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Draw]]]  # opponent -> part -> name
+
+
 @dataclass(frozen=True)
 class Needs:
     """Samples drawn per step (before any packing) and the parts' noise."""
@@ -55,19 +58,23 @@ class Needs:
     fake_g: int
     d_steps: int
     shares_batch: bool
-    noise: Mapping[str, Mapping[str, Mapping[str, Draw]]]  # opponent -> part -> name
+    noise_d: Noise
+    noise_g: Noise
 
     @staticmethod
     def of(opponents: Mapping[str, Opponent], sides: Sides, shape: tuple[int, ...], d_steps: int) -> Needs:
         """What these opponents draw in all; several share the samples of the most demanding one."""
-        d, g, noise, wants_real = [], [], {}, False
+        d, g, wants_real = [], [], False
+        noise_d: dict[str, Mapping[str, Mapping[str, Draw]]] = {}
+        noise_g: dict[str, Mapping[str, Mapping[str, Draw]]] = {}
         for name, opponent in opponents.items():
             method = opponent.method
             d.append(tuple(map(method.raw, method.draws_d(*sides))))
             g.append(tuple(map(method.raw, method.draws_g(*sides))))
             wants_real = wants_real or opponent.needs_real()
             shown = shown_shape(opponent, shape)
-            noise[name] = {key: dict(draws) for key, part in opponent.parts() if (draws := part.noise(*sides, shown))}
+            noise_d[name] = _noise(opponent, sides, shown)
+            noise_g[name] = _noise(opponent.without_penalties(), sides, shown)
         real_g = max(real for real, _ in g) if wants_real else 0
         return Needs(
             max(real for real, _ in d),
@@ -76,8 +83,13 @@ class Needs:
             max(fake for _, fake in g),
             d_steps,
             any(part.shares_batch for opponent in opponents.values() for _, part in opponent.parts()),
-            noise,
+            noise_d,
+            noise_g,
         )
+
+
+def _noise(opponent: Opponent, sides: Sides, shape: tuple[int, ...]) -> dict[str, Mapping[str, Draw]]:
+    return {key: draws for key, part in opponent.parts() if (draws := part.noise(*sides, shape))}
 
 
 def shown_shape(opponent: Opponent, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -111,7 +123,8 @@ class Draws:
         steps = BLOCK * needs.d_steps
         z_d = _steps(self.latent(steps * needs.fake_d, self.generator), steps)
         z_g = _steps(self.latent(BLOCK * needs.fake_g, self.generator), BLOCK)
-        noise = self._noise(steps, z_d[0].dtype)
+        noise_d = self._noise(needs.noise_d, steps, z_d[0].dtype)
+        noise_g = self._noise(needs.noise_g, BLOCK, z_d[0].dtype)
         first = number * BLOCK * (needs.d_steps * needs.real_d + needs.real_g)
         real_d = _batches(self.stream.take(first, steps * needs.real_d, self.generator), steps)
         first += steps * needs.real_d
@@ -122,21 +135,21 @@ class Draws:
         iterations = []
         for i in range(BLOCK):
             inside = range(i * needs.d_steps, (i + 1) * needs.d_steps)
-            d = tuple(Step(real_d[j], z_d[j], noise[j]) for j in inside)
-            g = Step(real_g[i], z_g[i], noise[inside[-1]])
+            d = tuple(Step(real_d[j], z_d[j], noise_d[j]) for j in inside)
+            g = Step(real_g[i], z_g[i], noise_g[i])
             if needs.shares_batch:
                 last = d[-1]
                 assert last.real is not None
-                g = Step(last.real.first(needs.real_g or last.real.size), last.z[: needs.fake_g], last.noise)
+                g = Step(last.real.first(needs.real_g or last.real.size), last.z[: needs.fake_g], noise_g[i])
             iterations.append(Iteration(numbers[i], d, g))
         return iterations
 
-    def _noise(self, steps: int, dtype: torch.dtype) -> list[Mapping[str, Any]]:
-        """One nested mapping opponent -> part -> name -> tensor per D step."""
-        if not any(self.needs.noise.values()):
+    def _noise(self, noise: Noise, steps: int, dtype: torch.dtype) -> list[Mapping[str, Any]]:
+        """One nested mapping opponent -> part -> name -> tensor per step."""
+        if not any(noise.values()):
             return [{}] * steps
         per_step: list[dict[str, Any]] = [{} for _ in range(steps)]
-        for opponent, parts in self.needs.noise.items():
+        for opponent, parts in noise.items():
             for part, draws in parts.items():
                 for name, (shape, kind) in draws.items():
                     draw = torch.rand if kind == "uniform" else torch.randn

@@ -103,7 +103,7 @@ class Eager:
 
         with trained(self.g_parameters):
             fake = Batch(self.G(draw.g.z))
-            now = Now(draw.number, self.parts, {})
+            now = Now(draw.number, self.parts, draw.g.noise)
             objective, terms = g_objective(self.opponents, self.critics, draw.g.real, fake, now, self.sides)
             torch.autograd.backward(objective, inputs=self.g_parameters)
         self._step("G")

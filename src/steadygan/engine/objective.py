@@ -77,7 +77,7 @@ def g_objective(
     objectives: list[Tensor] = []
     statistics: dict[str, Tensor] = {}
     for name, resting in opponents.items():
-        o = resting.at(now.enter(name))
+        o = resting.without_penalties().at(now.enter(name))
         method, critic = o.method, critics[name]
         wanted_real, wanted_fake = method.draws_g(*sides)
         scored_real = None

@@ -40,7 +40,7 @@ class Plan:
             device=device.type,
             dtype=str(dtype).removeprefix("torch."),
             threads=threads if threads is not None else (1 if few else torch.get_num_threads()),
-            torch_version=torch.__version__,
+            torch_version=str(torch.__version__),
             steadygan=__version__,
             python=platform.python_version(),
             machine=f"{platform.system()} {platform.machine()}",

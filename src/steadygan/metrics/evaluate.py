@@ -46,11 +46,11 @@ def best(name: str, values: Iterable[float]) -> int:
     return min(range(len(known)), key=lambda index: _badness(name, known[index]))  # min keeps the first of equals
 
 
-def _badness(name: str, value: float) -> float:
+def _badness(name: str, value: float) -> tuple[bool, float]:
     if math.isnan(value):
-        return math.inf
+        return True, 0.0
     side = BETTER[name]
-    return -value if side == "higher" else value if side == "lower" else abs(value - 1.0)
+    return False, -value if side == "higher" else value if side == "lower" else abs(value - 1.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,11 +70,11 @@ def canvas(
     The file's ending picks the format (png, pdf, svg). The style holds inside the block only, pyplot is never
     imported, and the file appears whole or not at all.
     """
-    import matplotlib
+    from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(STYLE):
+    with style.context(STYLE, after_reset=True):  # the host's settings must not leak in either
         figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
         FigureCanvasAgg(figure)
         if title:

@@ -76,5 +76,6 @@ def finite(curves: Iterable[Series]) -> Floats:
 
 def say_empty(axes: Axes) -> None:
     """What a figure shows when there is nothing to draw."""
-    axes.set(xticks=[], yticks=[], xlabel="", ylabel="")
+    axes.clear()
+    axes.set_axis_off()
     axes.text(0.5, 0.5, "no records yet", ha="center", va="center", transform=axes.transAxes, color=QUIET)

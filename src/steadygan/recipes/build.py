@@ -1,0 +1,129 @@
+"""From settings to objects: the one place where names become losses, penalties, methods, networks and data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..config import Points, Settings
+from ..data import DATA, Source
+from ..engine.ema import Ema
+from ..engine.optim import OptimizerSettings
+from ..engine.schedule import SCHEDULES
+from ..engine.trainer import Callback, Trainer
+from ..errors import InputError
+from ..losses import LOSSES
+from ..methods import METHODS
+from ..models import MODELS
+from ..penalties import CONSTRAINTS, PENALTIES
+from ..rng import borrowed
+from ..types import Constraint, Loss, Method, Penalty
+
+
+def trainer(
+    settings: Settings, out: str | Path | None = None, resume: bool = False, callbacks: Sequence[Callback] = ()
+) -> Trainer:
+    """The trainer that `settings` describe; the global random generators are left as they were.
+
+    out: the run's folder (None writes nothing). Raises InputError for data that cannot be read or does not fit.
+    """
+    data = source(settings)
+    spec = network_settings(settings, data.shape)
+    G, D = networks(spec, settings.seed)
+    return Trainer(
+        G,
+        D,
+        data,
+        latent_dim=settings.latent_dim,
+        loss=loss(settings),
+        penalties=penalties(settings),
+        method=methods(settings),
+        constraint=constraint(settings),
+        batch_size=settings.batch_size,
+        d_steps=settings.d_steps,
+        optimizer=OptimizerSettings(**settings.optimizer.model_dump()),
+        lr_g=settings.lr_g,
+        lr_d=settings.lr_d,
+        schedule=SCHEDULES[settings.schedule.name](**settings.schedule.model_dump(exclude={"name"})),
+        horizon=settings.horizon,
+        ema=None if settings.ema is None else Ema(**settings.ema.model_dump()),
+        seed=settings.seed,
+        device=settings.device,
+        dtype=torch.float64 if settings.dtype == "float64" else torch.float32,
+        threads=settings.threads,
+        evaluate_n=settings.evaluate.n,
+        log_every=settings.log_every,
+        evaluate_every=settings.evaluate.every,
+        checkpoint_every=settings.checkpoint_every,
+        keep=settings.keep,
+        out=out,
+        resume=resume,
+        callbacks=callbacks,
+        settings=settings.plain(),
+        network_settings=spec,
+    )
+
+
+def source(settings: Settings) -> Source:
+    """The real data; points of the user's are standardised unless told otherwise."""
+    data = settings.data
+    if isinstance(data, Points):
+        if data.path is None:
+            raise InputError(f"{settings.recipe}: expected your data, got none: add --data points.npy (or .npz, .csv)")
+        points = DATA["points"](path=data.path)
+        return points.standardised() if data.standardise else points
+    return DATA[data.name](**data.model_dump(exclude={"name"}))
+
+
+def loss(settings: Settings) -> Loss:
+    """The adversarial loss."""
+    return LOSSES[settings.loss.name](**settings.loss.model_dump(exclude={"name"}))
+
+
+def penalties(settings: Settings) -> list[Penalty]:
+    """The penalties on D."""
+    registry: Mapping[str, Any] = PENALTIES
+    return [registry[name](**block.model_dump()) for name, block in settings.penalty.items()]
+
+
+def methods(settings: Settings) -> list[Method]:
+    """The methods in the order in which they act; none of them is plain training."""
+    return [METHODS[name](**block.model_dump()) for name, block in settings.method.items()]
+
+
+def constraint(settings: Settings) -> Constraint | None:
+    """What is done to D after each of its steps."""
+    made = [CONSTRAINTS[name](**block.model_dump()) for name, block in settings.constraint.items()]
+    return made[0] if made else None
+
+
+def network_settings(settings: Settings, shape: tuple[int, ...]) -> dict[str, Any]:
+    """What G and D are rebuilt from: model names and sizes as plain types, for samples of `shape`."""
+    if len(shape) != 1:
+        raise InputError(f"expected samples of one axis for an mlp, got shape {shape}: flatten each to a row")
+    features = prod(shape)
+    shown = prod(method.raw(1) for method in methods(settings))  # packing shows D several samples as one
+    return {
+        "generator": {
+            "in_features": settings.latent_dim,
+            "out_features": features,
+            **settings.generator.model_dump(),
+        },
+        "discriminator": {"in_features": features * shown, "out_features": 1, **settings.discriminator.model_dump()},
+    }
+
+
+def networks(spec: Mapping[str, Mapping[str, Any]], seed: int = 0) -> tuple[nn.Module, nn.Module]:
+    """(G, D) of a `network_settings`, on the CPU, with the first weights of `seed`."""
+    with borrowed(seed), torch.device("cpu"):
+        G, D = (_network(dict(spec[player])) for player in ("generator", "discriminator"))
+    return G, D
+
+
+def _network(arguments: dict[str, Any]) -> nn.Module:
+    return MODELS[arguments.pop("name")](**arguments)

@@ -1,0 +1,164 @@
+"""From a user's module to a critic: shapes, labels, buffers, coupled samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from known import Linear, normal, seeded, tensor
+from steadygan.critics import as_output, kept_buffers, probe_coupling, takes_label
+from steadygan.errors import InputError
+from steadygan.models import mlp
+from steadygan.types import Batch, Output, critic
+
+X = tensor([[1, 2], [3, -1], [0, 0.5]])
+LABEL = torch.tensor([1, 2, 3])
+
+
+class TestShapes:
+    @pytest.mark.parametrize("model", [
+        lambda x: x.sum(1),
+        lambda x: x.sum(1, keepdim=True),
+        lambda x: (x.sum(1), {}),
+        lambda x: (x.sum(1, keepdim=True), {}),
+        lambda x: Output(x.sum(1), {}),
+    ], ids=["(n,)", "(n, 1)", "pair", "pair (n, 1)", "Output"])  # fmt: skip
+    def test_one_logit_per_sample(self, model: Callable[[Tensor], Any]) -> None:
+        logits, features = critic(model)(Batch(X))
+        assert_close(logits, tensor([3, 2, 0.5]))
+        assert features == {}
+
+    def test_one_sample_keeps_its_axis(self) -> None:
+        assert critic(nn.Linear(2, 1).double())(Batch(X[:1])).logits.shape == (1,)
+
+    def test_features_pass(self) -> None:
+        assert critic(lambda x: (x.sum(1), {"h": x}))(Batch(X)).features["h"] is X
+
+    @pytest.mark.parametrize(("model", "said"), [
+        (lambda x: x, r"\(3,\) or \(3, 1\).*\(3, 2\)"),
+        (lambda x: x.sum(), r"returned \(\)"),
+        (lambda x: x.sum(1)[:2], r"returned \(2,\)"),
+        (lambda x: x.sum(1).view(1, 3), r"returned \(1, 3\)"),
+        (lambda x: x.sum(1).view(3, 1, 1), r"returned \(3, 1, 1\)"),
+        (lambda x: x.sum(1).tolist(), "returned list"),
+        (lambda _: None, "returned NoneType"),
+        (lambda x: (x.sum(1), {}, 1), "returned tuple"),
+        (lambda x: {"logits": x.sum(1)}, "returned dict"),
+    ])  # fmt: skip
+    def test_anything_else_is_refused_in_one_line(self, model: Callable[[Tensor], Any], said: str) -> None:
+        with pytest.raises(InputError, match=said) as caught:
+            critic(model)(Batch(X))
+        message = str(caught.value)
+        assert "the discriminator must return" in message
+        assert "\n" not in message
+
+    def test_as_output_counts_samples(self) -> None:
+        assert as_output(torch.zeros(4), 4).logits.shape == (4,)
+        with pytest.raises(InputError, match=r"\(5,\) or \(5, 1\)"):
+            as_output(torch.zeros(4), 5)
+
+
+class TestLabels:
+    def test_a_module_with_a_label_parameter_is_given_them(self) -> None:
+        class Conditional(nn.Module):
+            def forward(self, x: Tensor, label: Tensor) -> Tensor:
+                return x.sum(1) * label
+
+        assert takes_label(Conditional())
+        assert_close(critic(Conditional())(Batch(X, LABEL)).logits, tensor([3, 4, 1.5]))
+        assert_close(critic(Conditional()).constant(Batch(X, LABEL)).logits, tensor([3, 4, 1.5]))
+
+    def test_by_name_wherever_it_stands(self) -> None:
+        def keyword_only(x: Tensor, *, label: Tensor) -> Tensor:
+            return x.sum(1) * label
+
+        def third(x: Tensor, scale: float = 1.0, label: Tensor | None = None) -> Tensor:
+            assert label is not None
+            return scale * x.sum(1) * label
+
+        for model in (keyword_only, third):
+            assert_close(critic(model)(Batch(X, LABEL)).logits, tensor([3, 4, 1.5]))
+
+    def test_without_labels_the_parameter_is_none(self) -> None:
+        def model(x: Tensor, label: Tensor | None = None) -> Tensor:
+            return x.sum(1) if label is None else x.sum(1) * label
+
+        assert_close(critic(model)(Batch(X)).logits, tensor([3, 2, 0.5]))
+
+    def test_others_never_see_labels(self) -> None:
+        assert not takes_label(lambda x, y: x)  # noqa: ARG005
+        assert not takes_label(mlp(2, 1))
+        assert not takes_label(partial(torch.sum, dim=1))
+        assert_close(critic(partial(torch.sum, dim=1))(Batch(X, LABEL)).logits, tensor([3, 2, 0.5]))
+
+
+class TestBuffers:
+    def test_kept(self) -> None:
+        model = nn.Sequential(nn.BatchNorm1d(2), nn.utils.parametrizations.spectral_norm(nn.Linear(2, 1))).double()
+        before = [buffer.clone() for buffer in model.buffers()]
+        with kept_buffers(model):
+            model(X)
+            assert any(not torch.equal(a, b) for a, b in zip(model.buffers(), before, strict=True))
+        assert_close(list(model.buffers()), before, rtol=0, atol=0)
+
+    def test_kept_after_an_error(self) -> None:
+        model = nn.BatchNorm1d(2).double()
+        with pytest.raises(ZeroDivisionError), kept_buffers(model):
+            model(X)
+            raise ZeroDivisionError
+        assert model.num_batches_tracked == 0
+
+    def test_a_function_has_none(self) -> None:
+        with kept_buffers(torch.relu):
+            pass
+        assert critic(torch.relu).untracked is None
+        assert critic(mlp(2, 1)).untracked is None
+        assert critic(nn.BatchNorm1d(2)).untracked is not None
+
+
+class MinibatchStd(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(1) + x.std()
+
+
+class TestCoupling:
+    def case(self, *layers: nn.Module) -> nn.Module:
+        return seeded(0, lambda: nn.Sequential(nn.Linear(2, 8), *layers, nn.Linear(8, 1)))
+
+    def test_what_couples_samples(self) -> None:
+        x = normal(0, 8, 2)
+        assert probe_coupling(seeded(1, lambda: nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))), x)
+        assert probe_coupling(MinibatchStd(), x)
+        assert probe_coupling(lambda v: (v.sum(1) - v.mean(), {}), x)
+        assert probe_coupling(MinibatchStd(), x[:2])
+
+    def test_what_does_not(self) -> None:
+        x = normal(0, 8, 2)
+        batch_norm = seeded(1, lambda: nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)))
+        dropout = seeded(1, lambda: nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.Linear(8, 1)))
+        layer_norm = seeded(1, lambda: nn.Sequential(nn.Linear(2, 8), nn.LayerNorm(8), nn.Linear(8, 1)))
+        for model in (seeded(1, lambda: mlp(2, 1)), batch_norm.eval(), dropout, layer_norm, Linear([1.0, 2.0])):
+            assert not probe_coupling(model, x)
+
+    def test_leaves_no_trace(self) -> None:
+        """Neither in the module's buffers, nor in torch's generator, nor in the samples."""
+        x = normal(0, 8, 2)
+        model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.BatchNorm1d(8), nn.Linear(8, 1)).double()
+        buffers, state, samples = [b.clone() for b in model.buffers()], torch.get_rng_state(), x.clone()
+        probe_coupling(model, x)
+        assert_close(list(model.buffers()), buffers, rtol=0, atol=0)
+        assert torch.equal(torch.get_rng_state(), state)
+        assert torch.equal(x, samples)
+        assert model.training
+
+
+def test_a_critic_passes_through() -> None:
+    once = critic(Linear([1.0, 2.0]), couples_samples=True)
+    assert once.couples_samples
+    assert critic(once) is once
