@@ -108,10 +108,14 @@ class TestBuffers:
         assert_close(list(model.buffers()), before, rtol=0, atol=0)
 
     def test_kept_after_an_error(self) -> None:
+        def failing() -> None:
+            with kept_buffers(model):
+                model(X)
+                raise ZeroDivisionError
+
         model = nn.BatchNorm1d(2).double()
-        with pytest.raises(ZeroDivisionError), kept_buffers(model):
-            model(X)
-            raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError):
+            failing()
         assert model.num_batches_tracked == 0
 
     def test_a_function_has_none(self) -> None:
@@ -127,24 +131,25 @@ class MinibatchStd(nn.Module):
         return x.sum(1) + x.std()
 
 
+def between(layer: Callable[[], nn.Module]) -> nn.Module:
+    return seeded(1, lambda: nn.Sequential(nn.Linear(2, 8), layer(), nn.Linear(8, 1)))
+
+
 class TestCoupling:
-    def case(self, *layers: nn.Module) -> nn.Module:
-        return seeded(0, lambda: nn.Sequential(nn.Linear(2, 8), *layers, nn.Linear(8, 1)))
+    @pytest.mark.parametrize("model", [
+        between(lambda: nn.BatchNorm1d(8)), MinibatchStd(), lambda v: (v.sum(1) - v.mean(), {}),
+    ], ids=["batch norm", "minibatch std", "pair"])  # fmt: skip
+    @pytest.mark.parametrize("n", [2, 8])
+    def test_what_couples_samples(self, model: Callable[[Tensor], Any], n: int) -> None:
+        assert probe_coupling(model, normal(0, n, 2))
 
-    def test_what_couples_samples(self) -> None:
-        x = normal(0, 8, 2)
-        assert probe_coupling(seeded(1, lambda: nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))), x)
-        assert probe_coupling(MinibatchStd(), x)
-        assert probe_coupling(lambda v: (v.sum(1) - v.mean(), {}), x)
-        assert probe_coupling(MinibatchStd(), x[:2])
-
-    def test_what_does_not(self) -> None:
-        x = normal(0, 8, 2)
-        batch_norm = seeded(1, lambda: nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Linear(8, 1)))
-        dropout = seeded(1, lambda: nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.Linear(8, 1)))
-        layer_norm = seeded(1, lambda: nn.Sequential(nn.Linear(2, 8), nn.LayerNorm(8), nn.Linear(8, 1)))
-        for model in (seeded(1, lambda: mlp(2, 1)), batch_norm.eval(), dropout, layer_norm, Linear([1.0, 2.0])):
-            assert not probe_coupling(model, x)
+    @pytest.mark.parametrize("model", [
+        seeded(1, lambda: mlp(2, 1)), between(lambda: nn.BatchNorm1d(8)).eval(), between(nn.Dropout),
+        between(lambda: nn.LayerNorm(8)), Linear([1.0, 2.0]),
+    ], ids=["mlp", "batch norm in eval", "dropout", "layer norm", "function of one"])  # fmt: skip
+    @pytest.mark.parametrize("n", [2, 8])
+    def test_what_does_not(self, model: Callable[[Tensor], Any], n: int) -> None:
+        assert not probe_coupling(model, normal(0, n, 2))
 
     def test_leaves_no_trace(self) -> None:
         """Neither in the module's buffers, nor in torch's generator, nor in the samples."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data import from_user
-from ..errors import InputError
+from ..errors import InputError, Interrupted, NonFiniteError
 from ..losses import NonSaturating
 from ..methods import Plain, chain
 from ..metrics import Evaluator
@@ -111,6 +111,7 @@ class Trainer:
         self.network_settings = network_settings
         self._loop: Loop | None = None
         self._run: Run | None = None
+        self._global: Mapping[str, Tensor] | None = None
 
     def fit(self, iterations: int) -> Run:
         """Trains until `iterations` are done in all (an earlier `fit` or a resumed run counts) and returns the run.
@@ -137,12 +138,13 @@ class Trainer:
             self._go_on(loop)
             try:
                 loop.run(iterations)
+            except (Interrupted, NonFiniteError):
+                self._draw_figures(loop)
+                raise
             finally:
                 self._global = loop.state().random
                 self._tell(loop)
-                if folder is not None and len(loop.log.records) > 1:
-                    title = str(self.settings.get("recipe", folder.path.name))
-                    figures.draw(folder, self.source, loop.probes.real, loop.log.records, self._run.equilibrium, title)
+            self._draw_figures(loop)
         return self._run
 
     def _start(self, folder: RunFolder | None, plan: Plan) -> Loop:
@@ -206,12 +208,16 @@ class Trainer:
         return loop
 
     def _go_on(self, loop: Loop) -> None:
-        """torch's global generators as the last `fit` left them."""
-        before = getattr(self, "_global", None)
-        if before is not None:
-            torch.set_rng_state(before["cpu"])
-            if "cuda" in before:
-                torch.cuda.set_rng_state(before["cuda"], self.device)
+        """torch's global generators as the last `fit` left them, and its closing record forgotten."""
+        if self._global is None:
+            return
+        torch.set_rng_state(self._global["cpu"])
+        if "cuda" in self._global:
+            torch.cuda.set_rng_state(self._global["cuda"], self.device)
+        if loop.log.records and loop.log.records[-1].get("final"):
+            loop.log.records.pop()
+            if loop.folder is not None:
+                loop.folder.cut_back(loop.iteration)
 
     def _check_shapes(self, executor: Eager) -> None:
         """One forward of everything, so that a wrong shape is told before the first step."""
@@ -260,6 +266,12 @@ class Trainer:
             units=None if source.offset is None or source.scale is None else (source.offset, source.scale),
             device=self.device,
         )
+
+    def _draw_figures(self, loop: Loop) -> None:
+        if loop.folder is not None and len(loop.log.records) > 1:
+            assert self._run is not None
+            title = str(self.settings.get("recipe", loop.folder.path.name))
+            figures.draw(loop.folder, self.source, loop.probes.real, loop.log.records, self._run.equilibrium, title)
 
     def _tell(self, loop: Loop) -> None:
         assert self._run is not None
