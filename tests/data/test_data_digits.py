@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
+
 from steadygan.data import digits
 from steadygan.metrics import NearestNeighbour
 

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+
 from steadygan.data import DATA, points
 from steadygan.errors import InputError
 

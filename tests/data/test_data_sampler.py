@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from steadygan.data import InfiniteSampler
 from steadygan.errors import InputError
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from steadygan.data import DATA, Source
 from steadygan.errors import InputError
 
@@ -93,6 +94,32 @@ def test_to_changes_dtype_and_leaves_labels():
 def test_to_keeps_the_numbers():
     ring = DATA["ring8"]()
     assert torch.equal(ring.to("cpu", torch.float64).fresh(9, generator()), ring.fresh(9, generator()).double())
+
+
+def test_standardised_and_back():
+    train = torch.randn(500, 3, generator=generator()) * torch.tensor([0.01, 1.0, 300.0]) + torch.tensor(
+        [5.0, 0.0, -900.0]
+    )
+    source = Source("mine", (3,), train).standardised()
+    torch.testing.assert_close(source.train.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(source.train.std(0, correction=0), torch.ones(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(source.restore(source.train), train, rtol=1e-5, atol=1e-3)
+    assert source.standardised() is source
+    assert torch.equal(Source("mine", (3,), train).restore(train), train)
+    assert source.to("cpu", torch.float64).restore(source.train.double()).dtype == torch.float64
+
+
+def test_a_constant_coordinate_keeps_its_scale():
+    train = torch.stack([torch.full((1000,), 0.1), torch.arange(1000.0)], 1)
+    source = Source("mine", (2,), train).standardised()
+    assert float(source.scale[0]) == 1.0
+    assert float(source.train[:, 0].abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["gaussian", "digits", "ring8"])
+def test_what_is_measured_against_more_than_its_training_set_is_not_standardised(name):
+    source = DATA[name]()
+    assert source.standardised() is source
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

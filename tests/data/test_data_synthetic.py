@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 from sklearn.datasets import make_swiss_roll
+
 from steadygan.data import DATA, gaussian, grid25, ring8, swissroll, two_gaussians, two_gaussians_fake
 from steadygan.errors import InputError
 
@@ -43,7 +44,9 @@ def test_finite_version_is_drawn_once_from_its_seed(name):
     assert DATA[name](n=None).size is None
 
 
-@pytest.mark.parametrize(("name", "size"), [("gaussian", 100), ("two_gaussians", 100), ("ring8", None), ("grid25", None)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("gaussian", 100), ("two_gaussians", 100), ("ring8", None), ("grid25", None)]
+)
 def test_default_training_sets(name, size):
     assert DATA[name]().size == size
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+
 from steadygan.data import DATA, from_user, user
 from steadygan.errors import InputError
-from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
 X = torch.arange(12.0).view(4, 3)
 

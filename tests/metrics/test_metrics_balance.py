@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from steadygan.data import DATA
 from steadygan.errors import InputError, NonFiniteError
 from steadygan.metrics import Balance, balance

@@ -1,11 +1,13 @@
-"""The energy distance: SciPy in one dimension, NumPy in float64 in several, closed forms and invariance."""
+"""The energy distance: SciPy in one dimension, SciPy's pairs in float64 in several, closed forms and invariance."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from scipy.stats import energy_distance as scipy_energy_distance
+
 from steadygan.errors import InputError
 from steadygan.metrics import EnergyDistance, energy_distance, pairwise
 from steadygan.metrics.distances import mean_distance, mean_own_distance
@@ -15,9 +17,9 @@ def points(n, dim, seed=0, shift=0.0, dtype=torch.float64):
     return torch.randn(n, dim, dtype=dtype, generator=torch.Generator().manual_seed(seed)) + shift
 
 
-def by_numpy(a, b):
+def by_scipy(a, b):
     def mean(x, y):
-        return np.sqrt(((x[:, None, :] - y[None, :, :]) ** 2).sum(2)).mean()
+        return cdist(x, y).mean()
 
     a, b = a.double().numpy(), b.double().numpy()
     return 2 * mean(a, b) - mean(a, a) - mean(b, b)
@@ -31,16 +33,16 @@ def test_scipy_in_one_dimension_is_its_square_root():
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 8, 9, 64])
 @pytest.mark.parametrize("block", [64, 1000, 1 << 18])
-def test_numpy_in_any_dimension(monkeypatch, dim, block):
+def test_scipy_in_any_dimension(monkeypatch, dim, block):
     monkeypatch.setattr(pairwise, "CPU_BLOCK", block)
     a, b = points(97, dim), points(60, dim, 1, 0.2)
-    assert energy_distance(a, b) == pytest.approx(by_numpy(a, b), rel=1e-8)
+    assert energy_distance(a, b) == pytest.approx(by_scipy(a, b), rel=1e-8)
 
 
 @pytest.mark.parametrize("dim", [2, 64])
 def test_float32_is_good_enough_for_the_figures_that_matter(dim):
     a, b = points(2000, dim, dtype=torch.float32), points(1500, dim, 1, 0.1, dtype=torch.float32)
-    assert energy_distance(a, b) == pytest.approx(by_numpy(a, b), abs=2e-6 * dim)
+    assert energy_distance(a, b) == pytest.approx(by_scipy(a, b), abs=2e-6 * dim)
 
 
 def test_two_points_by_hand():

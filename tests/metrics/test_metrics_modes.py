@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from steadygan.data import grid25, ring8
 from steadygan.errors import InputError, NonFiniteError
 from steadygan.metrics import class_modes, mixture_modes

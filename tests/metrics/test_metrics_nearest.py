@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from steadygan.errors import InputError, NonFiniteError
 from steadygan.metrics import NearestNeighbour, pairwise
 

@@ -15,7 +15,7 @@ from steadygan.errors import InputError
 from steadygan.models import mlp
 from steadygan.penalties import GradientPenalty, OnFake, OnReal, dragan, one_gp, r1, r2, zero_gp
 from steadygan.penalties.gradient import safe_sqrt
-from steadygan.types import Critic
+from steadygan.types import Critic, critic
 
 X = tensor([[1, 2], [3, -1], [0, 0.5]])
 Y = tensor([[0, 1], [2, 2], [-1, 0]])
@@ -64,7 +64,7 @@ class TestLinearCritic:
 
     @ways
     def test_probability_slope_in_the_weights(self, way: Callable[[nn.Module], Critic]) -> None:
-        """P = s^2 |w|^2 with s = D (1 - D): dP/dw = 2 s^2 w + 2 s^2 (1 - 2 D) |w|^2 v, dP/db = 2 s^2 (1 - 2 D) |w|^2."""
+        """P = s^2 |w|^2, s = D (1 - D): dP/dw = 2 s^2 w + 2 s^2 (1 - 2 D) |w|^2 v, dP/db = 2 s^2 (1 - 2 D) |w|^2."""
         model = Linear([0.3, -0.4], 0.2)
         w, d = tensor([0.3, -0.4]), X @ tensor([0.3, -0.4]) + 0.2
         D = torch.sigmoid(d)
@@ -175,13 +175,16 @@ class TestFlatCritic:
 
     @each
     def test_flat_at_some_samples_only(self, name: str) -> None:
-        """One flat sample among others must not spoil the batch: leaky at 1, relu off at the others."""
-        model = seeded(5, lambda: nn.Sequential(mlp(2, 1, 8, 1, "relu"), nn.Flatten(0)))
-        with torch.no_grad():
-            model[0][0].bias.fill_(-2)
-        value = evaluate(ALL[name](10.0), model, 3 * X, 3 * Y)
-        slopes = gradients(value, model)
-        assert all(torch.isfinite(slope).all() for slope in slopes.values())
+        """d = relu(v_1): flat for v_1 < 0. One such sample among others must not spoil the batch."""
+        w = tensor([1, 0]).requires_grad_()
+        c = critic(lambda v: torch.relu(v @ w))
+        x = tensor([[2, 0], [-3, 1], [-5, 0], [-1, 1]])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            term = ALL[name](10.0)(c, scored(c, x), scored(c, x))
+        assert_close(term.value.sort().values, tensor([0, 0, 0, 1] if TARGET[name] == 0 else [0, 1, 1, 1]))
+        (slope,) = torch.autograd.grad(weighted(term), w)
+        assert_close(slope, tensor([5, 0] if TARGET[name] == 0 else [0, 0]))  # 10 / 4 * 2 (|w| - t) w / |w|
 
 
 class TestSafeSqrt:

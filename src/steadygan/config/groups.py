@@ -15,7 +15,13 @@ Share: TypeAlias = Annotated[float, real(0.0, below=1.0)]
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "selu", "silu", "gelu")
 
 
-class Gaussian(Block):
+class DataSet(Block):
+    """Where real samples come from."""
+
+    modes: ClassVar[int | None] = None  # how many are known to be there
+
+
+class Gaussian(DataSet):
     """A 2-D normal distribution, by default seen through 100 training samples drawn with `seed`."""
 
     name: Literal["gaussian"] = "gaussian"
@@ -24,7 +30,7 @@ class Gaussian(Block):
     seed: Natural = 0
 
 
-class Ring8(Block):
+class Ring8(DataSet):
     """Eight Gaussians on a circle; `n` makes the training set finite, drawn with `seed`."""
 
     modes: ClassVar[int | None] = 8
@@ -35,7 +41,7 @@ class Ring8(Block):
     seed: Natural = 0
 
 
-class Grid25(Block):
+class Grid25(DataSet):
     """Twenty-five Gaussians on a grid; `n` and `seed` as above."""
 
     modes: ClassVar[int | None] = 25
@@ -46,7 +52,7 @@ class Grid25(Block):
     seed: Natural = 0
 
 
-class Swissroll(Block):
+class Swissroll(DataSet):
     """A spiral; `n` and `seed` as above."""
 
     name: Literal["swissroll"] = "swissroll"
@@ -55,7 +61,7 @@ class Swissroll(Block):
     seed: Natural = 0
 
 
-class TwoGaussians(Block):
+class TwoGaussians(DataSet):
     """The real one of two overlapping Gaussians; `n` and `seed` as above."""
 
     name: Literal["two_gaussians"] = "two_gaussians"
@@ -63,7 +69,7 @@ class TwoGaussians(Block):
     seed: Natural = 0
 
 
-class Digits(Block):
+class Digits(DataSet):
     """Handwritten digits, 8 x 8, flattened."""
 
     modes: ClassVar[int | None] = 10
@@ -71,7 +77,7 @@ class Digits(Block):
     name: Literal["digits"] = "digits"
 
 
-class Points(Block):
+class Points(DataSet):
     """The user's own points, a file of one per row; `standardise` trains on them with mean 0 and deviation 1."""
 
     name: Literal["points"] = "points"

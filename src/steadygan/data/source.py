@@ -93,14 +93,16 @@ class Source:
         )
 
     def standardised(self) -> Source:
-        """The same training set with mean 0 and standard deviation 1 per coordinate; `restore` gives the user's units back.
+        """The same training set with mean 0 and standard deviation 1 per coordinate; `restore` gives the units back.
 
-        A constant coordinate keeps scale 1. Penalties and learning rates then mean the same whatever the units.
+        A constant coordinate keeps scale 1. Penalties and learning rates then mean the same whatever the units. A
+        source with more than a training set (a sampler, held-out data), or standardised already, comes back as it is.
         """
-        if self.train is None or self.scale is not None:
+        if self.train is None or self.unseen is not None or self.scale is not None:
             return self
         offset, scale = self.train.mean(0), self.train.std(0, correction=0)
-        scale = torch.where(scale > 0, scale, 1.0)
+        varies = self.train.amax(0) > self.train.amin(0)  # rounding leaves a constant one a tiny deviation
+        scale = torch.where(varies & (scale > 0), scale, 1.0)
         return replace(self, train=(self.train - offset) / scale, offset=offset, scale=scale)
 
     def restore(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import InputError
+from .checkpoint import latest
 
 PLAN_KEYS = frozenset({"device", "threads"})  # where a run is done, not what it is: a matter of the plan
 
@@ -49,8 +50,11 @@ class RunFolder:
         """Gives the lock back."""
         self._lock.release()
 
-    def start(self, settings: Mapping[str, Any], resume: bool) -> None:
-        """Checks the folder against the settings, then writes them; raises InputError where they do not fit."""
+    def check(self, settings: Mapping[str, Any], resume: bool) -> Path | None:
+        """Checks the folder against the settings; the newest checkpoint when there is one to resume.
+
+        Raises InputError where a run is there already, or the settings differ.
+        """
         if not resume and (self.settings.exists() or any(self.checkpoints.glob("*.pt"))):
             raise InputError(
                 f"{self.path} already holds a run: continue it with --resume, or choose another folder with --out"
@@ -62,7 +66,7 @@ class RunFolder:
                     f"{self.path} was made with other settings: {'; '.join(changed)}: resume with the same ones, or "
                     "choose another --out"
                 )
-        write_json(self.settings, settings)
+        return latest(self.checkpoints)
 
     def cut_back(self, iteration: int) -> None:
         """Forgets everything after `iteration`, and the closing record of a run that stopped between two ticks."""

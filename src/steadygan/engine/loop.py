@@ -63,7 +63,7 @@ class Loop:
     iterations_per_second: float = 0.0
 
     def run(self, until: int) -> None:
-        """Trains until `until` iterations are done; raises Interrupted after a signal, NonFiniteError for a bad term."""
+        """Trains until `until` iterations are done; raises Interrupted after a signal, NonFiniteError on a bad term."""
         began, done = time.perf_counter(), self.iteration
         before_seconds = self.seconds
         with StopSignals() as signals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import cos, pi
+from typing import ClassVar
 
 from ..errors import InputError
 from ..registry import Registry
@@ -11,6 +12,8 @@ from ..registry import Registry
 
 class Schedule:
     """A factor on the learning rates."""
+
+    constant: ClassVar[bool] = False  # the horizon does not matter
 
     def factor(self, iteration: int, horizon: int) -> float:
         """The factor of iteration number `iteration` (from 0) in a run of `horizon` iterations."""
@@ -24,6 +27,8 @@ SCHEDULES: Registry[type[Schedule]] = Registry("schedule")
 @dataclass(frozen=True)
 class Constant(Schedule):
     """1 throughout."""
+
+    constant = True
 
     def factor(self, iteration: int, horizon: int) -> float:
         return 1.0

@@ -105,6 +105,8 @@ def iteration_axis(axes: Axes, label: bool = True) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.margins(x=0.01)
+    right = axes.get_xlim()[1]
+    axes.set_xlim(left=min(axes.get_xlim()[0], -0.01 * right))  # every run starts at 0, whatever its first record
     axes.grid(visible=True)
     if label:
         axes.set_xlabel("iteration (generator updates)")

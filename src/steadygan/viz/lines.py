@@ -48,12 +48,18 @@ def name_non_finite(axes: Axes, curve: Series, label: str) -> None:
 
 def log_axis(axes: Axes, curves: Iterable[Series]) -> None:
     """A log axis that holds every positive value, with a decade of room below them when there are zeros."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     found = finite(curves)
     positive = found[found > 0.0]
     axes.set_yscale("log")
     if positive.size:
         low, high = float(positive.min()), float(positive.max())
         axes.set_ylim(low / (10.0 if positive.size < found.size else 1.5), high * 1.5)
+        if high < 30.0 * low:  # too short for powers of ten alone
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def tame(axes: Axes, curves: Iterable[Series]) -> None:

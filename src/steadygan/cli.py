@@ -1,0 +1,137 @@
+"""The command line, thin: words in, one command called, an exit code out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from . import __version__
+from .errors import EXIT_INPUT, EXIT_INTERRUPTED, InputError, NonFiniteError
+
+app = typer.Typer(
+    name="steadygan",
+    help="Train GANs that do not collapse, and see while they train whether they do, and why.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="[RECIPE] [KEY=VALUE]...", show_default=False)]
+Recipes = Annotated[list[str], typer.Argument(metavar="RECIPE... [KEY=VALUE]...", show_default=False)]
+Data = Annotated[Path | None, typer.Option(help="Your points: a .npy, .npz or .csv file, one sample per row.")]
+Iterations = Annotated[
+    int | None, typer.Option(min=0, help="Where to stop, counted from 0; the schedule keeps the recipe's length.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(f"steadygan {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command()
+def train(
+    words: Words = None,
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder [default: runs/RECIPE/seed-S].")] = None,
+    iterations: Iterations = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Decides every random number of the run.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint, or start.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the settings, train nothing.")] = False,
+) -> int:
+    """Train one GAN: a recipe (default grid25/far), settings changed as KEY=VALUE.
+
+    Keys are those that --dry-run prints, nested with dots: loss=hinge, penalty.r1.weight=0.3, penalty.r1=none,
+    method.fake_as_real.count=16, batch_size=128, lr_d=2e-4, generator.width=128, ema=none.
+    """
+    from .commands.train import train as command
+
+    return command(words or [], data, out, iterations, seed, resume, dry_run)
+
+
+@app.command()
+def recipes(
+    paper: Annotated[str | None, typer.Option(help="Only recipes that follow this paper.")] = None,
+) -> int:
+    """List what can be trained by name."""
+    from .commands.recipes import recipes as command
+
+    return command(paper)
+
+
+@app.command()
+def sample(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many samples.")] = 64,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A .npz, .npy, .csv or .png file [default: in RUN/samples].")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same samples.")] = 0,
+    weights: Annotated[str, typer.Option(metavar="ema|live", help="The average, or the network as trained.")] = "ema",
+) -> int:
+    """Draw samples from a trained run."""
+    from .commands.sample import sample as command
+
+    return command(run, n, out, seed, weights)
+
+
+@app.command()
+def compare(
+    words: Recipes,
+    data: Data = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Seeds 0 .. K-1 of each recipe.")] = 1,
+    iterations: Iterations = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the runs are [default: runs].")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> int:
+    """Set recipes side by side: train what is missing, tabulate final and best, say why, draw the curves."""
+    from .commands.compare import compare as command
+
+    return command(words, data, seeds, iterations, out, json)
+
+
+@app.command()
+def doctor() -> int:
+    """Check versions, devices, folders and speed of this machine."""
+    from .commands.doctor import doctor as command
+
+    return command()
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Runs one command and exits: 0, 2 for bad input, 3 when a term was not finite, 130 when interrupted."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Runs one command; whatever the user can mend becomes one line on stderr."""
+    from .commands.console import say_error
+
+    try:
+        result = typer.main.get_command(app).main(arguments, "steadygan", standalone_mode=False)
+    except (InputError, NonFiniteError) as error:
+        say_error(error)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            return 0
+        where = f" ({error.filename})" if error.filename else ""
+        say_error(f"{error.strerror or error}{where}: free some space or choose another place")
+        return EXIT_INPUT
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer's own: a wrong option or argument
+            raise
+        say_error(error.format_message())
+        return EXIT_INPUT
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,1 @@
+"""The commands behind the command line; none imports torch before its settings are accepted."""

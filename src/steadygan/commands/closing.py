@@ -1,0 +1,80 @@
+"""What a finished run says: its figures, final and best, and where everything is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .console import LABELS, clock, figure, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..config import Settings
+    from ..engine.run import Run
+    from ..metrics.summary import At
+
+
+def close(console: Console, run: Run, settings: Settings) -> None:
+    """The closing table and what stands below it."""
+    from rich.table import Table
+
+    from ..metrics.summary import final_and_best
+
+    modes = settings.data.modes
+    weights = "live weights" if settings.ema is None else "EMA weights"
+    table = Table(
+        title=f"{settings.recipe}, seed {settings.seed}: {run.iteration:,} iterations, n = {settings.evaluate.n:,}, "
+        f"{weights}",
+        title_justify="left",
+        title_style="bold",
+    )
+    for column in ("", "final", "best", "at", "peak", "at"):
+        table.add_column(column, justify="left" if not column else "right")
+    for row in final_and_best(run.metrics):
+        if row.key not in LABELS:
+            continue
+        peak = ("", "") if row.peak is None else shown(row.key, row.peak, modes)
+        table.add_row(LABELS[row.key], figure(row.key, row.final.value, modes), *shown(row.key, row.best, modes), *peak)
+    console.print(table)
+    console.print(losses(run))
+    shares = classes(run)
+    if shares:
+        console.print(shares)
+    console.print(f"measured with: {run.protocol}", style="dim")
+    console.print(f"wall time {clock(run.wall_time)}, {plain(run.iterations_per_second)} iterations per second")
+    for event in run.events:
+        console.print(event, style="bold yellow")
+
+
+def shown(key: str, at: At, modes: int | None) -> tuple[str, str]:
+    """A value and its iteration."""
+    return figure(key, at.value, modes), f"{at.iteration:,}"
+
+
+def losses(run: Run) -> str:
+    """The last losses, without penalties, beside the values they have when fakes are like reals."""
+    parts = []
+    for name, key, level in zip("DG", ("d_loss", "g_loss"), run.equilibrium, strict=True):
+        known = [record[key] for record in run.metrics if key in record]
+        if known:
+            parts.append(f"{name} {known[-1]:.3f} ({'free' if level is None else f'{level:.3f}'} at equilibrium)")
+    return f"losses without penalties: {', '.join(parts)}" if parts else "no iteration was trained"
+
+
+def classes(run: Run) -> str:
+    """The share of each class among the fakes, where there are classes."""
+    for record in reversed(run.metrics):
+        shares = {key.removeprefix("class_"): value for key, value in record.items() if key.startswith("class_")}
+        if shares:
+            return "classes: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items())
+    return ""
+
+
+def whereabouts(console: Console, folder: Path) -> None:
+    """Where figures, samples and numbers are."""
+    figures = sorted(path.name for path in (folder / "figures").glob("*.png"))
+    if figures:
+        console.print(f"figures: {folder / 'figures'} ({', '.join(figures)})")
+    console.print(f"samples: {folder / 'samples'}, more with: steadygan sample {folder} -n 1000 --out samples.csv")
+    console.print(f"numbers: {folder / 'metrics.jsonl'}, live with: tensorboard --logdir {folder}")

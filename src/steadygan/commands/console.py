@@ -1,0 +1,67 @@
+"""How commands speak: results on stdout, what happens meanwhile and errors on stderr; numbers in one form."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LABELS = {
+    "modes": "modes",
+    "high_quality": "high-quality share",
+    "emptiest_mode": "emptiest mode / even share",
+    "balance": "balance (1 = as even as real)",
+    "energy_distance": "energy distance",
+    "gradient_mean": "gradient at G, mean",
+    "gradient_max": "gradient at G, max",
+    "gradient_max_over_mean": "gradient at G, max / mean",
+    "gradient_top1_share": "gradient at G, top 1 % hold",
+}
+SHARES = frozenset({"high_quality", "gradient_top1_share"})
+PLAIN_WIDTH = 110  # of a table that does not go to a terminal
+
+
+def stdout() -> Console:
+    """Where results go."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH, soft_wrap=True)
+
+
+def stderr() -> Console:
+    """Where everything goes that is no result."""
+    from rich.console import Console
+
+    return Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else PLAIN_WIDTH, soft_wrap=True)
+
+
+def say_error(message: object) -> None:
+    """One line on stderr, whatever the message holds."""
+    print("error: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
+
+
+def figure(key: str, value: float, modes: int | None = None) -> str:
+    """A figure as it stands in tables: modes with their number, shares in per cent, the rest to three digits."""
+    if key == "modes":
+        shown = f"{value:.0f}" if value == int(value) else f"{value:.1f}"
+        return shown if modes is None else f"{shown} of {modes}"
+    if key in SHARES:
+        return f"{100 * value:.1f} %"
+    return plain(value)
+
+
+def plain(value: float) -> str:
+    """Three significant digits, without an exponent where that reads well."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+        return f"{value:,.{digits}f}"
+    return f"{value:.1e}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 0:07, 2:05 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

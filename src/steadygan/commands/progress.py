@@ -1,0 +1,90 @@
+"""What is seen while a run trains: a bar with live numbers on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from .console import clock, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..engine.run import Run
+
+QUIET_SECONDS = 10.0  # between two plain lines, unless something was evaluated
+
+
+class Watch:
+    """A callback for the trainer; a context manager around it that owns the terminal's last lines."""
+
+    def __init__(self, console: Console, title: str, total: int, modes: int | None) -> None:
+        self.console, self.title, self.total, self.modes = console, title, total, modes
+        self._told = 0
+        self._spoke = time.monotonic()
+        self._measured: dict[str, float] = {}
+        self._live: Any = None
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            from rich.live import Live
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+                TextColumn("{task.fields[rate]}"),
+            )
+            self._bar = Progress(*columns, console=self.console, expand=True)
+            self._task = self._bar.add_task(self.title, total=max(1, self.total), rate="")
+            self._live = Live(self._bar, console=self.console, refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def __call__(self, run: Run, iteration: int, stats: Mapping[str, float]) -> None:
+        """One tick: the run's newest record, and whatever the run has to say since the last one."""
+        for event in run.events[self._told :]:
+            self.console.print(f"[bold yellow]{event}[/]" if self.console.is_terminal else event, soft_wrap=True)
+        self._told = len(run.events)
+        evaluated = "balance" in stats or "modes" in stats
+        if evaluated:
+            self._measured = {key: stats[key] for key in ("modes", "balance") if key in stats}
+        rate = run.iterations_per_second
+        pace = f"{rate:,.0f} it/s" if rate else ""
+        if rate and iteration < self.total:
+            pace += f", {clock((self.total - iteration) / rate)} left"
+        numbers = live({**self._measured, **stats}, run.equilibrium, self.modes)
+        if self._live is not None:
+            from rich.console import Group
+            from rich.text import Text
+
+            self._bar.update(self._task, completed=iteration, rate=pace)
+            self._live.update(Group(self._bar, Text(f"  {numbers}", style="dim")))
+        elif evaluated or iteration == self.total or time.monotonic() - self._spoke > QUIET_SECONDS:
+            self._spoke = time.monotonic()
+            done = f"{iteration:>{len(f'{self.total:,}')},}/{self.total:,}"
+            self.console.print(", ".join(filter(None, (done, pace, numbers))), soft_wrap=True)
+
+
+def live(stats: Mapping[str, float], equilibrium: tuple[float | None, float | None], modes: int | None) -> str:
+    """Losses without penalties beside their equilibrium, modes or balance, and the largest gradient that G receives."""
+    parts = []
+    for name, key, level in zip("DG", ("d_loss", "g_loss"), equilibrium, strict=True):
+        if key in stats:
+            parts.append(f"{name} {stats[key]:.3f}" + ("" if level is None else f" (even {level:.3f})"))
+    if "modes" in stats and modes is not None:
+        parts.append(f"modes {stats['modes']:.0f}/{modes}")
+    elif "balance" in stats:
+        parts.append(f"balance {stats['balance']:.2f}")
+    if "gradient_max" in stats:
+        parts.append(f"max gradient {plain(stats['gradient_max'])}")
+    return ", ".join(parts)

@@ -1,0 +1,64 @@
+"""What a user gives as discriminators, checked and brought into one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from ..errors import InputError
+from ..losses import NonSaturating
+from ..methods import Plain, chain
+from ..types import Constraint, Loss, Method, Opponent, Penalty
+
+
+def opponents_of(
+    D: nn.Module | Mapping[str, Opponent],
+    loss: Loss | None,
+    penalties: Sequence[Penalty],
+    method: Method | Sequence[Method] | None,
+    constraint: Constraint | None,
+) -> dict[str, Opponent]:
+    """One opponent named D, or those of the mapping; raises InputError where the arguments do not fit together."""
+    if isinstance(D, Mapping):
+        if not D or "G" in D:
+            raise InputError(f"D must map one or more names other than 'G' to opponents, not {sorted(D)}")
+        if loss is not None or penalties or method is not None or constraint is not None:
+            raise InputError(
+                "with a mapping of opponents, loss, penalties, method and constraint belong to each of them"
+            )
+        for name, opponent in D.items():
+            if not isinstance(opponent, Opponent):
+                raise InputError(f"D[{name!r}] must be a types.Opponent, not {type(opponent).__name__}")
+            module_of(opponent.critic, f"D[{name!r}].critic")
+        return dict(D)
+    if isinstance(method, Sequence):
+        method = chain(*method) if method else None
+    return {"D": Opponent(module_of(D, "D"), loss or NonSaturating(), tuple(penalties), method or Plain(), constraint)}
+
+
+def module_of(network: Any, name: str) -> nn.Module:
+    """The module itself; raises InputError when it is none, or has nothing to train."""
+    if not isinstance(network, nn.Module):
+        raise InputError(f"{name} must be a torch.nn.Module, not {type(network).__name__}")
+    if not any(p.requires_grad for p in network.parameters()):
+        raise InputError(f"{name} has no parameter to train: unfreeze one, or give another module")
+    return network
+
+
+def positive(**values: int) -> None:
+    """Raises InputError for a count that is not a whole number of 1 or more."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"{name} must be a whole number of 1 or more, not {value!r}")
+
+
+def equilibrium_of(opponents: Mapping[str, Opponent]) -> tuple[float | None, float | None]:
+    """The weighted sum of the losses' equilibria; None where one of them is free."""
+    sums: list[float | None] = []
+    for player in (0, 1):
+        values = [(o.weight, o.loss.equilibrium[player]) for o in opponents.values()]
+        known = [weight * value for weight, value in values if value is not None]
+        sums.append(sum(known) if len(known) == len(values) else None)
+    return sums[0], sums[1]
