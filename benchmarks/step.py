@@ -28,6 +28,7 @@ from torch import Tensor, nn
 import steadygan as sg
 from steadygan.engine.draws import BLOCK
 from steadygan.engine.plan import Plan, host, training
+from steadygan.engine.setup import start
 from steadygan.engine.signals import StopSignals
 
 N, N0, FACTOR, WEIGHT, LR, BETAS, DECAY = 64, 8, 8, 0.1, 1e-3, (0.5, 0.9), 0.999
@@ -113,7 +114,7 @@ class Ours:
     """`Trainer`'s loop between two ticks."""
 
     def __init__(self, G: nn.Module, D: nn.Module, count: int, ema: bool, dtype: torch.dtype) -> None:
-        self.trainer = sg.Trainer(
+        trainer = sg.Trainer(
             G,
             D,
             sg.data.DATA["ring8"](),
@@ -128,7 +129,7 @@ class Ours:
             evaluator=None,
         )
         plan = Plan.resolve(torch.device("cpu"), dtype, torch.get_num_threads(), 0)
-        self.loop = self.trainer._start(None, plan)
+        self.loop, _ = start(trainer.setup, None, plan, 1, False, lambda *_: None)
         self.signals = StopSignals()
 
     def advance(self, iterations: int) -> None:
@@ -160,13 +161,10 @@ def check(iterations: int = 20) -> float:
             average = ours.loop.executor.average
             assert average is not None
             assert theirs.average is not None
-            for a, b in (
-                (ours.trainer.G, theirs.G),
-                (ours.loop.executor.networks["D"], theirs.D),
-                (average.network, theirs.average),
-            ):
+            mine = ours.loop.executor.networks
+            for a, b in ((mine["G"], theirs.G), (mine["D"], theirs.D), (average.network, theirs.average)):
                 for p, q in zip(a.parameters(), b.parameters(), strict=True):
-                    worst = max(worst, float((p - q).abs().max()))
+                    worst = max(worst, float((p - q).detach().abs().max()))
     if not worst <= 1e-10:
         raise SystemExit(f"the two sides do not compute the same: weights differ by {worst:.1e}")
     return worst

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from . import __version__
+from .config.values import ReadError, Text, whole
 from .errors import EXIT_INPUT, EXIT_INTERRUPTED, InputError, NonFiniteError
 
 app = typer.Typer(
@@ -19,11 +21,28 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Words = Annotated[list[str] | None, typer.Argument(metavar="[RECIPE] [KEY=VALUE]...", show_default=False)]
-Recipes = Annotated[list[str], typer.Argument(metavar="RECIPE... [KEY=VALUE]...", show_default=False)]
+
+def at_least(low: int) -> Callable[[str], int]:
+    """Reads an option as the settings read their numbers, with their words for what was expected."""
+    read: Any = whole(low).func
+
+    def number(text: str) -> int:
+        try:
+            return int(read(Text(text)))
+        except ReadError as error:
+            raise typer.BadParameter(f"expected {error}, got {text}") from None
+
+    return number
+
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="RECIPE KEY=VALUE", show_default=False)]
+Recipes = Annotated[list[str], typer.Argument(metavar="RECIPE [KEY=VALUE]", show_default=False)]
 Data = Annotated[Path | None, typer.Option(help="Your points: a .npy, .npz or .csv file, one sample per row.")]
 Iterations = Annotated[
-    int | None, typer.Option(min=0, help="Where to stop, counted from 0; the schedule keeps the recipe's length.")
+    int | None,
+    typer.Option(
+        parser=at_least(0), metavar="N", help="Where to stop, from 0; the schedule keeps the recipe's length."
+    ),
 ]
 
 
@@ -42,9 +61,11 @@ def root(
 def train(
     words: Words = None,
     data: Data = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder [default: runs/RECIPE/seed-S].")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder, by default runs/RECIPE/seed-S.")] = None,
     iterations: Iterations = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Decides every random number of the run.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(parser=at_least(0), metavar="S", help="Decides every random number of the run.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint, or start.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the settings, train nothing.")] = False,
 ) -> int:
@@ -71,11 +92,13 @@ def recipes(
 @app.command()
 def sample(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)],
-    n: Annotated[int, typer.Option("-n", min=1, help="How many samples.")] = 64,
+    n: Annotated[int, typer.Option("-n", parser=at_least(1), metavar="N", help="How many samples.")] = 64,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A .npz, .npy, .csv or .png file [default: in RUN/samples].")
+        Path | None, typer.Option(metavar="FILE", help="A .npz, .npy, .csv or .png file, by default in RUN/samples.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same samples.")] = 0,
+    seed: Annotated[
+        int, typer.Option(parser=at_least(0), metavar="S", help="The same seed draws the same samples.")
+    ] = 0,
     weights: Annotated[str, typer.Option(metavar="ema|live", help="The average, or the network as trained.")] = "ema",
 ) -> int:
     """Draw samples from a trained run."""
@@ -88,9 +111,9 @@ def sample(
 def compare(
     words: Recipes,
     data: Data = None,
-    seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Seeds 0 .. K-1 of each recipe.")] = 1,
+    seeds: Annotated[int, typer.Option(parser=at_least(1), metavar="K", help="Seeds 0 .. K-1 of each recipe.")] = 1,
     iterations: Iterations = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the runs are [default: runs].")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the runs are, by default runs.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     """Set recipes side by side: train what is missing, tabulate final and best, say why, draw the curves."""

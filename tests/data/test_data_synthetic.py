@@ -113,6 +113,14 @@ def test_swissroll_has_the_distribution_of_scikit_learn(scale):
         assert kstest(ours @ direction, theirs @ direction).pvalue > 1e-3
     assert kstest(np.hypot(*ours.T), np.hypot(*theirs.T)).pvalue > 1e-3
     assert kstest(np.arctan2(*ours.T), np.arctan2(*theirs.T)).pvalue > 1e-3
+    assert kstest(off_the_roll(ours / scale), off_the_roll(theirs / scale)).pvalue > 1e-3
+
+
+def off_the_roll(x):
+    """Radial distance of points (n, 2) from the nearest turn of the roll without noise, where radius = angle."""
+    radius, angle = 7.5 * np.hypot(*x.T), np.arctan2(x[:, 1], x[:, 0])
+    turns = np.round((radius - angle) / (2 * np.pi))
+    return radius - angle - 2 * np.pi * turns
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..config import Settings, override
-from ..engine.folder import RunFolder, read_records
 from ..errors import EXIT_INTERRUPTED, InputError
 from ..recipes import RECIPES
 from .console import stderr, stdout
@@ -99,6 +98,8 @@ def result(job: Job, console: Console) -> Result:
         run = load(job.folder)
     else:
         run = fit(job.settings, job.folder, job.length, resume=True, console=console)
+    from ..engine.folder import RunFolder, read_records
+
     timing = [r for r in read_records(RunFolder(job.folder).timing) if r["iteration"] <= job.length]
     records = [record for record in run.metrics if record["iteration"] <= job.length]
     return Result(job, records, float(timing[-1]["seconds"]) if timing else run.wall_time, run)
@@ -106,6 +107,8 @@ def result(job: Job, console: Console) -> Result:
 
 def finished(job: Job) -> bool:
     """Whether the folder's run got as far as the comparison goes and was measured there."""
+    from ..engine.folder import RunFolder, read_records
+
     records = read_records(RunFolder(job.folder).metrics)
     return any(record["iteration"] >= job.length and "energy_distance" in record for record in records)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..engine.folder import RunFolder
+from ..config import saved
 from ..errors import InputError, unknown
 from .console import stdout
 
@@ -48,7 +48,7 @@ def _weights(name: str) -> Literal["ema", "live"]:
 
 def _check_run(folder: Path) -> None:
     """Says before torch is imported that there is no run, and which ones are near."""
-    if RunFolder(folder).settings.exists():
+    if saved(folder) is not None:
         return
     near = sorted(str(path.parent) for path in folder.glob("*/settings.json")) if folder.is_dir() else []
     hint = f"did you mean {near[0]}?" if near else "give the folder that train printed"

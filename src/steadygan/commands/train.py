@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import Points, Settings, override
-from ..engine.folder import RunFolder, differences, read_json
+from ..config import Points, Settings, difference, override, saved
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted
 from ..recipes import RECIPES
 from .closing import close, whereabouts
@@ -63,24 +62,13 @@ def chosen(words: Sequence[str], data: Path | None, resumed: Path | None, seed: 
     changes = [word for word in words if "=" in word]
     if len(names) > 1:
         raise InputError(f"expected one recipe, got {', '.join(names)}: write settings as key=value")
-    saved = None if resumed is None else RunFolder(resumed).settings
-    if not names and saved is not None and saved.exists():
-        settings = recorded(saved)
-    else:
-        settings = RECIPES[names[0] if names else DEFAULT if data is None else DEFAULT_DATA]()
+    own = None if names or resumed is None else saved(resumed)
+    settings = own or RECIPES[names[0] if names else DEFAULT if data is None else DEFAULT_DATA]()
     if data is not None:
         changes.append(f"data.path={own_data(settings, data)}")
     if seed is not None:
         changes.append(f"seed={seed}")
     return override(settings, changes)
-
-
-def recorded(path: Path) -> Settings:
-    """The settings that a run was made with."""
-    tree = read_json(path)
-    if "recipe" not in tree:
-        raise InputError(f"{path.parent} was trained with modules of your own: continue it from Python, as it began")
-    return Settings.check(tree)
 
 
 def own_data(settings: Settings, data: Path) -> Path:
@@ -100,14 +88,14 @@ def refuse_early(settings: Settings, folder: Path, resume: bool) -> None:
     """Says what the run itself would say after seconds of imports."""
     if isinstance(settings.data, Points) and settings.data.path is None:
         raise InputError(f"{settings.recipe}: expected your data, got none: add --data points.npy (or .npz, .csv)")
-    saved = RunFolder(folder).settings
-    if not saved.exists():
+    before = saved(folder)
+    if before is None:
         return
     if not resume:
         raise InputError(
             f"{folder} already holds a run: continue it with --resume, or choose another folder with --out"
         )
-    changed = differences(read_json(saved), settings.plain())
+    changed = [f"{key}: {old} in the run, {new} now" for key, old, new in difference(before, settings)]
     if changed:
         raise InputError(
             f"{folder} was made with other settings: {'; '.join(changed)}: resume with the same ones, or choose "

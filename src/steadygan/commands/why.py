@@ -50,7 +50,7 @@ class Case(NamedTuple):
 
 
 def why(cases: Sequence[Case]) -> str:
-    """One paragraph: the outcome, what G was told, what the losses say, what fake-as-real changed, and how sure it is."""
+    """One paragraph: the outcome, what G was told, what the losses say, what fake-as-real changed, how sure it is."""
     sentences = [_outcome(cases), *_gradients(cases), *_losses(cases), *_remedy(cases)]
     if min(case.seeds for case in cases) < 3:
         sentences.append("Fewer than three seeds: small differences may be chance (--seeds 3).")

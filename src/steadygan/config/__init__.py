@@ -18,6 +18,7 @@ from .groups import (
 )
 from .override import override
 from .parts import Constraints, FakeAsReal, GradientPenalty, LeastSquares, Methods, Packing, Penalties, PlainLoss
+from .saved import difference, saved
 from .settings import Settings
 
 __all__ = [
@@ -44,5 +45,7 @@ __all__ = [
     "Settings",
     "Swissroll",
     "TwoGaussians",
+    "difference",
     "override",
+    "saved",
 ]

@@ -80,6 +80,11 @@ class Eager:
         """The shape of one of G's samples."""
         return tuple(self._fakes(z).shape[1:])
 
+    def forget_gradients(self) -> None:
+        """Gradients that others left on the modules do not count."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
     def iteration(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
         """One iteration: the D steps, the G step, the average; returns the detached means of its terms."""
         self._set_rates(factor)

@@ -66,6 +66,7 @@ class Loop:
         """Trains until `until` iterations are done; raises Interrupted after a signal, NonFiniteError on a bad term."""
         began, done = time.perf_counter(), self.iteration
         before_seconds = self.seconds
+        self.executor.forget_gradients()
         with StopSignals() as signals:
             if self.iteration == 0 and not self.log.records:
                 self._tick(closing=False)

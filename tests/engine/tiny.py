@@ -1,0 +1,146 @@
+"""Runs small enough to be repeated dozens of times, and comparisons of all their bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from known import F64, normal
+from torch import Tensor, nn
+
+import steadygan as sg
+from steadygan.engine import checkpoint
+from steadygan.engine.draws import BLOCK
+from steadygan.engine.folder import RunFolder
+
+N = 8  # batch size
+Build = Callable[[], nn.Module]
+
+
+class Spread:
+    """An evaluator that costs nothing."""
+
+    n = 32
+    protocol = "standard deviation of 32 samples"
+
+    def __call__(self, samples: Tensor) -> dict[str, float]:
+        return {"spread": float(samples.std())}
+
+
+def built(seed: int, *builds: Build) -> tuple[nn.Module, ...]:
+    """Modules whose first weights depend on `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return tuple(build() for build in builds)
+
+
+def small_g(latent: int = 2, out: int = 2) -> nn.Module:
+    return nn.Sequential(nn.Linear(latent, 5), nn.Tanh(), nn.Linear(5, out))
+
+
+def small_d(features: int = 2) -> nn.Module:
+    return nn.Sequential(nn.Linear(features, 5), nn.LeakyReLU(0.2), nn.Linear(5, 1))
+
+
+def networks(seed: int = 0, g: Build = small_g, d: Build = small_d) -> tuple[nn.Module, nn.Module]:
+    G, D = built(seed, g, d)
+    return G, D
+
+
+def points(n: int = 50, dim: int = 2) -> Tensor:
+    """A finite data set whose size is no multiple of the batch."""
+    return normal(7, n, dim, dtype=torch.float32) + 1.0
+
+
+def trainer(out: Path | None = None, **settings: Any) -> sg.Trainer:
+    """A trainer of fresh networks with the same first weights each time; `settings` replace what is set here."""
+    if "G" not in settings or "D" not in settings:
+        G, D = networks()
+        settings = {"G": G, "D": D} | settings
+    settings = {
+        "data": points(),
+        "latent_dim": None if "latent" in settings else 2,
+        "batch_size": N,
+        "lr_g": 1e-2,
+        "ema": 0.9,
+        "seed": 3,
+        "device": "cpu",
+        "evaluator": Spread(),
+        "log_every": 20,
+        "evaluate_every": 50,
+        "checkpoint_every": 70,
+        "out": out,
+    } | settings
+    return sg.Trainer(settings.pop("G"), settings.pop("D"), settings.pop("data"), **settings)
+
+
+def ring(**settings: Any) -> sg.Trainer:
+    """Unlimited data."""
+    return trainer(data=sg.data.DATA["ring8"](), **settings)
+
+
+def state(trained: sg.Trainer) -> Any:
+    """Everything the next iteration depends on, as `fit` left it."""
+    assert trained._loop is not None
+    return trained._loop.state()._replace(random=trained._global)
+
+
+def next_draws(trained: sg.Trainer) -> list[Any]:
+    """What the iterations after the last one would be given, from two blocks."""
+    assert trained._loop is not None
+    done, draws = trained._loop.iteration, trained._loop.draws
+    rest = draws.block(done // BLOCK)[done % BLOCK :]
+    return [*rest, *draws.block(done // BLOCK + 1)]
+
+
+def saved(out: Path) -> Any:
+    """The newest checkpoint's content."""
+    newest = checkpoint.latest(RunFolder(out).checkpoints)
+    assert newest is not None
+    return checkpoint.read(newest)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """(where, leaf) of nested mappings, tuples and lists."""
+    if isinstance(value, Mapping):
+        for key in value:
+            yield from leaves(value[key], f"{path}.{key}")
+    elif isinstance(value, tuple | list):
+        names = getattr(value, "_fields", range(len(value)))
+        for name, item in zip(names, value, strict=True):
+            yield from leaves(item, f"{path}.{name}")
+    else:
+        yield path, value
+
+
+def assert_same(a: Any, b: Any) -> None:
+    """Bit for bit the same nested values, dtypes and places."""
+    left, right = dict(leaves(a)), dict(leaves(b))
+    assert left.keys() == right.keys()
+    for path, value in left.items():
+        other = right[path]
+        if isinstance(value, Tensor):
+            assert value.dtype == other.dtype, path
+            assert torch.equal(value, other), path
+        else:
+            assert value == other, path
+
+
+def differs(a: Any, b: Any) -> bool:
+    """Whether any bit differs."""
+    try:
+        assert_same(a, b)
+    except AssertionError:
+        return True
+    return False
+
+
+def weights(*modules: nn.Module) -> list[dict[str, Tensor]]:
+    """Copies of parameters and buffers."""
+    return [{key: value.clone() for key, value in module.state_dict().items()} for module in modules]
+
+
+def double(*modules: nn.Module) -> tuple[nn.Module, ...]:
+    return tuple(module.to(F64) for module in modules)
