@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from known import F64, generator, normal
 from tiny import N, points
 from torch import Tensor, nn
 
 import steadygan as sg
+from known import F64, generator, normal
 from steadygan.engine.draws import Draws, Needs, normal_latent
 from steadygan.engine.eager import Eager
 from steadygan.engine.ema import Ema

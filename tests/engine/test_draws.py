@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from known import F64, generator
 from tiny import N, assert_same, differs, points, small_d
 from torch import Tensor
 
 import steadygan as sg
+from known import F64, generator
 from steadygan.engine.draws import BLOCK, Draws, Needs, normal_latent, shown_shape
 from steadygan.engine.objective import Sides
 from steadygan.types import Draw, Method, Opponent

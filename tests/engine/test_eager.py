@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
-import pytest
 import torch
 import torch.nn.functional as F
-from steps import *
-from tiny import *
+from steps import PLAIN, SGD, SIDES, draws, executor, run
+from tiny import N, assert_same, built, double, networks, small_d, small_g, weights
+from torch import Tensor, nn
+
+import steadygan as sg
+from steadygan.engine.eager import Eager
+from steadygan.engine.ema import Ema
+from steadygan.engine.optim import OptimizerSettings
+from steadygan.types import Method, Opponent
+
 
 def plain_loop(
     G: nn.Module, D: nn.Module, block: list[Any], iterations: int, count: int, weight: float
@@ -139,6 +147,8 @@ def test_a_methods_terms_join_both_players():
     made = executor(*networks(), method=Pull())
     (row,) = run(made, 1)
     assert row.keys() == {"d/D/loss", "d/D/method/mean", "g/D/loss", "g/D/method/mean"}
+
+
 class Counting(sg.penalties.WeightClipping):
     calls = 0
 
@@ -161,5 +171,3 @@ def test_a_lazy_penalty_acts_every_so_many_d_steps():
     acted = ["d/D/penalty/r1" in row for row in run(made, 6, d_steps=2)]
     assert acted == [True, False, True, False, True, False]
     assert len(made._acting) == 2  # one set of opponents per set of acting parts
-
-

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import pytest
 import torch
-import torch.nn.functional as F
-from steps import *
-from tiny import *
+from steps import draws, executor, run
+from tiny import N, assert_same, built, networks, small_d, small_g, weights
+from torch import Tensor, nn
+
+import steadygan as sg
+from known import normal
+from steadygan.engine.optim import OptimizerSettings
+
 
 class Watched(nn.Module):
     """Passes on what its network says and writes down, per call, what could be trained and how many samples came."""
@@ -105,5 +108,3 @@ def test_uncoupled_samples_go_through_at_once():
     G.calls.clear()
     run(made, 1)
     assert [n for n, *_ in G.calls] == [N + 12, N]
-
-

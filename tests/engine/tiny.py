@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from known import F64, normal
 from torch import Tensor, nn
 
 import steadygan as sg
+from known import F64, normal
 from steadygan.engine import checkpoint
 from steadygan.engine.draws import BLOCK
 from steadygan.engine.folder import RunFolder

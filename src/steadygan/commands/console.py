@@ -27,14 +27,16 @@ def stdout() -> Console:
     """Where results go."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH, soft_wrap=True)
+    return Console(markup=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
 
 def stderr() -> Console:
     """Where everything goes that is no result."""
     from rich.console import Console
 
-    return Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else PLAIN_WIDTH, soft_wrap=True)
+    return Console(
+        markup=False, highlight=False, soft_wrap=True, stderr=True, width=None if sys.stderr.isatty() else PLAIN_WIDTH
+    )
 
 
 def say_error(message: object) -> None:

@@ -29,6 +29,8 @@ class Finding(NamedTuple):
 
 def doctor() -> int:
     """Prints what was found, one line each; returns 2 when something that training needs is missing."""
+    from rich.text import Text
+
     console = stdout()
     failed = []
     for check in (versions, terminal, folders, devices, timing):
@@ -37,9 +39,8 @@ def doctor() -> int:
         except Exception as error:  # whatever is broken here is what the report is for
             findings = [Finding(check.__name__, f"{type(error).__name__}: {' '.join(str(error).split())}", False)]
         for finding in findings:
-            mark = {None: "    ", True: "ok  ", False: "FAIL"}[finding.ok]
-            style = {None: "", True: "green", False: "bold red"}[finding.ok]
-            console.print(f"[{style}]{mark}[/]" if style else mark, f"{finding.what}: {finding.found}", markup=True)
+            mark, style = {None: ("    ", ""), True: ("ok  ", "green"), False: ("FAIL", "bold red")}[finding.ok]
+            console.print(Text(mark, style=style), f"{finding.what}: {finding.found}")
         failed += [finding.what for finding in findings if finding.ok is False]
     console.print(f"this needs mending: {', '.join(failed)}" if failed else "ready: try steadygan train")
     return EXIT_INPUT if failed else 0

@@ -53,7 +53,7 @@ class Watch:
     def __call__(self, run: Run, iteration: int, stats: Mapping[str, float]) -> None:
         """One tick: the run's newest record, and whatever the run has to say since the last one."""
         for event in run.events[self._told :]:
-            self.console.print(f"[bold yellow]{event}[/]" if self.console.is_terminal else event, soft_wrap=True)
+            self.console.print(event, style="bold yellow")
         self._told = len(run.events)
         evaluated = "balance" in stats or "modes" in stats
         if evaluated:
@@ -72,7 +72,7 @@ class Watch:
         elif evaluated or iteration == self.total or time.monotonic() - self._spoke > QUIET_SECONDS:
             self._spoke = time.monotonic()
             done = f"{iteration:>{len(f'{self.total:,}')},}/{self.total:,}"
-            self.console.print(", ".join(filter(None, (done, pace, numbers))), soft_wrap=True)
+            self.console.print(", ".join(filter(None, (done, pace, numbers))))
 
 
 def live(stats: Mapping[str, float], equilibrium: tuple[float | None, float | None], modes: int | None) -> str:

@@ -87,6 +87,7 @@ class Loop:
             if self.iteration % self.rhythm.evaluate:
                 self._tick(closing=True)
             self.seconds = before_seconds + time.perf_counter() - began
+            self.log.say(f"stopped at iteration {self.iteration} after {self.seconds:.1f} s of training")
 
     def _segment(self, stop: int, signals: StopSignals) -> None:
         """Iterations up to `stop` within one block, then one look at their statistics."""

@@ -46,6 +46,10 @@ class Plan:
             machine=f"{platform.system()} {platform.machine()}",
         )
 
+    def told(self) -> str:
+        """The plan in one line."""
+        return ", ".join(f"{key} {value}" for key, value in asdict(self).items())
+
     def differences(self, stored: dict[str, Any]) -> list[str]:
         """What differs from a stored plan, as `key: then, now`."""
         now = asdict(self)

@@ -129,6 +129,7 @@ def start(
     if folder is not None:  # only now: a run that could not start leaves no trace
         write_json(folder.settings, settings)
         write_json(folder.plan, asdict(plan))
+        loop.log.say(f"{'resumed at' if saved else 'started at'} iteration {loop.iteration}: {plan.told()}")
     run.metrics, run.events = loop.log.records, loop.log.events
     return loop, run
 
@@ -144,7 +145,6 @@ def go_back(loop: Loop, folder: RunFolder, saved: dict[str, Any]) -> None:
     differing = loop.plan.differences(saved["plan"])
     if differing:
         loop.log.event(f"not bit-identical: {'; '.join(differing)}")
-    loop.log.say(f"resumed at iteration {loop.iteration}")
 
 
 def check_shapes(setup: Setup, executor: Eager) -> None:

@@ -1,0 +1,64 @@
+"""Every registered entry says what it is and where it comes from; every key in [brackets] resolves."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import steadygan
+from steadygan.losses import LOSSES
+from steadygan.methods import METHODS
+from steadygan.models import MODELS
+from steadygan.penalties import CONSTRAINTS, PENALTIES
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(Path(steadygan.__file__).parent.rglob("*.py"))
+BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]?\b")
+ENTRIES = {
+    f"{registry.kind} {name}": entry
+    for registry in (LOSSES, PENALTIES, METHODS, MODELS, CONSTRAINTS)
+    for name, entry in registry.items()
+}
+
+
+def keys(text: str) -> set[str]:
+    """The keys cited in a text: [tao2020], [tao2020, eq. 6], [jolicoeur2018, huang2024]."""
+    return {key for brackets in BRACKETS.findall(text) for key in KEY.findall(brackets)}
+
+
+@pytest.fixture(scope="module")
+def bibliography() -> list[str]:
+    return re.findall(r"^@\w+\{([^,\s]+),", (ROOT / "REFERENCES.bib").read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_keys_are_found_where_they_are_cited() -> None:
+    text = "E_v [tao2020, eq. 6], in [0, 1], (n, m) [jolicoeur2018, huang2024]; x[2020], [szekely2013a] [sic]"
+    assert keys(text) == {"tao2020", "jolicoeur2018", "huang2024", "szekely2013a"}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+def test_an_entry_has_a_docstring_with_its_source(entry: Any, bibliography: list[str]) -> None:
+    doc = entry.__dict__.get("__doc__") if isinstance(entry, type) else entry.__doc__  # its own, not its base's
+    assert doc, "no docstring"
+    first = doc.strip().splitlines()[0]
+    assert first.endswith((".", ":")), f"the first line is no sentence: {first!r}"
+    cited = keys(doc)
+    assert cited, "no source in [brackets]"
+    assert cited <= set(bibliography)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=[path.relative_to(ROOT).as_posix() for path in SOURCES])
+def test_every_key_in_the_code_resolves(path: Path, bibliography: list[str]) -> None:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, documented)]
+    cited = {key for node in nodes for key in keys(ast.get_docstring(node) or "")}
+    assert cited <= set(bibliography)
+
+
+def test_keys_stand_once_and_in_order(bibliography: list[str]) -> None:
+    assert bibliography == sorted(set(bibliography))
