@@ -94,7 +94,7 @@ def sample(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)],
     n: Annotated[int, typer.Option("-n", parser=at_least(1), metavar="N", help="How many samples.")] = 64,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A .npz, .npy, .csv or .png file, by default in RUN/samples.")
+        Path | None, typer.Option(metavar="FILE", help="A .npz, .npy, .csv or .png file, by default in RUN.")
     ] = None,
     seed: Annotated[
         int, typer.Option(parser=at_least(0), metavar="S", help="The same seed draws the same samples.")

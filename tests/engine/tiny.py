@@ -84,7 +84,7 @@ def ring(**settings: Any) -> sg.Trainer:
 def state(trained: sg.Trainer) -> Any:
     """Everything the next iteration depends on, as `fit` left it."""
     assert trained._loop is not None
-    return trained._loop.state()._replace(random=trained._global)
+    return trained._loop.state()._replace(random=trained._random)
 
 
 def next_draws(trained: sg.Trainer) -> list[Any]:

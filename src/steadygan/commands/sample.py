@@ -24,7 +24,7 @@ FORMATS = (".npz", ".npy", ".csv", ".png")
 def sample(folder: Path, n: int, out: Path | None, seed: int, weights: str) -> int:
     """Draws n samples and writes them; with the same seed, a longer draw begins like a shorter one."""
     kind = _weights(weights)
-    path = folder / "samples" / f"drawn-{n}-seed-{seed}.npz" if out is None else out
+    path = folder / f"drawn-{n}-seed-{seed}.npz" if out is None else out
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"expected --out to end in {', '.join(FORMATS)}, got '{path}': rename it")
     _check_run(folder)

@@ -30,6 +30,8 @@ class Ema:
             raise InputError(f"ema: decay must be in [0, 1), not {self.decay}")
         if self.half_life is not None and not self.half_life > 0:
             raise InputError(f"ema: half_life must be above 0 images, not {self.half_life}")
+        if self.ramp_up is not None and not self.ramp_up > 0:
+            raise InputError(f"ema: ramp_up must be above 0, or None for none, not {self.ramp_up}")
 
     def at(self, iteration: int, batch: int) -> float:
         """The decay of the update after iteration number `iteration` (from 0)."""
@@ -43,11 +45,11 @@ class Ema:
 
 
 class Average:
-    """A copy of a network that follows its weights; buffers are copied as they are."""
+    """A copy of a network that follows its weights, in eval mode; buffers are copied as they are."""
 
     def __init__(self, network: nn.Module, settings: Ema) -> None:
         self.settings = settings
-        self.network = deepcopy(network).requires_grad_(False)
+        self.network = deepcopy(network).eval().requires_grad_(False)
         ours, theirs = dict(self.network.named_parameters()), dict(network.named_parameters())
         if ours.keys() != theirs.keys():
             raise InputError("ema: the generator's parameters changed names when it was copied: give it plain modules")

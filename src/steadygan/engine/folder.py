@@ -70,12 +70,13 @@ class RunFolder:
 
     def cut_back(self, iteration: int) -> None:
         """Forgets everything after `iteration`, and the closing record of a run that stopped between two ticks."""
-        for path, closing in ((self.metrics, False), (self.timing, True)):
-            records = [r for r in read_records(path) if r["iteration"] <= iteration and (closing or not r.get("final"))]
-            write_text(path, "".join(json.dumps(record) + "\n" for record in records))
+        closing = {r["iteration"] for r in read_records(self.metrics) if r.get("final")}
+        for path in (self.metrics, self.timing):
+            kept = [r for r in read_records(path) if r["iteration"] <= iteration and not r.get("final")]
+            write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
         if self.samples.is_dir():
             for sample in self.samples.iterdir():
-                if sample.stem.isdigit() and int(sample.stem) > iteration:
+                if sample.stem.isdigit() and (int(sample.stem) > iteration or int(sample.stem) in closing):
                     sample.unlink()
 
     def clear(self) -> None:

@@ -125,7 +125,7 @@ class Loop:
         began = time.perf_counter()
         if closing or self.iteration % self.rhythm.evaluate == 0:
             record |= self.probes.metrics()
-            if self.folder is not None and not closing:
+            if self.folder is not None:
                 self.probes.snapshot(self.folder.samples, self.iteration)
         took = time.perf_counter() - began
         record = {key: value for key, value in record.items() if math.isfinite(value)}

@@ -35,6 +35,11 @@ class OptimizerSettings:
             raise unknown("optimizer", self.name, OPTIMIZERS)
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise InputError(f"optimizer: betas must be two numbers in [0, 1), not {self.betas}")
+        if not 0 <= self.alpha < 1:
+            raise InputError(f"optimizer: alpha must be in [0, 1), not {self.alpha}")
+        for name in ("momentum", "eps", "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"optimizer: {name} must be 0 or more, not {getattr(self, name)}")
 
     def __call__(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         parameters = list(parameters)
@@ -63,8 +68,13 @@ def pack(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, dict[s
 
 
 def unpack(optimizer: torch.optim.Optimizer, names: list[str], packed: Mapping[str, Mapping[str, Any]]) -> None:
-    """Puts a packed state back; hyper-parameters stay those of `optimizer`."""
+    """Puts a packed state back; hyper-parameters stay those of `optimizer`; InputError when it is of others."""
     position = {name: index for index, name in enumerate(names)}
+    others = [name for name in packed if name not in position]
+    if others:
+        raise InputError(
+            f"the checkpoint trained other parameters, such as {others[0]}: freeze the same ones as when it was made"
+        )
     state = {
         position[name]: {key: value.clone() if isinstance(value, Tensor) else value for key, value in entries.items()}
         for name, entries in packed.items()
