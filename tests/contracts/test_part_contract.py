@@ -165,15 +165,14 @@ def test_different_numbers_give_a_different_objective(opponent: Opponent) -> Non
 
 @each
 def test_what_comes_in_is_left_alone(opponent: Opponent) -> None:
-    D = discriminator(opponent)
-    real, fake = samples(opponent, "D")
-    at = now(opponent)
-    before = deepcopy((real, fake, at, D.state_dict()))
-    d_objective({"D": opponent}, {"D": critic(D)}, Batch(real), Batch(fake), at, SIDES)
-    g_objective({"D": opponent}, {"D": critic(D)}, Batch(real), Batch(fake), at, SIDES)
-    assert_close((real, fake, *at, D.state_dict()), (*before[:2], *before[2], before[3]), rtol=0, atol=0)
-    assert not real.requires_grad
-    assert not fake.requires_grad
+    D, at = discriminator(opponent), now(opponent)
+    for player, objective in (("D", d_objective), ("G", g_objective)):
+        real, fake = samples(opponent, player)
+        before = deepcopy((real, fake, at, D.state_dict()))
+        objective({"D": opponent}, {"D": critic(D)}, Batch(real), Batch(fake), at, SIDES)
+        assert_close((real, fake, *at, D.state_dict()), (*before[:2], *before[2], before[3]), rtol=0, atol=0)
+        assert not real.requires_grad
+        assert not fake.requires_grad
 
 
 @each

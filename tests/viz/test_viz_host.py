@@ -23,7 +23,8 @@ def draw_all(folder: Path) -> None:
     gradient_curves([{"iteration": 0, "gradient_mean": 1.0}], folder / "gradients.png")
 
 
-def test_settings_survive_drawing_and_do_not_leak_into_it(tmp_path: Path) -> None:
+def test_settings_and_random_numbers_survive_drawing_and_do_not_leak_into_it(tmp_path: Path) -> None:
+    random = np.random.get_state()[1].copy()  # noqa: NPY002
     with matplotlib.rc_context({"font.size": 31.0, "lines.linewidth": 9.0, "axes.grid": True, "figure.dpi": 40.0}):
         before = dict(matplotlib.rcParams)
         draw_all(tmp_path / "odd")
@@ -31,12 +32,7 @@ def test_settings_survive_drawing_and_do_not_leak_into_it(tmp_path: Path) -> Non
     draw_all(tmp_path / "usual")
     for picture in sorted((tmp_path / "usual").iterdir()):
         assert picture.read_bytes() == (tmp_path / "odd" / picture.name).read_bytes(), picture.name
-
-
-def test_random_numbers_are_left_alone(tmp_path: Path) -> None:
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    draw_all(tmp_path)
-    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+    assert (np.random.get_state()[1] == random).all()  # noqa: NPY002
 
 
 def test_importing_viz_imports_no_matplotlib_and_drawing_no_pyplot(tmp_path: Path) -> None:

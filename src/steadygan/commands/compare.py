@@ -49,7 +49,7 @@ def compare(
     jobs = list(planned(words, data, seeds, iterations, out))
     for job in jobs:
         refuse_early(job.settings, job.folder, resume=True)
-    console = stderr()
+    console = stderr() if as_json else stdout()  # stdout is JSON's alone
     try:
         results = [result(job, console) for job in jobs]
     except KeyboardInterrupt as stop:
@@ -63,9 +63,8 @@ def compare(
     if as_json:
         print(json.dumps({**together.plain(), "figure": str(path)}, indent=2))
         return 0
-    shown = stdout()
-    together.show(shown)
-    shown.print(f"figure: {path}")
+    together.show(console)
+    console.print(f"figure: {path}")
     return 0
 
 

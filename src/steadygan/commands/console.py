@@ -1,4 +1,4 @@
-"""How commands speak: results on stdout, what happens meanwhile and errors on stderr; numbers in one form."""
+"""How commands speak: what happens on stdout, errors on stderr in one line, numbers in one form."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PLAIN_WIDTH = 110  # of a table that does not go to a terminal
 
 
 def stdout() -> Console:
-    """Where results go."""
+    """Where results and progress go."""
     from rich.console import Console
 
     return Console(markup=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 
 
 def stderr() -> Console:
-    """Where everything goes that is no result."""
+    """Where progress goes when stdout is for JSON."""
     from rich.console import Console
 
     return Console(

@@ -12,7 +12,7 @@ from ..config import Points, Settings, difference, override, saved
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted
 from ..recipes import RECIPES
 from .closing import close, whereabouts
-from .console import stderr, stdout
+from .console import stdout
 from .progress import Watch
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def train(
     folder = out or default_folder(settings)
     length = settings.horizon if iterations is None else iterations
     refuse_early(settings, folder, resume)
+    console = stdout()
     try:
-        run = fit(settings, folder, length, resume, stderr())
+        run = fit(settings, folder, length, resume, console)
     except KeyboardInterrupt as stop:
         how = str(stop) if isinstance(stop, Interrupted) else "interrupted before the first iteration"
         print(f"{how}; continue with: {again()}", file=sys.stderr)
         return EXIT_INTERRUPTED
-    console = stdout()
     close(console, run, settings)
     whereabouts(console, folder)
     if settings.recipe.startswith("grid25/"):

@@ -129,7 +129,7 @@ class Cosine(Block):
     """The same along half a cosine."""
 
     name: Literal["cosine"] = "cosine"
-    start: Share = 0.0
+    start: Share = 0.5
     end: Weight = 0.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,12 @@ def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int) -
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        beside.unlink(missing_ok=True)
-        if isinstance(error, RuntimeError) and "write" not in str(error):
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        reason = _reason(error)
+        if reason is None:
             raise
-        reason = getattr(error, "strerror", None) or "the disk is full or the file could not be written"
         kept = listed(folder)
         last = f"; the last good checkpoint is {kept[-1]}" if kept else ""
         raise InputError(f"cannot write {path}: {reason}: free some space and go on with --resume{last}") from error
@@ -58,7 +60,6 @@ def read(path: Path) -> dict[str, Any]:
         if broken is not None:
             raise zipfile.BadZipFile(f"{broken} fails its checksum")
         content = torch.load(path, map_location="cpu", weights_only=True)
-        format_ = content["format"]
     except FileNotFoundError:
         raise InputError(f"no checkpoint {path}: give a run's folder, or start the run") from None
     except Exception as error:
@@ -66,14 +67,26 @@ def read(path: Path) -> dict[str, Any]:
             f"{path} is not a complete checkpoint ({type(error).__name__}): it is truncated or damaged; remove it to "
             "go on from the one before"
         ) from error
-    if format_ > FORMAT:
+    format_, state = (content.get("format"), content.get("state")) if isinstance(content, dict) else (None, None)
+    if isinstance(format_, int) and format_ > FORMAT:
         raise InputError(
             f"{path} has format {format_}, but this steadygan reads formats up to {FORMAT}: upgrade steadygan"
         )
-    return dict(content) | {"state": TrainState(**content["state"])}
+    if not isinstance(format_, int) or not isinstance(state, dict) or state.keys() != set(TrainState._fields):
+        raise InputError(f"{path} is not a checkpoint of steadygan: give the folder of a run that it made")
+    return dict(content) | {"state": TrainState(**state)}
 
 
 def latest(folder: Path) -> Path | None:
     """The newest checkpoint of a folder, if there is one."""
     found = listed(folder)
     return found[-1] if found else None
+
+
+def _reason(error: BaseException | None) -> str | None:
+    """What the system said when a file could not be written; torch covers that with an error of its own."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error.strerror or str(error)
+        error = error.__context__
+    return None

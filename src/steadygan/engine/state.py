@@ -49,10 +49,13 @@ def collect(iteration: int, executor: Eager, draws: Draws, sums: Mapping[str, Te
 
 def restore(state: TrainState, executor: Eager, draws: Draws) -> None:
     """Puts a state back in place; raises InputError when it is of another model."""
-    for name, network in executor.networks.items():
-        load_network(network, state.networks.get(name, {}), name)
+    wanted = [(network, state.networks.get(name, {}), name) for name, network in executor.networks.items()]
     if executor.average is not None:
-        load_network(executor.average.network, state.ema, "the average of G")
+        wanted.append((executor.average.network, state.ema, "the average of G"))
+    for network, saved, name in wanted:  # all of them first, so that a refused state changes nothing
+        check_network(network, saved, name)
+    for network, saved, _ in wanted:
+        network.load_state_dict(dict(saved))
     names = executor.names
     for player, optimizer in executor.optimizers.items():
         unpack(optimizer, names[player], state.optimizers[player])
@@ -65,7 +68,13 @@ def restore(state: TrainState, executor: Eager, draws: Draws) -> None:
 
 
 def load_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
-    """Loads parameters and buffers; the first difference in names or shapes is named."""
+    """Loads parameters and buffers; raises InputError when they are of another model."""
+    check_network(network, saved, name)
+    network.load_state_dict(dict(saved))
+
+
+def check_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
+    """Raises InputError at the first difference in names or shapes."""
     current = network.state_dict()
     for key in [*current, *saved]:
         here = tuple(current[key].shape) if key in current else "nothing"
@@ -75,7 +84,6 @@ def load_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> 
                 f"the checkpoint is of another model: {name} has {key} of shape {here} here and {there} in the "
                 "checkpoint: build the network it was made with"
             )
-    network.load_state_dict(dict(saved))
 
 
 def _cloned(leaf: Any, device: torch.device | None = None) -> Any:

@@ -1,0 +1,135 @@
+"""What is wrong with the words alone is said in one line before torch is imported: here importing it fails loudly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import Answer, steadygan_command
+
+from steadygan import __version__
+from steadygan.config import Settings, override
+from steadygan.recipes import RECIPES
+
+
+@pytest.fixture(scope="module")
+def torchless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An import path on which torch, numpy and matplotlib cannot be imported."""
+    folder = tmp_path_factory.mktemp("torchless")
+    for name in ("torch", "numpy", "matplotlib", "sklearn"):
+        (folder / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A working folder with one run in it, as far as its settings go, and a data file."""
+    folder = tmp_path / "runs" / "ring8-far" / "seed-0"
+    folder.mkdir(parents=True)
+    (folder / "settings.json").write_text(RECIPES["ring8/far"]().to_json(), encoding="utf-8")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "settings.json").write_text('{"batch_size": 64}', encoding="utf-8")
+    (tmp_path / "points.csv").write_text("1,2\n3,4\n", encoding="utf-8")
+    return tmp_path
+
+
+REFUSALS = {
+    "train ring8/fra": "unknown recipe 'ring8/fra': did you mean 'ring8/far'? known: digits/far, ",
+    "train ring8/far grid25/far": "expected one recipe, got ring8/far, grid25/far: write settings as key=value",
+    "train btach_size=3": "unknown setting 'btach_size': did you mean 'batch_size'?",
+    "train method.fake_as_real.count=65": "method.fake_as_real.count: expected at most the batch of 64, got 65",
+    "train method.fake_as_real.factor=0": "method.fake_as_real.factor: expected a whole number of 1 or more, got 0",
+    "train penalty.r1.weight=-1": "penalty.r1.weight: expected a number of 0 or more, got -1",
+    "train batch_size=many": "batch_size: expected a whole number of 1 or more, got 'many'",
+    "train --iterations -3": "Invalid value for '--iterations': expected a whole number of 0 or more, got -3",
+    "train --iterations 1.5": "Invalid value for '--iterations': expected a whole number of 0 or more, got 1.5",
+    "train --seed x": "Invalid value for '--seed': expected a whole number of 0 or more, got x",
+    "train --itreations 3": "No such option",
+    "train points/far": "points/far: expected your data, got none: add --data points.npy (or .npz, .csv)",
+    "train grid25/far --data points.csv": "grid25/far: expected no --data, as it makes its own, got points.csv: use",
+    "train points/far --data none.csv": "expected a data file at 'none.csv', found none: check the path",
+    "train --data points.txt": "expected data in a .npy, .npz or .csv file, got 'points.txt': convert it or rename it",
+    "train ring8/far": f"{Path('runs/ring8-far/seed-0')} already holds a run: continue it with --resume, or choose",
+    "train ring8/far --resume batch_size=32 penalty.r1=2": (
+        f"{Path('runs/ring8-far/seed-0')} was made with other settings: batch_size: 64 in the run, 32 now; "
+        "penalty.r1.weight: 0.1 in the run, 2.0 now: resume with the same ones, or choose another --out"
+    ),
+    "train ring8/far --resume --out mine": "expected a recipe's settings in ",
+    "trian": "No such command 'trian'",
+    "recipes --paper tao": "unknown paper 'tao': did you mean 'tao2020'? known: ",
+    "sample": "Missing argument 'RUN'",
+    "sample nowhere": "nowhere holds no run (no settings.json): give the folder that train printed",
+    "sample runs/ring8-far": f"did you mean {Path('runs/ring8-far/seed-0')}?",
+    "sample runs/ring8-far/seed-0 -n 0": "Invalid value for '-n': expected a whole number of 1 or more, got 0",
+    "sample runs/ring8-far/seed-0 --weights best": "unknown weights 'best': known: ema, live",
+    "sample runs/ring8-far/seed-0 --out x.txt": "expected --out to end in .npz, .npy, .csv, .png, got 'x.txt'",
+    "compare": "Missing argument",
+    "compare batch_size=3": "expected recipes to compare, got none: write for instance grid25/r1 grid25/far",
+    "compare ring8/far ring8/nsgn": "unknown recipe 'ring8/nsgn': did you mean 'ring8/nsgan'?",
+    "compare ring8/far --seeds 0": "Invalid value for '--seeds': expected a whole number of 1 or more, got 0",
+    "compare ring8/far seed=1": "seed: expected no seed, as several are compared, got seed=...: use --seeds K",
+    "compare ring8/far batch_size=32": "was made with other settings: batch_size: 64 in the run, 32 now",
+    "compare points/r1 points/far": "points/r1: expected your data, got none: add --data",
+}
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+def test_bad_input_is_one_line_and_exit_code_2(words: str, here: Path, torchless: Path) -> None:
+    before = sorted(here.rglob("*"))
+    message = steadygan_command(*words.split(), cwd=here, before=[torchless]).refused()
+    assert REFUSALS[words] in message
+    assert sorted(here.rglob("*")) == before  # nothing lost, nothing left behind
+
+
+def ask(words: str, here: Path, torchless: Path) -> Answer:
+    answer = steadygan_command(*words.split(), cwd=here, before=[torchless])
+    assert (answer.code, answer.err) == (0, ""), answer
+    return answer
+
+
+@pytest.mark.parametrize("words", ["", "--help", "train --help", "compare -h", "sample --help", "doctor --help"])
+def test_help_needs_no_torch(words: str, here: Path, torchless: Path) -> None:
+    assert "Usage: steadygan" in ask(words, here, torchless).out
+
+
+def test_the_commands_are_those_of_this_stage(here: Path, torchless: Path) -> None:
+    text = ask("--help", here, torchless).out
+    for name in ("train", "recipes", "sample", "compare", "doctor", "--version"):
+        assert name in text
+    for name in ("evaluate", "diagnose", "report", "theory", "export", "--install-completion"):
+        assert name not in text
+
+
+def test_version(here: Path, torchless: Path) -> None:
+    assert ask("--version", here, torchless).out == f"steadygan {__version__}\n"
+
+
+def test_recipes_are_listed_one_a_line(here: Path, torchless: Path) -> None:
+    lines = ask("recipes", here, torchless).out.splitlines()
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    assert all(line.endswith("]") for line in lines)
+    far = ask("recipes --paper tao2020", here, torchless).out.splitlines()
+    assert {line.split("/")[1].split()[0] for line in far} == {"far"}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", RECIPES["grid25/far"]()),
+        ("ring8/r1 --seed 4", RECIPES["ring8/r1"](seed=4)),
+        ("penalty.r1.weight=0.5 lr_d=2e-3", override(RECIPES["grid25/far"](), ["penalty.r1=0.5", "lr_d=0.002"])),
+        ("--data points.csv", override(RECIPES["points/far"](), ["data.path=points.csv"])),
+        ("points/r1 --data points.csv seed=2", override(RECIPES["points/r1"](seed=2), ["data.path=points.csv"])),
+        ("--resume --out runs/ring8-far/seed-0", RECIPES["ring8/far"]()),
+    ],
+)
+def test_dry_run_prints_the_settings_and_writes_nothing(
+    words: str, expected: Settings, here: Path, torchless: Path
+) -> None:
+    before = sorted(here.rglob("*"))
+    printed = ask(f"train {words} --dry-run", here, torchless).out
+    assert printed == expected.to_json() + "\n"
+    assert Settings.check(json.loads(printed)) == expected
+    assert sorted(here.rglob("*")) == before

@@ -1,0 +1,105 @@
+"""The settings know, without torch, exactly what the registries and the engine know."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+
+from steadygan.config import Constraints, Ema, Methods, Mlp, Optimizer, Penalties, Settings
+from steadygan.config.block import Block, Parts
+from steadygan.config.groups import ACTIVATIONS
+from steadygan.config.keys import blocks
+from steadygan.data import DATA
+from steadygan.engine import ema, optim
+from steadygan.engine.schedule import SCHEDULES
+from steadygan.losses import LOSSES
+from steadygan.methods import METHODS
+from steadygan.models import ACTIVATIONS as KNOWN_ACTIVATIONS
+from steadygan.models import MODELS, mlp
+from steadygan.penalties import CONSTRAINTS, PENALTIES
+from steadygan.registry import Registry
+
+REQUIRED = object()
+ONLY_SETTINGS = {("data set", "points"): {"standardise": True}}  # done to the data after they are read
+
+
+def named(key: str) -> dict[str, type[Block]]:
+    """name -> block of a setting that is one of several kinds."""
+    kinds = blocks(Settings.model_fields[key].annotation)
+    return {name: kind for kind in kinds for name in get_args(kind.model_fields["name"].annotation)}
+
+
+def present(parts: type[Parts]) -> dict[str, type[Block]]:
+    """name -> block of parts that are there or not."""
+    return {name: blocks(field.annotation)[0] for name, field in parts.model_fields.items()}
+
+
+def settings_of(block: type[Block]) -> dict[str, Any]:
+    """field -> default of a block, without its name."""
+    return {
+        name: REQUIRED if field.is_required() else field.get_default(call_default_factory=True)
+        for name, field in block.model_fields.items()
+        if name != "name"
+    }
+
+
+def settings_in(entry: Callable[..., Any]) -> dict[str, Any]:
+    """parameter -> default of a registered class or factory, without its name."""
+    return {
+        name: REQUIRED if parameter.default is parameter.empty else parameter.default
+        for name, parameter in inspect.signature(entry).parameters.items()
+        if name != "name"
+    }
+
+
+PAIRS: list[tuple[Registry[Any], dict[str, type[Block]]]] = [
+    (LOSSES, named("loss")),
+    (PENALTIES, present(Penalties)),
+    (METHODS, present(Methods)),
+    (CONSTRAINTS, present(Constraints)),
+    (DATA, named("data")),
+    (SCHEDULES, named("schedule")),
+]
+
+
+ENTRIES = [
+    pytest.param(registry, name, block, id=f"{registry.kind} {name}")
+    for registry, known in PAIRS
+    for name, block in known.items()
+]
+
+
+@pytest.mark.parametrize(("registry", "known"), PAIRS, ids=[registry.kind for registry, _ in PAIRS])
+def test_names_are_those_of_the_registry(registry: Registry[Any], known: dict[str, type[Block]]) -> None:
+    assert set(known) == set(registry) - {"plain"}  # plain training is the absence of methods
+
+
+@pytest.mark.parametrize(("registry", "name", "block"), ENTRIES)
+def test_fields_and_defaults_are_those_of_the_entry(registry: Registry[Any], name: str, block: type[Block]) -> None:
+    extra = ONLY_SETTINGS.get((registry.kind, name), {})
+    expected = settings_in(registry[name]) | extra
+    if (registry.kind, name) == ("data set", "points"):
+        expected["path"] = None  # comes with --data
+    assert settings_of(block) == expected
+
+
+def test_networks_are_the_models() -> None:
+    assert set(get_args(Mlp.model_fields["name"].annotation)) == set(MODELS)
+    assert set(settings_of(Mlp)) == set(settings_in(mlp)) - {"in_features", "out_features"}
+    assert set(ACTIVATIONS) == set(KNOWN_ACTIVATIONS)
+
+
+@pytest.mark.parametrize(
+    ("block", "entry"), [(Optimizer, optim.OptimizerSettings), (Ema, ema.Ema)], ids=["optimizer", "ema"]
+)
+def test_engine_settings_are_those_of_the_engine(block: type[Block], entry: Any) -> None:
+    expected = {field.name: field.default for field in dataclasses.fields(entry)}
+    assert {name: field.default for name, field in block.model_fields.items()} == expected
+
+
+def test_optimizers_are_those_of_the_engine() -> None:
+    assert get_args(Optimizer.model_fields["name"].annotation) == optim.OPTIMIZERS

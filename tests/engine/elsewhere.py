@@ -1,0 +1,63 @@
+"""What other processes do: started by a server that has imported torch once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from steadygan.engine.folder import RunFolder
+
+PRELOADED = ["pytest", "steadygan.engine.trainer", "steadygan.viz.samples", "torch.utils.tensorboard"]
+
+
+@contextmanager
+def process(job: Callable[..., None], *arguments: Any) -> Iterator[tuple[BaseProcess, Connection]]:
+    """`job(connection, *arguments)` in a process of its own, killed at the end if it is still there."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    here, there = context.Pipe()
+    started = context.Process(target=job, args=(there, *arguments), daemon=True)
+    started.start()
+    there.close()
+    try:
+        yield started, here
+    finally:
+        started.kill()
+        started.join()
+        started.close()
+        here.close()
+
+
+def hold(connection: Connection, path: Path) -> None:
+    """Takes a run folder's lock, says so, and keeps it."""
+    RunFolder(path).acquire()
+    connection.send("held")
+    connection.recv()
+
+
+def train(connection: Connection, make: Callable[..., Any], out: Path, iterations: int) -> None:
+    """Says that it begins, trains, and says that it is done."""
+    torch.set_num_threads(1)
+    connection.send("begins")
+    make(out).fit(iterations)
+    connection.send("done")
+
+
+def train_without_room(connection: Connection, make: Callable[..., Any], out: Path, iterations: int, room: int) -> None:
+    """Trains where no file may grow beyond `room` bytes, and tells how that ended."""
+    torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    try:
+        make(out, resume=True).fit(iterations)
+    except Exception as error:
+        connection.send((type(error).__name__, str(error)))
+    else:
+        connection.send(("nothing", ""))

@@ -1,0 +1,134 @@
+"""From settings to a trainer: every recipe is built, the host's random numbers are left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from steadygan.config import Settings, override
+from steadygan.engine.ema import Ema
+from steadygan.engine.optim import OptimizerSettings
+from steadygan.engine.schedule import Constant, Linear
+from steadygan.errors import InputError
+from steadygan.losses import LeastSquares, RelativisticPairing
+from steadygan.methods import FakeAsReal, Packing
+from steadygan.penalties import WeightClipping, dragan, r1, r2
+from steadygan.recipes import RECIPES, Recipe, build
+
+SMALL = ("evaluate.n=200", "device=cpu", "threads=1")
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> Path:
+    """Three columns in units far from 1."""
+    path = tmp_path / "points.csv"
+    x = np.random.default_rng(0).normal(size=(300, 3)) * [1.0, 50.0, 1e-3] + [0.0, 1000.0, 0.0]
+    np.savetxt(path, x, delimiter=",", header="a,b,c", comments="")
+    return path
+
+
+def prepared(entry: Recipe, points: Path, *words: str) -> Settings:
+    """A recipe's settings, quick to evaluate, with data where it needs some."""
+    own = [f"data.path={points}"] if entry.name.startswith("points/") else []
+    return override(entry(), [*SMALL, *own, *words])
+
+
+def given(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The keywords that the trainer is called with."""
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(build, "Trainer", lambda *networks_and_data, **keywords: seen.update(keywords))
+    build.trainer(settings)
+    return seen
+
+
+def weights(network: nn.Module) -> torch.Tensor:
+    return nn.utils.parameters_to_vector(network.parameters()).detach()
+
+
+@pytest.mark.parametrize("entry", RECIPES.values(), ids=RECIPES)
+def test_every_recipe_trains(entry: Recipe, points: Path) -> None:
+    settings = prepared(entry, points)
+    run = build.trainer(settings).fit(3)
+    assert run.iteration == 3
+    assert run.settings == settings.plain()
+    assert {"iteration", "d_loss", "g_loss", "gradient_mean", "balance"} <= run.metrics[-1].keys()
+    assert run.sample(5).shape == (5, *build.source(settings).shape)
+
+
+def test_parts_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["loss=least_squares", "loss.b=2", "penalty=r1,r2,dragan", "penalty.r2.interval=4", "method.packing=3"]
+    words += ["constraint.weight_clipping=0.2", "optimizer=sgd", "optimizer.momentum=0.5", "ema.half_life=1e4"]
+    settings = override(RECIPES["ring8/far"](), words)
+    assert build.loss(settings) == LeastSquares(b=2.0)
+    assert build.penalties(settings) == [r1(10.0), r2(10.0, interval=4), dragan(10.0)]
+    assert build.methods(settings) == [Packing(3), FakeAsReal(8, 8)]
+    assert build.constraint(settings) == WeightClipping(0.2)
+    seen = given(settings, monkeypatch)
+    assert seen["optimizer"] == OptimizerSettings("sgd", momentum=0.5)
+    assert seen["ema"] == Ema(decay=None, half_life=1e4)
+    assert (seen["schedule"], seen["horizon"]) == (Linear(0.5, 0.0), 30_000)
+    assert (seen["lr_g"], seen["lr_d"], seen["dtype"]) == (1e-3, None, torch.float32)
+
+
+def test_plain_training_has_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = override(RECIPES["gaussian/nsgan"](), ["ema=none", "lr_d=0.01"])
+    assert (build.penalties(settings), build.methods(settings), build.constraint(settings)) == ([], [], None)
+    seen = given(settings, monkeypatch)
+    assert seen["ema"] is None
+    assert (seen["schedule"], seen["lr_g"], seen["lr_d"]) == (Constant(), 3e-3, 0.01)
+    assert isinstance(build.loss(RECIPES["ring8/rpgan"]()), RelativisticPairing)
+
+
+def test_first_weights_are_the_seeds_and_the_global_generator_stays() -> None:
+    spec = build.network_settings(RECIPES["ring8/far"](), (2,))
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    G, D = build.networks(spec, seed=1)
+    assert torch.equal(torch.get_rng_state(), before)
+    again_g, again_d = build.networks(spec, seed=1)
+    assert torch.equal(weights(G), weights(again_g))
+    assert torch.equal(weights(D), weights(again_d))
+    assert not torch.equal(weights(G), weights(build.networks(spec, seed=2)[0]))
+
+
+def test_network_settings_are_plain_and_fit_the_data() -> None:
+    settings = override(RECIPES["digits/far"](), ["method.packing.degree=3", "discriminator.depth=2"])
+    spec = build.network_settings(settings, (64,))
+    assert spec["generator"]["in_features"] == 32
+    assert spec["generator"]["out_features"] == 64
+    assert spec["generator"]["output"] == "tanh"
+    assert spec["discriminator"]["in_features"] == 3 * 64
+    G, D = build.networks(spec)
+    assert D(torch.zeros(2, 192)).shape == (2, 1)
+    assert G(torch.zeros(2, 32)).abs().max() <= 1.0
+    with pytest.raises(InputError, match=r"expected samples of one axis for an mlp, got shape \(8, 8\)"):
+        build.network_settings(settings, (8, 8))
+
+
+def test_points_are_standardised_unless_told_otherwise(points: Path) -> None:
+    settings = prepared(RECIPES["points/far"], points)
+    source = build.source(settings)
+    assert source.train is not None
+    assert torch.allclose(source.train.std(0, correction=0), torch.ones(3), atol=1e-4)
+    restored = build.trainer(settings).fit(1).sample(200)
+    assert 900 < float(restored[:, 1].mean()) < 1100  # the user's units
+    raw = build.source(override(settings, ["data.standardise=false"]))
+    assert raw.train is not None
+    assert float(raw.train[:, 1].mean()) > 900
+
+
+def test_points_without_a_file_say_so() -> None:
+    with pytest.raises(InputError, match="points/r1: expected your data, got none: add --data"):
+        build.trainer(RECIPES["points/r1"]())
+
+
+def test_a_finite_training_set_is_the_settings() -> None:
+    source = build.source(override(RECIPES["ring8/far"](), ["data.n=50", "data.scale=10"]))
+    assert source.size == 50
+    assert source.centres is not None
+    assert float(source.centres.norm(dim=1).mean()) == pytest.approx(10 / 1.414)

@@ -1,0 +1,80 @@
+"""Recipes as settings: complete, a few lines apart, the same after JSON, and free of torch."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steadygan.config import Settings, difference
+from steadygan.errors import InputError
+from steadygan.recipes import RECIPES, Recipe, recipe
+
+DATA = ("gaussian", "ring8", "grid25", "swissroll", "digits", "points")
+METHODS = ("nsgan", "r1", "zero_gp", "far", "rpgan")
+
+
+def changed(one: str, other: str) -> set[str]:
+    """The settings in which two recipes differ."""
+    return {key for key, _, _ in difference(RECIPES[one](), RECIPES[other]())} - {"recipe"}
+
+
+def test_every_data_set_is_trained_in_every_way() -> None:
+    assert set(RECIPES) >= {f"{data}/{method}" for data in DATA for method in METHODS}
+
+
+@pytest.mark.parametrize("entry", RECIPES.values(), ids=RECIPES)
+def test_a_recipe_is_the_same_after_json_and_carries_its_name_and_seed(entry: Recipe) -> None:
+    settings = entry(seed=3)
+    assert Settings.check(json.loads(settings.to_json())) == settings
+    assert (settings.recipe, settings.seed) == (entry.name, 3)
+
+
+@pytest.mark.parametrize("entry", RECIPES.values(), ids=RECIPES)
+def test_a_recipe_says_what_it_is_and_follows_a_known_paper(entry: Recipe) -> None:
+    bibliography = (Path(__file__).parents[2] / "REFERENCES.bib").read_text(encoding="utf-8")
+    assert re.search(rf"^@\w+{{{entry.paper},", bibliography, flags=re.MULTILINE)
+    assert entry.text
+    assert "\n" not in entry.text
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_methods_differ_from_their_base_by_the_remedy_alone(data: str) -> None:
+    r1 = {"penalty.r1.weight", "penalty.r1.of", "penalty.r1.interval"}
+    assert changed(f"{data}/nsgan", f"{data}/r1") == r1
+    assert changed(f"{data}/r1", f"{data}/far") == {"method.fake_as_real.count", "method.fake_as_real.factor"}
+    assert changed(f"{data}/nsgan", f"{data}/zero_gp") == {key.replace("r1", "zero_gp") for key in r1}
+    assert changed(f"{data}/nsgan", f"{data}/rpgan") == r1 | {key.replace("r1", "r2") for key in r1} | {"loss.name"}
+
+
+def test_an_unknown_recipe_offers_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"unknown recipe 'grid25/fra': did you mean 'grid25/far'\?"):
+        RECIPES["grid25/fra"]
+
+
+def test_a_recipe_of_ones_own_is_a_function() -> None:
+    try:
+
+        @recipe("ring8/mine", "ring8/far with a wider batch", "tao2020")
+        def mine() -> Settings:
+            return RECIPES["ring8/far"]().model_copy(update={"batch_size": 128})
+
+        assert RECIPES["ring8/mine"](seed=1).batch_size == 128
+        assert RECIPES["ring8/mine"]().recipe == "ring8/mine"
+        assert mine().recipe == "ring8/far"
+    finally:
+        del RECIPES._entries["ring8/mine"]
+
+
+def test_settings_recipes_and_commands_need_no_torch() -> None:
+    code = (
+        "import sys, steadygan.cli, steadygan.config, steadygan.recipes, steadygan.commands.train, "
+        "steadygan.commands.compare, steadygan.commands.sample, steadygan.commands.doctor, steadygan.commands.recipes\n"
+        "print([name for name in ('torch', 'numpy', 'matplotlib') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
