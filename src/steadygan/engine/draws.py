@@ -111,6 +111,11 @@ class Draws:
         self.generator.set_state(start)
         self.start, self._current = start.clone(), None
 
+    def beginning(self, number: int) -> Tensor:
+        """The generator's state from which block `number`, the current or the next one, is drawn."""
+        current = self._current is None or self._current[0] == number
+        return self.start if current else self.generator.get_state()
+
     def block(self, number: int) -> list[Iteration]:
         """The iterations of block `number`; blocks are asked for in order, the current one as often as one likes."""
         if self._current is None or self._current[0] != number:

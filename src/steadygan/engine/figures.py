@@ -29,9 +29,9 @@ def draw(
     figures = folder.figures
     figures.mkdir(exist_ok=True)
     records = list(records)
-    curves.loss_curves(records, equilibrium, figures / "losses.png")
-    curves.gradient_curves(records, figures / "gradients.png")
-    curves.metric_curves(records, figures / "metrics.png")
+    curves.loss_curves(records, equilibrium, figures / "losses.png", title=title)
+    curves.gradient_curves(records, figures / "gradients.png", title=title)
+    curves.metric_curves(records, figures / "metrics.png", title=title)
     shots = [(int(path.stem), path) for path in sorted(folder.samples.glob("*.np[z]"))]
     if source.image_shape is not None:
         grids = sorted(folder.samples.glob("*.png"))

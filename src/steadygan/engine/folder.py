@@ -60,7 +60,7 @@ class RunFolder:
                 f"{self.path} already holds a run: continue it with --resume, or choose another folder with --out"
             )
         if resume and self.settings.exists():
-            changed = differences(read_json(self.settings), settings)
+            changed = differences(read_json(self.settings), json.loads(json.dumps(settings)))  # tuples are lists there
             if changed:
                 raise InputError(
                     f"{self.path} was made with other settings: {'; '.join(changed)}: resume with the same ones, or "
@@ -126,7 +126,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             records.append(json.loads(line))
         except ValueError:

@@ -15,11 +15,10 @@ from .folder import RunFolder
 class Log:
     """Appends to the run's files; without a folder it keeps records in memory only."""
 
-    def __init__(self, folder: RunFolder | None, records: list[dict[str, Any]], since: int) -> None:
+    def __init__(self, folder: RunFolder | None, records: list[dict[str, Any]]) -> None:
         self.folder = folder
         self.records = records
         self.events: list[str] = []
-        self._since = since
         self._writer: Any = None
 
     def record(self, record: dict[str, Any]) -> None:
@@ -29,9 +28,7 @@ class Log:
             return
         _append(self.folder.metrics, json.dumps(record) + "\n")
         if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._writer = SummaryWriter(str(self.folder.events), purge_step=self._since + 1)
+            self._writer = _writer(self.folder.events, record["iteration"])
         for key, value in record.items():
             if key != "iteration" and not isinstance(value, bool):
                 self._writer.add_scalar(key, value, record["iteration"])
@@ -56,6 +53,16 @@ class Log:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _writer(path: Path, since: int) -> Any:
+    """A TensorBoard writer whose reader forgets what was written from iteration `since` on."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    try:
+        return SummaryWriter(str(path), purge_step=since)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}: free some space and go on with --resume") from error
 
 
 def _append(path: Path, text: str) -> None:

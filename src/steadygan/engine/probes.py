@@ -98,7 +98,7 @@ class Probes:
             from ..viz.samples import image_grid
 
             images = self.samples(GRID).reshape(-1, *self.source.image_shape)
-            image_grid(images.float().cpu().numpy(), folder / f"{iteration:09d}.png", columns=10)
+            image_grid(images.float().cpu().numpy(), folder / f"{iteration:09d}.png", columns=10, scale=8)
         elif len(shape) == 1:
             arrays: dict[str, Any] = {"points": self.source.restore(self.samples(SHOWN)).float().cpu().numpy()}
             if shape == (2,):

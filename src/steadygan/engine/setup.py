@@ -115,7 +115,7 @@ def start(
         schedule=setup.schedule,
         horizon=horizon,
         rhythm=setup.rhythm,
-        log=Log(folder, [], 0),
+        log=Log(folder, []),
         folder=folder,
         settings=settings,
         extras=extras(setup, run),
@@ -139,7 +139,7 @@ def go_back(loop: Loop, folder: RunFolder, saved: dict[str, Any]) -> None:
     restore(saved["state"], loop.executor, loop.draws)
     loop.iteration, loop.sums = int(saved["state"].iteration), dict(saved["state"].sums)
     folder.cut_back(loop.iteration)
-    loop.log = Log(folder, read_records(folder.metrics), loop.iteration)
+    loop.log = Log(folder, read_records(folder.metrics))
     timing = read_records(folder.timing)
     loop.seconds = float(timing[-1]["seconds"]) if timing else 0.0
     differing = loop.plan.differences(saved["plan"])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .draws import Draws
+from .draws import BLOCK, Draws
 from .eager import Eager
 from .optim import pack, unpack
 
@@ -22,7 +22,7 @@ class TrainState(NamedTuple):
     ema: Mapping[str, Tensor]  # the generator's average; {} when off
     optimizers: Mapping[str, Mapping[str, Mapping[str, Any]]]  # player -> parameter -> entry
     parts: Mapping[str, Any]  # opponent -> part -> entry
-    random: Mapping[str, Tensor]  # "run": generator at the block's start; "cpu", "cuda": torch's global ones
+    random: Mapping[str, Tensor]  # "run": generator at the start of the block to come or go on with; "cpu", "cuda": torch's global ones
     sums: Mapping[str, Tensor]  # statistics since the last tick: (sum, count) in float64
 
     def clone(self) -> TrainState:
@@ -33,7 +33,7 @@ class TrainState(NamedTuple):
 def collect(iteration: int, executor: Eager, draws: Draws, sums: Mapping[str, Tensor]) -> TrainState:
     """The state as it is, tensors by reference."""
     names = executor.names
-    random = {"run": draws.start, "cpu": torch.get_rng_state()}
+    random = {"run": draws.beginning(iteration // BLOCK), "cpu": torch.get_rng_state()}
     if draws.generator.device.type == "cuda":
         random["cuda"] = torch.cuda.get_rng_state(draws.generator.device)
     return TrainState(
