@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import data, diagnostics, losses, methods, metrics, models, penalties, types
+    from . import callbacks, data, diagnostics, losses, methods, metrics, models, penalties, types
     from .engine.run import Run, load
     from .engine.trainer import Trainer
 
-_MODULES = ("data", "diagnostics", "losses", "methods", "metrics", "models", "penalties", "types")
+_MODULES = ("callbacks", "data", "diagnostics", "losses", "methods", "metrics", "models", "penalties", "types")
 _OBJECTS = {"Run": "engine.run", "Trainer": "engine.trainer", "load": "engine.run"}
 
 __all__ = [
     "Run",
     "Trainer",
+    "callbacks",
     "data",
     "diagnostics",
     "load",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from commands import Answer, steadygan_command
 
 from steadygan import __version__
 from steadygan.config import Settings, override
 from steadygan.recipes import RECIPES
+
+Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -76,41 +79,47 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("words", REFUSALS)
-def test_bad_input_is_one_line_and_exit_code_2(words: str, here: Path, torchless: Path) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(words: str, here: Path, torchless: Path, command: Run) -> None:
     before = sorted(here.rglob("*"))
-    message = steadygan_command(*words.split(), cwd=here, before=[torchless]).refused()
+    message = command(*words.split(), cwd=here, before=[torchless]).refused()
     assert REFUSALS[words] in message
     assert sorted(here.rglob("*")) == before  # nothing lost, nothing left behind
 
 
-def ask(words: str, here: Path, torchless: Path) -> Answer:
-    answer = steadygan_command(*words.split(), cwd=here, before=[torchless])
-    assert (answer.code, answer.err) == (0, ""), answer
-    return answer
+@pytest.fixture
+def ask(here: Path, torchless: Path, command: Run) -> Callable[[str], str]:
+    """What a command prints that must succeed, without torch and without a word on stderr."""
+
+    def asked(words: str) -> str:
+        answer = command(*words.split(), cwd=here, before=[torchless])
+        assert (answer.code, answer.err) == (0, ""), answer
+        return str(answer.out)
+
+    return asked
 
 
 @pytest.mark.parametrize("words", ["", "--help", "train --help", "compare -h", "sample --help", "doctor --help"])
-def test_help_needs_no_torch(words: str, here: Path, torchless: Path) -> None:
-    assert "Usage: steadygan" in ask(words, here, torchless).out
+def test_help_needs_no_torch(words: str, ask: Callable[[str], str]) -> None:
+    assert "Usage: steadygan" in ask(words)
 
 
-def test_the_commands_are_those_of_this_stage(here: Path, torchless: Path) -> None:
-    text = ask("--help", here, torchless).out
+def test_the_commands_are_those_of_this_stage(ask: Callable[[str], str]) -> None:
+    text = ask("--help")
     for name in ("train", "recipes", "sample", "compare", "doctor", "--version"):
         assert name in text
     for name in ("evaluate", "diagnose", "report", "theory", "export", "--install-completion"):
         assert name not in text
 
 
-def test_version(here: Path, torchless: Path) -> None:
-    assert ask("--version", here, torchless).out == f"steadygan {__version__}\n"
+def test_version(ask: Callable[[str], str]) -> None:
+    assert ask("--version") == f"steadygan {__version__}\n"
 
 
-def test_recipes_are_listed_one_a_line(here: Path, torchless: Path) -> None:
-    lines = ask("recipes", here, torchless).out.splitlines()
+def test_recipes_are_listed_one_a_line(ask: Callable[[str], str]) -> None:
+    lines = ask("recipes").splitlines()
     assert [line.split()[0] for line in lines] == list(RECIPES)
     assert all(line.endswith("]") for line in lines)
-    far = ask("recipes --paper tao2020", here, torchless).out.splitlines()
+    far = ask("recipes --paper tao2020").splitlines()
     assert {line.split("/")[1].split()[0] for line in far} == {"far"}
 
 
@@ -126,10 +135,10 @@ def test_recipes_are_listed_one_a_line(here: Path, torchless: Path) -> None:
     ],
 )
 def test_dry_run_prints_the_settings_and_writes_nothing(
-    words: str, expected: Settings, here: Path, torchless: Path
+    words: str, expected: Settings, here: Path, ask: Callable[[str], str]
 ) -> None:
     before = sorted(here.rglob("*"))
-    printed = ask(f"train {words} --dry-run", here, torchless).out
+    printed = ask(f"train {words} --dry-run")
     assert printed == expected.to_json() + "\n"
     assert Settings.check(json.loads(printed)) == expected
     assert sorted(here.rglob("*")) == before

@@ -32,16 +32,15 @@ def test_only_the_network_being_trained_is_open():
     made = executor(G, D, method=sg.methods.FakeAsReal(2, factor=3))
     step = draws(made.opponents, dtype=torch.float32).block(0)[0]
     seen: dict[str, dict[str, bool]] = {}
-    plain_step = made._step
 
-    def watched_step(player: str) -> None:
+    def look(player: str) -> None:
         seen[player] = {
             "G": any(p.grad is not None for p in G.parameters()),
             "D": any(p.grad is not None for p in D.parameters()),
         }
-        plain_step(player)
 
-    made._step = watched_step  # type: ignore[method-assign]
+    for player, optimizer in made.optimizers.items():
+        optimizer.register_step_pre_hook(lambda *_, player=player: look(player))
     G.calls.clear()
     D.calls.clear()
     made.iteration(step, 0, 1.0)
@@ -99,7 +98,7 @@ def test_candidates_change_nothing_for_coupled_samples():
     assert [n for n, *_ in G.calls] == [N, N, 4, N]  # M fakes, 12 candidates, G's own step
     assert [n for n, *_ in D.calls] == [N, 4, N, N, N]
     z = normal(5, N + 12, 2, dtype=torch.float32)
-    assert torch.equal(made._fakes(z)[:N], made._fakes(z[:N]))
+    assert torch.equal(made.fakes(z)[:N], made.fakes(z[:N]))
 
 
 def test_uncoupled_samples_go_through_at_once():

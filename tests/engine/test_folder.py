@@ -136,15 +136,25 @@ class TestCutBack:
 
     def test_forgets_what_came_after(self, tmp_path):
         folder = filled(tmp_path)
-        folder.metrics.write_text(self.records(0, 20, 40) + self.records(40, final=True) + self.records(60))
+        folder.metrics.write_text(self.records(0, 20, 40) + self.records(50, final=True) + self.records(60))
         folder.timing.write_text(self.records(0, 20, 40, 60, seconds=1.0))
         folder.samples.mkdir()
         for name in ("000000020.npz", "000000040.png", "000000060.npz", "notes.txt"):
             (folder.samples / name).touch()
-        folder.cut_back(40)
+        folder.cut_back(50)
         assert folder.metrics.read_text() == self.records(0, 20, 40)
         assert folder.timing.read_text() == self.records(0, 20, 40, seconds=1.0)
         assert sorted(p.name for p in folder.samples.iterdir()) == ["000000020.npz", "000000040.png", "notes.txt"]
+
+    def test_forgets_the_samples_of_a_closing_record(self, tmp_path):
+        """A run that had gone on would have drawn none there."""
+        folder = filled(tmp_path)
+        folder.metrics.write_text(self.records(0) + self.records(30, final=True))
+        folder.samples.mkdir()
+        (folder.samples / "000000030.npz").touch()
+        folder.cut_back(30)
+        assert folder.metrics.read_text() == self.records(0)
+        assert list(folder.samples.iterdir()) == []
 
     def test_a_line_cut_off_by_a_kill(self, tmp_path):
         folder = filled(tmp_path)
@@ -154,10 +164,16 @@ class TestCutBack:
         folder.cut_back(1000)
         assert folder.metrics.read_text() == whole
 
-    @pytest.mark.parametrize("cut", [b"4\n", b"null", b'{"x": 1}', b'"\xc3'])
-    def test_a_last_line_that_is_no_record(self, tmp_path, cut):
+    def test_a_whole_last_line_without_its_end(self, tmp_path):
         folder = filled(tmp_path)
-        folder.metrics.write_bytes(self.records(0).encode() + cut)
+        folder.metrics.write_text(self.records(0, 20).rstrip())
+        folder.cut_back(1000)
+        assert folder.metrics.read_text() == self.records(0, 20)
+
+    @pytest.mark.parametrize("garbage", [b"\0\0\0", b'{"iteration": 20, "\xc3\xff', b"\n"])
+    def test_what_a_power_cut_leaves(self, tmp_path, garbage):
+        folder = filled(tmp_path)
+        folder.metrics.write_bytes(self.records(0).encode() + garbage)
         folder.cut_back(1000)
         assert folder.metrics.read_text() == self.records(0)
 

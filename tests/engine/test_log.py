@@ -100,7 +100,7 @@ def test_a_run_leaves_its_files(tmp_path):
     seconds = [t["seconds"] for t in timing]
     assert seconds == sorted(seconds)
     assert run.wall_time >= seconds[-1] > 0
-    assert sorted(p.name for p in (out / "samples").iterdir()) == [f"{i:09d}.npz" for i in (0, 50, 100)]
+    assert sorted(p.name for p in (out / "samples").iterdir()) == [f"{i:09d}.npz" for i in (0, 50, 100, 110)]
 
 
 def test_the_events_of_a_run_cut_and_continued(tmp_path):

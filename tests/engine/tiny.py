@@ -88,11 +88,14 @@ def state(trained: sg.Trainer) -> Any:
 
 
 def next_draws(trained: sg.Trainer) -> list[Any]:
-    """What the iterations after the last one would be given, from two blocks."""
+    """What the iterations after the last one would be given, from two blocks; the run is left as it was."""
     assert trained._loop is not None
     done, draws = trained._loop.iteration, trained._loop.draws
+    start = draws.beginning(done // BLOCK)
     rest = draws.block(done // BLOCK)[done % BLOCK :]
-    return [*rest, *draws.block(done // BLOCK + 1)]
+    rest = [*rest, *draws.block(done // BLOCK + 1)]
+    draws.restore(start)
+    return rest
 
 
 def saved(out: Path) -> Any:

@@ -41,7 +41,7 @@ def prepared(entry: Recipe, points: Path, *words: str) -> Settings:
 def given(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The keywords that the trainer is called with."""
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(build, "Trainer", lambda *networks_and_data, **keywords: seen.update(keywords))
+    monkeypatch.setattr(build, "Trainer", lambda *_, **keywords: seen.update(keywords))
     build.trainer(settings)
     return seen
 

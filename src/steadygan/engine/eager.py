@@ -58,6 +58,7 @@ class Eager:
             name: {key: state for key, part in o.parts() if (state := part.initial_state())}
             for name, o in opponents.items()
         }
+        self._bare = {name: o.without_penalties() for name, o in opponents.items()}
         self.names = {"G": _names(G, self.g_parameters, "")} | {
             "D": [n for d in opponents for n in _names(self.networks[d], self.d_parameters[d], f"{d}.")]
         }
@@ -78,7 +79,7 @@ class Eager:
 
     def sample_shape(self, z: Tensor) -> tuple[int, ...]:
         """The shape of one of G's samples."""
-        return tuple(self._fakes(z).shape[1:])
+        return tuple(self.fakes(z).shape[1:])
 
     def forget_gradients(self) -> None:
         """Gradients that others left on the modules do not count."""
@@ -93,12 +94,12 @@ class Eager:
             acting = self._opponents(number * len(draw.d) + index)
             real = step.real
             assert real is not None
-            fake = Batch(self._fakes(step.z))
+            fake = Batch(self.fakes(step.z))
             now = Now(draw.number, self.parts, step.noise)
             with trained(self._d_parameters):
                 objective, (terms, states) = d_objective(acting, self.critics, real, fake, now, self.sides)
                 torch.autograd.backward(objective, inputs=self._d_parameters)
-            self._step("D")
+            self._step("D", self._d_parameters)
             for name, state in states.items():
                 self.parts[name] |= state
             for name, opponent in self.opponents.items():
@@ -109,20 +110,29 @@ class Eager:
         with trained(self.g_parameters):
             fake = Batch(self.G(draw.g.z))
             now = Now(draw.number, self.parts, draw.g.noise)
-            objective, terms = g_objective(self.opponents, self.critics, draw.g.real, fake, now, self.sides)
+            objective, terms = g_objective(self._bare, self.critics, draw.g.real, fake, now, self.sides)
             torch.autograd.backward(objective, inputs=self.g_parameters)
-        self._step("G")
+        self._step("G", self.g_parameters)
         if self.average is not None:
             self.average.update(number, self.sides.fake)
         statistics |= {f"g/{key}": value for key, value in terms.items()}
         return statistics
 
-    def _step(self, player: str) -> None:
-        optimizer = self.optimizers[player]
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
+        self.optimizers[player].step()
+        for parameter in parameters:  # what `zero_grad` does, without its bookkeeping
+            parameter.grad = None
 
-    def _fakes(self, z: Tensor) -> Tensor:
+    def largest_weights(self) -> dict[str, Tensor]:
+        """The largest |weight| of each player: not finite when one of them is not."""
+        players = {"G": self.g_parameters, "D": self._d_parameters}
+        with torch.no_grad():
+            return {
+                f"{player}/weights": torch.stack(torch._foreach_norm(parameters, torch.inf)).amax()
+                for player, parameters in players.items()
+            }
+
+    def fakes(self, z: Tensor) -> Tensor:
         """G(z) for a D step: not trained through, so without a graph and without moving a buffer."""
         with torch.no_grad():
             if self._keeps_buffers:

@@ -23,15 +23,19 @@ class Log:
 
     def record(self, record: dict[str, Any]) -> None:
         """Keeps one tick's numbers; NaN has no place in JSON and is left out."""
+        since = self.records[-1]["iteration"] if self.records else 0
         self.records.append(record)
         if self.folder is None:
             return
         _append(self.folder.metrics, json.dumps(record) + "\n")
-        if self._writer is None:
-            self._writer = _writer(self.folder.events, record["iteration"])
-        for key, value in record.items():
-            if key != "iteration" and not isinstance(value, bool):
-                self._writer.add_scalar(key, value, record["iteration"])
+        shown = [record]
+        if self._writer is None:  # a run that goes on: what stood there after its last kept record is out of date
+            self._writer = _writer(self.folder.events, since)
+            shown = [each for each in self.records if each["iteration"] >= since]
+        for each in shown:
+            for key, value in each.items():
+                if key != "iteration" and not isinstance(value, bool):
+                    self._writer.add_scalar(key, value, each["iteration"])
 
     def timing(self, record: Mapping[str, Any]) -> None:
         """Wall times have a file of their own: they are no part of what a run computes."""
@@ -56,7 +60,7 @@ class Log:
 
 
 def _writer(path: Path, since: int) -> Any:
-    """A TensorBoard writer whose reader forgets what was written from iteration `since` on."""
+    """A TensorBoard writer; whoever reads it forgets what stood there from iteration `since` on."""
     from torch.utils.tensorboard import SummaryWriter
 
     try:

@@ -101,15 +101,16 @@ class Loop:
             rows.append(self.executor.iteration(draw, number, factor))
             done.append((number, draw, factor))
             self.iteration += 1
-        self._add(_on_host(rows), done, before)
+        if done:
+            *terms, weights = _on_host([*rows, self.executor.largest_weights()])
+            checked = [*terms[:-1], {**terms[-1], **weights}]  # a checkpoint must hold nothing that is not finite
+            bad = first_bad(checked)
+            if bad is not None:
+                self._stop_non_finite(*bad, checked, done, before)
+            self._add(terms)
 
-    def _add(
-        self, rows: list[Mapping[str, float]], done: list[tuple[int, Iteration, float]], before: TrainState
-    ) -> None:
+    def _add(self, rows: list[Mapping[str, float]]) -> None:
         """Adds statistics one by one, so that the sums do not depend on where the segments were cut."""
-        bad = first_bad(rows)
-        if bad is not None:
-            self._stop_non_finite(bad[0], bad[1], rows, done, before)
         sums = {key: value.tolist() for key, value in self.sums.items()}
         for row in rows:
             for key, value in row.items():

@@ -48,8 +48,8 @@ def dump(
     ]
     weights = {name: dict(network.state_dict()) for name, network in executor.networks.items()}
     weights = {name: {key: value.clone() for key, value in saved.items()} for name, saved in weights.items()}
-    with torch.no_grad():
-        fakes = [executor.G(step.z) for step in draw.d]
+    with torch.random.fork_rng([draws.generator.device] if draws.generator.device.type == "cuda" else []):
+        fakes = [executor.fakes(step.z) for step in draw.d]  # dropout must not be another one in the repetition
     executor.iteration(draw, number, factor)
     for handle in handles:
         handle.remove()

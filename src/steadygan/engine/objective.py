@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..types import Batch, Critic, Now, Opponent, Scored, Term
+from ..types import Batch, Critic, Now, Opponent, Scored, Term, Terms
 
 
 class Sides(NamedTuple):
@@ -46,19 +46,13 @@ def d_objective(
         critic = method.critic(critic, shown.held)
         scored_real, scored_fake = critic.score(shown.real), critic.score(shown.fake)
 
-        terms: dict[str, Term] = {
-            f"loss/{key}": term for key, term in o.loss.d(scored_real.logits, scored_fake.logits).items()
-        }
-        for key, term in method.d_terms(critic, scored_real, scored_fake).items():
-            terms[f"method/{key}"] = term
+        losses = o.loss.d(scored_real.logits, scored_fake.logits)
+        others = {f"method/{key}": term for key, term in method.d_terms(critic, scored_real, scored_fake).items()}
         for penalty in o.penalties:
-            terms[f"penalty/{penalty.name}"] = penalty(critic, scored_real, scored_fake)
+            others[f"penalty/{penalty.name}"] = penalty(critic, scored_real, scored_fake)
 
-        means = {key: term.value.mean() for key, term in terms.items()}
-        weighted = {key: times(term.weight, means[key]) for key, term in terms.items()}
-        objectives.append(times(o.weight, total(weighted.values())))
-        statistics |= summary(name, weighted)
-        states[name] = next_states(resting, here, means)
+        objectives.append(times(o.weight, summed(name, losses, others, statistics)))
+        states[name] = next_states(resting, here.state, losses, others) if here.state else {}
     return total(objectives), (statistics, states)
 
 
@@ -86,13 +80,9 @@ def g_objective(
         scored_fake = critic.score(method.present(fake.first(method.raw(wanted_fake))))
 
         real_logits = None if scored_real is None else scored_real.logits
-        terms = {f"loss/{key}": term for key, term in o.loss.g(scored_fake.logits, real_logits).items()}
-        for key, term in method.g_terms(critic, scored_real, scored_fake).items():
-            terms[f"method/{key}"] = term
-
-        weighted = {key: times(term.weight, term.value.mean()) for key, term in terms.items()}
-        objectives.append(times(o.weight, total(weighted.values())))
-        statistics |= summary(name, weighted)
+        losses = o.loss.g(scored_fake.logits, real_logits)
+        others = {f"method/{key}": term for key, term in method.g_terms(critic, scored_real, scored_fake).items()}
+        objectives.append(times(o.weight, summed(name, losses, others, statistics)))
     return total(objectives), statistics
 
 
@@ -102,12 +92,17 @@ def constant(critic: Critic, batch: Batch) -> Scored:
     return Scored(batch, logits, features, lambda _: (torch.zeros_like(batch.x),))
 
 
+def mean(term: Term) -> Tensor:
+    """weight * mean(value) of one term."""
+    return times(term.weight, term.value.mean())
+
+
 def times(weight: Tensor | float, value: Tensor) -> Tensor:
     """weight * value, without the operation where the weight is the number 1."""
     return value if isinstance(weight, float) and weight == 1.0 else weight * value
 
 
-def total(values: Iterable[Tensor]) -> Tensor:
+def total(values: list[Tensor]) -> Tensor:
     """The sum of at least one scalar."""
     first, *rest = values
     for value in rest:
@@ -115,21 +110,26 @@ def total(values: Iterable[Tensor]) -> Tensor:
     return first
 
 
-def summary(name: str, weighted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What is logged of an opponent's terms: the adversarial loss in one, everything else by its own name."""
-    logged = {f"{name}/{key}": value.detach() for key, value in weighted.items() if not key.startswith("loss/")}
-    losses = [value for key, value in weighted.items() if key.startswith("loss/")]
+def summed(name: str, losses: Terms, others: Terms, statistics: dict[str, Tensor]) -> Tensor:
+    """The weighted means of an opponent's terms, summed; into `statistics` go the adversarial loss and each other term."""
+    values = []
     if losses:
-        logged[f"{name}/loss"] = total(losses).detach()
-    return logged
+        values.append(total([mean(term) for term in losses.values()]))
+        statistics[f"{name}/loss"] = values[0].detach()
+    for key, term in others.items():
+        values.append(mean(term))
+        statistics[f"{name}/{key}"] = values[-1].detach()
+    return total(values)
 
 
-def next_states(opponent: Opponent, now: Now, means: Mapping[str, Tensor]) -> dict[str, Any]:
+def next_states(opponent: Opponent, states: Mapping[str, Any], losses: Terms, others: Terms) -> dict[str, Any]:
     """The state of each part that has one, after this D step."""
+    means = {key: term.value.detach().mean() for key, term in others.items()}
+    means |= {f"loss/{key}": term.value.detach().mean() for key, term in losses.items()}
     return {
         key: part.next_state(
-            state, {name.removeprefix(f"{key}/"): mean.detach() for name, mean in means.items() if name.startswith(key)}
+            state, {name.removeprefix(f"{key}/"): mean for name, mean in means.items() if name.startswith(key)}
         )
         for key, part in opponent.parts()
-        if (state := now.state.get(key))
+        if (state := states.get(key))
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Literal
@@ -66,7 +67,8 @@ class Setup:
             return self.settings
         return {
             "opponents": {
-                name: {key: repr(part) for key, part in o.parts()} | {"weight": o.weight}
+                name: {key: _told(part) for key, part in o.parts()}
+                | {"constraint": _told(o.constraint), "weight": o.weight}
                 for name, o in self.opponents.items()
             },
             "data": {"name": self.source.name, "shape": list(self.source.shape), "size": self.source.size},
@@ -74,8 +76,8 @@ class Setup:
             "d_steps": self.needs.d_steps,
             "lr_g": self.rates[0],
             "lr_d": self.rates[1],
-            "optimizer": repr(self.optimizer) if is_dataclass(self.optimizer) else _name(self.optimizer),
-            "schedule": repr(self.schedule),
+            "optimizer": _told(self.optimizer) if is_dataclass(self.optimizer) else _name(self.optimizer),
+            "schedule": _told(self.schedule),
             "horizon": None if self.schedule.constant else horizon,
             "ema": repr(self.ema),
             "seed": self.seed,
@@ -211,6 +213,11 @@ def extras(setup: Setup, run: Run) -> dict[str, Any]:
         "networks": setup.network_settings,
         "units": units,
     }
+
+
+def _told(thing: object) -> str:
+    """Its repr without addresses, which differ from process to process."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
 
 
 def _name(function: object) -> str:

@@ -1,4 +1,4 @@
-"""The command line in processes of its own."""
+"""The command line in processes of its own: `command` runs one, `commands` several with torch imported once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 import steadygan
 
@@ -53,7 +55,7 @@ def environment(*first: Path) -> Mapping[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 
 
-def steadygan_command(*words: str, cwd: Path, before: Sequence[Path] = ()) -> Answer:
+def _one(*words: str, cwd: Path, before: Sequence[Path] = ()) -> Answer:
     """`python -m steadygan` with `words`; the folders `before` come first on the import path."""
     done = subprocess.run(
         [sys.executable, "-m", "steadygan", *words],
@@ -67,7 +69,7 @@ def steadygan_command(*words: str, cwd: Path, before: Sequence[Path] = ()) -> An
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def several(commands: Sequence[Sequence[str]], cwd: Path) -> list[Answer]:
+def _several(commands: Sequence[Sequence[str]], cwd: Path) -> list[Answer]:
     """One command after the other in one process, so that torch is imported once."""
     done = subprocess.run(
         [sys.executable, "-c", MANY, str(cwd), json.dumps([[*words] for words in commands])],
@@ -79,3 +81,21 @@ def several(commands: Sequence[Sequence[str]], cwd: Path) -> list[Answer]:
     )
     assert done.returncode == 0, done.stderr
     return [Answer(*answer) for answer in json.loads(done.stdout.splitlines()[-1])]
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., Answer]:
+    """(*words, cwd=, before=()) -> Answer, in a process of its own."""
+    return _one
+
+
+@pytest.fixture(scope="session")
+def commands() -> Callable[[Sequence[Sequence[str]], Path], list[Answer]]:
+    """(list of words, cwd) -> Answers, in one process."""
+    return _several
+
+
+@pytest.fixture(scope="session")
+def surroundings() -> Mapping[str, str]:
+    """The environment of those processes."""
+    return environment()

@@ -1,0 +1,37 @@
+"""`doctor` says what there is, and exits with 2 when something is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steadygan.commands import doctor
+from steadygan.commands.doctor import Finding
+
+
+def test_doctor_reports_this_machine(command: Callable[..., Any], tmp_path: Path) -> None:
+    answer = command("doctor", cwd=tmp_path)
+    assert (answer.code, answer.err) == (0, ""), answer
+    for what in ("steadygan: ", "python: ", "ok   torch: ", "ok   device cpu: works", "threads: ", "terminal: "):
+        assert what in answer.out
+    assert f"ok   runs here: {tmp_path.resolve()} is writable" in answer.out
+    assert "microseconds, " in answer.out
+    assert answer.out.endswith("ready: try steadygan train\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken() -> Iterator[Finding]:
+        raise RuntimeError("no [driver]\nfound")
+
+    for name in ("devices", "timing"):
+        monkeypatch.setattr(doctor, name, broken)
+    monkeypatch.setattr(doctor, "PACKAGES", ("steadygan-has-no-such-part",))
+    assert doctor.doctor() == 2
+    text = capsys.readouterr().out
+    assert "FAIL steadygan-has-no-such-part: not installed: pip install steadygan-has-no-such-part" in text
+    assert "FAIL broken: RuntimeError: no [driver] found" in text
+    assert "this needs mending: steadygan-has-no-such-part, broken, broken" in text

@@ -1,0 +1,58 @@
+"""A run that is interrupted says how to go on, and going on that way ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from steadygan.commands.train import again
+
+WORDS = ["ring8/far", "--iterations", "3000", "log_every=20", "evaluate.every=1000", "evaluate.n=100", "device=cpu"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_saves_and_prints_the_command_that_continues(
+    number: int, tmp_path: Path, surroundings: Mapping[str, str]
+) -> None:
+    command = [sys.executable, "-m", "steadygan", "train", *WORDS, "--out", "my run"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip().startswith("0/3,000"):  # the first tick: training has begun
+            break
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    said, _, continuation = err.strip().partition("; continue with: ")
+    assert said.startswith("interrupted after iteration ")
+    assert said.endswith("saved in my run")
+    assert "\n" not in err.strip()
+    words = shlex.split(continuation)
+    assert words == ["python", "-m", "steadygan", "train", *WORDS, "--out", "my run", "--resume"]
+    shorter = [word if word != "3000" else "60" for word in words[1:]]
+    done = subprocess.run([sys.executable, *shorter], cwd=tmp_path, env=surroundings, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["/x/steadygan", "train"], "steadygan train --resume"),
+        (["/x/steadygan", "train", "a=b c", "--resume"], "steadygan train 'a=b c' --resume"),
+        (["/x/steadygan/__main__.py", "train", "--seed", "1"], "python -m steadygan train --seed 1 --resume"),
+        (["steadygan", "compare", "ring8/far"], "steadygan compare ring8/far"),
+    ],
+)
+def test_the_continuing_command_is_the_one_that_was_given(arguments: list[str], command: str) -> None:
+    assert again(arguments) == command

@@ -1,0 +1,86 @@
+"""What is seen while a run trains, on a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from steadygan.commands.console import clock, figure, plain
+from steadygan.commands.progress import Watch, live
+
+EVEN = (1.386, 0.693)
+STATS = {"d_loss": 1.2, "g_loss": 0.9, "modes": 7.0, "balance": 0.5, "gradient_max": 12.34}
+
+
+def watched(console: Console, *ticks: tuple[int, dict[str, float]], events: dict[int, str] | None = None) -> None:
+    """A run of 100 iterations that ticks, and says things at some of them."""
+    run: Any = SimpleNamespace(events=[], equilibrium=EVEN, iterations_per_second=50.0)
+    with Watch(console, "ring8/far seed 0", 100, 8) as watch:
+        for iteration, stats in ticks:
+            if events and iteration in events:
+                run.events.append(events[iteration])
+            watch(run, iteration, stats)
+
+
+def test_plain_lines_come_where_something_was_measured() -> None:
+    out = io.StringIO()
+    loss = {"d_loss": 1.3}
+    watched(Console(file=out, width=200), (0, STATS), (10, loss), (50, STATS), (60, loss), (100, loss))
+    lines = out.getvalue().splitlines()
+    assert [line.split("/")[0].strip() for line in lines] == ["0", "50", "100"]
+    assert lines[1] == (
+        " 50/100, 50 it/s, 0:01 left, D 1.200 (even 1.386), G 0.900 (even 0.693), modes 7/8, max gradient 12.3"
+    )
+    assert "modes 7/8" in lines[2]  # the last measured one
+    assert "left" not in lines[2]
+
+
+def test_an_event_is_told_once_and_when_it_happens() -> None:
+    out = io.StringIO()
+    dead = "iteration 50: the discriminator D is dead: no slope [at all]"
+    watched(
+        Console(file=out, width=40, markup=False, soft_wrap=True),
+        (0, STATS),
+        (50, STATS),
+        (100, STATS),
+        events={50: dead},
+    )
+    lines = out.getvalue().splitlines()
+    assert lines[1] == dead
+    assert lines.count(dead) == 1
+
+
+def test_a_terminal_sees_a_bar_and_live_numbers() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=100, color_system=None)
+    watched(console, (0, STATS), (50, STATS), events={50: "the discriminator D is dead"})
+    text = out.getvalue()
+    assert "50/100" in text
+    assert "50 it/s, 0:01 left" in text
+    assert "D 1.200 (even 1.386), G 0.900 (even 0.693), modes 7/8, max gradient 12.3" in text
+    assert "the discriminator D is dead" in text
+
+
+def test_live_numbers_fit_what_is_known() -> None:
+    assert live({"d_loss": 0.5, "g_loss": 1.0}, (0.0, None), None) == "D 0.500 (even 0.000), G 1.000"
+    assert live({"balance": 0.25}, EVEN, None) == "balance 0.25"
+    assert live({}, EVEN, 8) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.000"), (0.1234, "0.123"), (1.234, "1.23"), (12.34, "12.3"), (1234.5, "1,234"), (1.5e-5, "1.5e-05")],
+)
+def test_numbers_keep_three_digits(value: float, shown: str) -> None:
+    assert plain(value) == shown
+
+
+def test_figures_and_times_read_well() -> None:
+    assert figure("modes", 25.0, 25) == "25 of 25"
+    assert figure("modes", 24.5, 25) == "24.5 of 25"
+    assert figure("high_quality", 0.8888) == "88.9 %"
+    assert [clock(seconds) for seconds in (7, 125, 3723)] == ["0:07", "2:05", "1:02:03"]

@@ -1,0 +1,154 @@
+"""What only reading the data or a checkpoint can show to be wrong: one line, exit code 2, the run left as it was."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+
+STEPS = ["--iterations", "4", "checkpoint_every=2", "log_every=2"]
+TINY = [*STEPS, "evaluate.every=4", "evaluate.n=100", "device=cpu", "threads=1"]
+RING = ["train", "ring8/far", *TINY, "--resume"]
+
+
+def write_data(folder: Path) -> None:
+    """Data files with one thing wrong in each."""
+    folder.mkdir()
+    rows = [f"{i / 7},{i / 3},{i / 5}" for i in range(40)]
+    (folder / "text.csv").write_text("\n".join([*rows[:11], "1,two,3", *rows[11:]]), encoding="utf-8")
+    (folder / "nan.csv").write_text("\n".join([*rows[:4], "1,nan,3", *rows[4:]]), encoding="utf-8")
+    (folder / "ragged.csv").write_text("\n".join([*rows, "1,2"]), encoding="utf-8")
+    (folder / "empty.csv").write_text("", encoding="utf-8")
+    array = np.random.default_rng(0).normal(size=(40, 3))
+    np.save(folder / "images.npy", array.reshape(10, 3, 4))
+    array[17, 2] = np.inf
+    np.save(folder / "inf.npy", array)
+    np.save(folder / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    (folder / "pickled.npy").write_bytes(pickle.dumps(array))
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def newer(path: Path) -> None:
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "format": content["format"] + 1}, path)
+
+
+def foreign(path: Path) -> None:
+    torch.save({"weights": torch.zeros(3)}, path)
+
+
+DATA = {
+    "text.csv": "text.csv, line 12, column 2, got 'two': mend or remove the line",
+    "nan.csv": "nan.csv, line 5, column 2, got nan: mend or remove the line",
+    "ragged.csv": "got 2 in line 41",
+    "empty.csv": "expected lines of numbers in empty.csv, got none",
+    "images.npy": "flatten each",
+    "inf.npy": "row 17",
+    "objects.npy": "expected plain numbers in objects.npy, got a pickle, which could run code",
+    "pickled.npy": "expected a .npy array in pickled.npy, got a pickle or another format",
+}
+DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "truncated": (truncate, "is not a complete checkpoint"),
+    "newer": (newer, "but this steadygan reads formats up to"),
+    "foreign": (foreign, "is not a checkpoint of steadygan"),
+}
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory, commands: Callable[..., Any]) -> dict[str, Any]:
+    """The answers by name, and the folder that all commands ran in."""
+    here = tmp_path_factory.mktemp("late")
+    write_data(here / "data")
+    made = commands(
+        [[*RING, "--out", "whole"], ["train", "ring8/far", *TINY, "generator.width=16", "--out", "narrow"]], here
+    )
+    assert [answer.code for answer in made] == [0, 0], made
+    for name, (damage, _) in DAMAGE.items():
+        shutil.copytree(here / "whole", here / name)
+        damage(here / name / "checkpoints" / "000000004.pt")
+    shutil.copytree(here / "whole", here / "other-model")
+    shutil.copy(here / "narrow" / "checkpoints" / "000000004.pt", here / "other-model" / "checkpoints")
+    shutil.copytree(here / "whole", here / "in-use")
+    (here / "file").write_text("not a folder", encoding="utf-8")
+    wanted = {name: ["train", "points/far", "--data", f"data/{name}", *TINY, "--out", f"out-{name}"] for name in DATA}
+    for name in DAMAGE:
+        wanted[f"resume {name}"] = [*RING, "--out", name]
+        wanted[f"sample {name}"] = ["sample", name, "--out", "x.csv"]
+    wanted["resume other-model"] = [*RING, "--out", "other-model"]
+    wanted["in-use"] = [*RING, "--out", "in-use"]
+    wanted["a file"] = [*RING, "--out", "file"]
+    wanted["no device"] = [*RING, "device=cuda:99", "--out", "no-device"]
+    with FileLock(here / "in-use" / ".lock"):
+        answers = dict(zip(wanted, commands(list(wanted.values()), here), strict=True))
+    return {"here": here, **answers}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_data_that_cannot_be_used_name_the_place(refusals: dict[str, Any], name: str) -> None:
+    assert DATA[name] in refusals[name].refused()
+    assert not (refusals["here"] / f"out-{name}").exists()
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+@pytest.mark.parametrize("word", ["resume", "sample"])
+def test_a_damaged_checkpoint_is_told_and_kept(refusals: dict[str, Any], name: str, word: str) -> None:
+    message = refusals[f"{word} {name}"].refused()
+    assert DAMAGE[name][1] in message
+    assert "000000004.pt" in message
+    kept = sorted(path.name for path in (refusals["here"] / name / "checkpoints").iterdir())
+    assert kept == ["000000000.pt", "000000002.pt", "000000004.pt"]
+
+
+def test_a_checkpoint_of_another_model_is_refused(refusals: dict[str, Any]) -> None:
+    refusals["resume other-model"].refused()
+    whole, other = (refusals["here"] / name / "metrics.jsonl" for name in ("whole", "other-model"))
+    assert other.read_bytes() == whole.read_bytes()
+
+
+def test_a_folder_in_use_is_left_alone(refusals: dict[str, Any]) -> None:
+    assert "in use by another process: wait for it, or choose another --out" in refusals["in-use"].refused()
+
+
+def test_a_file_is_no_run_folder(refusals: dict[str, Any]) -> None:
+    assert "file" in refusals["a file"].refused()
+    assert (refusals["here"] / "file").read_text(encoding="utf-8") == "not a folder"
+
+
+def test_a_device_that_is_not_there_is_refused(refusals: dict[str, Any]) -> None:
+    assert "device 'cuda:99' is not available here: use device=auto or device=cpu" in refusals["no device"].refused()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files as a full disk would")
+def test_no_space_left_loses_no_checkpoint(tmp_path: Path, surroundings: Mapping[str, str]) -> None:
+    import resource
+
+    command = [sys.executable, "-m", "steadygan", *RING, "--out", "run"]
+
+    def run(limit: int) -> subprocess.CompletedProcess[str]:
+        def limited() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        return subprocess.run(
+            command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, preexec_fn=limited, timeout=120
+        )
+
+    full = run(60_000)  # less than a checkpoint
+    assert full.returncode == 2, full
+    assert full.stderr.startswith("error: cannot write ")
+    assert full.stderr.count("\n") == 1
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+    after = run(resource.RLIM_INFINITY)  # space was made: the same command goes on
+    assert after.returncode == 0, after

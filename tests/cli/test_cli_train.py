@@ -1,0 +1,177 @@
+"""A user's way through the commands: train, go on, sample, compare; what is printed and what is left on disk."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from steadygan.config import Settings, override
+from steadygan.recipes import RECIPES
+
+RHYTHM = ["log_every=10", "evaluate.every=20", "checkpoint_every=20"]
+TINY = [*RHYTHM, "evaluate.n=200", "device=cpu", "threads=1"]
+FAR = "runs/ring8-far/seed-0"
+COMMANDS = {
+    "train": ["train", "ring8/far", *TINY, "--iterations", "40"],
+    "again": ["train", "ring8/far", *TINY, "--iterations", "40"],
+    "go on": ["train", "ring8/far", *TINY, "--iterations", "50", "--resume"],
+    "go on by folder": ["train", "--out", FAR, "--iterations", "60", "--resume"],
+    "npz": ["sample", FAR, "-n", "16", "--out", "drawn/a.npz"],
+    "npy": ["sample", FAR, "-n", "8", "--out", "drawn/a.npy"],
+    "csv": ["sample", FAR, "-n", "8", "--out", "drawn/a.csv", "--weights", "live"],
+    "png": ["sample", FAR, "-n", "200", "--out", "drawn/a.png"],
+    "seed": ["sample", FAR, "-n", "8", "--seed", "1", "--out", "drawn/b.npy"],
+    "default": ["sample", FAR],
+    "points": ["train", "--data", "points.csv", *TINY, "--iterations", "20", "--seed", "3", "ema=none"],
+    "points csv": ["sample", "runs/points-far/seed-3", "-n", "50", "--out", "drawn/points.csv"],
+    "points png": ["sample", "runs/points-far/seed-3", "-n", "50", "--out", "drawn/points.png"],
+    "compare": ["compare", "ring8/nsgan", "ring8/far", *TINY, "--iterations", "40", "--json"],
+    "compare again": ["compare", "ring8/nsgan", "ring8/far", *TINY, "--iterations", "40"],
+    "compare seeds": ["compare", "ring8/far", "ring8/nsgan", *TINY, "--iterations", "40", "--seeds", "2"],
+    "grid": ["train", "grid25/r1", *TINY, "--iterations", "2", "--out", "grid"],
+    "non-finite": ["train", "ring8/nsgan", *TINY, "loss=wasserstein", "optimizer=sgd", "lr_g=1e9", "--out", "wild"],
+}
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory, commands: Callable[..., Any]) -> dict[str, Any]:
+    """The answers by name, and the folder in which all commands ran."""
+    here = tmp_path_factory.mktemp("user")
+    x = np.random.default_rng(0).normal(size=(300, 3)) * [1.0, 50.0, 0.01] + [0.0, 1000.0, 0.0]
+    np.savetxt(here / "points.csv", x, delimiter=",", header="a,b,c", comments="")
+    return {"here": here, **dict(zip(COMMANDS, commands(list(COMMANDS.values()), here), strict=True))}
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("again", "non-finite")])
+def test_it_succeeds_in_silence(user: dict[str, Any], name: str) -> None:
+    answer = user[name]
+    assert answer.code == 0, answer
+    assert answer.err == "" or name == "compare", answer
+
+
+def test_progress_and_closing_table_are_printed(user: dict[str, Any]) -> None:
+    lines = user["train"].out.splitlines()
+    assert lines[0] == f"ring8/far seed 0: 40 iterations in {Path(FAR)}"
+    live = [line for line in lines if line.strip().startswith(("0/40", "20/40", "40/40"))]
+    assert len(live) == 3
+    assert " it/s" in live[2]
+    assert " left" in live[1]
+    for part in ("D 1.", "(even 1.386)", "G 0.", "(even 0.693)", "modes ", "max gradient "):
+        assert part in live[2]
+    text = user["train"].out
+    assert "ring8/far, seed 0: 40 iterations, n = 200, EMA weights" in text
+    for label in ("modes", "high-quality share", "emptiest mode", "balance", "energy distance"):
+        assert f"│ {label}" in text
+    for label in ("mean", "max", "max / mean", "top 1 % hold"):
+        assert f"│ gradient at G, {label} " in text
+    assert "final" in text
+    assert "best" in text
+    assert "wall time 0:0" in text
+    assert "iterations per second" in text
+    assert f"figures: {Path(FAR) / 'figures'} (" in text
+    assert "see why" not in text
+
+
+def test_the_default_data_set_suggests_the_comparison(user: dict[str, Any]) -> None:
+    assert user["grid"].out.endswith("see why: steadygan compare grid25/nsgan grid25/r1 grid25/far\n")
+
+
+def test_settings_are_saved_as_dry_run_prints_them(user: dict[str, Any]) -> None:
+    saved = (user["here"] / FAR / "settings.json").read_text(encoding="utf-8")
+    assert Settings.check(json.loads(saved)) == override(RECIPES["ring8/far"](), TINY)
+    assert saved.strip() == override(RECIPES["ring8/far"](), TINY).to_json()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(user: dict[str, Any]) -> None:
+    assert "already holds a run: continue it with --resume" in user["again"].refused()
+
+
+def test_resume_goes_on_where_the_run_stopped(user: dict[str, Any]) -> None:
+    iterations = [record["iteration"] for record in records(user["here"] / FAR)]
+    assert iterations == sorted(iterations)
+    assert set(iterations) >= {0, 10, 20, 30, 40, 50, 60}
+    assert "60 iterations" in user["go on by folder"].out
+
+
+def test_samples_come_in_the_kind_the_name_asks_for(user: dict[str, Any]) -> None:
+    drawn = user["here"] / "drawn"
+    with np.load(drawn / "a.npz") as archive:
+        long = archive["samples"]
+    short = np.load(drawn / "a.npy")
+    assert (long.shape, short.shape, short.dtype) == ((16, 2), (8, 2), np.float32)
+    assert np.array_equal(long[:8], short)
+    assert not np.array_equal(short, np.load(drawn / "b.npy"))
+    rows = np.loadtxt(drawn / "a.csv", delimiter=",")
+    assert rows.shape == (8, 2)
+    assert not np.allclose(rows, short)  # the live network's
+    assert (drawn / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert (user["here"] / FAR / "drawn-64-seed-0.npz").is_file()
+    assert "EMA weights, seed 0" in user["npy"].out
+    assert "live weights, seed 0" in user["csv"].out
+    assert not [path for path in drawn.iterdir() if "part" in path.name]
+
+
+def test_points_of_ones_own_are_trained_and_sampled_in_their_units(user: dict[str, Any]) -> None:
+    out = user["points"].out
+    assert "points/far, seed 3: 20 iterations, n = 200, live weights" in out
+    assert "│ balance" in out
+    assert "│ modes" not in out
+    with (user["here"] / "drawn" / "points.csv").open(encoding="utf-8") as file:
+        rows = np.array([[float(cell) for cell in row] for row in csv.reader(file)])
+    assert rows.shape == (50, 3)
+    assert 800 < rows[:, 1].mean() < 1200
+    assert (user["here"] / "drawn" / "points.png").is_file()
+
+
+def test_compare_trains_what_is_missing_and_answers_in_json(user: dict[str, Any]) -> None:
+    answer = user["compare"]
+    report = json.loads(answer.out)
+    assert f"ring8/far seed 0: as trained in {Path(FAR)}" in answer.err
+    assert f"ring8/nsgan seed 0: 40 iterations in {Path('runs/ring8-nsgan/seed-0')}" in answer.err
+    assert (report["iterations"], report["n"], report["weights"], report["seeds"]) == (40, 200, "ema", [0])
+    assert list(report["recipes"]) == ["ring8/nsgan", "ring8/far"]
+    far = report["recipes"]["ring8/far"]["figures"]
+    measured = [r["energy_distance"] for r in records(user["here"] / FAR) if r["iteration"] in (20, 40)]
+    assert far["energy_distance"]["final"] == {"mean": measured[-1], "std": None, "values": [measured[-1]]}
+    assert far["energy_distance"]["best"]["mean"] == min(measured)
+    assert {"final", "best", "peak"} == far["gradient_max"].keys()
+    assert report["why"].startswith("ring8/nsgan ends with ")
+    assert (user["here"] / report["figure"]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_compare_reuses_finished_runs(user: dict[str, Any]) -> None:
+    text = user["compare again"].out
+    assert "ring8/nsgan seed 0: as trained in" in text
+    assert "iterations in runs" not in text
+    assert "40 iterations, n = 200, EMA weights, 1 seed" in text
+    assert "why: ring8/nsgan ends with" in text
+    assert "Fewer than three seeds" in text
+    assert f"figure: {Path('runs/compare-ring8-nsgan-ring8-far.png')}" in text
+    trained = (user["here"] / "runs/ring8-nsgan/seed-0/log.txt").read_text(encoding="utf-8")
+    assert trained.count("resumed") == 0
+
+
+def test_compare_takes_means_over_seeds(user: dict[str, Any]) -> None:
+    text = user["compare seeds"].out
+    assert "2 seeds, mean ± standard deviation" in text
+    assert text.count("as trained in") == 2
+    assert f"ring8/nsgan seed 1: 40 iterations in {Path('runs/ring8-nsgan/seed-1')}" in text
+    assert " ± " in text.split("why:")[0].split("standard deviation")[1]
+
+
+def test_a_term_that_is_not_finite_ends_with_exit_code_3(user: dict[str, Any]) -> None:
+    answer = user["non-finite"]
+    assert answer.code == 3
+    assert answer.err.startswith("error: term ")
+    assert answer.err.count("\n") == 1
+    assert "last good checkpoint: " in answer.err
