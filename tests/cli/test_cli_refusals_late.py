@@ -68,13 +68,17 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 @pytest.fixture(scope="module")
-def refusals(tmp_path_factory: pytest.TempPathFactory, commands: Callable[..., Any]) -> dict[str, Any]:
+def refusals(once: Callable[..., Any], commands: Callable[..., Any]) -> dict[str, Any]:
     """The answers by name, and the folder that all commands ran in."""
-    here = tmp_path_factory.mktemp("late")
+    here, answers = once("cli-refusals", lambda folder: refused(folder, commands))
+    return {"here": here, **answers}
+
+
+def refused(here: Path, commands: Callable[..., Any]) -> dict[str, Any]:
+    """Makes two runs, spoils copies of one, and asks for what cannot be done."""
     write_data(here / "data")
-    made = commands(
-        [[*RING, "--out", "whole"], ["train", "ring8/far", *TINY, "generator.width=16", "--out", "narrow"]], here
-    )
+    narrow = ["train", "ring8/far", *TINY, "generator.width=16", "--out", "narrow"]
+    made = commands([[*RING, "--out", "whole"], narrow], here)
     assert [answer.code for answer in made] == [0, 0], made
     for name, (damage, _) in DAMAGE.items():
         shutil.copytree(here / "whole", here / name)
@@ -92,8 +96,7 @@ def refusals(tmp_path_factory: pytest.TempPathFactory, commands: Callable[..., A
     wanted["a file"] = [*RING, "--out", "file"]
     wanted["no device"] = [*RING, "device=cuda:99", "--out", "no-device"]
     with FileLock(here / "in-use" / ".lock"):
-        answers = dict(zip(wanted, commands(list(wanted.values()), here), strict=True))
-    return {"here": here, **answers}
+        return dict(zip(wanted, commands(list(wanted.values()), here), strict=True))
 
 
 @pytest.mark.parametrize("name", DATA)

@@ -34,18 +34,23 @@ COMMANDS = {
     "compare": ["compare", "ring8/nsgan", "ring8/far", *TINY, "--iterations", "40", "--json"],
     "compare again": ["compare", "ring8/nsgan", "ring8/far", *TINY, "--iterations", "40"],
     "compare seeds": ["compare", "ring8/far", "ring8/nsgan", *TINY, "--iterations", "40", "--seeds", "2"],
+    "compare further": ["compare", "ring8/far", "ring8/nsgan", *TINY, "--iterations", "45"],
     "grid": ["train", "grid25/r1", *TINY, "--iterations", "2", "--out", "grid"],
     "non-finite": ["train", "ring8/nsgan", *TINY, "loss=wasserstein", "optimizer=sgd", "lr_g=1e9", "--out", "wild"],
 }
 
 
 @pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory, commands: Callable[..., Any]) -> dict[str, Any]:
+def user(once: Callable[..., Any], commands: Callable[..., Any]) -> dict[str, Any]:
     """The answers by name, and the folder in which all commands ran."""
-    here = tmp_path_factory.mktemp("user")
-    x = np.random.default_rng(0).normal(size=(300, 3)) * [1.0, 50.0, 0.01] + [0.0, 1000.0, 0.0]
-    np.savetxt(here / "points.csv", x, delimiter=",", header="a,b,c", comments="")
-    return {"here": here, **dict(zip(COMMANDS, commands(list(COMMANDS.values()), here), strict=True))}
+
+    def make(here: Path) -> dict[str, Any]:
+        x = np.random.default_rng(0).normal(size=(300, 3)) * [1.0, 50.0, 0.01] + [0.0, 1000.0, 0.0]
+        np.savetxt(here / "points.csv", x, delimiter=",", header="a,b,c", comments="")
+        return dict(zip(COMMANDS, commands(list(COMMANDS.values()), here), strict=True))
+
+    here, answers = once("cli-user", make)
+    return {"here": here, **answers}
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -66,7 +71,7 @@ def test_progress_and_closing_table_are_printed(user: dict[str, Any]) -> None:
     assert len(live) == 3
     assert " it/s" in live[2]
     assert " left" in live[1]
-    for part in ("D 1.", "(even 1.386)", "G 0.", "(even 0.693)", "modes ", "max gradient "):
+    for part in ("D loss 1.", "(equilibrium 1.386)", "G loss 0.", "(0.693)", "modes ", "max gradient "):
         assert part in live[2]
     text = user["train"].out
     assert "ring8/far, seed 0: 40 iterations, n = 200, EMA weights" in text
@@ -157,8 +162,15 @@ def test_compare_reuses_finished_runs(user: dict[str, Any]) -> None:
     assert "why: ring8/nsgan ends with" in text
     assert "Fewer than three seeds" in text
     assert f"figure: {Path('runs/compare-ring8-nsgan-ring8-far.png')}" in text
-    trained = (user["here"] / "runs/ring8-nsgan/seed-0/log.txt").read_text(encoding="utf-8")
-    assert trained.count("resumed") == 0
+
+
+def test_compare_resumes_an_unfinished_run(user: dict[str, Any]) -> None:
+    text = user["compare further"].out
+    assert f"ring8/far seed 0: as trained in {Path(FAR)}" in text
+    assert f"ring8/nsgan seed 0: 45 iterations in {Path('runs/ring8-nsgan/seed-0')}" in text
+    log = (user["here"] / "runs/ring8-nsgan/seed-0/log.txt").read_text(encoding="utf-8")
+    assert log.count("resumed at iteration 40") == 1
+    assert log.count("resumed") == 1
 
 
 def test_compare_takes_means_over_seeds(user: dict[str, Any]) -> None:

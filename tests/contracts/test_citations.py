@@ -16,7 +16,8 @@ from steadygan.models import MODELS
 from steadygan.penalties import CONSTRAINTS, PENALTIES
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted(Path(steadygan.__file__).parent.rglob("*.py"))
+PACKAGE = Path(steadygan.__file__).parent
+SOURCES = sorted(PACKAGE.rglob("*.py"))
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]?\b")
 ENTRIES = {
@@ -52,7 +53,7 @@ def test_an_entry_has_a_docstring_with_its_source(entry: Any, bibliography: list
     assert cited <= set(bibliography)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=[path.relative_to(ROOT).as_posix() for path in SOURCES])
+@pytest.mark.parametrize("path", SOURCES, ids=[path.relative_to(PACKAGE).as_posix() for path in SOURCES])
 def test_every_key_in_the_code_resolves(path: Path, bibliography: list[str]) -> None:
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, documented)]

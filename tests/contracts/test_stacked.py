@@ -38,7 +38,7 @@ class Members:
     def __init__(self, opponent: Opponent, player: str) -> None:
         self.opponent = opponent
         self.G = [seeded(k, lambda: mlp(2, 2, 8, 1, "tanh")) for k in range(K)]
-        self.D = [seeded(10 + k, lambda: mlp(prod(shown(opponent)), 1, 8, 2, "tanh")) for k in range(K)]
+        self.D = [seeded(10 + k, lambda: mlp(prod(shown(opponent)), 1, 8, 1, "tanh")) for k in range(K)]
         lone = [samples(opponent, player, seed=100 * k) for k in range(K)]
         self.real, self.z = (torch.stack(side) for side in zip(*lone, strict=True))
         self.noise = stacked([noise(opponent, seed=k) for k in range(K)])
@@ -126,7 +126,7 @@ def test_the_stacked_g_step_compiles_whole() -> None:
 
 @pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler here")
 def test_generated_code_agrees() -> None:
-    """Once through the whole compiler: the paper's discriminator step, fake-as-real with r1."""
+    """Once through the whole compiler, which takes long: FARGAN's discriminator step, fake-as-real with r1."""
     opponent = Opponent(None, OPPONENTS["loss nonsaturating"].loss, (r1(10.0),), FakeAsReal(2, 2))
     members = Members(opponent, "D")
     step, arguments = members.step("D"), members.arguments("D")

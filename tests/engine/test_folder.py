@@ -212,7 +212,7 @@ class TestWriting:
 
         monkeypatch.setattr(Path, "write_text", full)
         told = message(write_text, path, "new content\n")
-        assert told == f"cannot write {path}: No space left on device: free some space or choose another --out"
+        assert told == f"cannot write {path}: No space left on device: free some space and go on with --resume"
         assert path.read_text() == "old\n"
         assert [p.name for p in tmp_path.iterdir()] == ["metrics.jsonl"]
 

@@ -23,6 +23,12 @@ def test_final_is_the_last_and_best_the_preferred_one_after_the_start() -> None:
     ]
 
 
+def test_a_dead_critic_is_not_the_best_one() -> None:
+    values = enumerate([0.5, 0.2, 0.4, 0.4, 0.0])
+    row = final_and_best([{"iteration": i, "gradient_mean": value} for i, value in values])[0]
+    assert row == Row("gradient_mean", At(0.0, 4), At(0.2, 1), At(0.4, 2))
+
+
 def test_an_untrained_run_has_its_start_alone() -> None:
     assert final_and_best(RECORDS[:1])[0] == Row("modes", At(25.0, 0), At(25.0, 0))
     assert final_and_best([]) == []

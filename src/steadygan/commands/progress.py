@@ -80,7 +80,8 @@ def live(stats: Mapping[str, float], equilibrium: tuple[float | None, float | No
     parts = []
     for name, key, level in zip("DG", ("d_loss", "g_loss"), equilibrium, strict=True):
         if key in stats:
-            parts.append(f"{name} {stats[key]:.3f}" + ("" if level is None else f" (even {level:.3f})"))
+            beside = "" if level is None else f" ({'equilibrium ' if name == 'D' else ''}{level:.3f})"
+            parts.append(f"{name} loss {stats[key]:.3f}{beside}")
     if "modes" in stats and modes is not None:
         parts.append(f"modes {stats['modes']:.0f}/{modes}")
     elif "balance" in stats:

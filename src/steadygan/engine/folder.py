@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +143,22 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes a file beside and renames it; raises InputError when it cannot."""
     beside = path.with_name(path.name + ".tmp")
+    with writing(path):
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(path)
+        except OSError:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns the system's refusal to write `path` into an InputError."""
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        yield
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise InputError(f"cannot write {path}: {error.strerror}: free some space or choose another --out") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}: free some space and go on with --resume"
+        ) from error

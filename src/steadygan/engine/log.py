@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
-from .folder import RunFolder
+from .folder import RunFolder, writing
 
 
 class Log:
@@ -28,9 +27,17 @@ class Log:
         if self.folder is None:
             return
         _append(self.folder.metrics, json.dumps(record) + "\n")
+        with writing(self.folder.events):
+            self._show(record, since)
+
+    def _show(self, record: Mapping[str, Any], since: int) -> None:
+        """Sends a record to TensorBoard; where a run goes on, what stood there after its last kept record is dropped."""
         shown = [record]
-        if self._writer is None:  # a run that goes on: what stood there after its last kept record is out of date
-            self._writer = _writer(self.folder.events, since)
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            assert self.folder is not None
+            self._writer = SummaryWriter(str(self.folder.events), purge_step=since)
             shown = [each for each in self.records if each["iteration"] >= since]
         for each in shown:
             for key, value in each.items():
@@ -54,24 +61,12 @@ class Log:
 
     def close(self) -> None:
         """Flushes the TensorBoard events."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-
-def _writer(path: Path, since: int) -> Any:
-    """A TensorBoard writer; whoever reads it forgets what stood there from iteration `since` on."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    try:
-        return SummaryWriter(str(path), purge_step=since)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}: free some space and go on with --resume") from error
+        writer, self._writer = self._writer, None
+        if writer is not None and self.folder is not None:
+            with writing(self.folder.events):
+                writer.close()
 
 
 def _append(path: Path, text: str) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}: free some space and go on with --resume") from error
+    with writing(path), path.open("a", encoding="utf-8") as file:
+        file.write(text)

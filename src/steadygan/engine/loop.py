@@ -15,7 +15,7 @@ from ..errors import Interrupted, NonFiniteError
 from . import checkpoint
 from .draws import BLOCK, Draws, Iteration
 from .eager import Eager
-from .folder import RunFolder
+from .folder import RunFolder, writing
 from .log import Log
 from .nonfinite import dump, first_bad
 from .plan import Plan
@@ -127,7 +127,8 @@ class Loop:
         if closing or self.iteration % self.rhythm.evaluate == 0:
             record |= self.probes.metrics()
             if self.folder is not None:
-                self.probes.snapshot(self.folder.samples, self.iteration)
+                with writing(self.folder.samples):
+                    self.probes.snapshot(self.folder.samples, self.iteration)
         took = time.perf_counter() - began
         record = {key: value for key, value in record.items() if math.isfinite(value)}
         if closing:
@@ -187,7 +188,7 @@ class Loop:
         norms, _ = dump(path, self.executor, self.draws, before, done[: index + 1], rows[: index + 1], term)
         last = None if self.folder is None else checkpoint.latest(self.folder.checkpoints)
         message = f"term {term} was {rows[index][term]} at iteration {number} ({norms})"
-        message += "" if path is None else f"; batch and networks are in {path}"
+        message += f"; batch and networks are in {path}" if path is not None and path.exists() else ""
         message += "" if last is None else f"; last good checkpoint: {last}"
         self.log.event(message)
         raise NonFiniteError(message + "; lower the learning rates or raise the penalty")

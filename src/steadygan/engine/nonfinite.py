@@ -64,7 +64,10 @@ def dump(
             "z": [step.z for step in draw.d],
             "networks_before": weights,
         }
-        torch.save(content, path)
+        try:
+            torch.save(content, path)
+        except (OSError, RuntimeError):  # a full disk must not hide what happened
+            path.unlink(missing_ok=True)
     told = ", ".join(f"|grad {player}| = {norm:.3g}" for player, norm in norms.items())
     return told, norms
 

@@ -92,7 +92,7 @@ def constant(critic: Critic, batch: Batch) -> Scored:
     return Scored(batch, logits, features, lambda _: (torch.zeros_like(batch.x),))
 
 
-def mean(term: Term) -> Tensor:
+def weighted(term: Term) -> Tensor:
     """weight * mean(value) of one term."""
     return times(term.weight, term.value.mean())
 
@@ -114,10 +114,10 @@ def summed(name: str, losses: Terms, others: Terms, statistics: dict[str, Tensor
     """The weighted means of an opponent's terms, summed; into `statistics` go the adversarial loss and each other term."""
     values = []
     if losses:
-        values.append(total([mean(term) for term in losses.values()]))
+        values.append(total([weighted(term) for term in losses.values()]))
         statistics[f"{name}/loss"] = values[0].detach()
     for key, term in others.items():
-        values.append(mean(term))
+        values.append(weighted(term))
         statistics[f"{name}/{key}"] = values[-1].detach()
     return total(values)
 

@@ -88,7 +88,11 @@ class Probes:
 
     def metrics(self) -> dict[str, float]:
         """What the evaluator says of the samples."""
-        return {} if self.evaluate is None else dict(self.evaluate(self.samples(self.n)))
+        if self.evaluate is None:
+            return {}
+        samples = self.samples(self.n)
+        with borrowed(self._seed, self.device):  # an evaluator may draw, too
+            return dict(self.evaluate(samples))
 
     def snapshot(self, folder: Path, iteration: int) -> None:
         """Keeps samples for the figures: points with the critic's surface, or a grid of images from fixed latents."""

@@ -90,8 +90,11 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
 
         built_g, built_d = networks(content["networks"])
         G, D = G or built_g, D or built_d
+    D = deepcopy(D)
     opponents: dict[str, nn.Module] = dict(D) if isinstance(D, Mapping) else {"D": D}
     live, average = deepcopy(G), deepcopy(G)
+    for network in (live, average, *opponents.values()):
+        network.to(dtype=getattr(torch, content["plan"]["dtype"]))
     load_network(live, state.networks["G"], "G")
     if state.ema:
         load_network(average, state.ema, "the average of G")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from ..critics import kept_buffers
 from ..rng import borrowed
 from .draws import Latent
 
@@ -37,6 +38,6 @@ def latents(latent: Latent, n: int, seed: int, device: torch.device) -> Tensor:
 
 @torch.no_grad()
 def generate(network: nn.Module, z: Tensor, n: int) -> Tensor:
-    """G(z) for the first n latents, chunk by chunk, in eval mode."""
-    with evaluating(network):
+    """G(z) for the first n latents, chunk by chunk, in eval mode and without moving a buffer."""
+    with evaluating(network), kept_buffers(network):
         return torch.cat([network(part) for part in torch.split(z, CHUNK)])[:n]

@@ -16,7 +16,7 @@ from ..types import Constraint, Loss, Method, Opponent, Penalty
 from . import figures
 from .draws import Latent, Needs, normal_latent
 from .ema import Ema
-from .folder import RunFolder
+from .folder import RunFolder, writing
 from .loop import Loop, Rhythm
 from .objective import Sides
 from .opponents import module_of, opponents_of, positive
@@ -172,8 +172,10 @@ class Trainer:
         assert self._loop is not None
         assert self._run is not None
         self._tell(self._loop, self._run)
-        for callback in self.callbacks:
-            callback(self._run, iteration, record)
+        device = self.setup.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):  # whatever they draw, the run is the same
+            for callback in self.callbacks:
+                callback(self._run, iteration, record)
 
     @staticmethod
     def _tell(loop: Loop, run: Run) -> None:
@@ -183,4 +185,5 @@ class Trainer:
     def _draw_figures(self, loop: Loop, run: Run) -> None:
         if loop.folder is not None and len(loop.log.records) > 1:
             title = str(run.settings.get("recipe", loop.folder.path.name))
-            figures.draw(loop.folder, self.setup.source, loop.probes.real, loop.log.records, run.equilibrium, title)
+            with writing(loop.folder.figures):
+                figures.draw(loop.folder, self.setup.source, loop.probes.real, loop.log.records, run.equilibrium, title)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from .evaluate import BETTER, best
 
 FIGURES = ("modes", "high_quality", "emptiest_mode", "mode_kl", "balance", "balance_tv", "energy_distance")
+DEAD = 1e-8  # a gradient below it is no achievement
 GRADIENTS = ("gradient_mean", "gradient_max", "gradient_max_over_mean", "gradient_top1_share")
 
 
@@ -31,8 +33,8 @@ class Row(NamedTuple):
 def final_and_best(records: Sequence[Mapping[str, Any]]) -> list[Row]:
     """One row for each figure that the records of a run hold, in a fixed order.
 
-    final: the last measured value. best: the one that `BETTER` prefers (for gradients the smallest) among those after
-    iteration 0, whose networks are untrained; both are told because the best alone hides a collapse.
+    final: the last measured value. best: the one that `BETTER` prefers (for gradients the smallest of a critic that is
+    not dead) among those after iteration 0, whose networks are untrained. The best alone would hide a collapse.
     """
     rows = []
     for key in (*FIGURES, *GRADIENTS):
@@ -43,5 +45,6 @@ def final_and_best(records: Sequence[Mapping[str, Any]]) -> list[Row]:
         if key in BETTER:
             rows.append(Row(key, known[-1], trained[best(key, [at.value for at in trained])]))
         else:
-            rows.append(Row(key, known[-1], min(trained), max(trained)))
+            alive = [at for at in trained if at.value > DEAD] or trained
+            rows.append(Row(key, known[-1], min(alive, key=attrgetter("value")), max(trained, key=attrgetter("value"))))
     return rows

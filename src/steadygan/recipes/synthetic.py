@@ -59,7 +59,7 @@ BASES = {
         count=16,
     ),
     "ring8": Base("8 Gaussians on a circle", adam(data=Ring8(), horizon=30_000)),
-    "grid25": Base("25 Gaussians on a grid", adam(data=Grid25(), horizon=40_000)),
+    "grid25": Base("25 Gaussians on a grid", adam(data=Grid25(), horizon=40_000, lr_g=1.5e-3)),
     "swissroll": Base("a noisy spiral", adam(data=Swissroll(), horizon=40_000)),
     "digits": Base(
         "8 x 8 handwritten digits",
