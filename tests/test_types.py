@@ -1,4 +1,4 @@
-"""The seams: batches, scores and their input gradients by hand, what parts and opponents do by default."""
+"""The seams: batches, critics, scores and their input gradients by hand."""
 
 from __future__ import annotations
 

@@ -304,9 +304,7 @@ class Opponent:
             raise InputError(f"method must be one such as methods.FakeAsReal(8), not {self.method!r}")
         names = [penalty.name for penalty in self.penalties]
         if len(set(names)) != len(names):
-            raise InputError(
-                f"each penalty may stand once per discriminator, but these came: {', '.join(names)}"
-            )
+            raise InputError(f"each penalty may stand once per discriminator, but these came: {', '.join(names)}")
 
     def parts(self) -> Iterator[tuple[str, Part]]:
         """Every part with its key: `loss`, `method`, `penalty/<name>`."""

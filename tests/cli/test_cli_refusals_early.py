@@ -59,6 +59,7 @@ REFUSALS = {
         f"{Path('runs/ring8-far/seed-0')} was made with other settings: batch_size: 64 in the run, 32 now; "
         "penalty.r1.weight: 0.1 in the run, 2.0 now: resume with the same ones, or choose another --out"
     ),
+    "train ring8/far --out mine": "mine already holds a run: continue it with --resume, or choose another folder with",
     "train ring8/far --resume --out mine": "expected a recipe's settings in ",
     "trian": "No such command 'trian'",
     "recipes --paper tao": "unknown paper 'tao': did you mean 'tao2020'? known: ",

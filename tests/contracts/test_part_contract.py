@@ -49,7 +49,7 @@ def test_is_a_frozen_dataclass_of_its_name(name: str, part: Part, kind: type[Par
     assert isinstance(part, kind)
     assert part.name == name
     assert dataclasses.is_dataclass(part)
-    assert type(part).__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert type(part).__dataclass_params__.frozen
     assert dataclasses.replace(part) == part
     assert deepcopy(part) == part
 

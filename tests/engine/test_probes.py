@@ -155,7 +155,7 @@ class TestDead:
             "iteration 40: dead discriminator: its mean g",
             "iteration 80: the discriminator D is alive a",
         ]
-        assert [len(events) for events in heard] == [0, 0, 1, 1, 1, 2]  # known to the callback of that very tick
+        assert [len(events) for events in heard] == [0, 0, 1, 1, 1, 2, 2]  # known to the callback of that very tick
 
     def test_a_living_one_is_not_named(self):
         assert trainer().fit(40).events == []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import Points, Settings, difference, override, saved
+from ..config.saved import NAME as SETTINGS
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted
 from ..recipes import RECIPES
 from .closing import close, whereabouts
@@ -88,14 +89,15 @@ def refuse_early(settings: Settings, folder: Path, resume: bool) -> None:
     """Says what the run itself would say after seconds of imports."""
     if isinstance(settings.data, Points) and settings.data.path is None:
         raise InputError(f"{settings.recipe}: expected your data, got none: add --data points.npy (or .npz, .csv)")
-    before = saved(folder)
-    if before is None:
+    if not (folder / SETTINGS).exists():
         return
     if not resume:
         raise InputError(
             f"{folder} already holds a run: continue it with --resume, or choose another folder with --out"
         )
-    changed = [f"{key}: {old} in the run, {new} now" for key, old, new in difference(before, settings)]
+    before = saved(folder)
+    differing = [] if before is None else difference(before, settings)
+    changed = [f"{key}: {old} in the run, {new} now" for key, old, new in differing]
     if changed:
         raise InputError(
             f"{folder} was made with other settings: {'; '.join(changed)}: resume with the same ones, or choose "

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..comparison import changed
 from ..errors import InputError
 from .settings import Settings
 
 NAME = "settings.json"
-ELSEWHERE = frozenset({"device", "threads"})  # where and how a run is done, not what it is
-ABSENT = "absent"
 
 
 def saved(folder: Path) -> Settings | None:
@@ -34,17 +32,4 @@ def saved(folder: Path) -> Settings | None:
 
 def difference(old: Settings, new: Settings) -> list[tuple[str, Any, Any]]:
     """(key, old, new) of every setting that decides the run and is not the same; a key one side lacks is `absent`."""
-    before, now = dict(_flat(old.plain())), dict(_flat(new.plain()))
-    return [
-        (key, before.get(key, ABSENT), now.get(key, ABSENT))
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key, ABSENT) != now.get(key, ABSENT) and key.split(".")[0] not in ELSEWHERE
-    ]
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    return changed(old.plain(), new.plain())

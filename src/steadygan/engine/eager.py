@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from ..critics import kept_buffers, probe_coupling, wrap_model
 from ..types import Batch, Now, Opponent
+from . import stepping
 from .draws import Iteration
 from .ema import Average, Ema
 from .objective import Sides, d_objective, g_objective
 from .optim import OptimizerFactory
-from .stepping import is_bare_adam, step
 
 
 @contextmanager
@@ -53,7 +53,7 @@ class Eager:
             "G": optimizers[0](self.g_parameters, rates[0]),
             "D": optimizers[1](self._d_parameters, rates[1]),
         }
-        self._bare_adam = {player: is_bare_adam(optimizer) for player, optimizer in self.optimizers.items()}
+        self._bare_adam = {player: stepping.is_bare_adam(optimizer) for player, optimizer in self.optimizers.items()}
         self.critics = {name: wrap_model(network) for name, network in self.networks.items() if name != "G"}
         self.average = None if ema is None else Average(G, ema)
         self.parts: dict[str, Any] = {
@@ -92,12 +92,12 @@ class Eager:
         """One iteration: the D steps, the G step, the average; returns the detached means of its terms."""
         self._set_rates(factor)
         statistics: dict[str, Tensor] = {}
-        for index, inputs in enumerate(draw.d):
+        for index, step in enumerate(draw.d):
             acting = self._opponents(number * len(draw.d) + index)
-            real = inputs.real
+            real = step.real
             assert real is not None
-            fake = Batch(self.fakes(inputs.z))
-            now = Now(draw.number, self.parts, inputs.noise)
+            fake = Batch(self.fakes(step.z))
+            now = Now(draw.number, self.parts, step.noise)
             with trained(self._d_parameters):
                 objective, (terms, states) = d_objective(acting, self.critics, real, fake, now, self.sides)
                 torch.autograd.backward(objective, inputs=self._d_parameters)
@@ -121,7 +121,7 @@ class Eager:
         return statistics
 
     def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
-        step(self.optimizers[player], self._bare_adam[player])
+        stepping.step(self.optimizers[player], self._bare_adam[player])
         for parameter in parameters:  # what `zero_grad` does, without its bookkeeping
             parameter.grad = None
 

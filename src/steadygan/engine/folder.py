@@ -11,10 +11,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ..comparison import changed
 from ..errors import InputError
 from .checkpoint import latest
-
-PLAN_KEYS = frozenset({"device", "threads"})  # where a run is done, not what it is: a matter of the plan
 
 
 class RunFolder:
@@ -61,10 +60,12 @@ class RunFolder:
                 f"{self.path} already holds a run: continue it with --resume, or choose another folder with --out"
             )
         if resume and self.settings.exists():
-            changed = differences(read_json(self.settings), json.loads(json.dumps(settings)))  # tuples are lists there
-            if changed:
+            differing = differences(
+                read_json(self.settings), json.loads(json.dumps(settings))
+            )  # tuples are lists there
+            if differing:
                 raise InputError(
-                    f"{self.path} was made with other settings: {'; '.join(changed)}: resume with the same ones, or "
+                    f"{self.path} was made with other settings: {'; '.join(differing)}: resume with the same ones, or "
                     "choose another --out"
                 )
         return latest(self.checkpoints)
@@ -90,23 +91,7 @@ class RunFolder:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """The settings that differ, as `key: old in the run, new now`."""
-    before, now = flat(old), flat(new)
-    return [
-        f"{key}: {before.get(key, 'absent')} in the run, {now.get(key, 'absent')} now"
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key, "absent") != now.get(key, "absent") and key.split(".")[0] not in PLAN_KEYS
-    ]
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted keys."""
-    result: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            result |= flat(value, f"{prefix}{key}.")
-        else:
-            result[f"{prefix}{key}"] = value
-    return result
+    return [f"{key}: {before} in the run, {now} now" for key, before, now in changed(old, new)]
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -121,6 +121,8 @@ class Loop:
     def _tick(self, closing: bool) -> None:
         """One record: losses since the last tick, gradients now, and an evaluation when it is due."""
         record: dict[str, Any] = {"iteration": self.iteration, **self._losses()}
+        if closing and self.log.records and self.log.records[-1]["iteration"] == self.iteration:
+            record = self.log.records[-1] | record  # no iterations since: the losses are those of the tick just told
         gradients, dead = self.probes.look()
         record |= gradients
         began = time.perf_counter()
@@ -157,7 +159,7 @@ class Loop:
             if weighted:
                 losses[key] = sum(weighted)
         lone = len(self.executor.opponents) == 1
-        return losses | {(key.split("/", 2)[2] if lone else key): value for key, value in means.items()}
+        return losses | {(_of_a_lone_one(key) if lone else key): value for key, value in means.items()}
 
     def _name_dead(self, found: Mapping[str, str]) -> None:
         for name in found.keys() - self.dead:
@@ -203,3 +205,9 @@ def _on_host(rows: list[dict[str, Tensor]]) -> list[Mapping[str, float]]:
         for (index, key), value in zip(keys, values, strict=True):
             result[index][key] = value
     return [*result]
+
+
+def _of_a_lone_one(key: str) -> str:
+    """`d/D/penalty/r1` as `penalty/r1`, and `g/D/method/x` as `g/method/x`: a method may name both players' terms alike."""
+    player, _, term = key.split("/", 2)
+    return term if player == "d" else f"g/{term}"

@@ -173,7 +173,9 @@ class Trainer:
         assert self._run is not None
         self._tell(self._loop, self._run)
         device = self.setup.device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):  # whatever they draw, the run is the same
+        with torch.random.fork_rng(
+            [device] if device.type == "cuda" else []
+        ):  # whatever they draw, the run is the same
             for callback in self.callbacks:
                 callback(self._run, iteration, record)
 

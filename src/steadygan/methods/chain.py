@@ -39,9 +39,7 @@ class Chain(Method):
 
     def initial_state(self) -> dict[str, Tensor]:
         return {
-            f"{method.name}.{key}": value
-            for method in self.methods
-            for key, value in method.initial_state().items()
+            f"{method.name}.{key}": value for method in self.methods for key, value in method.initial_state().items()
         }
 
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
@@ -86,9 +84,7 @@ class Chain(Method):
         for method in self.methods:
             real, fake, kept = method.edit(real, fake, critic)
             if held is not None and kept is not None:
-                raise InputError(
-                    "two methods of a chain hold samples back: give each a discriminator of its own"
-                )
+                raise InputError("two methods of a chain hold samples back: give each a discriminator of its own")
             held = kept if held is None else held
         return DBatch(real, fake, held)
 

@@ -89,9 +89,7 @@ def one_gp(weight: float = 10.0, *, of: Of = "logit", interval: int = 1) -> Grad
 
 
 @PENALTIES.register("dragan")
-def dragan(
-    weight: float = 10.0, *, scale: float = 0.5, of: Of = "logit", interval: int = 1
-) -> GradientPenalty:
+def dragan(weight: float = 10.0, *, scale: float = 0.5, of: Of = "logit", interval: int = 1) -> GradientPenalty:
     """weight * E (||grad d(x')|| - 1)^2, x' = x + scale * std_batch(x) * u, u ~ U(0, 1) per coordinate.
 
     The form of public code; Kodali's paper perturbs with N(0, c I) and measures between x and x' [kodali2017].
