@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from elsewhere import hold, process
 
-from steadygan.engine.folder import RunFolder, differences, flat, read_json, read_records, write_json, write_text
+from steadygan.engine.folder import RunFolder, differences, read_json, read_records, write_json, write_text
 from steadygan.errors import InputError
 
 
@@ -127,7 +127,6 @@ def test_differences():
     old, new = {"a": {"b": 1, "c": {}}, "d": None}, {"a": {"b": 1.0, "c": {}}, "d": 0}
     assert differences(old, old) == []
     assert differences(old, new) == ["d: None in the run, 0 now"]
-    assert flat({"a": {"b": {"c": 1}, "d": {}}}) == {"a.b.c": 1, "a.d": {}}
 
 
 class TestCutBack:
