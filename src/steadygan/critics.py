@@ -35,18 +35,20 @@ def wrap_model(model: Callable[..., Any], couples_samples: bool = False) -> Crit
 
 def as_output(result: Any, n: int) -> Output:
     """What a discriminator returned, as (n,) logits and features; raises InputError when it is not that."""
-    logits, features = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
+    if isinstance(result, tuple) and len(result) == 2:
+        logits, features = result
+    else:
+        logits, features = result, {}
     if not isinstance(logits, Tensor):
         raise InputError(
             f"the discriminator must return a tensor of logits, but returned {type(logits).__name__}: return x -> (n,)"
         )
-    shape = logits.shape
-    if shape == (n, 1):
-        return Output(logits.squeeze(1), features)
-    if shape != (n,):
+    if logits.ndim == 2 and logits.shape[1] == 1:
+        logits = logits.squeeze(1)
+    if logits.ndim != 1 or logits.shape[0] != n:
         raise InputError(
             f"the discriminator must return one logit per sample, shape ({n},) or ({n}, 1), but returned "
-            f"{tuple(shape)}: end it with a layer of one output"
+            f"{tuple(logits.shape)}: end it with a layer of one output"
         )
     return Output(logits, features)
 

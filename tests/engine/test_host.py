@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from test_signals import send
 from tiny import built, networks, ring, small_g, trainer
 from torch import nn
 
-import steadygan as sg
 from steadygan.errors import InputError, Interrupted, NonFiniteError
 
 
@@ -94,13 +94,12 @@ def test_is_as_found_after_a_run_that_ends(tmp_path, ending, folder):
     before = host(chosen["G"], chosen["D"])
     made = trainer(tmp_path if folder else None, **chosen)
     assert host(chosen["G"], chosen["D"]) == before
-    for until in (50, 80):  # a second time, too
-        if error is None:
-            made.fit(until)
-        else:
-            with pytest.raises(error):
-                made.fit(until)
-        assert host(chosen["G"], chosen["D"]) == before
+    with nullcontext() if error is None else pytest.raises(error):
+        made.fit(50)
+    assert host(chosen["G"], chosen["D"]) == before
+    with nullcontext() if error is None else suppress(error):  # going on, which may now end well
+        made.fit(80)
+    assert host(chosen["G"], chosen["D"]) == before
 
 
 def test_is_as_found_with_the_evaluator_that_fits_the_data(tmp_path):
@@ -169,9 +168,3 @@ def test_gradients_left_on_the_modules_do_not_count():
         runs.append(run)
     assert runs[0].metrics == runs[1].metrics
     assert torch.equal(runs[0].sample(5, weights="live"), runs[1].sample(5, weights="live"))
-
-
-def test_importing_the_package_does_not_touch_it():
-    before = host()
-    assert {sg.Trainer, sg.load, sg.losses, sg.methods}
-    assert host() == before

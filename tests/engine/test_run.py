@@ -9,6 +9,7 @@ from tiny import assert_same, built, networks, points, small_d, small_g, trainer
 from torch import nn
 
 import steadygan as sg
+from steadygan.config import override
 from steadygan.engine.run import Run, load
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES
@@ -73,12 +74,13 @@ def test_the_datas_units_come_back(tmp_path):
     assert torch.equal(loaded.sample(9, 2), run.sample(9, 2))
 
 
-def test_a_recipes_run_needs_no_networks(tmp_path):
-    changes = {"batch_size": 4, "log_every": 10, "evaluate": {"every": 10, "n": 50}, "checkpoint_every": 10}
-    recipe = RECIPES["ring8/r1"]()
-    settings = type(recipe).model_validate(recipe.model_dump() | changes)
-    run = recipe_trainer(settings, out=tmp_path).fit(15)
-    assert_same_run(load(tmp_path, device="cpu"), run)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_recipes_run_needs_no_networks(tmp_path, dtype):
+    words = ["batch_size=4", "log_every=10", "evaluate.every=10", "evaluate.n=100", f"dtype={dtype}", "device=cpu"]
+    run = recipe_trainer(override(RECIPES["ring8/r1"](), words), out=tmp_path).fit(15)
+    loaded = load(tmp_path, device="cpu")
+    assert_same_run(loaded, run)
+    assert next(loaded.G.parameters()).dtype == getattr(torch, dtype)
 
 
 def test_while_the_run_goes_on(tmp_path):

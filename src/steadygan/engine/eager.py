@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,15 +17,18 @@ from .objective import Sides, d_objective, g_objective
 from .optim import OptimizerFactory
 
 
-@contextmanager
-def trained(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Opens parameters for gradients; everything else stays frozen."""
-    for parameter in parameters:
-        parameter.requires_grad_(True)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
+class Trained:
+    """A context that opens parameters for gradients; everything else stays frozen."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self.parameters = parameters
+
+    def __enter__(self) -> None:
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+
+    def __exit__(self, *_: object) -> None:
+        for parameter in self.parameters:
             parameter.requires_grad_(False)
 
 
@@ -49,6 +51,7 @@ class Eager:
             name: [p for p in self.networks[name].parameters() if p.requires_grad] for name in opponents
         }
         self._d_parameters = [p for parameters in self.d_parameters.values() for p in parameters]
+        self._training = {"G": Trained(self.g_parameters), "D": Trained(self._d_parameters)}
         self.optimizers = {
             "G": optimizers[0](self.g_parameters, rates[0]),
             "D": optimizers[1](self._d_parameters, rates[1]),
@@ -60,7 +63,6 @@ class Eager:
             name: {key: state for key, part in o.parts() if (state := part.initial_state())}
             for name, o in opponents.items()
         }
-        self._bare = {name: o.without_penalties() for name, o in opponents.items()}
         self.names = {"G": _names(G, self.g_parameters, "")} | {
             "D": [n for d in opponents for n in _names(self.networks[d], self.d_parameters[d], f"{d}.")]
         }
@@ -98,7 +100,7 @@ class Eager:
             assert real is not None
             fake = Batch(self.fakes(step.z))
             now = Now(draw.number, self.parts, step.noise)
-            with trained(self._d_parameters):
+            with self._training["D"]:
                 objective, (terms, states) = d_objective(acting, self.critics, real, fake, now, self.sides)
                 torch.autograd.backward(objective, inputs=self._d_parameters)
             self._step("D", self._d_parameters)
@@ -109,10 +111,10 @@ class Eager:
                     opponent.constraint.after_d_step(self.d_parameters[name])
             statistics |= {f"d/{key}": value for key, value in terms.items()}
 
-        with trained(self.g_parameters):
+        with self._training["G"]:
             fake = Batch(self.G(draw.g.z))
             now = Now(draw.number, self.parts, draw.g.noise)
-            objective, terms = g_objective(self._bare, self.critics, draw.g.real, fake, now, self.sides)
+            objective, terms = g_objective(self.opponents, self.critics, draw.g.real, fake, now, self.sides)
             torch.autograd.backward(objective, inputs=self.g_parameters)
         self._step("G", self.g_parameters)
         if self.average is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..types import Batch, Critic, Now, Opponent, Scored, Term, Terms
+from ..types import Batch, Critic, Now, Opponent, Scored, Term
 
 
 class Sides(NamedTuple):
@@ -46,13 +46,19 @@ def d_objective(
         critic = method.critic(critic, shown.held)
         scored_real, scored_fake = critic.score(shown.real), critic.score(shown.fake)
 
-        losses = o.loss.d(scored_real.logits, scored_fake.logits)
-        others = {f"method/{key}": term for key, term in method.d_terms(critic, scored_real, scored_fake).items()}
+        terms: dict[str, Term] = {
+            f"loss/{key}": term for key, term in o.loss.d(scored_real.logits, scored_fake.logits).items()
+        }
+        for key, term in method.d_terms(critic, scored_real, scored_fake).items():
+            terms[f"method/{key}"] = term
         for penalty in o.penalties:
-            others[f"penalty/{penalty.name}"] = penalty(critic, scored_real, scored_fake)
+            terms[f"penalty/{penalty.name}"] = penalty(critic, scored_real, scored_fake)
 
-        objectives.append(times(o.weight, summed(name, losses, others, statistics)))
-        states[name] = next_states(resting, here.state, losses, others) if here.state else {}
+        means = {key: term.value.mean() for key, term in terms.items()}
+        weighted = {key: times(term.weight, means[key]) for key, term in terms.items()}
+        objectives.append(times(o.weight, total(weighted.values())))
+        statistics |= summary(name, weighted)
+        states[name] = next_states(resting, here, means)
     return total(objectives), (statistics, states)
 
 
@@ -80,9 +86,13 @@ def g_objective(
         scored_fake = critic.score(method.present(fake.first(method.raw(wanted_fake))))
 
         real_logits = None if scored_real is None else scored_real.logits
-        losses = o.loss.g(scored_fake.logits, real_logits)
-        others = {f"method/{key}": term for key, term in method.g_terms(critic, scored_real, scored_fake).items()}
-        objectives.append(times(o.weight, summed(name, losses, others, statistics)))
+        terms = {f"loss/{key}": term for key, term in o.loss.g(scored_fake.logits, real_logits).items()}
+        for key, term in method.g_terms(critic, scored_real, scored_fake).items():
+            terms[f"method/{key}"] = term
+
+        weighted = {key: times(term.weight, term.value.mean()) for key, term in terms.items()}
+        objectives.append(times(o.weight, total(weighted.values())))
+        statistics |= summary(name, weighted)
     return total(objectives), statistics
 
 
@@ -92,17 +102,12 @@ def constant(critic: Critic, batch: Batch) -> Scored:
     return Scored(batch, logits, features, lambda _: (torch.zeros_like(batch.x),))
 
 
-def weighted(term: Term) -> Tensor:
-    """weight * mean(value) of one term."""
-    return times(term.weight, term.value.mean())
-
-
 def times(weight: Tensor | float, value: Tensor) -> Tensor:
     """weight * value, without the operation where the weight is the number 1."""
     return value if isinstance(weight, float) and weight == 1.0 else weight * value
 
 
-def total(values: list[Tensor]) -> Tensor:
+def total(values: Iterable[Tensor]) -> Tensor:
     """The sum of at least one scalar."""
     first, *rest = values
     for value in rest:
@@ -110,26 +115,21 @@ def total(values: list[Tensor]) -> Tensor:
     return first
 
 
-def summed(name: str, losses: Terms, others: Terms, statistics: dict[str, Tensor]) -> Tensor:
-    """The weighted means of an opponent's terms, summed; into `statistics` go the adversarial loss and each other term."""
-    values = []
+def summary(name: str, weighted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What is logged of an opponent's terms: the adversarial loss in one, everything else by its own name."""
+    logged = {f"{name}/{key}": value.detach() for key, value in weighted.items() if not key.startswith("loss/")}
+    losses = [value for key, value in weighted.items() if key.startswith("loss/")]
     if losses:
-        values.append(total([weighted(term) for term in losses.values()]))
-        statistics[f"{name}/loss"] = values[0].detach()
-    for key, term in others.items():
-        values.append(weighted(term))
-        statistics[f"{name}/{key}"] = values[-1].detach()
-    return total(values)
+        logged[f"{name}/loss"] = total(losses).detach()
+    return logged
 
 
-def next_states(opponent: Opponent, states: Mapping[str, Any], losses: Terms, others: Terms) -> dict[str, Any]:
+def next_states(opponent: Opponent, now: Now, means: Mapping[str, Tensor]) -> dict[str, Any]:
     """The state of each part that has one, after this D step."""
-    means = {key: term.value.detach().mean() for key, term in others.items()}
-    means |= {f"loss/{key}": term.value.detach().mean() for key, term in losses.items()}
     return {
         key: part.next_state(
-            state, {name.removeprefix(f"{key}/"): mean for name, mean in means.items() if name.startswith(key)}
+            state, {name.removeprefix(f"{key}/"): mean.detach() for name, mean in means.items() if name.startswith(key)}
         )
         for key, part in opponent.parts()
-        if (state := states.get(key))
+        if (state := now.state.get(key))
     }
