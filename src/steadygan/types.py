@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from operator import is_
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 import torch
@@ -37,8 +36,8 @@ class Batch(NamedTuple):
 
     def split(self, *sizes: int) -> tuple[Batch, ...]:
         """Consecutive parts of the given sizes."""
-        xs = self.x.split_with_sizes(sizes)  # `split` without its wrapper
-        labels = (None,) * len(sizes) if self.label is None else self.label.split_with_sizes(sizes)
+        xs = torch.split(self.x, list(sizes))
+        labels = (None,) * len(sizes) if self.label is None else torch.split(self.label, list(sizes))
         return tuple(Batch(x, label) for x, label in zip(xs, labels, strict=True))
 
     def first(self, n: int) -> Batch:
@@ -314,12 +313,13 @@ class Opponent:
             yield f"penalty/{penalty.name}", penalty
 
     def at(self, now: Now) -> Opponent:
-        """All parts as they are at this step; the opponent itself when none of them changes."""
-        loss, method = self.loss.at(now.enter("loss")), self.method.at(now.enter("method"))
-        penalties = tuple([p.at(now.enter(f"penalty/{p.name}")) for p in self.penalties])
-        if loss is self.loss and method is self.method and all(map(is_, penalties, self.penalties)):
-            return self
-        return replace(self, loss=loss, method=method, penalties=penalties)
+        """All parts as they are at this step."""
+        return replace(
+            self,
+            loss=self.loss.at(now.enter("loss")),
+            method=self.method.at(now.enter("method")),
+            penalties=tuple(p.at(now.enter(f"penalty/{p.name}")) for p in self.penalties),
+        )
 
     def active(self, step: int) -> Opponent:
         """The opponent with only the penalties that act in D step number `step`."""

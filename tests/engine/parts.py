@@ -21,13 +21,13 @@ class Balanced(Loss):
 
     k: Tensor | float = 0.0
     gamma: float = 0.5
-    rate: float = 0.1
+    rate: float = 0.005
 
     name = "balanced"
     shares_batch: ClassVar[bool] = True
 
     def initial_state(self) -> dict[str, Tensor]:
-        return {"k": torch.tensor(0.25)}
+        return {"k": torch.tensor(0.25, dtype=torch.float64)}
 
     def at(self, now: Now) -> Self:
         return replace(self, k=now.state["k"])

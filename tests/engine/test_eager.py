@@ -69,7 +69,8 @@ def test_equals_a_loop_written_by_hand():
         torch.testing.assert_close(here["d/D/penalty/r1"].item(), penalty, **close)
         torch.testing.assert_close(here["g/D/loss"].item(), g_loss, **close)
         assert not any(value.requires_grad for value in here.values())
-    for ours, theirs in zip((*G.parameters(), *D.parameters()), (*other_g.parameters(), *other_d.parameters())):
+    pairs = zip((*G.parameters(), *D.parameters()), (*other_g.parameters(), *other_d.parameters()), strict=True)
+    for ours, theirs in pairs:
         torch.testing.assert_close(ours.detach(), theirs.detach(), **close)
     assert made.average is not None
     for ours, theirs in zip(made.average.network.parameters(), kept, strict=True):

@@ -110,7 +110,7 @@ def test_in_a_run_the_average_follows_the_live_network():
     seen = []
     trained = trainer(ema=Ema(None, half_life=100.0), log_every=1, dtype=F64)
     start = [p.detach().double() for p in trained.setup.G.parameters()]
-    trained.callbacks.append(lambda run, i, _: seen.append([p.detach().clone() for p in run.G_live.parameters()]))
+    trained.callbacks.append(lambda run, *_: seen.append([p.detach().clone() for p in run.G_live.parameters()]))
     run = trained.fit(12)
     settings = Ema(None, half_life=100.0)
     for iteration, live in enumerate(seen[1:13]):

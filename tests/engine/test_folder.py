@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from elsewhere import hold, process
@@ -62,7 +63,13 @@ class TestLock:
 
 
 class TestCheck:
-    SETTINGS = {"seed": 1, "loss": {"name": "hinge"}, "penalty": {"r1": {"weight": 1.0}}, "device": "cpu", "threads": 1}
+    SETTINGS: ClassVar[dict[str, Any]] = {
+        "seed": 1,
+        "loss": {"name": "hinge"},
+        "penalty": {"r1": {"weight": 1.0}},
+        "device": "cpu",
+        "threads": 1,
+    }
 
     def test_an_empty_folder_has_no_run(self, tmp_path):
         for resume in (False, True):
@@ -109,7 +116,8 @@ class TestCheck:
 
     def test_settings_are_compared_as_json(self, tmp_path):
         """A tuple is written as a list; that is no change."""
-        assert filled(tmp_path, {"betas": [0.5, 0.9], "n": {"1": 2}}).check({"betas": (0.5, 0.9), "n": {1: 2}}, True) is None
+        folder = filled(tmp_path, {"betas": [0.5, 0.9], "n": {"1": 2}})
+        assert folder.check({"betas": (0.5, 0.9), "n": {1: 2}}, True) is None
 
     @pytest.mark.parametrize(("text", "told"), [("{half", "not a readable JSON file"), ("[1]", "holds list")])
     def test_settings_that_are_none(self, tmp_path, text, told):

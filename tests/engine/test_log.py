@@ -80,7 +80,7 @@ def test_a_file_that_cannot_be_written(tmp_path):
 def test_events_that_cannot_be_written(tmp_path):
     kept = log(tmp_path)
     (tmp_path / "events").touch()
-    with pytest.raises(InputError, match="cannot write .*events"):
+    with pytest.raises(InputError, match=r"cannot write .*events"):
         kept.record({"iteration": 0, "d_loss": 1.0})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, replace
 
 import pytest
@@ -61,9 +62,9 @@ def test_host_is_given_back():
         assert not torch.is_grad_enabled()
     with host(1, 9, CPU):
         assert torch.equal(torch.rand(3), first)
-    with pytest.raises(RuntimeError, match="inside"), host(before[1] + 1, 9, CPU):
+    with suppress(ZeroDivisionError), host(before[1] + 1, 9, CPU):
         torch.rand(3)
-        raise RuntimeError("inside")
+        raise ZeroDivisionError
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.get_num_threads() == before[1]
 
@@ -75,10 +76,10 @@ def test_training_gives_modes_and_flags_back():
     network[0].bias.requires_grad_(False)
     modes = [m.training for m in network.modules()]
     flags = [p.requires_grad for p in network.parameters()]
-    with pytest.raises(RuntimeError, match="inside"), training(network):
+    with suppress(ZeroDivisionError), training(network):
         assert all(m.training for m in network.modules())
         network.requires_grad_(False)
-        raise RuntimeError("inside")
+        raise ZeroDivisionError
     assert [m.training for m in network.modules()] == modes
     assert [p.requires_grad for p in network.parameters()] == flags
 

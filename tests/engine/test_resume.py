@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from known import F64
 from parts import Balanced, Pulled
 from tiny import assert_same, built, next_draws, ring, saved, small_d, small_g, state, trainer, weights
 from torch import nn
 
 import steadygan as sg
+from known import F64
 from steadygan.engine.ema import Ema
 from steadygan.engine.optim import OptimizerSettings
 from steadygan.engine.run import Run
@@ -102,9 +102,7 @@ CASES: dict[str, Callable[[], tuple[Make, dict[str, Any]]]] = {
 }
 
 
-def run_of(
-    case: str, out: Path | None, until: int, resume: bool = False, **rhythm: int
-) -> tuple[sg.Trainer, Run]:
+def run_of(case: str, out: Path | None, until: int, resume: bool = False, **rhythm: int) -> tuple[sg.Trainer, Run]:
     make, settings = CASES[case]()
     made = make(out=out, resume=resume, **settings, **rhythm)
     return made, made.fit(until)

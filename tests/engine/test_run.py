@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from known import F64
 from tiny import assert_same, built, networks, points, small_d, small_g, trainer, weights
 from torch import nn
 
 import steadygan as sg
+from known import F64
 from steadygan.config import override
 from steadygan.engine.run import Run, load
 from steadygan.errors import InputError
@@ -25,7 +25,7 @@ def assert_same_run(there: Run, here: Run) -> None:
     assert there.wall_time == pytest.approx(here.wall_time, abs=0.05)
 
 
-@pytest.mark.parametrize("settings", [{}, {"ema": None}, {"dtype": F64}, {"penalties": [sg.penalties.r1(1.0)]}], ids=repr)
+@pytest.mark.parametrize("settings", [{}, {"ema": None}, {"dtype": F64}, {"loss": sg.losses.Hinge()}], ids=repr)
 def test_equals_the_run_that_was_trained(tmp_path, settings):
     run = trainer(tmp_path, **settings).fit(30)
     loaded = load(tmp_path, *networks(8), device="cpu")
@@ -89,7 +89,9 @@ def test_while_the_run_goes_on(tmp_path):
     trainer(
         tmp_path,
         checkpoint_every=20,
-        callbacks=[lambda run, i, _: looked.append(load(tmp_path, *networks(), device="cpu").iteration) if i else None],
+        callbacks=[
+            lambda *tick: looked.append(load(tmp_path, *networks(), device="cpu").iteration) if tick[1] else None
+        ],
     ).fit(60)
     assert looked == [0, 20, 40, 40, 60]
 
@@ -102,7 +104,7 @@ def refused(*arguments: object, told: str) -> None:
 
 
 def test_no_run_there(tmp_path):
-    refused(tmp_path, *networks(), told=f"{tmp_path} holds no run (no settings.json): give the folder that train printed")
+    refused(tmp_path, *networks(), told=f"{tmp_path} holds no run (no settings.json): give the folder that train")
     (tmp_path / "settings.json").write_text("{}")
     refused(tmp_path, *networks(), told=f"{tmp_path} holds no checkpoint yet: start it with --resume")
 
@@ -115,7 +117,7 @@ def test_modules_of_ones_own_must_be_given(tmp_path):
 
 def test_another_model(tmp_path):
     trainer(tmp_path).fit(2)
-    refused(tmp_path, small_g(3), small_d(), told="another model: G has 0.weight of shape (5, 3) here and (5, 2) in the")
+    refused(tmp_path, small_g(3), small_d(), told="another model: G has 0.weight of shape (5, 3) here and (5, 2)")
     refused(tmp_path, small_g(), small_d(4), told="another model: D has 0.weight of shape (5, 4) here")
 
 

@@ -28,7 +28,7 @@ def send(number: int) -> None:
 
 def at(iteration: int, number: int = signal.SIGINT) -> Any:
     """A callback that sends a signal at one tick; a closing one of the same iteration is another."""
-    return lambda run, i, record: send(number) if i == iteration and "final" not in record else None
+    return lambda _, now, record: send(number) if now == iteration and "final" not in record else None
 
 
 def noisy() -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from known import F64
 from tiny import assert_same, differs, leaves, networks, next_draws, small_d, small_g, state, trainer, weights
 from torch import Tensor, nn
 
 import steadygan as sg
+from known import F64
 from steadygan.engine.ema import Ema
 from steadygan.engine.state import TrainState, collect, load_network, restore
 from steadygan.errors import InputError

@@ -65,6 +65,35 @@ class Held(Method):
 
 
 @dataclass(frozen=True)
+class Halves(Method):
+    """Asks for twice the fakes and holds one half back."""
+
+    name: str = "halves"
+
+    def draws_d(self, real: int, fake: int) -> tuple[int, int]:
+        return real, 2 * fake
+
+    def draws_g(self, real: int, fake: int) -> tuple[int, int]:
+        return 3 * real, 2 * fake
+
+    def edit(self, real: Batch, fake: Batch, critic: Critic) -> DBatch:
+        return DBatch(real, *fake.split(fake.size // 2, fake.size // 2))
+
+
+@dataclass(frozen=True)
+class Extra(Method):
+    """Asks for one more of each in a G step."""
+
+    name: str = "extra"
+
+    def draws_g(self, real: int, fake: int) -> tuple[int, int]:
+        return real + 1, fake + 1
+
+    def raw(self, count: int) -> int:
+        return count + 1
+
+
+@dataclass(frozen=True)
 class Counting(Method):
     """Has a state, a random number, and a term of its own."""
 
@@ -127,6 +156,20 @@ class TestOrder:
         assert [side.x.flatten().tolist() for side in (shown.real, shown.fake, shown.held)] == [
             [0, -1, 4], [0, 1, 2, 3], [6],
         ]  # fmt: skip
+
+    def test_what_is_drawn_is_what_the_edits_use_up(self) -> None:
+        """Halving four fakes after two candidates left takes 2 * 4 + 2; before, 2 * (4 + 2)."""
+        for methods, fakes in (((FakeAsReal(1, 2), Halves()), 10), ((Halves(), FakeAsReal(1, 2)), 12)):
+            both = Chain(methods)
+            assert both.draws_d(3, 4) == (2, fakes)
+            shown = both.edit(Batch(X[:2]), Batch(normal(0, fakes, 2)), eager(Linear([1, 1])))
+            assert (shown.real.size, shown.fake.size) == (3, 4)
+
+    def test_counts_of_the_last_are_asked_for_first(self) -> None:
+        assert Chain((Extra(), Halves())).draws_g(2, 4) == (7, 9)
+        assert Chain((Halves(), Extra())).draws_g(2, 4) == (9, 10)
+        assert Chain((Packing(3), Extra())).raw(2) == 9
+        assert Chain((Extra(), Packing(3))).raw(2) == 7
 
     def test_only_one_may_hold_back(self) -> None:
         two = Chain((Held("a"), Held("b")))

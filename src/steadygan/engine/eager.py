@@ -81,10 +81,6 @@ class Eager:
             couples = shown.size > 1 and probe_coupling(lambda x, quiet=quiet: quiet(Batch(x)).logits, shown.x)
             self.critics[name] = wrap_model(self.networks[name], couples)
 
-    def sample_shape(self, z: Tensor) -> tuple[int, ...]:
-        """The shape of one of G's samples."""
-        return tuple(self.fakes(z).shape[1:])
-
     def forget_gradients(self) -> None:
         """Gradients that others left on the modules do not count."""
         for optimizer in self.optimizers.values():
@@ -129,7 +125,7 @@ class Eager:
 
     def largest_weights(self) -> dict[str, Tensor]:
         """The largest |weight| of each player: not finite when one of them is not."""
-        players = {"G": self.g_parameters, "D": self._d_parameters}
+        players: dict[str, list[Tensor]] = {"G": [*self.g_parameters], "D": [*self._d_parameters]}
         with torch.no_grad():
             return {
                 f"{player}/weights": torch.stack(torch._foreach_norm(parameters, torch.inf)).amax()

@@ -31,7 +31,7 @@ class Log:
             self._show(record, since)
 
     def _show(self, record: Mapping[str, Any], since: int) -> None:
-        """Sends a record to TensorBoard; where a run goes on, what stood there after its last kept record is dropped."""
+        """Sends a record to TensorBoard; a run that goes on drops what stood there after its last kept record."""
         shown = [record]
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter

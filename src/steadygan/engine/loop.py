@@ -208,6 +208,6 @@ def _on_host(rows: list[dict[str, Tensor]]) -> list[Mapping[str, float]]:
 
 
 def _of_a_lone_one(key: str) -> str:
-    """`d/D/penalty/r1` as `penalty/r1`, and `g/D/method/x` as `g/method/x`: a method may name both players' terms alike."""
+    """`d/D/penalty/r1` as `penalty/r1`, `g/D/method/x` as `g/method/x`: a method may name both players' terms alike."""
     player, _, term = key.split("/", 2)
     return term if player == "d" else f"g/{term}"

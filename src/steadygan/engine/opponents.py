@@ -33,7 +33,10 @@ def opponents_of(
                 raise InputError(f"D[{name!r}] must be a types.Opponent, not {type(opponent).__name__}")
             module_of(opponent.critic, f"D[{name!r}].critic")
         return dict(D)
-    if isinstance(method, Sequence):
+    if isinstance(method, Sequence) and not isinstance(method, str):
+        for each in method:
+            if not isinstance(each, Method):
+                raise InputError(f"a method must be one such as methods.FakeAsReal(8), not {each!r}")
         method = chain(*method) if method else None
     return {"D": Opponent(module_of(D, "D"), loss or NonSaturating(), tuple(penalties), method or Plain(), constraint)}
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data import Source
 from ..errors import InputError
@@ -154,17 +154,27 @@ def check_shapes(setup: Setup, executor: Eager) -> None:
     generator = torch.Generator(setup.device).manual_seed(setup.seed)
     needs = setup.needs
     with borrowed(setup.seed, setup.device):
-        z = setup.latent(needs.fake_g, generator)
-        real = setup.source.fresh(needs.fake_g, generator)
+        n = needs.fake_g
+        z = _batch_of(setup.latent(n, generator), n, "latent", "latents")
+        real = setup.source.fresh(n, generator)
         for network in setup.networks:
             network.requires_grad_(False)
-        fake = executor.sample_shape(z)
+        fake = tuple(_batch_of(executor.fakes(z), n, "the generator", "samples").shape[1:])
         if fake != setup.source.shape:
             raise InputError(
                 f"the generator must return samples of shape {setup.source.shape}, as the data's, but returned {fake}: "
                 "change its last layer"
             )
         executor.probe(Batch(real), z)
+
+
+def _batch_of(found: Any, n: int, whose: str, what: str) -> Tensor:
+    """What the user's function returned, as a tensor (n, ...); raises InputError when it is not that."""
+    if not isinstance(found, Tensor):
+        raise InputError(f"{whose} must return a tensor of {n} {what}, not {type(found).__name__}")
+    if found.ndim < 1 or found.shape[0] != n:
+        raise InputError(f"{whose} must return {n} {what} when asked for {n}, but returned shape {tuple(found.shape)}")
+    return found
 
 
 def evaluator_of(setup: Setup) -> Evaluate | None:

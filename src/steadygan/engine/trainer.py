@@ -82,13 +82,13 @@ class Trainer:
     ) -> None:
         positive(batch_size=batch_size, d_steps=d_steps, log_every=log_every, evaluate_every=evaluate_every)
         positive(checkpoint_every=checkpoint_every, keep=keep, evaluate_n=evaluate_n)
+        optional = {"latent_dim": latent_dim, "horizon": horizon, "threads": threads}
+        positive(**{name: value for name, value in optional.items() if value is not None})
         lr_d = lr_g if lr_d is None else lr_d
         if not (lr_g > 0 and lr_d > 0):
             raise InputError(f"learning rates must be above 0, not lr_g={lr_g}, lr_d={lr_d}")
         if (latent_dim is None) == (latent is None):
             raise InputError("give either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
-        if latent_dim is not None:
-            positive(latent_dim=latent_dim)
         where = choose_device(device)
         source = from_user(data).to(where, dtype)
         opponents = opponents_of(D, loss, penalties, method, constraint)
