@@ -3,8 +3,8 @@
     python benchmarks/step.py [--pairs 5] [--iterations 2000] [--threads 1] [--clock wall|cpu] [--json]
 
 ring8, mlp 64 x 3 with leaky ReLU, batch 64, nonsaturating loss, r1 with weight 0.1, fake-as-real with N0 = 8 and f = 8,
-fused Adam, no evaluation. Ours is everything `Trainer.fit` does between two ticks: draws, steps, statistics. A pair times
-both sides, taking turns every 100 iterations, so that a busy machine slows both.
+fused Adam, no evaluation. Ours is everything `Trainer.fit` does between two ticks: draws, steps, statistics. In a pair
+the two sides take turns every 100 iterations, so that a busy machine slows both.
 """
 
 from __future__ import annotations
@@ -75,8 +75,9 @@ class PlainLoop:
 
     def advance(self, iterations: int) -> None:
         G, D, opt_g, opt_d, count = self.G, self.D, self.opt_g, self.opt_d, self.count
-        g_parameters, d_parameters = list(G.parameters()), list(D.parameters())
-        averages = None if self.average is None else list(self.average.parameters())
+        d_parameters = list(D.parameters())
+        weights: list[Tensor] = list(G.parameters())
+        averages: list[Tensor] = [] if self.average is None else list(self.average.parameters())
         losses = []
         for _ in range(iterations):
             real, z, z_g = next(self.draws)
@@ -103,9 +104,9 @@ class PlainLoop:
             opt_g.zero_grad(set_to_none=True)
             g_loss.backward()  # type: ignore[no-untyped-call]
             opt_g.step()
-            if averages is not None:
+            if averages:
                 with torch.no_grad():
-                    torch._foreach_lerp_(averages, g_parameters, 1.0 - DECAY)
+                    torch._foreach_lerp_(averages, weights, 1.0 - DECAY)
             losses += [d_loss.detach(), g_loss.detach()]
         self.losses = torch.stack(losses).tolist()
 

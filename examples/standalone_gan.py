@@ -8,7 +8,7 @@ places are left empty. Two remedies, after FARGAN (Tao and Wang, CVPR 2020):
   fake-as-real   of many further fakes, those that D rates *lowest* sit where too many fakes are already; counting them
                  as real makes D flat there, so that G is no longer pulled to that place
 
-Run: python standalone_gan.py [--iterations 20000] [--count 0]       (count 0: without fake-as-real)
+Run: python standalone_gan.py [--iterations 15000] [--count 8] [--r1 0.1]       (--count 0 --r1 0: the plain GAN)
 """
 
 import argparse

@@ -141,6 +141,21 @@ def refused(path: Path, *told: str) -> None:
         assert part in message
 
 
+def test_appears_only_once_it_is_whole(tmp_path, monkeypatch):
+    """It is written beside, and only a complete file takes the name: a kill in between leaves nothing that misleads."""
+    plain, moved = Path.replace, []
+
+    def look(self, target):
+        assert not Path(target).exists()
+        assert checkpoint.read(self)["state"].iteration == 7
+        moved.append(Path(target).name)
+        return plain(self, target)
+
+    monkeypatch.setattr(Path, "replace", look)
+    checkpoint.write(tmp_path, some(7), {}, keep=1)
+    assert moved == ["000000007.pt"]
+
+
 class Full(io.RawIOBase):
     """A file on a disk that is full after some bytes."""
 

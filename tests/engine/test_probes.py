@@ -121,6 +121,14 @@ def test_gradients_of_a_linear_critic():
     assert record["gradient_top1_share"] == pytest.approx(float(top), rel=1e-6)
 
 
+def test_gradients_are_those_in_eval_mode():
+    """Dropout and batch norm are at rest while the networks are looked at."""
+    G, D = built(0, small_g, lambda: nn.Sequential(nn.Dropout(0.9), Slope()))
+    record = trainer(G=G, D=D).fit(0).metrics[0]
+    assert record["d_gradient_mean"] == pytest.approx(1.0, rel=1e-6)
+    assert record["d_gradient_max"] == pytest.approx(1.0, rel=1e-6)
+
+
 @pytest.mark.parametrize("loss", [sg.losses.RelativisticPairing(), sg.losses.Hinge()])
 def test_gradients_of_other_losses(loss):
     record = trainer(loss=loss, method=[sg.methods.FakeAsReal(2)]).fit(0).metrics[0]

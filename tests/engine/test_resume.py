@@ -102,9 +102,9 @@ CASES: dict[str, Callable[[], tuple[Make, dict[str, Any]]]] = {
 }
 
 
-def run_of(case: str, out: Path | None, until: int, resume: bool = False, **rhythm: int) -> tuple[sg.Trainer, Run]:
+def run_of(case: str, out: Path | None, until: int, resume: bool = False, **more: Any) -> tuple[sg.Trainer, Run]:
     make, settings = CASES[case]()
-    made = make(out=out, resume=resume, **settings, **rhythm)
+    made = make(out=out, resume=resume, **(settings | more))
     return made, made.fit(until)
 
 
@@ -130,6 +130,15 @@ def test_260_iterations_are_130_and_130(tmp_path, case):
     cut = tmp_path / "cut"
     for until in (100, 130, 260):
         pieces = run_of(case, cut, until, resume=True)
+    assert_same_run(whole, pieces)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("case", ["several D steps with noise", "dropout", "batch norm", "a part with state"])
+def test_on_a_gpu(tmp_path, case):
+    whole = run_of(case, tmp_path / "whole", 260, device="cuda")
+    for until in (100, 130, 260):
+        pieces = run_of(case, tmp_path / "cut", until, resume=True, device="cuda")
     assert_same_run(whole, pieces)
 
 

@@ -18,9 +18,12 @@ ways = pytest.mark.parametrize("way", [eager, functional])
 counts = pytest.mark.parametrize(("n", "m"), [(5, 5), (3, 7), (7, 3), (1, 4), (4, 1)])
 
 
-def drawn(penalty: GradientPenalty, n: int, m: int, shape: tuple[int, ...], seed: int = 2) -> dict[str, Tensor]:
-    """The random numbers a penalty asks for."""
-    return {key: uniform(seed + i, *draw.shape) for i, (key, draw) in enumerate(penalty.noise(n, m, shape).items())}
+def drawn(penalty: GradientPenalty, n: int, m: int, shape: tuple[int, ...]) -> dict[str, Tensor]:
+    """The random numbers a penalty asks for; the order is one that moves every sample."""
+    numbers = {key: uniform(i, *draw.shape) for i, (key, draw) in enumerate(penalty.noise(n, m, shape).items())}
+    if "order" in numbers:
+        numbers["order"] = torch.arange(min(n, m), dtype=torch.float64).roll(1) / min(n, m)
+    return numbers
 
 
 def at(penalty: GradientPenalty, noise: dict[str, Tensor]) -> GradientPenalty:

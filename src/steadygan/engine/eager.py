@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,18 +18,15 @@ from .objective import Sides, d_objective, g_objective
 from .optim import OptimizerFactory
 
 
-class Trained:
-    """A context that opens parameters for gradients; everything else stays frozen."""
-
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self.parameters = parameters
-
-    def __enter__(self) -> None:
-        for parameter in self.parameters:
-            parameter.requires_grad_(True)
-
-    def __exit__(self, *_: object) -> None:
-        for parameter in self.parameters:
+@contextmanager
+def trained(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Opens parameters for gradients; everything else stays frozen."""
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
             parameter.requires_grad_(False)
 
 
@@ -51,7 +49,6 @@ class Eager:
             name: [p for p in self.networks[name].parameters() if p.requires_grad] for name in opponents
         }
         self._d_parameters = [p for parameters in self.d_parameters.values() for p in parameters]
-        self._training = {"G": Trained(self.g_parameters), "D": Trained(self._d_parameters)}
         self.optimizers = {
             "G": optimizers[0](self.g_parameters, rates[0]),
             "D": optimizers[1](self._d_parameters, rates[1]),
@@ -59,8 +56,13 @@ class Eager:
         self._bare_adam = {player: stepping.is_bare_adam(optimizer) for player, optimizer in self.optimizers.items()}
         self.critics = {name: wrap_model(network) for name, network in self.networks.items() if name != "G"}
         self.average = None if ema is None else Average(G, ema)
+        device = self.g_parameters[0].device
         self.parts: dict[str, Any] = {
-            name: {key: state for key, part in o.parts() if (state := part.initial_state())}
+            name: {
+                key: {entry: value.to(device) for entry, value in state.items()}
+                for key, part in o.parts()
+                if (state := part.initial_state())
+            }
             for name, o in opponents.items()
         }
         self.names = {"G": _names(G, self.g_parameters, "")} | {
@@ -96,7 +98,7 @@ class Eager:
             assert real is not None
             fake = Batch(self.fakes(step.z))
             now = Now(draw.number, self.parts, step.noise)
-            with self._training["D"]:
+            with trained(self._d_parameters):
                 objective, (terms, states) = d_objective(acting, self.critics, real, fake, now, self.sides)
                 torch.autograd.backward(objective, inputs=self._d_parameters)
             self._step("D", self._d_parameters)
@@ -107,7 +109,7 @@ class Eager:
                     opponent.constraint.after_d_step(self.d_parameters[name])
             statistics |= {f"d/{key}": value for key, value in terms.items()}
 
-        with self._training["G"]:
+        with trained(self.g_parameters):
             fake = Batch(self.G(draw.g.z))
             now = Now(draw.number, self.parts, draw.g.noise)
             objective, terms = g_objective(self.opponents, self.critics, draw.g.real, fake, now, self.sides)

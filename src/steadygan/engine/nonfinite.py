@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..rng import kept
 from .draws import Draws, Iteration
 from .eager import Eager
 from .state import TrainState, restore
@@ -48,7 +49,7 @@ def dump(
     ]
     weights = {name: dict(network.state_dict()) for name, network in executor.networks.items()}
     weights = {name: {key: value.clone() for key, value in saved.items()} for name, saved in weights.items()}
-    with torch.random.fork_rng([draws.generator.device] if draws.generator.device.type == "cuda" else []):
+    with kept(draws.generator.device):
         fakes = [executor.fakes(step.z) for step in draw.d]  # dropout must not be another one in the repetition
     executor.iteration(draw, number, factor)
     for handle in handles:

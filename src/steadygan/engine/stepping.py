@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 from torch.optim import optimizer as hooks
 
 
@@ -30,7 +31,7 @@ def step(optimizer: torch.optim.Optimizer, bare_adam: bool) -> None:
     (group,) = optimizer.param_groups
     parameters = group["params"]
     gradients = [p.grad for p in parameters]
-    entries = [optimizer.state.get(p) for p in parameters]
+    entries: list[dict[str, Tensor]] = [optimizer.state.get(p, {}) for p in parameters]
     if any(gradient is None for gradient in gradients) or not all(entries):
         optimizer.step()
         return

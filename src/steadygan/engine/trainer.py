@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..data import from_user
 from ..errors import InputError, Interrupted, NonFiniteError
+from ..rng import kept
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from . import figures
 from .draws import Latent, Needs, normal_latent
@@ -172,10 +173,7 @@ class Trainer:
         assert self._loop is not None
         assert self._run is not None
         self._tell(self._loop, self._run)
-        device = self.setup.device
-        with torch.random.fork_rng(
-            [device] if device.type == "cuda" else []
-        ):  # whatever they draw, the run is the same
+        with kept(self.setup.device):  # whatever they draw, the run is the same
             for callback in self.callbacks:
                 callback(self._run, iteration, record)
 

@@ -16,10 +16,11 @@ from .plain import METHODS
 @METHODS.register("fake_as_real")
 @dataclass(frozen=True)
 class FakeAsReal(Method):
-    """Counts the `count` fakes that D rates lowest, of `factor * count` candidates, as real in a D step [tao2020, alg. 1].
+    """Counts the `count` fakes that D rates lowest, of `factor * count` candidates, as real in a D step [tao2020].
 
-    real side = {x_1 .. x_(N - N0)} + {the N0 candidates with the lowest d}, fake side = {y_1 .. y_M}; N0 = count, f = factor.
-    A low d marks places that already hold too many fakes [tao2020, footnote 1]; factor = 1 selects at random.
+    Algorithm 1, with N0 = count and f = factor: real side = {x_1 .. x_(N - N0)} + {the N0 of f N0 candidates with the
+    lowest d}, fake side = {y_1 .. y_M}. A low d marks places that already hold too many fakes [tao2020,
+    footnote 1]; factor = 1 selects at random.
     """
 
     count: int

@@ -15,7 +15,7 @@ from .gradient import PENALTIES
 
 
 def close_pairs(x: Tensor, y: Tensor, delta: float) -> Tensor:
-    """Which fake is close to which real: (n, m) bool, true where y_i lies within delta of x_s, its nearest real [tao2020, def. 1]."""
+    """(n, m) bool: true where fake y_i lies within delta of real x_s and x_s is its nearest real [tao2020, def. 1]."""
     distance = (x.flatten(1).unsqueeze(1) - y.flatten(1).unsqueeze(0)).square().sum(2)
     nearest = distance.argmin(0)  # (m,): a fake belongs to one real only
     owner = torch.arange(x.shape[0], device=x.device).unsqueeze(1) == nearest.unsqueeze(0)
@@ -66,10 +66,10 @@ class ClosePairFakeAsReal(Penalty):
 @PENALTIES.register("pair_difference")
 @dataclass(frozen=True)
 class PairDifference(Penalty):
-    """weight * [gradient E_v ||grad D(v)||^2 + difference E (D(x) - D(y))^2], named and rejected in [thanhtung2019, 3.2].
+    """weight * [gradient E_v ||grad D(v)||^2 + difference E (D(x) - D(y))^2] [thanhtung2019, 3.2].
 
-    v over reals and fakes in equal shares, D the probability, pairs independent; where the counts differ, the smaller
-    side is repeated cyclically.
+    Named and rejected there; a baseline. v over reals and fakes in equal shares, D the probability, pairs independent;
+    where the counts differ, the smaller side is repeated cyclically.
     """
 
     weight: float = 1.0

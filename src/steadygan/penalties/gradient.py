@@ -21,7 +21,8 @@ PENALTIES: Registry[object] = Registry("penalty")
 class GradientPenalty(Penalty):
     """weight * E (||grad_v d(v)|| - target)^2 over the chosen points v: squared L2 norm per sample, no factor 1/2.
 
-    of: "logit" measures d, "probability" D = sigmoid(d), whose gradient is D (1 - D) grad d: at most a 1/16 of it squared.
+    of: "logit" measures d, "probability" D = sigmoid(d), whose squared gradient (D (1 - D))^2 ||grad d||^2 is at most a
+    sixteenth of it.
     interval: evaluated every so many D steps with its weight times interval (lazy regularisation [karras2020]).
     The papers and codes that write gamma / 2 (StyleGAN, R3GAN) mean gamma = 2 * weight.
     """
@@ -66,7 +67,7 @@ def safe_sqrt(squared: Tensor) -> Tensor:
 
 @PENALTIES.register("r1")
 def r1(weight: float = 10.0, *, of: Of = "logit", interval: int = 1) -> GradientPenalty:
-    """weight * E_x ||grad d(x)||^2 on the real side [mescheder2018]; fake-as-real's companion, there k = 10 [tao2020]."""
+    """weight * E_x ||grad d(x)||^2 on the real side [mescheder2018]; fake-as-real's companion, k = 10 in [tao2020]."""
     return GradientPenalty(weight, OnReal(), of=of, interval=interval, name="r1")
 
 

@@ -1,0 +1,33 @@
+"""The seams: what flows between data, critics, losses, penalties and methods.
+
+A GAN's objective is a sum of weighted means of per-sample terms. A `Loss` turns logits into terms, a `Penalty` adds a
+term that measures the critic at some points, a `Method` changes which samples a critic is shown and as what, or adds
+terms of its own. Higher logit = more real, for every critic.
+"""
+
+from .batch import Batch, Output, cat
+from .opponent import Opponent
+from .parts import Constraint, DBatch, Draw, Loss, Method, Now, Part, Penalty, Term, Terms
+from .scoring import Critic, Forward, Of, Scored, critic
+
+__all__ = [
+    "Batch",
+    "Constraint",
+    "Critic",
+    "DBatch",
+    "Draw",
+    "Forward",
+    "Loss",
+    "Method",
+    "Now",
+    "Of",
+    "Opponent",
+    "Output",
+    "Part",
+    "Penalty",
+    "Scored",
+    "Term",
+    "Terms",
+    "cat",
+    "critic",
+]

@@ -1,0 +1,51 @@
+"""What flows through every seam: samples, and what a critic says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Samples and, when there are classes, their labels: a pytree, so vmap and compile take it as it is."""
+
+    x: Tensor  # (n, *shape)
+    label: Tensor | None = None  # (n,) int64
+
+    @property
+    def size(self) -> int:
+        """Number of samples n (`len` of a named tuple counts its fields)."""
+        return self.x.shape[0]
+
+    def take(self, index: Tensor) -> Batch:
+        """The samples at `index`, an integer tensor (k,)."""
+        return Batch(self.x[index], None if self.label is None else self.label[index])
+
+    def split(self, *sizes: int) -> tuple[Batch, ...]:
+        """Consecutive parts of the given sizes."""
+        xs = torch.split(self.x, list(sizes))
+        labels = (None,) * len(sizes) if self.label is None else torch.split(self.label, list(sizes))
+        return tuple(Batch(x, label) for x, label in zip(xs, labels, strict=True))
+
+    def first(self, n: int) -> Batch:
+        """The first n samples; the batch itself when it holds no more."""
+        return self if n == self.size else self.split(n, self.size - n)[0]
+
+
+def cat(*batches: Batch) -> Batch:
+    """One batch after the other; labels are kept when every batch has them."""
+    labels = [batch.label for batch in batches if batch.label is not None]
+    return Batch(
+        torch.cat([batch.x for batch in batches]),
+        torch.cat(labels) if len(labels) == len(batches) else None,
+    )
+
+
+class Output(NamedTuple):
+    """What a critic says of a batch in one pass."""
+
+    logits: Tensor  # (n,), before any sigmoid
+    features: Mapping[str, Tensor]  # named activations; {} when nobody asked

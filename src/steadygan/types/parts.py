@@ -1,0 +1,148 @@
+"""Losses, penalties and methods: what each of them may ask for and give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias
+
+from torch import Tensor
+
+from .batch import Batch
+from .scoring import Critic, Scored, critic
+
+
+class Term(NamedTuple):
+    """One summand of an objective: `weight * mean(value)`, the value per sample and never reduced inside a part."""
+
+    value: Tensor  # (n,)
+    weight: Tensor | float = 1.0
+
+
+Terms: TypeAlias = Mapping[str, Term]
+
+
+class Draw(NamedTuple):
+    """Random numbers a part wants for one step: drawn outside the step, so that every executor sees the same ones."""
+
+    shape: tuple[int, ...]
+    kind: Literal["uniform", "normal"] = "uniform"  # U(0, 1) or N(0, 1)
+
+
+class Now(NamedTuple):
+    """All that changes from step to step: tensors whose shapes never change, nested as opponents and their parts."""
+
+    iteration: Tensor  # (), int64
+    state: Mapping[str, Any]
+    noise: Mapping[str, Any]
+
+    def enter(self, name: str) -> Now:
+        """What belongs to the opponent or part `name`."""
+        return Now(self.iteration, self.state.get(name, {}), self.noise.get(name, {}))
+
+
+class Part:
+    """What every loss, penalty and method may have beside its formula; by default nothing of it."""
+
+    name: str = ""
+    needs_real: ClassVar[bool] = False  # wants the real side scored in the generator step
+    shares_batch: ClassVar[bool] = False  # the generator step sees the discriminator step's z and reals
+
+    def initial_state(self) -> dict[str, Tensor]:
+        """Tensors that the part carries from step to step."""
+        return {}
+
+    def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
+        """Random numbers wanted per D step when the critic is shown `real` and `fake` samples of `shape`."""
+        return {}
+
+    def at(self, now: Now) -> Self:
+        """The part as it is at this step (schedules, state, noise put in)."""
+        return self
+
+    def next_state(self, state: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state after a D step, from the mean of each of its terms."""
+        return dict(state)
+
+    def active(self, step: int) -> bool:
+        """Whether the part acts in D step number `step`: decided on the host, from a number and never a tensor."""
+        return True
+
+
+class Loss(Part):
+    """An adversarial loss on logits, for both players; real and fake counts may differ."""
+
+    equilibrium: tuple[float | None, float | None] = (None, None)  # (D, G) loss when p_G = p_data
+
+    def d(self, real: Tensor, fake: Tensor) -> Terms:
+        """Terms the discriminator minimises; logits (n,) and (m,)."""
+        raise NotImplementedError
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        """Terms the generator minimises; `real` is given when `needs_real`."""
+        raise NotImplementedError
+
+
+class Penalty(Part):
+    """A term on the discriminator that measures the critic itself."""
+
+    def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Term:
+        """The term; `real` and `fake` are what the loss saw, scored once."""
+        raise NotImplementedError
+
+    def loss(self, D: Callable[..., Any], real: Tensor, fake: Tensor | None = None) -> Tensor:
+        """`weight * mean` as a scalar for anybody's own loop; `D` maps (n, *shape) to (n,) or (n, 1)."""
+        score = critic(D)
+        scored = score.score(Batch(real))
+        value, weight = self(score, scored, scored if fake is None else score.score(Batch(fake)))
+        return weight * value.mean()
+
+
+class DBatch(NamedTuple):
+    """What a critic is shown in a D step, and samples held back for the method itself."""
+
+    real: Batch
+    fake: Batch
+    held: Batch | None = None
+
+
+class Method(Part):
+    """Changes which samples a critic is shown and as what, or compares samples; the base class is plain training."""
+
+    def draws_d(self, real: int, fake: int) -> tuple[int, int]:
+        """Presented samples wanted for a D step in which the critic is to see `real` and `fake` of them."""
+        return real, fake
+
+    def draws_g(self, real: int, fake: int) -> tuple[int, int]:
+        """The same for a G step."""
+        return real, fake
+
+    def raw(self, count: int) -> int:
+        """Samples needed so that `present` shows `count`."""
+        return count
+
+    def present(self, batch: Batch) -> Batch:
+        """What any critic is shown of a batch: packing, augmentation."""
+        return batch
+
+    def edit(self, real: Batch, fake: Batch, critic: Critic) -> DBatch:
+        """The two sides of a D step; extra samples come from the tail."""
+        return DBatch(real, fake)
+
+    def critic(self, critic: Critic, held: Batch | None) -> Critic:
+        """The critic that scores both sides."""
+        return critic
+
+    def d_terms(self, critic: Critic, real: Scored, fake: Scored) -> Terms:
+        """Further terms for the discriminator."""
+        return {}
+
+    def g_terms(self, critic: Critic, real: Scored | None, fake: Scored) -> Terms:
+        """Further terms for the generator; reals are constants."""
+        return {}
+
+
+class Constraint(Protocol):
+    """Something done to the discriminator's parameters after each of its steps (weight clipping)."""
+
+    def after_d_step(self, parameters: Iterable[Tensor]) -> None:
+        """Changes the parameters in place, outside autograd."""
