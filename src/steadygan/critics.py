@@ -22,7 +22,7 @@ def wrap_model(model: Callable[..., Any], couples_samples: bool = False) -> Crit
     labelled = takes_label(model)
 
     def forward(batch: Batch) -> Output:
-        result = model(batch.x, batch.label) if labelled else model(batch.x)
+        result = model(batch.x, label=batch.label) if labelled else model(batch.x)
         return as_output(result, batch.size)
 
     def untracked(batch: Batch) -> Output:

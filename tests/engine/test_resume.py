@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from elsewhere import hold, process
 from parts import Balanced, Pulled
 from tiny import assert_same, built, next_draws, ring, saved, small_d, small_g, state, trainer, weights
 from torch import nn
@@ -262,6 +263,16 @@ def test_a_truncated_checkpoint(tmp_path):
     assert_same(weights(made.setup.G), before)
     newest.unlink()  # as the message says
     trainer(tmp_path, resume=True).fit(90)
+
+
+def test_a_folder_in_use(tmp_path):
+    trainer(tmp_path).fit(5)
+    with process(hold, tmp_path) as (_, connection):
+        assert connection.recv() == "held"
+        for resume in (False, True):
+            with pytest.raises(InputError, match="is in use by another process: wait for it, or choose another --out"):
+                trainer(tmp_path, resume=resume).fit(6)
+    assert trainer(tmp_path, resume=True).fit(6).iteration == 6
 
 
 def test_a_run_is_not_overwritten(tmp_path):

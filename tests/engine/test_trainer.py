@@ -181,7 +181,7 @@ def test_data_in_any_form_is_the_same_data(data):
     assert found[1] == expected[1]
 
 
-def test_one_method_or_penalty_alone():
+def test_one_method_alone():
     assert_same(after(method=methods.FakeAsReal(2))[0], after(method=[methods.FakeAsReal(2)])[0])
 
 

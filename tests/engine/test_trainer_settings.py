@@ -53,6 +53,7 @@ def test_data_that_is_none(data, told):
         ({"method": "fake_as_real"}, "method must be one such as methods.FakeAsReal(8), not 'fake_as_real'"),
         ({"method": [methods.Plain(), "packing"]}, "a method must be one such as methods.FakeAsReal(8), not 'packing'"),
         ({"loss": "hinge"}, "loss must be a steadygan loss such as losses.Hinge(), not 'hinge'"),
+        ({"penalties": penalties.r1(1.0)}, "penalties must be a list such as [penalties.r1(10)], not GradientPenalty("),
         ({"penalties": [10.0]}, "a penalty must be one such as penalties.r1(10), not 10.0"),
         ({"penalties": [penalties.r1(1.0), penalties.r1(2.0)]}, "each penalty may stand once"),
         ({"D": {"d": Opponent(small_d(), losses.Hinge())}, "G": small_g(), "loss": losses.Hinge()}, "belong to each"),

@@ -9,6 +9,7 @@ from typing import Any, Self
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 from torch.testing import assert_close
 
 from known import Linear, eager, normal, scored, tensor, total, uniform
@@ -170,6 +171,18 @@ class TestOrder:
         assert Chain((Halves(), Extra())).draws_g(2, 4) == (9, 10)
         assert Chain((Packing(3), Extra())).raw(2) == 9
         assert Chain((Extra(), Packing(3))).raw(2) == 7
+
+    def test_what_was_held_back_reaches_the_critic(self) -> None:
+        """d(v) = v_1 relative to the held fake (10, 0)."""
+        D, fake = Linear([1, 0]), torch.cat([2 * X, tensor([[10, 0]])])
+        method = chain(Plain(), Held())
+        shown = method.edit(Batch(X), Batch(fake), eager(D))
+        assert_close(method.critic(eager(D), shown.held)(shown.fake).logits, 2 * X[:, 0] - 10)
+        opponents = {"D": Opponent(D, NonSaturating(), (), method)}
+        value, _ = d_objective(
+            opponents, {"D": eager(D)}, Batch(X), Batch(fake), Now(torch.tensor(0), {}, {}), Sides(4, 4)
+        )
+        assert_close(value, softplus(10 - X[:, 0]).mean() + softplus(2 * X[:, 0] - 10).mean())
 
     def test_only_one_may_hold_back(self) -> None:
         two = Chain((Held("a"), Held("b")))

@@ -33,6 +33,8 @@ def opponents_of(
                 raise InputError(f"D[{name!r}] must be a types.Opponent, not {type(opponent).__name__}")
             module_of(opponent.critic, f"D[{name!r}].critic")
         return dict(D)
+    if isinstance(penalties, Penalty):
+        raise InputError(f"penalties must be a list such as [penalties.r1(10)], not {penalties!r}: put it in brackets")
     if isinstance(method, Sequence) and not isinstance(method, str):
         for each in method:
             if not isinstance(each, Method):

@@ -56,7 +56,7 @@ class Chain(Method):
         return {
             f"{method.name}.{key}": value
             for method in self.methods
-            for key, value in method.next_state(_part(state, method.name), means).items()
+            for key, value in method.next_state(_part(state, method.name), _part(means, method.name)).items()
         }
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:

@@ -61,8 +61,8 @@ class GradientPenalty(Penalty):
 
 def safe_sqrt(squared: Tensor) -> Tensor:
     """sqrt whose slope at 0 is 0: where the critic is flat, the plain one's infinite slope turns weights into NaN."""
-    positive = squared > 0
-    return torch.where(positive, squared, 1.0).sqrt() * positive
+    nonzero = squared != 0  # true of NaN too, which must stay visible
+    return torch.where(nonzero, squared, 1.0).sqrt() * nonzero
 
 
 @PENALTIES.register("r1")

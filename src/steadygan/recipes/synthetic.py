@@ -66,10 +66,13 @@ BASES = {
         adam(
             data=Digits(),
             horizon=20_000,
-            latent_dim=32,
-            generator=Mlp(width=256, output="tanh"),
-            discriminator=Mlp(width=256),
+            latent_dim=16,
+            generator=Mlp(width=256, depth=2, output="tanh"),
+            discriminator=Mlp(width=256, depth=2),
+            lr_g=2e-4,
+            lr_d=4e-4,
         ),
+        weight=1.0,
     ),
     "points": Base("points of your own (--data)", adam(data=Points(), horizon=20_000)),
 }
