@@ -99,7 +99,7 @@ def test_first_weights_are_the_seeds_and_the_global_generator_stays() -> None:
 def test_network_settings_are_plain_and_fit_the_data() -> None:
     settings = override(RECIPES["digits/far"](), ["method.packing.degree=3", "discriminator.depth=2"])
     spec = build.network_settings(settings, (64,))
-    assert spec["generator"]["in_features"] == 32
+    assert spec["generator"]["in_features"] == settings.latent_dim
     assert spec["generator"]["out_features"] == 64
     assert spec["generator"]["output"] == "tanh"
     assert spec["discriminator"]["in_features"] == 3 * 64

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ..critics import kept_buffers, probe_coupling, wrap_model
 from ..types import Batch, Now, Opponent
-from . import stepping
 from .draws import Iteration
 from .ema import Average, Ema
 from .objective import Sides, d_objective, g_objective
@@ -53,7 +52,6 @@ class Eager:
             "G": optimizers[0](self.g_parameters, rates[0]),
             "D": optimizers[1](self._d_parameters, rates[1]),
         }
-        self._bare_adam = {player: stepping.is_bare_adam(optimizer) for player, optimizer in self.optimizers.items()}
         self.critics = {name: wrap_model(network) for name, network in self.networks.items() if name != "G"}
         self.average = None if ema is None else Average(G, ema)
         device = self.g_parameters[0].device
@@ -121,7 +119,7 @@ class Eager:
         return statistics
 
     def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
-        stepping.step(self.optimizers[player], self._bare_adam[player])
+        self.optimizers[player].step()
         for parameter in parameters:  # what `zero_grad` does, without its bookkeeping
             parameter.grad = None
 
