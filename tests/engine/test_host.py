@@ -74,7 +74,7 @@ def failing(samples: torch.Tensor) -> dict[str, float]:
 
 
 ENDINGS: dict[str, tuple[type[BaseException] | None, Callable[[], dict[str, Any]]]] = {
-    "well": (None, lambda: {"threads": 2}),
+    "well": (None, dict),
     "by a callback at the start": (ZeroDivisionError, lambda: {"callbacks": [raising(0)]}),
     "by a callback": (ZeroDivisionError, lambda: {"callbacks": [raising(40)]}),
     "by a signal": (Interrupted, lambda: {"callbacks": [interrupting]}),
@@ -100,6 +100,13 @@ def test_is_as_found_after_a_run_that_ends(tmp_path, ending, folder):
     with nullcontext() if error is None else suppress(error):  # going on, which may now end well
         made.fit(80)
     assert host(chosen["G"], chosen["D"]) == before
+
+
+def test_threads_are_the_runs_while_it_trains():
+    before, seen = host(), []
+    trainer(threads=2, callbacks=[lambda *_: seen.append(torch.get_num_threads())]).fit(2)
+    assert seen == [2, 2]
+    assert host() == before
 
 
 def test_is_as_found_with_the_evaluator_that_fits_the_data(tmp_path):

@@ -128,7 +128,12 @@ def next_states(opponent: Opponent, now: Now, means: Mapping[str, Tensor]) -> di
     """The state of each part that has one, after this D step."""
     return {
         key: part.next_state(
-            state, {name.removeprefix(f"{key}/"): mean.detach() for name, mean in means.items() if name.startswith(key)}
+            state,
+            {
+                name.removeprefix(f"{key}/"): mean.detach()
+                for name, mean in means.items()
+                if name == key or name.startswith(f"{key}/")  # a penalty's one term bears its own name
+            },
         )
         for key, part in opponent.parts()
         if (state := now.state.get(key))
