@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
+from torch.utils._pytree import tree_map_only
 
 from enrolled import OPPONENTS, SIDES, make, now, samples, shown
 from known import F64, Linear, seeded
@@ -192,7 +193,7 @@ def test_a_gpu_agrees(opponent: Opponent) -> None:
     D = discriminator(opponent)
     here, means = d_step(opponent, D)
     real, fake = (side.cuda() for side in samples(opponent, "D"))
-    at = torch.utils._pytree.tree_map_only(Tensor, Tensor.cuda, now(opponent))
+    at = tree_map_only(Tensor, Tensor.cuda, now(opponent))
     there, (their_means, _) = d_objective({"D": opponent}, {"D": critic(D.cuda())}, Batch(real), Batch(fake), at, SIDES)
     assert there.is_cuda
     assert_close(there.cpu(), here)

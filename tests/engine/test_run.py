@@ -22,7 +22,7 @@ def assert_same_run(there: Run, here: Run) -> None:
         assert torch.equal(there.sample(40, 7, weights=kind), here.sample(40, 7, weights=kind))
     assert (there.settings, there.metrics, there.iteration) == (here.settings, here.metrics, here.iteration)
     assert (there.equilibrium, there.protocol, there.path) == (here.equilibrium, here.protocol, here.path)
-    assert there.wall_time == pytest.approx(here.wall_time, abs=0.05)
+    assert 0.0 < there.wall_time <= here.wall_time  # what the last tick took is in memory only
 
 
 @pytest.mark.parametrize("settings", [{}, {"ema": None}, {"dtype": F64}, {"loss": sg.losses.Hinge()}], ids=repr)
