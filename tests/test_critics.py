@@ -167,3 +167,18 @@ def test_a_critic_passes_through() -> None:
     once = critic(Linear([1.0, 2.0]), couples_samples=True)
     assert once.couples_samples
     assert critic(once) is once
+
+
+class TestCouplingByDefault:
+    def test_is_taken_from_the_module(self):
+        normed = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+        assert critic(normed).couples_samples
+        assert not critic(normed.eval()).couples_samples
+        assert not critic(nn.Linear(2, 1)).couples_samples
+
+    def test_what_the_module_or_the_caller_says_counts(self):
+        says = nn.Linear(2, 1)
+        says.couples_samples = True
+        assert critic(says).couples_samples
+        assert not critic(says, couples_samples=False).couples_samples
+        assert not critic(critic(says), couples_samples=False).couples_samples

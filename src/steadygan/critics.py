@@ -5,20 +5,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .errors import InputError
 from .rng import borrowed
 from .types import Batch, Critic, Output
 
 
-def wrap_model(model: Callable[..., Any], couples_samples: bool = False) -> Critic:
+def wrap_model(model: Callable[..., Any], couples_samples: bool | None = None) -> Critic:
     """The critic behind `types.critic`."""
     if isinstance(model, Critic):
-        return model
+        return model if couples_samples is None else replace(model, couples_samples=couples_samples)
+    if couples_samples is None:
+        couples_samples = looks_coupled(model)
     labelled = takes_label(model)
 
     def forward(batch: Batch) -> Output:
@@ -60,6 +64,17 @@ def takes_label(model: Callable[..., Any]) -> bool:
         return "label" in inspect.signature(target).parameters
     except (TypeError, ValueError):  # built-ins have no signature
         return False
+
+
+def looks_coupled(model: Callable[..., Any]) -> bool:
+    """Whether a module has batch norm in train mode, or says itself that it couples samples."""
+    if not isinstance(model, nn.Module):
+        return bool(getattr(model, "couples_samples", False))
+    return any(
+        (isinstance(part, _BatchNorm) and (part.training or not part.track_running_stats))
+        or bool(getattr(part, "couples_samples", False))
+        for part in model.modules()
+    )
 
 
 @contextmanager

@@ -255,3 +255,9 @@ class TestWeightAndInterval:
         with pytest.raises(InputError) as caught:
             ALL[name](**settings)
         assert str(caught.value) == f"{name}: {said}"
+
+
+@pytest.mark.parametrize("make", [r2, zero_gp, one_gp])
+def test_alone_it_asks_for_the_fakes_it_needs(make):
+    with pytest.raises(InputError, match="fake"):
+        make(1.0).loss(torch.nn.Linear(2, 1), torch.randn(4, 2))

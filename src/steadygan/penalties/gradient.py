@@ -42,6 +42,10 @@ class GradientPenalty(Penalty):
         if self.interval < 1:
             raise InputError(f"{self.name}: interval must be 1 or more D steps, not {self.interval}")
 
+    @property
+    def needs_fake(self) -> bool:
+        return self.points.needs_fake
+
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
         return self.points.noise(real, fake, shape)
 

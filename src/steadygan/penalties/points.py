@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from ..types import Batch, Critic, Draw, Now, Scored
 
 class Points:
     """Chooses the points at which the input gradient is taken."""
+
+    needs_fake: ClassVar[bool] = True
 
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
         return {}
@@ -29,6 +31,8 @@ class Points:
 @dataclass(frozen=True)
 class OnReal(Points):
     """The real side, as the loss scored it: no further forward."""
+
+    needs_fake = False
 
     def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Scored:
         return real
@@ -74,6 +78,8 @@ class Interpolated(Points):
 @dataclass(frozen=True)
 class AroundReal(Points):
     """x' = x + scale * std_batch(x) * u, u ~ U(0, 1) per coordinate, std per coordinate over the batch (ddof 0)."""
+
+    needs_fake = False
 
     scale: float = 0.5
     u: Tensor | None = None  # (n, *shape)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias
 
 from torch import Tensor
 
+from ..errors import InputError
 from .batch import Batch
 from .scoring import Critic, Scored, critic
 
@@ -85,12 +86,19 @@ class Loss(Part):
 class Penalty(Part):
     """A term on the discriminator that measures the critic itself."""
 
+    @property
+    def needs_fake(self) -> bool:
+        """Whether fakes decide where it measures."""
+        return True
+
     def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Term:
         """The term; `real` and `fake` are what the loss saw, scored once."""
         raise NotImplementedError
 
     def loss(self, D: Callable[..., Any], real: Tensor, fake: Tensor | None = None) -> Tensor:
         """`weight * mean` as a scalar for anybody's own loop; `D` maps (n, *shape) to (n,) or (n, 1)."""
+        if fake is None and self.needs_fake:
+            raise InputError(f"{self.name} measures the critic at or between fakes: give loss(D, real, fake)")
         score = critic(D)
         scored = score.score(Batch(real))
         value, weight = self(score, scored, scored if fake is None else score.score(Batch(fake)))

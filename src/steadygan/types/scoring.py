@@ -96,11 +96,12 @@ class Critic:
         return replace(self, forward=change(self.forward), untracked=untracked)
 
 
-def critic(model: Callable[..., Any], couples_samples: bool = False) -> Critic:
+def critic(model: Callable[..., Any], couples_samples: bool | None = None) -> Critic:
     """Wraps a module or function x -> logits, (n,) or (n, 1), as a `Critic`.
 
     The model may also return `Output`, or (logits, features); a module whose forward has a `label` parameter is given
-    the labels. Raises InputError when it does not return one logit per sample.
+    the labels. couples_samples: None takes it from the module (batch norm, or an attribute of that name).
+    Raises InputError when it does not return one logit per sample.
     """
     from ..critics import wrap_model
 
