@@ -1,0 +1,61 @@
+"""The examples run, and are what they say: five changed lines, torch alone, the README's quickstart."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        ("standalone_gan.py --iterations 30", "of 8, high-quality samples"),
+        ("own_loop.py --iterations 30", "of 8, high-quality samples"),
+        ("own_loop.py --iterations 30 --plain", "of 8, high-quality samples"),
+        ("quickstart.py --iterations 30", "'iteration': 30"),
+    ],
+)
+def test_it_runs(command: str, printed: str) -> None:
+    name, *arguments = command.split()
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert printed in done.stdout
+
+
+def test_own_loop_changes_at_most_five_lines() -> None:
+    lines = (EXAMPLES / "own_loop.py").read_text(encoding="utf-8").splitlines()
+    code = [line for line in lines if re.search(r"\b(sg|far|r1)\b", line) and not line.lstrip().startswith(('"', "#"))]
+    assert len(code) <= 5
+    assert all(line.endswith("# steadygan") for line in code)
+
+
+def test_standalone_imports_torch_alone_in_about_80_lines() -> None:
+    text = (EXAMPLES / "standalone_gan.py").read_text(encoding="utf-8")
+    imported = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(str(node.module).split(".")[0])
+    assert imported <= {"torch"} | sys.stdlib_module_names
+    assert len(text.splitlines()) <= 85
+
+
+def test_quickstart_is_the_readmes() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(import torch, steadygan as sg\n.*?)```", readme, flags=re.S)
+    shown = [line.strip() for line in block.splitlines() if line.strip()][1:]  # but the import
+    example = [line.strip() for line in (EXAMPLES / "quickstart.py").read_text(encoding="utf-8").splitlines()]
+    assert len(shown) <= 10
+    for line in shown:
+        assert line.replace("2_000", "iterations") in example, line
