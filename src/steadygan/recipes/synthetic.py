@@ -65,7 +65,7 @@ BASES = {
         "8 x 8 handwritten digits",
         adam(
             data=Digits(),
-            horizon=20_000,
+            horizon=15_000,
             latent_dim=16,
             generator=Mlp(width=256, depth=2, output="tanh"),
             discriminator=Mlp(width=256, depth=2),
