@@ -105,7 +105,7 @@ def test_network_settings_are_plain_and_fit_the_data() -> None:
     assert spec["discriminator"]["in_features"] == 3 * 64
     G, D = build.networks(spec)
     assert D(torch.zeros(2, 192)).shape == (2, 1)
-    assert G(torch.zeros(2, 32)).abs().max() <= 1.0
+    assert G(torch.zeros(2, settings.latent_dim)).abs().max() <= 1.0
     with pytest.raises(InputError, match=r"expected samples of one axis for an mlp, got shape \(8, 8\)"):
         build.network_settings(settings, (8, 8))
 
