@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from math import inf, isfinite
 
 EXIT_INPUT = 2
 EXIT_NON_FINITE = 3
@@ -14,6 +15,20 @@ class InputError(ValueError):
     """A setting, file or module the user gave is wrong; one line: what was expected, what came, what to change."""
 
     exit_code = EXIT_INPUT
+
+
+def check_whole(name: str, value: object, low: int) -> None:
+    """Raises InputError unless `value` is a whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise InputError(f"{name} must be a whole number of {low} or more, not {value!r}")
+
+
+def check_number(name: str, value: object, low: float = -inf, above: bool = False) -> None:
+    """Raises InputError unless `value` is a finite number of at least `low` (more than it, if `above`)."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if not number or value < low or (above and value == low):  # type: ignore[operator]
+        least = "" if low == -inf else f" above {low:g}" if above else f" of {low:g} or more"
+        raise InputError(f"{name} must be a finite number{least}, not {value!r}")
 
 
 class NonFiniteError(ArithmeticError):

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .errors import check_number
 from .registry import Registry
 from .types import Loss, Term, Terms
 
@@ -86,6 +87,10 @@ class LeastSquares(Loss):
     c: float = 1.0
 
     name = "least_squares"
+
+    def __post_init__(self) -> None:
+        for target in ("a", "b", "c"):
+            check_number(f"least_squares: {target}", getattr(self, target))
 
     @property
     def equilibrium(self) -> tuple[float | None, float | None]:  # type: ignore[override]

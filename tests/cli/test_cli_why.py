@@ -22,6 +22,7 @@ def records(
             "g_loss": g,
             "gradient_mean": first if i < 300 else gradient,
             "gradient_max": 4 * gradient,
+            "d_gradient_mean": 2 * gradient,
             **final,
         }
         for i in range(0, 1001, 50)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ def plain_loop(
     adam_d = torch.optim.Adam(D.parameters(), 5e-3, betas=(0.5, 0.9), foreach=False)
     told = []
     for iteration in block[:iterations]:
+        d_told = []
         for step in iteration.d:
             fake = G(step.z).detach()
             fake, candidates = fake[:N], fake[N:]
@@ -39,12 +41,13 @@ def plain_loop(
             adam_d.zero_grad()
             (loss + penalty).backward()
             adam_d.step()
+            d_told.append((loss.item(), penalty.item()))
         g_loss = -F.logsigmoid(D(G(iteration.g.z)).squeeze(1)).mean()
         adam_g.zero_grad()
         g_loss.backward()
         adam_g.step()
         kept = [0.9 * k + 0.1 * p.detach() for k, p in zip(kept, G.parameters(), strict=True)]
-        told.append((loss.item(), penalty.item(), g_loss.item()))
+        told.append((*(fmean(values) for values in zip(*d_told, strict=True)), g_loss.item()))
     return told, kept
 
 

@@ -57,7 +57,7 @@ def test_a_pack_that_is_not_full_is_refused() -> None:
 
 @pytest.mark.parametrize("degree", [0, -2])
 def test_refuses(degree: int) -> None:
-    with pytest.raises(InputError, match=f"packing: degree must be 1 or more, not {degree}"):
+    with pytest.raises(InputError, match=f"packing: degree must be a whole number of 1 or more, not {degree}"):
         Packing(degree)
 
 

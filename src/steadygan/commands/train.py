@@ -47,7 +47,7 @@ def train(
     try:
         run = fit(settings, folder, length, resume, console)
     except KeyboardInterrupt as stop:
-        how = str(stop) if isinstance(stop, Interrupted) else "interrupted before the first iteration"
+        how = str(stop) if isinstance(stop, Interrupted) else "interrupted"
         print(f"{how}; continue with: {again()}", file=sys.stderr)
         return EXIT_INTERRUPTED
     close(console, run, settings)

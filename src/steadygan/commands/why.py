@@ -8,9 +8,9 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ..config import Settings
+from ..thresholds import DEAD_GRADIENT
 from .console import figure, plain
 
-DEAD = 1e-8  # mean gradient below which D teaches nothing
 CLEAR = 3.0  # ratio of gradients from which on they are called different
 NEAR = 0.05  # share of the equilibrium within which a loss is called near it
 
@@ -36,7 +36,7 @@ class Case(NamedTuple):
     ) -> Case:
         """The case of a recipe from the records of its runs."""
         length = max(record["iteration"] for records in runs for record in records)
-        peaks = [max((r.get("gradient_max", 0.0) for r in records), default=0.0) for records in runs]
+        peaks = [max((r.get("gradient_max", 0.0) for r in records if r["iteration"]), default=0.0) for records in runs]
         return Case(
             name,
             settings,
@@ -73,7 +73,7 @@ def _outcome(cases: Sequence[Case]) -> str:
 
 def _gradients(cases: Sequence[Case]) -> list[str]:
     known = [case for case in cases if "gradient_mean" in case.late]
-    dead = [case for case in known if case.final.get("gradient_mean", 1.0) < DEAD]
+    dead = [case for case in known if case.final.get("d_gradient_mean", 1.0) < DEAD_GRADIENT]
     sentences = [f"In {_listed(dead)} the discriminator is dead: G receives no gradient at all."] if dead else []
     known = sorted((case for case in known if case not in dead), key=lambda case: case.late["gradient_mean"])
     if not known:
@@ -83,13 +83,23 @@ def _gradients(cases: Sequence[Case]) -> list[str]:
     low, high = known[0], known[-1]
     if high.late["gradient_mean"] < CLEAR * low.late["gradient_mean"]:
         return [*sentences, "That is much the same, so the gradients' size does not tell these runs apart."]
-    grown = high.late["gradient_mean"] / max(DEAD, high.early.get("gradient_mean", high.late["gradient_mean"]))
+    grown = high.late["gradient_mean"] / max(DEAD_GRADIENT, high.early.get("gradient_mean", high.late["gradient_mean"]))
     growth = f" ({grown:.0f} times what it was early on)" if grown >= 2 else ""
     sentences.append(
-        f"In {high.name} it stays large{growth}, up to {plain(high.peak)} for a single sample: D is steep around what "
-        "it has seen, so samples are thrown about instead of settling, and a mode that G has left exerts no pull."
+        f"In {high.name} it stays large{growth}, up to {plain(high.peak)} for a single sample"
+        + (
+            ": D is steep around what it has seen, so samples are thrown about instead of settling."
+            if _ends_worse(high, low)
+            else ", yet it ends no worse for it."
+        )
     )
     return sentences
+
+
+def _ends_worse(case: Case, other: Case) -> bool:
+    """Whether it found fewer modes, or, where there are none, ended less balanced."""
+    key = "modes" if "modes" in case.final and "modes" in other.final else "balance"
+    return case.final.get(key, 0.0) < other.final.get(key, 0.0)
 
 
 def _losses(cases: Sequence[Case]) -> list[str]:
@@ -102,7 +112,7 @@ def _losses(cases: Sequence[Case]) -> list[str]:
             winning.append(
                 f"{case.name} (D {case.late['d_loss']:.3f} below {d:.3f}, G {case.late['g_loss']:.3f} above {g:.3f})"
             )
-        elif abs(case.late["d_loss"] - d) <= NEAR * d:
+        elif abs(case.late["d_loss"] - d) <= NEAR * d and abs(case.late["g_loss"] - g) <= NEAR * abs(g):
             level.append(case.name)
     sentences = []
     if winning:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import TypeAlias
 
 import torch
@@ -91,6 +92,14 @@ class Source:
             offset=moved(self.offset),
             scale=moved(self.scale),
         )
+
+    def fingerprint(self) -> str:
+        """A hash of the training samples and labels, so that a resumed run notices other data; "" when unlimited."""
+        digest = blake2b(digest_size=16)
+        for tensor in (self.train, self.label):
+            if tensor is not None:
+                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return "" if self.train is None else digest.hexdigest()
 
     def standardised(self) -> Source:
         """The same training set with mean 0 and standard deviation 1 per coordinate; `restore` gives the units back.

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ..critics import kept_buffers
 from ..rng import borrowed
+from ..thresholds import DEAD_GRADIENT
 
-DEAD_GRADIENT = 1e-8  # mean ||grad_y d(y)|| below which the generator learns nothing
 DEAD_SHARE = 0.01  # of hidden units
 STEADY = 1e-6  # relative to a unit's largest output: less variation is rounding
 

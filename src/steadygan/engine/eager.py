@@ -89,7 +89,7 @@ class Eager:
     def iteration(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
         """One iteration: the D steps, the G step, the average; returns the detached means of its terms."""
         self._set_rates(factor)
-        statistics: dict[str, Tensor] = {}
+        told: dict[str, list[Tensor]] = {}  # a list per term: one entry per D step in which it was evaluated
         for index, step in enumerate(draw.d):
             acting = self._opponents(number * len(draw.d) + index)
             real = step.real
@@ -105,7 +105,8 @@ class Eager:
             for name, opponent in self.opponents.items():
                 if opponent.constraint is not None:
                     opponent.constraint.after_d_step(self.d_parameters[name])
-            statistics |= {f"d/{key}": value for key, value in terms.items()}
+            for key, value in terms.items():
+                told.setdefault(f"d/{key}", []).append(value)
 
         with trained(self.g_parameters):
             fake = Batch(self.G(draw.g.z))
@@ -115,8 +116,8 @@ class Eager:
         self._step("G", self.g_parameters)
         if self.average is not None:
             self.average.update(number, self.sides.fake)
-        statistics |= {f"g/{key}": value for key, value in terms.items()}
-        return statistics
+        means = {key: values[0] if len(values) == 1 else torch.stack(values).mean() for key, values in told.items()}
+        return means | {f"g/{key}": value for key, value in terms.items()}
 
     def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
         self.optimizers[player].step()

@@ -132,7 +132,8 @@ class Loop:
                 with writing(self.folder.samples):
                     self.probes.snapshot(self.folder.samples, self.iteration)
         took = time.perf_counter() - began
-        record = {key: value for key, value in record.items() if math.isfinite(value)}
+        for key in [key for key, value in record.items() if not math.isfinite(value)]:  # JSON has no word for it
+            self.log.event(f"iteration {self.iteration}: {key} was {record.pop(key)}")
         if closing:
             record["final"] = True
         else:

@@ -63,6 +63,9 @@ def dump(
             "real": [None if step.real is None else step.real.x for step in draw.d],
             "fake": fakes,
             "z": [step.z for step in draw.d],
+            "real_g": None if draw.g.real is None else draw.g.real.x,
+            "z_g": draw.g.z,
+            "noise": {"d": [dict(step.noise) for step in draw.d], "g": dict(draw.g.noise)},
             "networks_before": weights,
         }
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, check_whole
 from ..losses import NonSaturating
 from ..methods import Plain, chain
 from ..types import Constraint, Loss, Method, Opponent, Penalty
@@ -55,8 +55,7 @@ def module_of(network: Any, name: str) -> nn.Module:
 def positive(**values: int) -> None:
     """Raises InputError for a count that is not a whole number of 1 or more."""
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} must be a whole number of 1 or more, not {value!r}")
+        check_whole(name, value, 1)
 
 
 def equilibrium_of(opponents: Mapping[str, Opponent]) -> tuple[float | None, float | None]:

@@ -115,7 +115,7 @@ class Probes:
         if opponent.method.raw(1) != 1:
             return {}
         low, high = self.real.amin(0), self.real.amax(0)
-        margin = 0.25 * (high - low)
+        margin = torch.where(high > low, 0.25 * (high - low), 0.25)  # a constant coordinate still has a width
         low, high = low - margin, high + margin
         xs, ys = (
             torch.linspace(float(a), float(b), SURFACE, device=self.device) for a, b in zip(low, high, strict=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any, Literal
 
@@ -128,7 +129,7 @@ def start(
         go_back(loop, folder, saved)
     elif folder is not None:
         folder.clear()
-    if folder is not None:  # only now: a run that could not start leaves no trace
+    if folder is not None:  # only now: a run that could not start has no settings
         write_json(folder.settings, settings)
         write_json(folder.plan, asdict(plan))
         loop.log.say(f"{'resumed at' if saved else 'started at'} iteration {loop.iteration}: {plan.told()}")
@@ -137,7 +138,12 @@ def start(
 
 
 def go_back(loop: Loop, folder: RunFolder, saved: dict[str, Any]) -> None:
-    """Puts the checkpoint's state back and cuts the logs to it."""
+    """Puts the checkpoint's state back and cuts the logs to it; raises InputError when it was made with other data."""
+    if saved.get("data") != loop.extras["data"]:
+        raise InputError(
+            f"{folder.path} was made with other training data than what is given now: resume with the same data, or "
+            "choose another --out"
+        )
     restore(saved["state"], loop.executor, loop.draws)
     loop.iteration, loop.sums = int(saved["state"].iteration), dict(saved["state"].sums)
     folder.cut_back(loop.iteration)
@@ -159,13 +165,26 @@ def check_shapes(setup: Setup, executor: Eager) -> None:
         real = setup.source.fresh(n, generator)
         for network in setup.networks:
             network.requires_grad_(False)
-        fake = tuple(_batch_of(executor.fakes(z), n, "the generator", "samples").shape[1:])
+        with _taking(f"the generator cannot take latents of shape {tuple(z.shape[1:])}"):
+            made = executor.fakes(z)
+        fake = tuple(_batch_of(made, n, "the generator", "samples").shape[1:])
         if fake != setup.source.shape:
             raise InputError(
                 f"the generator must return samples of shape {setup.source.shape}, as the data's, but returned {fake}: "
                 "change its last layer"
             )
-        executor.probe(Batch(real), z)
+        with _taking(f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's"):
+            executor.probe(Batch(real), z)
+
+
+@contextmanager
+def _taking(what: str) -> Iterator[None]:
+    """A network's own complaint about its input, told in one line."""
+    try:
+        yield
+    except (RuntimeError, TypeError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{what}: {reason}: change its first layer") from error
 
 
 def _batch_of(found: Any, n: int, whose: str, what: str) -> Tensor:
@@ -222,6 +241,7 @@ def extras(setup: Setup, run: Run) -> dict[str, Any]:
         "protocol": run.protocol,
         "networks": setup.network_settings,
         "units": units,
+        "data": setup.source.fingerprint(),
     }
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import from_user
-from ..errors import InputError, Interrupted, NonFiniteError
+from ..errors import InputError, Interrupted, NonFiniteError, check_number, check_whole
 from ..rng import kept
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from . import figures
@@ -86,8 +86,9 @@ class Trainer:
         optional = {"latent_dim": latent_dim, "horizon": horizon, "threads": threads}
         positive(**{name: value for name, value in optional.items() if value is not None})
         lr_d = lr_g if lr_d is None else lr_d
-        if not (lr_g > 0 and lr_d > 0):
-            raise InputError(f"learning rates must be above 0, not lr_g={lr_g}, lr_d={lr_d}")
+        check_number("lr_g", lr_g, 0, above=True)
+        check_number("lr_d", lr_d, 0, above=True)
+        check_whole("seed", seed, 0)
         if (latent_dim is None) == (latent is None):
             raise InputError("give either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
         where = choose_device(device)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, check_whole
 from ..types import Batch, Critic, DBatch, Method, cat, critic
 from .plain import METHODS
 
@@ -29,10 +29,8 @@ class FakeAsReal(Method):
     name = "fake_as_real"
 
     def __post_init__(self) -> None:
-        if self.count < 0:
-            raise InputError(f"fake_as_real: count must be 0 or more, not {self.count}")
-        if self.factor < 1:
-            raise InputError(f"fake_as_real: factor must be 1 or more, not {self.factor}")
+        check_whole("fake_as_real: count", self.count, 0)
+        check_whole("fake_as_real: factor", self.factor, 1)
 
     @property
     def candidates(self) -> int:
@@ -57,7 +55,10 @@ class FakeAsReal(Method):
 
     def apply(self, D: Callable[..., Any], real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The two sides for anybody's own loop: real (N - count, *shape) and fake (M + factor * count, *shape) in,
-        (N, *shape) and (M, *shape) out, the last factor * count fakes being the candidates."""
+        (N, *shape) and (M, *shape) out, the last factor * count fakes being the candidates.
+
+        Raises InputError when there are no fakes beside the candidates.
+        """
         if fake.shape[0] <= self.candidates:
             raise InputError(
                 f"fake_as_real: {self.candidates} candidates beside the fake batch were expected, but only "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import InputError
+from ..errors import check_whole
 from ..types import Batch, Method
 from .plain import METHODS
 
@@ -22,8 +22,7 @@ class Packing(Method):
     name = "packing"
 
     def __post_init__(self) -> None:
-        if self.degree < 1:
-            raise InputError(f"packing: degree must be 1 or more, not {self.degree}")
+        check_whole("packing: degree", self.degree, 1)
 
     def raw(self, count: int) -> int:
         return count * self.degree

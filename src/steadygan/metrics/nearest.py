@@ -60,10 +60,6 @@ class NearestNeighbour:
             raise InputError("expected labels of the reference samples to classify by, got none: pass label=")
         return self.label[self.assign(x)]
 
-    def histogram(self, x: Tensor) -> Tensor:
-        """How many of x (n, *shape) fall to each reference sample: counts (size,) int64."""
-        return self.assign(x).bincount(minlength=self.size)
-
     def _flat(self, x: Tensor) -> Tensor:
         if x.shape[1:] != self.reference.shape[1:]:
             raise InputError(

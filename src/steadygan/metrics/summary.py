@@ -7,10 +7,10 @@ from math import isfinite
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from ..thresholds import DEAD_GRADIENT
 from .evaluate import BETTER, best
 
 FIGURES = ("modes", "high_quality", "emptiest_mode", "mode_kl", "balance", "balance_tv", "energy_distance")
-DEAD = 1e-8  # a gradient below it is no achievement
 GRADIENTS = ("gradient_mean", "gradient_max", "gradient_max_over_mean", "gradient_top1_share")
 
 
@@ -45,6 +45,6 @@ def final_and_best(records: Sequence[Mapping[str, Any]]) -> list[Row]:
         if key in BETTER:
             rows.append(Row(key, known[-1], trained[best(key, [at.value for at in trained])]))
         else:
-            alive = [at for at in trained if at.value > DEAD] or trained
+            alive = [at for at in trained if at.value > DEAD_GRADIENT] or trained
             rows.append(Row(key, known[-1], min(alive, key=attrgetter("value")), max(trained, key=attrgetter("value"))))
     return rows

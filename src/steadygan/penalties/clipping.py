@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import check_number
 from ..registry import Registry
 from ..types import Constraint
 
@@ -23,8 +23,7 @@ class WeightClipping:
     c: float = 0.01
 
     def __post_init__(self) -> None:
-        if not self.c > 0:
-            raise InputError(f"weight_clipping: c must be above 0, not {self.c}")
+        check_number("weight_clipping: c", self.c, 0, above=True)
 
     def after_d_step(self, parameters: Iterable[Tensor]) -> None:
         with torch.no_grad():

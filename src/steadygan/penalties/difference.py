@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import check_number
 from ..losses import cycled
 from ..types import Critic, Penalty, Scored, Term
 from .gradient import PENALTIES
@@ -93,5 +93,4 @@ class PairDifference(Penalty):
 
 def _check(name: str, **values: float) -> None:
     for field, value in values.items():
-        if not value >= 0:
-            raise InputError(f"{name}: {field} must be 0 or more, not {value}")
+        check_number(f"{name}: {field}", value, 0)

@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, check_number, check_whole
 from ..registry import Registry
 from ..types import Critic, Draw, Now, Of, Penalty, Scored, Term
 from .points import AroundReal, Interpolated, OnFake, OnReal, Points
@@ -35,12 +35,10 @@ class GradientPenalty(Penalty):
     name: str = "gradient"
 
     def __post_init__(self) -> None:
-        if not self.weight >= 0:
-            raise InputError(f"{self.name}: weight must be 0 or more, not {self.weight}")
+        check_number(f"{self.name}: weight", self.weight, 0)
         if self.of not in ("logit", "probability"):
             raise InputError(f"{self.name}: of must be 'logit' or 'probability', not {self.of!r}")
-        if self.interval < 1:
-            raise InputError(f"{self.name}: interval must be 1 or more D steps, not {self.interval}")
+        check_whole(f"{self.name}: interval", self.interval, 1)
 
     @property
     def needs_fake(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, check_number
 from .parts import Constraint, Loss, Method, Now, Part, Penalty
 
 
@@ -29,6 +29,7 @@ class Opponent:
                 raise InputError(f"a penalty must be one such as penalties.r1(10), not {penalty!r}")
         if not isinstance(self.method, Method):
             raise InputError(f"method must be one such as methods.FakeAsReal(8), not {self.method!r}")
+        check_number("the opponent's weight", self.weight, 0)
         names = [penalty.name for penalty in self.penalties]
         if len(set(names)) != len(names):
             raise InputError(f"each penalty may stand once per discriminator, but these came: {', '.join(names)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..thresholds import DEAD_GRADIENT
 from .canvas import CYCLE, DASHES, DISCRIMINATOR, FAKE, GENERATOR, QUIET, canvas, iteration_axis
 from .lines import draw_line, log_axis, name_non_finite, say_empty, tame
 from .series import Records, Series, series
@@ -15,8 +16,6 @@ from .series import Records, Series, series
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-DEAD = 1e-8  # mean |grad d| below which a discriminator counts as dead
 
 
 class Quantity(NamedTuple):
@@ -101,9 +100,9 @@ def gradient_curves(records: Records, path: str | Path, title: str | None = None
         for curve, _, _, label in norms:
             name_non_finite(top, curve, label)
         top.set_ylabel("gradient norm on fakes\n(loss or logit / data unit)")
-        if top.get_ylim()[0] < 100.0 * DEAD:
+        if top.get_ylim()[0] < 100.0 * DEAD_GRADIENT:
             label = "dead discriminator: mean below $10^{-8}$"
-            top.axhline(DEAD, color=QUIET, linestyle=":", linewidth=1.2, label=label)
+            top.axhline(DEAD_GRADIENT, color=QUIET, linestyle=":", linewidth=1.2, label=label)
         for axes, (quantity, curve) in zip(stack[1:], below, strict=True):
             draw_quantity(axes, {"": curve}, quantity, (FAKE,))
         finish(figure, stack, top, any(curve.drawable for curve, *_ in norms))
