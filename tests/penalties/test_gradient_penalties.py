@@ -246,10 +246,10 @@ class TestWeightAndInterval:
 
     @each
     @pytest.mark.parametrize(("settings", "said"), [
-        ({"weight": -1.0}, "weight must be 0 or more, not -1.0"),
-        ({"weight": float("nan")}, "weight must be 0 or more, not nan"),
+        ({"weight": -1.0}, "weight must be a finite number of 0 or more, not -1.0"),
+        ({"weight": float("nan")}, "weight must be a finite number of 0 or more, not nan"),
         ({"of": "logits"}, "of must be 'logit' or 'probability', not 'logits'"),
-        ({"interval": 0}, "interval must be 1 or more D steps, not 0"),
+        ({"interval": 0}, "interval must be a whole number of 1 or more, not 0"),
     ])  # fmt: skip
     def test_refuses(self, name: str, settings: dict[str, Any], said: str) -> None:
         with pytest.raises(InputError) as caught:
