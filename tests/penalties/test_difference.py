@@ -212,15 +212,18 @@ class TestPairDifference:
         assert all((slope == 0).all() for slope in gradients(value, D).values())
 
 
-@pytest.mark.parametrize(("make", "settings", "said"), [
-    (ClosePairDifference, {"weight": -1.0}, "close_pair_difference: weight must be .* 0 or more, not -1.0"),
-    (ClosePairDifference, {"delta": -0.1}, "close_pair_difference: delta must be .* 0 or more, not -0.1"),
-    (ClosePairFakeAsReal, {"weight": float("nan")}, "close_pair_fake_as_real: weight must be .* 0 or more, not nan"),
-    (ClosePairFakeAsReal, {"delta": -1.0}, "close_pair_fake_as_real: delta must be .* 0 or more, not -1.0"),
-    (PairDifference, {"gradient": -1.0}, "pair_difference: gradient must be .* 0 or more, not -1.0"),
-    (PairDifference, {"difference": -1.0}, "pair_difference: difference must be .* 0 or more, not -1.0"),
-])  # fmt: skip
-def test_refuses(make: Any, settings: dict[str, float], said: str) -> None:
+@pytest.mark.parametrize(
+    ("make", "field", "value"),
+    [
+        (ClosePairDifference, "weight", -1.0),
+        (ClosePairDifference, "delta", -0.1),
+        (ClosePairFakeAsReal, "weight", float("nan")),
+        (ClosePairFakeAsReal, "delta", -1.0),
+        (PairDifference, "gradient", -1.0),
+        (PairDifference, "difference", -1.0),
+    ],
+)
+def test_refuses(make: Any, field: str, value: float) -> None:
     with pytest.raises(InputError) as caught:
-        make(**settings)
-    assert str(caught.value) == said
+        make(**{field: value})
+    assert str(caught.value) == f"{make.name}: {field} must be a finite number of 0 or more, not {value}"
