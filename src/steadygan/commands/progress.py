@@ -19,7 +19,8 @@ QUIET_SECONDS = 10.0  # between two plain lines, unless something was evaluated
 class Watch:
     """A callback for the trainer; a context manager around it that owns the terminal's last lines."""
 
-    def __init__(self, console: Console, title: str, total: int, modes: int | None) -> None:
+    def __init__(self, console: Console, title: str, total: int, modes: int | None, heading: str = "") -> None:
+        self.heading = heading  # told with the first tick: a run that cannot start prints its error alone
         self.console, self.title, self.total, self.modes = console, title, total, modes
         self._told = 0
         self._spoke = time.monotonic()
@@ -52,6 +53,9 @@ class Watch:
 
     def __call__(self, run: Run, iteration: int, stats: Mapping[str, float]) -> None:
         """One tick: the run's newest record, and whatever the run has to say since the last one."""
+        if self.heading:
+            self.console.print(self.heading)
+            self.heading = ""
         for event in run.events[self._told :]:
             self.console.print(event, style="bold yellow")
         self._told = len(run.events)

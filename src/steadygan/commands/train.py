@@ -113,10 +113,10 @@ def default_folder(settings: Settings, root: Path = Path("runs")) -> Path:
 def fit(settings: Settings, folder: Path, iterations: int, resume: bool, console: Console) -> Run:
     """Trains one run, watched."""
     title = f"{settings.recipe} seed {settings.seed}"
-    console.print(f"{title}: {iterations:,} iterations in {folder}")
+    heading = f"{title}: {iterations:,} iterations in {folder}"
     from ..recipes.build import trainer  # torch, once everything is known to be in order
 
-    with Watch(console, title, iterations, settings.data.modes) as watch:
+    with Watch(console, title, iterations, settings.data.modes, heading) as watch:
         return trainer(settings, out=folder, resume=resume, callbacks=[watch]).fit(iterations)
 
 
