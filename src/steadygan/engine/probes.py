@@ -67,7 +67,8 @@ class Probes:
             y = self.executor.G(self._z[:PROBE]).detach()
             for name, opponent in self.executor.opponents.items():
                 method, critic = opponent.method, self.executor.critics[name]
-                fake, real = method.present(Batch(y)), method.present(Batch(self._training))
+                whole = method.raw(PROBE // method.raw(1))  # packing shows whole groups only
+                fake, real = (method.present(Batch(x[:whole])) for x in (y, self._training))
                 received, slope = map(gradient_figures, generator_gradient(critic, opponent.loss, fake, real))
                 if not record:
                     record = {f"gradient_{key}": value for key, value in received.items()}

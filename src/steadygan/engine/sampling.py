@@ -12,9 +12,7 @@ from ..critics import kept_buffers
 from ..rng import borrowed
 from .draws import Latent
 
-CHUNK = (
-    256  # latents are drawn and generated in chunks of this size, whatever n: so a longer sample begins like a shorter
-)
+CHUNK = 256  # latents are drawn and generated this many at a time, whatever n: a longer sample begins like a shorter
 
 
 @contextmanager

@@ -22,9 +22,7 @@ class TrainState(NamedTuple):
     ema: Mapping[str, Tensor]  # the generator's average; {} when off
     optimizers: Mapping[str, Mapping[str, Mapping[str, Any]]]  # player -> parameter -> entry
     parts: Mapping[str, Any]  # opponent -> part -> entry
-    random: Mapping[
-        str, Tensor
-    ]  # "run": generator at the start of the block to come or go on with; "cpu", "cuda": torch's global ones
+    random: Mapping[str, Tensor]  # "run": generator at its block's beginning; "cpu", "cuda": torch's global ones
     sums: Mapping[str, Tensor]  # statistics since the last tick: (sum, count) in float64
 
     def clone(self) -> TrainState:
