@@ -49,6 +49,7 @@ REFUSALS = {
     "train --iterations -3": "Invalid value for '--iterations': expected a whole number of 0 or more, got -3",
     "train --iterations 1.5": "Invalid value for '--iterations': expected a whole number of 0 or more, got 1.5",
     "train --seed x": "Invalid value for '--seed': expected a whole number of 0 or more, got x",
+    "train seed=3 --seed 4": "expected one seed, got --seed 4 beside seed=...: give one of them",
     "train --itreations 3": "No such option",
     "train points/far": "points/far: expected your data, got none: add --data points.npy (or .npz, .csv)",
     "train grid25/far --data points.csv": "grid25/far: expected no --data, as it makes its own, got points.csv: use",

@@ -68,6 +68,8 @@ def chosen(words: Sequence[str], data: Path | None, resumed: Path | None, seed: 
     if data is not None:
         changes.append(f"data.path={own_data(settings, data)}")
     if seed is not None:
+        if any(change.startswith("seed=") for change in changes):
+            raise InputError(f"expected one seed, got --seed {seed} beside seed=...: give one of them")
         changes.append(f"seed={seed}")
     return override(settings, changes)
 
