@@ -12,7 +12,7 @@ import pytest
 import steadygan
 from steadygan.losses import LOSSES
 from steadygan.methods import METHODS
-from steadygan.models import MODELS
+from steadygan.models import DISCRIMINATORS, GENERATORS
 from steadygan.penalties import CONSTRAINTS, PENALTIES
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]?\b")
 ENTRIES = {
     f"{registry.kind} {name}": entry
-    for registry in (LOSSES, PENALTIES, METHODS, MODELS, CONSTRAINTS)
+    for registry in (LOSSES, PENALTIES, METHODS, GENERATORS, DISCRIMINATORS, CONSTRAINTS)
     for name, entry in registry.items()
 }
 

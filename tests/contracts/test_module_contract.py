@@ -1,57 +1,18 @@
-"""What holds for every registered model and constraint."""
+"""What holds for every registered constraint."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 from torch.testing import assert_close
 
 from enrolled import make
 from known import F64, normal, seeded
-from steadygan.critics import probe_coupling
-from steadygan.models import MODELS, mlp
+from steadygan.models import mlp
 from steadygan.penalties import CONSTRAINTS
-from steadygan.types import Batch, critic
 
-models = pytest.mark.parametrize("name", MODELS)
 constraints = pytest.mark.parametrize("name", CONSTRAINTS)
 dtypes = pytest.mark.parametrize("dtype", [torch.float32, F64], ids=["float32", "float64"])
-
-
-def built(name: str, seed: int = 0) -> nn.Module:
-    return seeded(seed, lambda: make(MODELS[name]))
-
-
-@models
-@dtypes
-def test_a_model_is_a_critic(name: str, dtype: torch.dtype) -> None:
-    """One logit per sample, in the dtype of its weights; gradients reach every parameter."""
-    model = built(name).to(dtype)
-    scored = critic(model).score(Batch(normal(0, 5, 2, dtype=dtype)))
-    assert (scored.logits.shape, scored.logits.dtype) == ((5,), dtype)
-    assert scored.input_gradient().dtype == dtype
-    scored.logits.sum().backward()
-    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
-    assert not probe_coupling(model.eval(), normal(1, 5, 2, dtype=dtype))
-
-
-@models
-def test_a_model_s_weights_follow_the_seed_and_nothing_else(name: str) -> None:
-    before = torch.get_rng_state()
-    one, again, other = (built(name, seed).state_dict() for seed in (3, 3, 4))
-    assert torch.equal(torch.get_rng_state(), before)
-    assert_close(one, again, rtol=0, atol=0)
-    assert any(not torch.equal(one[key], other[key]) for key in one)
-
-
-@models
-def test_a_model_s_weights_travel(name: str) -> None:
-    """A state dict of one loads into another: the same function."""
-    one, other, x = built(name, 0), built(name, 1), normal(2, 5, 2)
-    assert not torch.equal(one(x), other(x))
-    other.load_state_dict(one.state_dict())
-    assert torch.equal(one(x), other(x))
 
 
 @constraints

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from known import normal, seeded, tensor
 from steadygan.errors import InputError
-from steadygan.models import ACTIVATIONS, mlp
+from steadygan.models import ACTIVATIONS, mlp, mlp_discriminator, mlp_generator
 
 
 def parameters(model: nn.Module) -> int:
@@ -74,3 +74,39 @@ def test_unknown_activation(settings: dict[str, str]) -> None:
     with pytest.raises(InputError, match="unknown activation 'leaky_rulu': did you mean 'leaky_relu'") as caught:
         mlp(2, 1, **settings)
     assert "\n" not in str(caught.value)
+
+
+class TestPlayers:
+    @pytest.mark.parametrize("output", [None, "tanh"])
+    def test_for_rows_they_are_the_mlp(self, output: str | None) -> None:
+        """The same weights under the same names, so that saved ones load, and the same function."""
+        for player, plain, x in (
+            (
+                lambda: mlp_generator(3, (2,), width=8, output=output),
+                lambda: mlp(3, 2, 8, output=output),
+                normal(0, 4, 3),
+            ),
+            (
+                lambda: mlp_discriminator((2,), width=8, output=output),
+                lambda: mlp(2, 1, 8, output=output),
+                normal(0, 4, 2),
+            ),
+        ):
+            one, other = seeded(0, player), seeded(0, plain)
+            assert list(one.state_dict()) == list(other.state_dict())
+            assert_close(one.state_dict(), other.state_dict(), rtol=0, atol=0)
+            assert torch.equal(one(x), other(x).view_as(one(x)))
+
+    def test_images_are_rows_inside(self) -> None:
+        G = seeded(0, lambda: mlp_generator(3, (2, 4, 4), width=8, depth=1, output="tanh"))
+        D = seeded(0, lambda: mlp_discriminator((2, 4, 4), width=8, depth=1))
+        z = normal(0, 5, 3)
+        assert G(z).shape == (5, 2, 4, 4)
+        assert torch.equal(G(z).flatten(1), seeded(0, lambda: mlp(3, 32, 8, 1, output="tanh"))(z))
+        assert torch.equal(D(G(z)), seeded(0, lambda: mlp(32, 1, 8, 1))(G(z).flatten(1)).squeeze(1))
+
+    def test_there_is_no_conditional_form(self) -> None:
+        for build in (lambda: mlp_generator(2, (2,), 3), lambda: mlp_discriminator((2,), 3)):
+            with pytest.raises(InputError, match="mlp has no conditional form, but got classes=3: use dcgan") as caught:
+                build()
+            assert "\n" not in str(caught.value)

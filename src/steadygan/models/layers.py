@@ -1,0 +1,55 @@
+"""Layers through which one sample's output depends on the others; each says so by `couples_samples`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..errors import InputError, check_whole
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Appends to each sample's features how close the rest of its batch is: (n, A) -> (n, A + B) [salimans2016].
+
+    o_b(x_i) = sum_{j != i} exp(-||M_i,b - M_j,b||_1), M = x T with T: A -> B x C, without a bias; B = `kernels`,
+    C = `dims`. The sum runs over all that comes in one call: never mix real and fake samples there, and keep the size
+    of the batch. Takes memory for n * n * B * C numbers. Raises InputError for sizes below 1.
+    """
+
+    couples_samples = True
+
+    def __init__(self, in_features: int, kernels: int = 100, dims: int = 5) -> None:
+        check_whole("minibatch discrimination's kernels", kernels, 1)
+        check_whole("minibatch discrimination's dims", dims, 1)
+        super().__init__()
+        self.project = nn.Linear(in_features, kernels * dims, bias=False)
+        self.kernels, self.dims = kernels, dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        M = self.project(x).unflatten(1, (self.kernels, self.dims))
+        distance = (M.unsqueeze(1) - M.unsqueeze(0)).abs().sum(3)  # (n, n, B)
+        others = 1.0 - torch.eye(x.shape[0], dtype=x.dtype, device=x.device)
+        closeness = ((-distance).exp() * others.unsqueeze(2)).sum(1)
+        return torch.cat([x, closeness], 1)
+
+    def extra_repr(self) -> str:
+        return f"kernels={self.kernels}, dims={self.dims}"
+
+
+class BatchNorm(_BatchNorm):
+    """Batch normalisation of features (n, c) or feature maps (n, c, h, w), as torch's BatchNorm1d and BatchNorm2d.
+
+    Raises InputError for another number of axes.
+    """
+
+    @property
+    def couples_samples(self) -> bool:
+        """Whether the batch's own statistics are used: in train mode, or where no running ones are kept."""
+        return self.training or self.running_mean is None
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
+        if input.ndim not in (2, 4):
+            raise InputError(
+                f"batch norm expects (n, c) or (n, c, h, w), got {tuple(input.shape)}: reshape the samples"
+            )
