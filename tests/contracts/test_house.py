@@ -19,8 +19,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # types <- losses, penalties, models, data <- methods <- engine <- recipes <- cli: a room imports from its own level
 # and from those below it.
 LEVEL = {
-    "errors": 0, "registry": 0, "rng": 0, "thresholds": 0, "comparison": 0, "config": 0,
-    "types": 1, "critics": 1,
+    "errors": 0, "registry": 0, "rng": 0, "thresholds": 0, "comparison": 0, "config": 0, "places": 0,
+    "types": 1, "critics": 1, "pixels": 1,
     "losses": 2, "penalties": 2, "models": 2, "data": 2,
     "methods": 3,
     "engine": 4, "callbacks": 4,
@@ -34,9 +34,30 @@ KNOW_ASIDE = 4
 # Imports inside a function that point up: a run that came from a recipe is rebuilt by the recipe.
 UPWARD = {("engine.run", "recipes.build")}
 # These take long, and are imported where they are used.
-HEAVY = {"matplotlib", "plotly", "sklearn", "scipy", "tensorboard", "wandb", "torchvision", "pandas"}
+HEAVY = {
+    "PIL",
+    "safetensors",
+    "matplotlib",
+    "plotly",
+    "sklearn",
+    "scipy",
+    "tensorboard",
+    "wandb",
+    "torchvision",
+    "pandas",
+}
 # Help and refused settings answer before torch is imported: these rooms and all that they import at module level.
-TORCH_FREE = ("__main__", "cli", "config", "commands", "commands.train", "recipes", "recipes.synthetic")
+TORCH_FREE = (
+    "__main__",
+    "cli",
+    "config",
+    "commands",
+    "commands.train",
+    "places",
+    "recipes",
+    "recipes.images",
+    "recipes.synthetic",
+)
 
 
 class Import(NamedTuple):

@@ -14,10 +14,10 @@ from steadygan.metrics import NearestNeighbour
 def test_values_and_labels_are_those_of_scikit_learn():
     source, theirs = digits(), load_digits()
     everything = torch.cat([source.train, source.held_out])
-    assert everything.shape == (1797, 64)
+    assert everything.shape == (1797, 1, 8, 8)
     assert float(everything.min()) == -1.0
     assert float(everything.max()) == 1.0
-    pixels = ((everything + 1.0) * 8.0).numpy()
+    pixels = ((everything + 1.0) * 8.0).flatten(1).numpy()
     kept = [i for i in range(1797) if i % 3 != 2]
     held = [i for i in range(1797) if i % 3 == 2]
     np.testing.assert_array_equal(pixels, theirs.data[kept + held])
@@ -28,8 +28,8 @@ def test_values_and_labels_are_those_of_scikit_learn():
 def test_sizes_shapes_and_classes():
     source = digits()
     assert source.size == 1198
-    assert source.held_out.shape == (599, 64)
-    assert source.image_shape == (8, 8)
+    assert source.held_out.shape == (599, 1, 8, 8)
+    assert (source.shape, source.image, source.classes) == ((1, 8, 8), True, 10)
     assert source.train.dtype == torch.float32
     assert source.label.dtype == torch.int64
     shares = source.held_out_label.bincount(minlength=10) / 599

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
 from steadygan.data import DATA, from_user, user
@@ -145,7 +146,89 @@ def test_datasets_that_do_not_fit(items):
     refusal(Items(*items))
 
 
-def test_a_dataset_above_the_limit_is_refused_early(monkeypatch):
+def test_an_iterated_dataset_above_the_limit_is_refused_early(monkeypatch):
+    class Long(IterableDataset):
+        def __iter__(self):
+            yield from [torch.zeros(10)] * 3
+            pytest.fail("read on")
+
     monkeypatch.setattr(user, "LIMIT", 100)
-    message = refusal(Items(*[torch.zeros(10)] * 3, "never reached"))
-    assert "item 2" in message
+    assert "item 2" in refusal(Long())
+
+
+@pytest.mark.parametrize("label", [-1, torch.tensor(-3), -2.0])
+def test_classes_below_zero(label):
+    assert "0 or more as labels" in refusal(Items((X[0], 0), (X[1], label)))
+
+
+PIXELS = torch.arange(5 * 3 * 8 * 9).remainder(256).to(torch.uint8).view(5, 3, 8, 9)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PIXELS,
+        PIXELS.numpy(),
+        np.asfortranarray(PIXELS.numpy()),
+        TensorDataset(PIXELS),
+        Items(*PIXELS),
+        Items(*PIXELS.numpy()),
+        Items(*((x, 1) for x in PIXELS)),
+        Items(*(Image.fromarray(x.permute(1, 2, 0).numpy()) for x in PIXELS)),
+        Items(*((Image.fromarray(x.permute(1, 2, 0).numpy()), 1) for x in PIXELS)),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_all_of_these_are_the_same_images(data):
+    source = from_user(data)
+    assert source.shape == (3, 8, 9)
+    assert source.image
+    assert source.train.dtype == torch.uint8
+    assert torch.equal(source.train, PIXELS)
+    torch.testing.assert_close(source.at(torch.arange(5)).x, PIXELS.float() / 127.5 - 1)
+
+
+def test_pixels_are_not_copied_and_read_only_ones_are_without_a_warning(recwarn):
+    assert from_user(PIXELS).train.data_ptr() == PIXELS.data_ptr()
+    pixels = PIXELS.numpy().copy()
+    pixels.setflags(write=False)
+    assert torch.equal(from_user(pixels).train, PIXELS)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 8, 8), (5, 2, 8, 8), (5, 8, 8, 3), (5, 4, 8, 8), (5, 1, 3, 8, 8)])
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: x.numpy(), lambda x: Items(*x)])
+def test_bytes_of_another_shape_are_numbers(shape, wrap):
+    x = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    source = from_user(wrap(x))
+    assert not source.image
+    assert source.train.dtype == torch.float32
+    assert torch.equal(source.train, x.float())
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: x.numpy(), lambda x: Items(*x)])
+def test_numbers_that_look_like_images_are_drawn_as_such(wrap):
+    x = torch.linspace(-1, 1, 5 * 3 * 8 * 8).view(5, 3, 8, 8)
+    assert from_user(wrap(x)).image
+    assert from_user(wrap(x[:, :1].contiguous())).image
+    assert torch.equal(from_user(wrap(x)).train, x)
+    assert not from_user(wrap(x)).notes
+    for other in (1.01 * x, x[:, :2], x[:, :, :7], x.flatten(1), x.view(5, 3, 64)):
+        assert not from_user(wrap(other.contiguous())).image
+
+
+def test_images_between_zero_and_one_are_pointed_out():
+    source = from_user(torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    assert source.image
+    assert "[0, 1]" in source.notes[0]
+
+
+def test_images_of_differing_sizes_and_kinds_name_the_item():
+    grey, colour = Image.new("L", (9, 8)), Image.new("RGB", (9, 8))
+    assert "(1, 8, 9) at 2 after (3, 8, 9)" in refusal(Items(colour, colour, grey))
+    assert "(3, 8, 10) at 1" in refusal(Items(colour, Image.new("RGB", (10, 8))))
+    assert "torch.float32 at 1 after torch.uint8" in refusal(Items(PIXELS[0], PIXELS[1].float()))
+
+
+def test_no_images_at_all():
+    assert "at least one sample" in refusal(torch.zeros(0, 3, 8, 8, dtype=torch.uint8))

@@ -79,6 +79,39 @@ class Watch:
             self.console.print(", ".join(filter(None, (done, pace, numbers))))
 
 
+class Reading:
+    """Told how far data is read: a bar on a terminal, one line elsewhere; nothing for what is done at once."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Any = None
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` images are through `what`."""
+        if what not in self._tasks:
+            if not self.console.is_terminal:
+                self._tasks[what] = None
+                self.console.print(f"{what}: {total:,}")
+                return
+            if self._bar is None:
+                from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+                columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+                self._bar = Progress(*columns, console=self.console)
+                self._bar.start()
+            self._tasks[what] = self._bar.add_task(what, total=total)
+        if self._bar is not None:
+            self._bar.update(self._tasks[what], completed=done)
+
+
 def live(stats: Mapping[str, float], equilibrium: tuple[float | None, float | None], modes: int | None) -> str:
     """Losses without penalties beside their equilibrium, modes or balance, and the largest gradient that G receives."""
     parts = []

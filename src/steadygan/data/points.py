@@ -6,12 +6,12 @@ import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .numpy_file import opened_npz, read_npy
 from .registry import DATA
 from .source import Source
 from .user import as_samples
@@ -37,7 +37,7 @@ def points(path: str | Path) -> Source:
         if suffix == ".csv":
             array = _read_csv(file)
         elif suffix == ".npy":
-            array = _load(file)
+            array = read_npy(file)
         else:
             key, array = _first_of_npz(file)
             name = f"{file.name}:{key}"
@@ -47,46 +47,17 @@ def points(path: str | Path) -> Source:
     return Source(name, tuple(samples.shape[1:]), samples)
 
 
-def _load(file: Path) -> NDArray[np.generic]:
-    if file.stat().st_size == 0:
-        raise InputError(f"expected an array in {file.name}, got an empty file: save it again with numpy.save")
-    with file.open("rb") as stream:  # before numpy sees it: it takes any file without its mark for a pickle
-        mark = stream.read(6)
-    if mark != b"\x93NUMPY":
-        raise InputError(
-            f"expected a .npy array in {file.name}, got a pickle or another format: save it with numpy.save"
-        )
-    try:
-        array: NDArray[np.generic] = np.load(file, allow_pickle=False)
-    except Exception as error:  # numpy's reader fails in many ways on a damaged header
-        raise _unreadable(file.name, error) from None
-    return array
-
-
 def _first_of_npz(file: Path) -> tuple[str, NDArray[np.generic]]:
-    if file.stat().st_size == 0:
-        raise InputError(f"expected arrays in {file.name}, got an empty file: save them again with numpy.savez")
-    if not is_zipfile(file):  # numpy would read a lone array, or try a pickle
-        raise InputError(f"expected a .npz archive in {file.name}, got another format: save it with numpy.savez")
     found = []
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            for key in archive.files:
-                array = archive[key]
-                if array.ndim >= 2:
-                    return key, array
-                found.append(f"{key} {array.shape}")
-    except Exception as error:  # zip's, zlib's, numpy's
-        raise _unreadable(file.name, error) from None
+    with opened_npz(file) as archive:
+        for key in archive.files:
+            array: NDArray[np.generic] = archive[key]
+            if array.ndim >= 2:
+                return key, array
+            found.append(f"{key} {array.shape}")
     raise InputError(
         f"expected an array of shape (n, dim) in {file.name}, got {', '.join(found) or 'no array'}: save one with savez"
     )
-
-
-def _unreadable(name: str, error: Exception) -> InputError:
-    if "allow_pickle" in str(error) or "Object arrays" in str(error):
-        return InputError(f"expected plain numbers in {name}, got a pickle, which could run code: save plain numbers")
-    return InputError(f"expected a readable NumPy file at {name}, got {' '.join(str(error).split())}: save it again")
 
 
 def _read_csv(file: Path) -> NDArray[np.generic]:

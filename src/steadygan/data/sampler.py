@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -25,7 +26,7 @@ class InfiniteSampler:
     seed: int = 0
     rank: int = 0
     world: int = 1
-    _cache: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _cache: dict[str, tuple[int, Tensor]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -41,30 +42,41 @@ class InfiniteSampler:
             raise InputError(f"expected start and count of at least 0, got {start} and {count}: mend the call")
         if count == 0:
             return torch.empty(0, dtype=torch.int64)
+        return torch.cat([self.permutation(epoch)[part] for epoch, part in self._walk(start, count)])
+
+    def coins(self, start: int, count: int) -> Tensor:
+        """A fair coin (count,) bool for each of these positions, the same whenever it is asked for."""
+        if count == 0:
+            return torch.empty(0, dtype=torch.bool)
+        return torch.cat([self._coins(epoch)[part] for epoch, part in self._walk(start, count)])
+
+    def _walk(self, start: int, count: int) -> Iterator[tuple[int, slice]]:
+        """The epochs that `count` positions run through, and which entries of each."""
         first = start * self.world + self.rank
         last = first + (count - 1) * self.world
-        pieces = []
         while first <= last:
             epoch, offset = divmod(first, self.size)
-            stop = min(self.size, last + 1 - epoch * self.size)
-            piece = self.permutation(epoch)[offset : stop : self.world]
-            pieces.append(piece)
-            first += self.world * max(1, piece.shape[0])
-        return torch.cat(pieces)
+            part = slice(offset, min(self.size, last + 1 - epoch * self.size), self.world)
+            yield epoch, part
+            first += self.world * max(1, len(range(*part.indices(self.size))))
 
     def permutation(self, epoch: int) -> Tensor:
         """The order (size,) in which epoch number `epoch` visits the samples."""
-        found = self._cache.get(epoch)
-        if found is None:
-            generator = torch.Generator().manual_seed(_mix(self.seed, epoch))
-            found = torch.randperm(self.size, generator=generator)
-            while len(self._cache) > 1:  # two epochs: a request rarely spans more, and large sets stay affordable
-                self._cache.pop(next(iter(self._cache)))
-            self._cache[epoch] = found
-        return found
+        return self._drawn(f"{self.seed}/{epoch}", epoch, lambda g: torch.randperm(self.size, generator=g))
+
+    def _coins(self, epoch: int) -> Tensor:
+        return self._drawn(f"{self.seed}/{epoch}/coins", epoch, lambda g: torch.rand(self.size, generator=g) < 0.5)
+
+    def _drawn(self, key: str, epoch: int, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+        """What is drawn for an epoch, kept for two epochs: a request rarely spans more, and large sets stay affordable."""
+        if key not in self._cache:
+            for old in [k for k, (when, _) in self._cache.items() if abs(when - epoch) > 1]:
+                del self._cache[old]
+            self._cache[key] = epoch, draw(torch.Generator().manual_seed(_mix(key)))
+        return self._cache[key][1]
 
 
-def _mix(seed: int, epoch: int) -> int:
-    """A 63-bit seed in which neighbouring (seed, epoch) pairs have nothing in common, the same on every platform."""
-    digest = hashlib.blake2b(f"{seed}/{epoch}".encode(), digest_size=8).digest()
+def _mix(key: str) -> int:
+    """A 63-bit seed in which neighbouring seeds and epochs have nothing in common, the same on every platform."""
+    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1

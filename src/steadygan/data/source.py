@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -11,38 +11,55 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..pixels import to_values
 from ..types import Batch
 from .sampler import InfiniteSampler
+from .samples import Samples
 
 Sampler: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Real data with all that training and measuring need to know of it; float32 on the CPU until `to`.
+    """Real data with all that training and measuring need to know of it; on the CPU in float32 until `to`.
 
-    shape: of one sample, such as (2,) or (64,).
-    train, label: training samples (n, *shape), finite, and their classes (n,) int64; no `train` means unlimited data.
+    shape: of one sample, such as (2,) or (3, 32, 32).
+    train, label: training samples (n, *shape) and their classes (n,) int64; no `train` means unlimited data. Finite
+        numbers, or uint8 pixels, which are decoded as they are read: x = u / 127.5 - 1. A set that is not one tensor
+        is anything that reads by index (`Samples`).
     sampler: (count, generator) -> (count, *shape), fresh samples of the true distribution on the generator's device.
     held_out, held_out_label: real data kept from training.
     centres, std: of a mixture of Gaussians, (modes, *shape) and the noise's standard deviation per coordinate.
     offset, scale: the user's units are `x * scale + offset`, both of a sample's shape; None when x is in them already.
-    image_shape: how a flat sample is drawn, such as (8, 8); its values lie in [-1, 1].
+    image: samples are images (c, h, w) with values in [-1, 1], drawn as such; class_names: of the classes 0, 1, ...
+    nearest_classes: the nearest held-out sample tells a sample's class (true of digits, not of photographs).
+    flip: a training image is mirrored left to right in half of its visits, which ones is fixed by their position.
+    workers: None reads `train` in place; k > 0 lets k processes read ahead.
+    digest: a hash of the training set, where one is known; licence: of the data; notes: what a user should be told.
     Raises InputError when there is neither `train` nor `sampler`, or when a tensor does not fit `shape`.
     """
 
     name: str
     shape: tuple[int, ...]
-    train: Tensor | None = None
+    train: Tensor | Samples | None = None
     label: Tensor | None = None
     sampler: Sampler | None = None
     held_out: Tensor | None = None
     held_out_label: Tensor | None = None
     centres: Tensor | None = None
     std: float | None = None
-    image_shape: tuple[int, ...] | None = None
     offset: Tensor | None = None
     scale: Tensor | None = None
+    image: bool = False
+    class_names: tuple[str, ...] = ()
+    nearest_classes: bool = True
+    flip: bool = False
+    workers: int | None = None
+    digest: str | None = None
+    licence: str = ""
+    notes: tuple[str, ...] = ()
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))  # of what it gives
+    dtype: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
         if self.train is None and self.sampler is None:
@@ -55,17 +72,27 @@ class Source:
                 if label is not None:
                     raise InputError(f"expected {what} samples beside their labels in {self.name!r}, got none")
                 continue
-            if x.ndim < 1 or x.shape[0] == 0 or tuple(x.shape[1:]) != self.shape:
+            shape = tuple(x.shape) if isinstance(x, Tensor) else (len(x), *x.shape)
+            if not shape or shape[0] == 0 or shape[1:] != self.shape:
                 raise InputError(
-                    f"expected {what} samples of shape (n >= 1, {_comma(self.shape)}), got {tuple(x.shape)}: reshape"
+                    f"expected {what} samples of shape (n >= 1, {_comma(self.shape)}), got {shape}: reshape"
                 )
-            if label is not None and label.shape != x.shape[:1]:
-                raise InputError(f"expected {x.shape[0]} {what} labels, one per sample, got shape {tuple(label.shape)}")
+            if label is not None and tuple(label.shape) != shape[:1]:
+                raise InputError(f"expected {shape[0]} {what} labels, one per sample, got shape {tuple(label.shape)}")
+        if self.image and (len(self.shape) != 3 or self.shape[0] not in (1, 3)):
+            raise InputError(f"expected images of shape (1 or 3, height, width), got {self.shape}: reshape them")
 
     @property
     def size(self) -> int | None:
         """Number of training samples; None when they are unlimited."""
-        return None if self.train is None else self.train.shape[0]
+        return None if self.train is None else len(self.train)
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes of the training samples; None when they have no labels."""
+        if self.label is None:
+            return None
+        return max(len(self.class_names), int(self.label.max()) + 1)
 
     @property
     def unseen(self) -> Sampler | None:
@@ -73,7 +100,8 @@ class Source:
         return None if self.sampler is None and self.held_out is None else self.fresh
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Source:
-        """The same source with its tensors on `device` and its samples in `dtype`; sampling follows the generator."""
+        """The same source giving samples on `device` in `dtype`; pixels stay uint8, sampling follows the generator."""
+        device = torch.device(device)
 
         def moved(x: Tensor | None) -> Tensor | None:
             return None if x is None else x.to(device, dtype if x.is_floating_point() else x.dtype)
@@ -81,9 +109,12 @@ class Source:
         sampler = self.sampler
         if sampler is not None:
             sampler = _Cast(sampler.sampler if isinstance(sampler, _Cast) else sampler, dtype)
+        train = self.train
+        if not self.workers:  # other processes read from the CPU
+            train = train.to(device) if train is not None and not isinstance(train, Tensor) else moved(train)
         return replace(
             self,
-            train=moved(self.train),
+            train=train,
             label=moved(self.label),
             sampler=sampler,
             held_out=moved(self.held_out),
@@ -91,23 +122,63 @@ class Source:
             centres=moved(self.centres),
             offset=moved(self.offset),
             scale=moved(self.scale),
+            device=device,
+            dtype=dtype,
         )
+
+    def read(self, index: Tensor) -> Tensor:
+        """Training samples (k, *shape) at `index` (k,) int64, where they are kept and as they are kept."""
+        assert self.train is not None
+        if isinstance(self.train, Tensor):
+            return self.train[index.to(self.train.device)]
+        return self.train.read(index.cpu())
+
+    def decode(self, raw: Tensor) -> Tensor:
+        """What was read or held out, on the source's device and in its dtype; pixels become numbers in [-1, 1]."""
+        raw = raw.to(self.device, non_blocking=True)
+        return to_values(raw, self.dtype) if raw.dtype == torch.uint8 else raw.to(self.dtype)
+
+    def at(self, index: Tensor) -> Batch:
+        """Training samples at `index` (k,) int64, decoded, with their labels."""
+        label = None if self.label is None else self.label[index.to(self.label.device)].to(self.device)
+        return Batch(self.decode(self.read(index)), label)
+
+    def some(self, most: int, seed: int = 0) -> Tensor | None:
+        """The training samples, or `most` of them drawn with `seed` when there are more; None when unlimited."""
+        size = self.size
+        if size is None:
+            return None
+        index = torch.arange(size)
+        if size > most:
+            index = torch.randperm(size, generator=torch.Generator().manual_seed(seed))[:most]
+        return self.at(index).x
+
+    def held_out_samples(self) -> Tensor | None:
+        """The held-out samples, decoded."""
+        return None if self.held_out is None else self.decode(self.held_out)
 
     def fingerprint(self) -> str:
         """A hash of the training samples and labels, so that a resumed run notices other data; "" when unlimited."""
+        if self.digest is not None or self.train is None:
+            return self.digest or ""
         digest = blake2b(digest_size=16)
-        for tensor in (self.train, self.label):
+        kept: list[Tensor | None] = [self.train if isinstance(self.train, Tensor) else None, self.label]
+        if not isinstance(self.train, Tensor):  # too large to be read for a hash: its size and a thousand of it
+            digest.update(f"{len(self.train)} {self.shape}".encode())
+            kept[0] = self.train.read(torch.linspace(0, len(self.train) - 1, 1000, dtype=torch.float64).long())
+        for tensor in kept:
             if tensor is not None:
                 digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return "" if self.train is None else digest.hexdigest()
+        return digest.hexdigest()
 
     def standardised(self) -> Source:
         """The same training set with mean 0 and standard deviation 1 per coordinate; `restore` gives the units back.
 
         A constant coordinate keeps scale 1. Penalties and learning rates then mean the same whatever the units. A
-        source with more than a training set (a sampler, held-out data), or standardised already, comes back as it is.
+        source with more than a training set (a sampler, held-out data), of images, or standardised already, comes
+        back as it is.
         """
-        if self.train is None or self.unseen is not None or self.scale is not None:
+        if not isinstance(self.train, Tensor) or self.unseen is not None or self.scale is not None or self.image:
             return self
         offset, scale = self.train.mean(0), self.train.std(0, correction=0)
         varies = self.train.amax(0) > self.train.amin(0)  # rounding leaves a constant one a tiny deviation
@@ -129,10 +200,11 @@ class Source:
         """Real samples (n, *shape) to measure against: newly sampled, else resampled held-out, else training ones."""
         if self.sampler is not None:
             return self.sampler(n, generator)
-        pool = self.train if self.held_out is None else self.held_out
-        assert pool is not None  # __post_init__ saw to it
-        index = torch.randint(pool.shape[0], (n,), generator=generator, device=generator.device)
-        return pool[index.to(pool.device)]
+        held = self.held_out
+        count = len(held) if held is not None else self.size
+        assert count is not None  # __post_init__ saw to it
+        index = torch.randint(count, (n,), generator=generator, device=generator.device)
+        return self.at(index).x if held is None else self.decode(held[index.to(held.device)])
 
 
 @dataclass(frozen=True)
@@ -153,9 +225,14 @@ class Stream:
             if generator is None or source.sampler is None:
                 raise InputError(f"expected a torch.Generator to draw from {source.name!r}, got None: pass one")
             return Batch(source.sampler(count, generator))
-        assert source.train is not None
-        index = self.sampler.indices(start, count).to(source.train.device)
-        return Batch(source.train[index], None if source.label is None else source.label[index])
+        return self.shown(start, source.at(self.sampler.indices(start, count)))
+
+    def shown(self, start: int, batch: Batch) -> Batch:
+        """Training samples from position `start` on as a critic sees them: some mirrored, where that is asked for."""
+        if not self.source.flip or self.sampler is None:
+            return batch
+        coins = self.sampler.coins(start, batch.size).to(batch.x.device)
+        return Batch(torch.where(coins.view(-1, 1, 1, 1), batch.x.flip(-1), batch.x), batch.label)
 
 
 @dataclass(frozen=True)

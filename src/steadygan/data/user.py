@@ -10,29 +10,81 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .items import CHANNELS, Items, check_alike, is_pixels, labels_of, split
+from .samples import WORKERS
 from .source import Source
 
 LIMIT = 2 * 1024**3  # bytes of a dataset that we are willing to hold in memory
+SMALLEST = 8  # pixels of a side: fewer are taken for numbers
 
 
 def from_user(data: Any) -> Source:
     """Training data from a tensor or array (n, *shape), a torch `Dataset` of x or (x, label), or a `Source` as it is.
 
-    Values are used as they are, in float32; a float32 tensor on the CPU is not copied. A dataset is read once, in
-    order. Raises InputError for other things, rows that are not finite, samples of differing shapes, and a dataset
-    above 2 GiB.
+    uint8 of shape (n, 1 or 3, h, w) and PIL images are images, kept as they are; everything else is used in float32 (a
+    float32 tensor on the CPU is not copied), and drawn as images when it has such a shape, h, w >= 8, and lies in
+    [-1, 1]. A dataset is read once, in order; a map-style one above 2 GiB is read while training, its labels taken from
+    its `targets` or `labels`. Raises InputError for other things, rows that are not finite, samples of differing
+    shapes, labels that are no class numbers, and a dataset above 2 GiB that can only be iterated.
     """
     if isinstance(data, Source):
         return data
     if isinstance(data, Tensor | np.ndarray):
-        samples = as_samples(data, "data")
-        return Source("data", tuple(samples.shape[1:]), samples)
+        return _source(_as_they_are(data))
     if isinstance(data, torch.utils.data.Dataset):
-        samples, label = _read(data)
-        return Source("data", tuple(samples.shape[1:]), samples, label)
+        return _large(data) or _source(*_read(data))
     raise InputError(
         f"expected data as a tensor, an array, a torch Dataset or a steadygan Source, got {type(data).__name__}: "
         "convert it (a file: steadygan.data.points(path))"
+    )
+
+
+def _as_they_are(data: Tensor | np.ndarray[Any, Any]) -> Tensor:
+    """Images of uint8 as they are, other numbers as finite float32."""
+    if data.dtype not in (torch.uint8, np.uint8) or data.ndim != 4 or data.shape[1] not in CHANNELS or 0 in data.shape:
+        return as_samples(data, "data")
+    if isinstance(data, Tensor):
+        return data.detach().cpu()
+    array = np.ascontiguousarray(data)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+def _source(samples: Tensor, label: Tensor | None = None) -> Source:
+    shape = tuple(samples.shape[1:])
+    pixels = is_pixels(samples.dtype, shape)
+    image, notes = pixels, list[str]()
+    if not pixels and len(shape) == 3 and shape[0] in CHANNELS and min(shape[1:]) >= SMALLEST:
+        low, high = (float(value) for value in samples.aminmax())
+        image = low >= -1.0 and high <= 1.0
+        if image and low >= 0.0:
+            notes.append("the images lie in [0, 1]; a generator that ends in tanh makes [-1, 1]: give uint8 or 2 x - 1")
+    return Source("data", shape, samples, label, image=image, notes=tuple(notes))
+
+
+def _large(dataset: Any) -> Source | None:
+    """A map-style dataset that is too large to be held, judged by its first item; None for any other."""
+    if isinstance(dataset, torch.utils.data.IterableDataset) or not hasattr(dataset, "__len__") or not len(dataset):
+        return None
+    count = len(dataset)
+    x, label = split(dataset[0], 0)
+    if x.nbytes * count <= LIMIT:
+        return None
+    shape = tuple(x.shape)
+    samples = Items(dataset, shape, count, x.dtype == torch.uint8)
+    labels, notes = labels_of(dataset, count), list[str]()
+    if label is not None and (labels is None or int(labels[0]) != label):
+        why = "has no list `targets` of class numbers" if labels is None else "says otherwise in `targets`"
+        labels = None
+        notes.append(f"the labels are left out: the dataset is read item by item, and {why}")
+    return Source(
+        "data",
+        shape,
+        samples,
+        labels,
+        image=samples.pixels,
+        workers=WORKERS,
+        digest=samples.digest(labels),
+        notes=tuple(notes),
     )
 
 
@@ -72,12 +124,9 @@ def _read(dataset: Any) -> tuple[Tensor, Tensor | None]:
     labels: list[int] = []
     held = 0
     for index, item in enumerate(_items(dataset)):
-        x, label = _split(item, index)
-        if samples and x.shape != samples[0].shape:
-            raise InputError(
-                f"expected samples of one shape, got {tuple(x.shape)} at {index} after {tuple(samples[0].shape)}: "
-                "resize them in the dataset's transform"
-            )
+        x, label = split(item, index)
+        if samples:
+            check_alike(x, tuple(samples[0].shape), samples[0].dtype, index)
         if index and (label is None) != (not labels):
             raise InputError(f"expected a label with every sample or with none, item {index} differs: mend the dataset")
         samples.append(x)
@@ -86,14 +135,15 @@ def _read(dataset: Any) -> tuple[Tensor, Tensor | None]:
         held += x.nbytes
         if held > LIMIT:
             raise InputError(
-                f"expected a dataset of at most {LIMIT / 1024**3:g} GiB in float32, got more at item {index}: "
-                "use a Subset or smaller samples"
+                f"expected at most {LIMIT / 1024**3:g} GiB from a dataset without indices, got more at item {index}: "
+                "give it __getitem__ and __len__, or smaller samples"
             )
     if not samples:
         raise InputError("expected at least one sample in the dataset, got none: check the data")
     if samples[0].ndim == 0:
         raise InputError("expected samples of shape (dim,) or more, got single numbers: make each one x.reshape(1)")
-    return as_samples(torch.stack(samples), "the dataset"), torch.tensor(labels) if labels else None
+    x = torch.stack(samples)
+    return x if x.dtype == torch.uint8 else as_samples(x, "the dataset"), torch.tensor(labels) if labels else None
 
 
 def _items(dataset: Any) -> Iterator[Any]:
@@ -102,32 +152,3 @@ def _items(dataset: Any) -> Iterator[Any]:
     else:
         for index in range(len(dataset)):  # a map-style dataset need not end by itself when iterated
             yield dataset[index]
-
-
-def _split(item: Any, index: int) -> tuple[Tensor, int | None]:
-    parts = item if isinstance(item, tuple | list) else (item,)
-    if not 1 <= len(parts) <= 2 or not isinstance(parts[0], Tensor | np.ndarray | np.generic | float | int):
-        raise InputError(
-            f"expected x or (x, label) with x a tensor or array, got {_describe(item)} at {index}: "
-            "give the dataset a transform that returns tensors"
-        )
-    x = torch.as_tensor(parts[0])
-    if x.is_complex():
-        raise InputError(f"expected real numbers, got {x.dtype} at {index}: convert them to float32")
-    return x.detach().to("cpu", torch.float32), None if len(parts) == 1 else _label(parts[1], index)
-
-
-def _label(value: Any, index: int) -> int:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, RuntimeError):
-        number = float("nan")
-    if not number.is_integer():
-        raise InputError(f"expected a class number as label, got {_describe(value)} at {index}: convert it to an int")
-    return int(number)
-
-
-def _describe(item: Any) -> str:
-    if isinstance(item, tuple | list):
-        return f"a {type(item).__name__} of {len(item)} ({', '.join(type(part).__name__ for part in item[:3])})"
-    return type(item).__name__

@@ -1,0 +1,151 @@
+"""Folders of prepared data that are made once: whole or not there, and checked whenever they are opened."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from filelock import FileLock, Timeout
+
+from ..errors import InputError
+from .samples import Progress
+
+FORMAT = 1
+CARD = "card.json"
+BLOCK = 16 * 1024**2  # bytes under one checksum
+CHECKED = 1024**3  # bytes up to which every block of a file is checked; of larger ones the first and the last
+
+Card: TypeAlias = dict[str, Any]
+Build: TypeAlias = Callable[[Path], Card]
+
+
+def prepared(folder: Path, build: Build, progress: Progress | None = None) -> Card:
+    """The card of `folder`, which `build` has filled: now, or on an earlier day, or in another process.
+
+    `build(part)` writes files into an empty folder and returns what the card is to say (plain JSON); `part` becomes
+    `folder` in one rename. Raises InputError when the folder cannot be written, and for one that is damaged.
+    """
+    if not folder.exists():
+        with _alone(folder, progress):
+            if not folder.exists():  # another process was first
+                _make(folder, build)
+    return _opened(folder)
+
+
+@contextmanager
+def _alone(folder: Path, progress: Progress | None) -> Iterator[None]:
+    lock = _lock(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if progress is not None:
+                progress("waiting for another process that prepares the same data", 0, 1)
+            lock.acquire()
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _make(folder: Path, build: Build) -> None:
+    part = folder.with_name(f"{folder.name}.part")
+    try:
+        _clear(part)
+        part.mkdir()
+        card = {**build(part), "format": FORMAT}
+        card["files"] = {file.name: [file.stat().st_size, _sums(file)] for file in sorted(part.iterdir())}
+        card["check"] = _check(card)
+        (part / CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
+        part.rename(folder)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise _unwritable(folder, error) from None
+    except BaseException:  # Ctrl-C among them: nothing is left behind
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _clear(mine: Path) -> None:
+    """Removes what killed builds left: `mine`, whose lock is held, and all others that nobody is making."""
+    for part in mine.parent.glob("*.part"):
+        if part == mine:
+            shutil.rmtree(part)
+            continue
+        lock = _lock(part.with_suffix(""))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+        finally:
+            lock.release()
+
+
+def _opened(folder: Path) -> Card:
+    try:
+        card: Card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        if card.pop("check") != _check(card) or card["format"] != FORMAT:
+            raise _damaged(folder, f"another {CARD}")
+        for name, (size, sums) in card["files"].items():
+            there = (folder / name).stat().st_size
+            if there != size:
+                raise _damaged(folder, f"{there:,} of {size:,} bytes in {name}")
+            if _sums(folder / name) != sums:
+                raise _damaged(folder, f"other bytes in {name}")
+    except OSError as error:
+        raise _damaged(folder, f"{Path(error.filename or CARD).name}: {error.strerror or error}") from None
+    except InputError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise _damaged(folder, f"no readable {CARD}") from None
+    return card
+
+
+def _sums(file: Path) -> list[int]:
+    """CRC-32 of each block of a file, of the first and the last block of a large one."""
+    size = file.stat().st_size
+    starts = range(0, size, BLOCK)
+    with file.open("rb") as stream:
+        sums = []
+        for start in starts if size <= CHECKED else (starts[0], starts[-1]):
+            stream.seek(start)
+            sums.append(zlib.crc32(stream.read(BLOCK)))
+    return sums
+
+
+def _check(card: Card) -> int:
+    return zlib.crc32(json.dumps(card, sort_keys=True).encode())
+
+
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder.with_name(f"{folder.name}.lock"))
+
+
+def _damaged(folder: Path, what: str) -> InputError:
+    return InputError(
+        f"expected the prepared images as they were written in {str(folder)!r}, got {what}: "
+        "delete that folder, and they are prepared again"
+    )
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return InputError(
+            f"expected room for the prepared images in {str(folder.parent)!r}, got a full disk: "
+            "make room, or set STEADYGAN_CACHE to a folder elsewhere"
+        )
+    return InputError(
+        f"expected to write the prepared images into {str(folder.parent)!r}, got {error.strerror or error}: "
+        "mend its rights, or set STEADYGAN_CACHE to a folder elsewhere"
+    )

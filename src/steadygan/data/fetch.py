@@ -1,0 +1,70 @@
+"""Downloads and unpacks a data set once: whole or not at all, whichever process comes first."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
+from pathlib import Path
+
+from filelock import FileLock
+
+from ..errors import InputError
+from .samples import Progress
+
+PATIENCE = 60.0  # seconds until a server that says nothing counts as out of reach
+
+
+def fetch(
+    root: Path,
+    part: str,
+    make: Callable[[Path], object],
+    advice: str,
+    doing: str,
+    progress: Progress | None = None,
+) -> None:
+    """Makes the folder `root/part`, by `make(folder)`, which leaves it in `folder/part`, unless it is there already.
+
+    A folder beside the target takes what comes, so that a broken download leaves nothing behind; one process works,
+    the others wait. What `make` prints goes to the error stream. doing: such as "downloading MNIST".
+    Raises InputError when it fails: `advice` is what to do instead.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{part.replace('/', '-')}.lock"):
+            if _filled(root / part):
+                return
+            if progress is not None:
+                progress(doing, 0, 1)
+            with tempfile.TemporaryDirectory(dir=root, prefix=".part-") as folder, _quietly():
+                make(Path(folder))
+                (root / part).parent.mkdir(parents=True, exist_ok=True)
+                Path(folder, part).replace(root / part)
+            if progress is not None:
+                progress(doing, 1, 1)
+    except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error) as error:
+        reason = " ".join(str(error).split())
+        reason = reason if len(reason) <= 200 else f"{reason[:197]}..."
+        reason = reason or type(error).__name__
+        raise InputError(f"expected {doing} into {str(root)!r} to work, got {reason}: {advice}") from None
+
+
+def _filled(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Standard output stays clean, and a silent server is given up after a while."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,161 @@
+"""What a user's dataset gives, item by item: samples and labels, and a dataset too large for memory read by index."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Subset
+
+from ..errors import InputError
+
+CHANNELS = (1, 3)
+PROBES = 16  # items that stand for a large dataset in its hash
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The `count` items of a map-style dataset as `Samples` of one shape, uint8 pixels or float32, read when asked for.
+
+    Raises InputError, naming the item, for one of another shape or kind, or with numbers that are not finite.
+    """
+
+    dataset: Any
+    shape: tuple[int, ...]
+    count: int
+    pixels: bool = False
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, index: Tensor) -> Tensor:
+        kept = self.shape, torch.uint8 if self.pixels else torch.float32
+        found = []
+        for number in index.tolist():
+            x, _ = split(self.dataset[number], number)
+            check_alike(x, *kept, number)
+            if not self.pixels and not bool(x.isfinite().all()):
+                raise InputError(f"expected finite float32 numbers, got others in item {number}: mend or remove it")
+            found.append(x)
+        return torch.stack(found) if found else torch.empty(0, *self.shape, dtype=kept[1])
+
+    def to(self, device: torch.device | str) -> Items:
+        return self
+
+    def digest(self, label: Tensor | None) -> str:
+        """A hash of kind, size and labels, and of a few items unless they are drawn anew whenever they are read."""
+        digest = blake2b(f"{type(self.dataset).__qualname__} {self.count} {self.shape}".encode(), digest_size=16)
+        if label is not None:
+            digest.update(label.numpy().tobytes())
+        index = torch.linspace(0, self.count - 1, PROBES, dtype=torch.float64).long()
+        some = self.read(index)
+        if torch.equal(some, self.read(index)):
+            digest.update(some.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def split(item: Any, number: int) -> tuple[Tensor, int | None]:
+    """The sample of item `number` of a dataset, x or (x, label), and its label.
+
+    A PIL image or a uint8 tensor (c, h, w), c = 1 or 3, stays uint8; everything else becomes float32.
+    """
+    parts = item if isinstance(item, tuple | list) else (item,)
+    known = len(parts) in (1, 2) and (
+        _is_picture(parts[0]) or isinstance(parts[0], Tensor | np.ndarray | np.generic | float | int)
+    )
+    if not known:
+        raise InputError(
+            f"expected x or (x, label) with x a tensor, array or PIL image, got {_describe(item)} at {number}: "
+            "give the dataset a transform that returns tensors"
+        )
+    x = _picture(parts[0], number) if _is_picture(parts[0]) else torch.as_tensor(parts[0])
+    if x.is_complex():
+        raise InputError(f"expected real numbers, got {x.dtype} at {number}: convert them to float32")
+    x = x.detach().to("cpu")
+    if not is_pixels(x.dtype, tuple(x.shape)):
+        x = x.to(torch.float32)
+    return x, None if len(parts) == 1 else _label(parts[1], number)
+
+
+def is_pixels(dtype: torch.dtype, shape: tuple[int, ...]) -> bool:
+    """Whether a sample of this dtype and shape is an image that is kept as uint8."""
+    return dtype == torch.uint8 and len(shape) == 3 and shape[0] in CHANNELS
+
+
+def check_alike(x: Tensor, shape: tuple[int, ...], dtype: torch.dtype, number: int) -> None:
+    """Raises InputError unless item `number` has the shape and dtype of the first."""
+    if tuple(x.shape) != shape:
+        raise InputError(
+            f"expected samples of one shape, got {tuple(x.shape)} at {number} after {shape}: "
+            "resize them in the dataset's transform"
+        )
+    if x.dtype != dtype:
+        raise InputError(
+            f"expected samples of one kind, got {x.dtype} at {number} after {dtype}: convert them in the transform"
+        )
+
+
+def labels_of(dataset: Any, count: int) -> Tensor | None:
+    """Class numbers (count,) int64 from the dataset's `targets` or `labels`, those of a `Subset` too; None without."""
+    if isinstance(dataset, Subset):
+        whole = labels_of(dataset.dataset, len(dataset.dataset))  # type: ignore[arg-type]
+        return None if whole is None else whole[torch.as_tensor(list(dataset.indices))]
+    for name in ("targets", "labels"):
+        values = getattr(dataset, name, None)
+        if not isinstance(values, list | tuple | Tensor | np.ndarray) or len(values) != count:
+            continue
+        try:
+            found = torch.as_tensor(values)
+        except (TypeError, ValueError, RuntimeError):  # names, say, or several targets per item
+            continue
+        if found.ndim != 1 or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
+            continue
+        found = found.detach().to("cpu", torch.int64)
+        if int(found.min()) < 0:
+            raise negative(int(found.min()), int(found.argmin()))
+        return found
+    return None
+
+
+def negative(label: int, number: int) -> InputError:
+    """The error for a class number below 0."""
+    return InputError(f"expected class numbers of 0 or more as labels, got {label} at {number}: count classes from 0")
+
+
+def _label(value: Any, number: int) -> int:
+    try:
+        found = float(value)
+    except (TypeError, ValueError, RuntimeError):
+        found = float("nan")
+    if not found.is_integer():
+        raise InputError(f"expected a class number as label, got {_describe(value)} at {number}: convert it to an int")
+    if found < 0:
+        raise negative(int(found), number)
+    return int(found)
+
+
+def _is_picture(x: Any) -> bool:
+    pil = sys.modules.get("PIL.Image")  # nobody can hand us one without it
+    return pil is not None and isinstance(x, pil.Image)
+
+
+def _picture(image: Any, number: int) -> Tensor:
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.mode not in ("L", "RGB"):
+        raise InputError(
+            f"expected grey or RGB images, got mode {image.mode} at {number}: convert them in the dataset's transform"
+        )
+    pixels = torch.from_numpy(np.array(image))
+    return pixels.unsqueeze(0) if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
+
+
+def _describe(item: Any) -> str:
+    if isinstance(item, tuple | list):
+        return f"a {type(item).__name__} of {len(item)} ({', '.join(type(part).__name__ for part in item[:3])})"
+    return type(item).__name__
