@@ -66,6 +66,16 @@ def takes_label(model: Callable[..., Any]) -> bool:
         return False
 
 
+def needs_label(model: Callable[..., Any]) -> bool:
+    """Whether the model's forward cannot be called without a `label`."""
+    target = model.forward if isinstance(model, nn.Module) else model
+    try:
+        found = inspect.signature(target).parameters.get("label")
+    except (TypeError, ValueError):
+        return False
+    return found is not None and found.default is inspect.Parameter.empty
+
+
 def looks_coupled(model: Callable[..., Any]) -> bool:
     """Whether a module has batch norm in train mode, or says itself that it couples samples."""
     if not isinstance(model, nn.Module):

@@ -9,7 +9,8 @@ from torch import Tensor
 
 import steadygan as sg
 from known import F64, generator
-from steadygan.engine.draws import BLOCK, Draws, Needs, normal_latent, shown_shape
+from steadygan.engine.draws import BLOCK, Draws, normal_latent
+from steadygan.engine.needs import Needs, shown_shape
 from steadygan.engine.objective import Sides
 from steadygan.types import Draw, Method, Opponent
 

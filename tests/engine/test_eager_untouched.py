@@ -98,7 +98,7 @@ def test_candidates_change_nothing_for_coupled_samples():
     assert [n for n, *_ in G.calls] == [N, N, 4, N]  # M fakes, 12 candidates, G's own step
     assert [n for n, *_ in D.calls] == [N, 4, N, N, N]
     z = normal(5, N + 12, 2, dtype=torch.float32)
-    assert torch.equal(made.fakes(z)[:N], made.fakes(z[:N]))
+    assert torch.equal(made.fakes(z).x[:N], made.fakes(z[:N]).x)
 
 
 def test_uncoupled_samples_go_through_at_once():

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import steadygan as sg
 from steadygan.engine.probes import PROBE, SHOWN, SURFACE
 from steadygan.engine.sampling import latents
+from steadygan.models import DISCRIMINATORS, GENERATORS
 from steadygan.types import Opponent
 
 
@@ -214,7 +215,8 @@ class TestSnapshot:
             assert arrays.files == ["points"]  # a surface over pairs of points cannot be drawn
 
     def test_images_in_a_grid(self, tmp_path):
-        G, D = built(0, lambda: small_g(2, 64), lambda: small_d(64))
+        shape = (1, 8, 8)
+        G, D = built(0, lambda: GENERATORS["mlp"](2, shape, width=4), lambda: DISCRIMINATORS["mlp"](shape, width=4))
         trainer(tmp_path, G=G, D=D, data=sg.data.DATA["digits"]()).fit(0)
         (shot,) = (tmp_path / "samples").iterdir()
         assert shot.name == "000000000.png"

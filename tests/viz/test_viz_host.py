@@ -17,7 +17,7 @@ from steadygan.viz.canvas import canvas, replacing
 def draw_all(folder: Path) -> None:
     points = np.random.default_rng(0).standard_normal((50, 2))
     evolution_strip(points, [(0, points, points @ points.T, (-1, 1, -1, 1))], folder / "strip.png")
-    image_grid(np.zeros((2, 3, 3)), folder / "grid.png")
+    image_grid(np.zeros((2, 1, 3, 3)), folder / "grid.png")
     scatter_matrix(points, points, folder / "pairs.png")
     loss_curves([{"iteration": 0, "d_loss": 1.0, "g_loss": 1.0}], (None, None), folder / "losses.png")
     gradient_curves([{"iteration": 0, "gradient_mean": 1.0}], folder / "gradients.png")

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from steadygan.errors import InputError
-from steadygan.viz import evolution_strip, image_grid, scatter_matrix
+from steadygan.viz import evolution_strip, scatter_matrix
 
 EXTENT = (-2.0, 2.0, -2.0, 2.0)
 rng = np.random.default_rng(0)
@@ -86,44 +86,6 @@ def test_strip_refuses_no_snapshot_and_points_that_are_not_2d(tmp_path: Path) ->
     with pytest.raises(InputError, match="for real"):
         evolution_strip(np.zeros(3), [snapshot(0)], tmp_path / "strip.png")
     assert not list(tmp_path.iterdir())
-
-
-def test_grid_shows_each_pixel_in_its_place(tmp_path: Path) -> None:
-    images = np.full((3, 2, 2), -1.0)
-    images[1] = 1.0
-    images[2, 0, 1] = 0.0
-    image_grid(images, tmp_path / "grid.png", columns=2, scale=4)
-    sheet = np.round(imread(tmp_path / "grid.png")[..., :3] * 255).astype(int)
-    assert sheet.shape == (2 * 8 + 3 * 2, 2 * 8 + 3 * 2, 3)  # two rows and columns of 8 pixels, gaps of 2
-    assert (sheet[2:10, 2:10] == 0).all()
-    assert (sheet[2:10, 12:20] == 255).all()
-    assert (sheet[12:16, 6:10] == 128).all()
-    assert (sheet[16:20, 2:10] == 0).all()
-    assert (sheet[12:20, 12:20] == 255).all()  # no fourth image
-    assert (sheet[:2] == 255).all()
-
-
-def test_grid_keeps_colours_clips_and_marks_what_is_not_finite(tmp_path: Path) -> None:
-    images = np.zeros((2, 1, 1, 3))
-    images[0, 0, 0] = [9.0, -9.0, 1.0]
-    images[1, 0, 0, 1] = np.nan
-    image_grid(images, tmp_path / "grid.png", scale=2)
-    sheet = np.round(imread(tmp_path / "grid.png")[..., :3] * 255).astype(int)
-    assert sheet.shape == (4, 7, 3)
-    assert sheet[1, 1].tolist() == [255, 0, 255]
-    assert sheet[1, 4].tolist() == [0xD5, 0x5E, 0x00]
-
-
-@pytest.mark.parametrize("shape", [(0, 8, 8), (8, 8), (2, 8, 8, 1), (2, 3, 8, 8)])
-def test_grid_refuses_other_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="expected images"):
-        image_grid(np.zeros(shape), tmp_path / "grid.png")
-
-
-@pytest.mark.parametrize("wrong", [{"columns": 0}, {"scale": 0}])
-def test_grid_refuses_no_columns_and_no_scale(tmp_path: Path, wrong: dict[str, int]) -> None:
-    with pytest.raises(InputError, match="at least 1"):
-        image_grid(np.zeros((1, 2, 2)), tmp_path / "grid.png", **wrong)
 
 
 @pytest.mark.usefixtures("_coarse")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..critics import kept_buffers
+from ..critics import kept_buffers, takes_label
 from ..rng import borrowed
 from ..thresholds import DEAD_GRADIENT
 
@@ -20,16 +20,16 @@ _NOT_UNITS = (nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def active_units(module: nn.Module, x: Tensor) -> float:
-    """Share of the hidden units of `module` whose output varies over the batch x (n >= 2, *shape).
+def active_units(module: nn.Module, x: Tensor, label: Tensor | None = None) -> float:
+    """Share of the hidden units of `module` whose output varies over the batch x (n >= 2, *shape), of classes `label`.
 
     Units are the features, or the channels of a feature map, that come out of activation modules; in a network without
     such modules, out of linear and convolutional layers but the last. A module without hidden units counts as 1.
     Buffers, hooks, grad mode and random state stay as they were, and dropout acts as seeded with 0.
     """
-    outputs = _outputs(module, x, _is_activation)
+    outputs = _outputs(module, x, label, _is_activation)
     if not outputs:
-        outputs = _outputs(module, x, lambda part: isinstance(part, _LAYERS))[:-1]
+        outputs = _outputs(module, x, label, lambda part: isinstance(part, _LAYERS))[:-1]
     active = [_varies(output) for output in outputs]
     if not active:
         return 1.0
@@ -53,7 +53,7 @@ def _is_activation(part: nn.Module) -> bool:
     return type(part).__module__ == _ACTIVATIONS and not isinstance(part, _NOT_UNITS)
 
 
-def _outputs(module: nn.Module, x: Tensor, wanted: Callable[[nn.Module], bool]) -> list[Tensor]:
+def _outputs(module: nn.Module, x: Tensor, label: Tensor | None, wanted: Callable[[nn.Module], bool]) -> list[Tensor]:
     """What the wanted sub-modules put out, in the order of execution; a module that is used twice stands twice."""
     found: list[Tensor] = []
 
@@ -64,7 +64,7 @@ def _outputs(module: nn.Module, x: Tensor, wanted: Callable[[nn.Module], bool]) 
     handles = [part.register_forward_hook(keep) for part in module.modules() if wanted(part)]
     try:
         with borrowed(0, x.device), kept_buffers(module), torch.no_grad():
-            module(x)
+            module(x, label=label) if takes_label(module) else module(x)
     finally:
         for handle in handles:
             handle.remove()

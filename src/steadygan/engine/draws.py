@@ -1,32 +1,29 @@
 """Random numbers and real samples of a run, drawn outside the step in blocks of iterations.
 
 The stream is defined once, whatever executes the steps: block number b is drawn in one go from the run's generator
-(latents of the D steps, latents of the G step, the parts' noise by name, then the reals), and a run stopped inside a
-block draws that block again from the generator's state at its start. That is what makes resuming exact.
+(latents of the D steps, latents of the G step, the parts' noise by name, the fakes' labels, then the reals where they
+are unlimited), and a run stopped inside a block draws that block again from the generator's state at its start. Which
+training samples an iteration sees follows from its number alone. That is what makes resuming exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
+from typing import Any, NamedTuple, TypeAlias, overload
 
 import torch
 from torch import Tensor
 
-from ..types import Batch, Draw, Opponent
-from .objective import Sides
+from ..data import Stream
+from ..data.loader import Loader
+from ..types import Batch
+from .needs import Needs, Noise
 
 BLOCK = 100  # iterations
+AT_ONCE = 2**20  # numbers: a block's reals up to so many are read in one go, larger ones iteration by iteration
 
 Latent: TypeAlias = Callable[[int, torch.Generator], Tensor]
-
-
-class Stream(Protocol):
-    """An endless stream of training samples."""
-
-    def take(self, start: int, count: int, generator: torch.Generator) -> Batch:
-        """Samples number start .. start + count - 1."""
 
 
 class Step(NamedTuple):
@@ -35,6 +32,7 @@ class Step(NamedTuple):
     real: Batch | None
     z: Tensor
     noise: Mapping[str, Any]
+    label: Tensor | None = None  # of the fakes
 
 
 class Iteration(NamedTuple):
@@ -45,109 +43,152 @@ class Iteration(NamedTuple):
     g: Step
 
 
-Noise: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Draw]]]  # opponent -> part -> name
+class Block(Sequence[Iteration]):
+    """The iterations of one block; large batches of reals are read when their iteration is asked for."""
 
+    def __init__(self, iterations: Sequence[Iteration], reals: Callable[[int], list[Batch | None]] | None) -> None:
+        self._iterations, self._reals = iterations, reals
 
-@dataclass(frozen=True)
-class Needs:
-    """Samples drawn per step (before any packing) and the parts' noise."""
+    def __len__(self) -> int:
+        return len(self._iterations)
 
-    real_d: int
-    fake_d: int
-    real_g: int
-    fake_g: int
-    d_steps: int
-    shares_batch: bool
-    noise_d: Noise
-    noise_g: Noise
+    @overload
+    def __getitem__(self, index: int) -> Iteration: ...
 
-    @staticmethod
-    def of(opponents: Mapping[str, Opponent], sides: Sides, shape: tuple[int, ...], d_steps: int) -> Needs:
-        """What these opponents draw in all; several share the samples of the most demanding one."""
-        d, g, wants_real = [], [], False
-        noise_d: dict[str, Mapping[str, Mapping[str, Draw]]] = {}
-        noise_g: dict[str, Mapping[str, Mapping[str, Draw]]] = {}
-        for name, opponent in opponents.items():
-            method = opponent.method
-            d.append(tuple(map(method.raw, method.draws_d(*sides))))
-            g.append(tuple(map(method.raw, method.draws_g(*sides))))
-            wants_real = wants_real or opponent.needs_real()
-            shown = shown_shape(opponent, shape)
-            noise_d[name] = _noise(opponent, sides, shown)
-            noise_g[name] = _noise(opponent.without_penalties(), sides, shown)
-        real_g = max(real for real, _ in g) if wants_real else 0
-        return Needs(
-            max(real for real, _ in d),
-            max(fake for _, fake in d),
-            real_g,
-            max(fake for _, fake in g),
-            d_steps,
-            any(part.shares_batch for opponent in opponents.values() for _, part in opponent.parts()),
-            noise_d,
-            noise_g,
-        )
+    @overload
+    def __getitem__(self, index: slice) -> list[Iteration]: ...
 
-
-def _noise(opponent: Opponent, sides: Sides, shape: tuple[int, ...]) -> dict[str, Mapping[str, Draw]]:
-    return {key: draws for key, part in opponent.parts() if (draws := part.noise(*sides, shape))}
-
-
-def shown_shape(opponent: Opponent, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of one sample as this critic is shown it (packing widens it)."""
-    probe = torch.empty(opponent.method.raw(1), *shape, device="meta")
-    return tuple(opponent.method.present(Batch(probe)).x.shape[1:])
+    def __getitem__(self, index: int | slice) -> Iteration | list[Iteration]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        iteration = self._iterations[index]
+        if self._reals is None:
+            return iteration
+        *d, g = self._reals(index)
+        steps = tuple(step._replace(real=real) for step, real in zip(iteration.d, d, strict=True))
+        return iteration._replace(d=steps, g=iteration.g._replace(real=g))
 
 
 class Draws:
-    """Blocks of iterations, drawn from `generator`; `start` is its state at the current block's beginning."""
+    """Blocks of iterations, drawn from `generator`; `start` is its state at the current block's beginning.
 
-    def __init__(self, needs: Needs, stream: Stream, latent: Latent, generator: torch.Generator) -> None:
-        self.needs, self.stream, self.latent, self.generator = needs, stream, latent, generator
+    prior: labels (n,) of the training samples, from which those of the fakes are drawn; None where G knows no labels.
+    """
+
+    def __init__(
+        self, needs: Needs, stream: Stream, latent: Latent, generator: torch.Generator, prior: Tensor | None = None
+    ) -> None:
+        self.needs, self.stream, self.latent, self.generator, self.prior = needs, stream, latent, generator, prior
         self.start = generator.get_state()
-        self._current: tuple[int, list[Iteration]] | None = None
+        self._current: tuple[int, Block] | None = None
+        self._loader = Loader(stream, stream.source.workers) if stream.source.workers and stream.sampler else None
+        self._next = -1  # the iteration whose reals the loader gives next
 
     def restore(self, start: Tensor) -> None:
         """Goes back to a block's beginning."""
         self.generator.set_state(start)
         self.start, self._current = start.clone(), None
+        self.close()
+
+    def close(self) -> None:
+        """Ends the processes that read ahead; they begin again when they are needed."""
+        if self._loader is not None:
+            self._loader.close()
 
     def beginning(self, number: int) -> Tensor:
         """The generator's state from which block `number`, the current or the next one, is drawn."""
         current = self._current is None or self._current[0] == number
         return self.start if current else self.generator.get_state()
 
-    def block(self, number: int) -> list[Iteration]:
+    def block(self, number: int) -> Block:
         """The iterations of block `number`; blocks are asked for in order, the current one as often as one likes."""
         if self._current is None or self._current[0] != number:
             self.start = self.generator.get_state()
             self._current = number, self._draw(number)
         return self._current[1]
 
-    def _draw(self, number: int) -> list[Iteration]:
+    def _draw(self, number: int) -> Block:
         needs, device = self.needs, self.generator.device
         steps = BLOCK * needs.d_steps
         z_d = _steps(self.latent(steps * needs.fake_d, self.generator), steps)
         z_g = _steps(self.latent(BLOCK * needs.fake_g, self.generator), BLOCK)
         noise_d = self._noise(needs.noise_d, steps, z_d[0].dtype)
         noise_g = self._noise(needs.noise_g, BLOCK, z_d[0].dtype)
-        first = number * BLOCK * (needs.d_steps * needs.real_d + needs.real_g)
-        real_d = _batches(self.stream.take(first, steps * needs.real_d, self.generator), steps)
-        first += steps * needs.real_d
-        real_g: list[Batch | None] = [None] * BLOCK
-        if needs.real_g:
-            real_g = [*_batches(self.stream.take(first, BLOCK * needs.real_g, self.generator), BLOCK)]
+        label_d = self._labels(steps, needs.fake_d)
+        label_g = self._labels(BLOCK, needs.fake_g)
+        real_d, real_g = self._block_of_reals(number)
         numbers = torch.arange(number * BLOCK, (number + 1) * BLOCK, device=device).unbind()
         iterations = []
         for i in range(BLOCK):
             inside = range(i * needs.d_steps, (i + 1) * needs.d_steps)
-            d = tuple(Step(real_d[j], z_d[j], noise_d[j]) for j in inside)
-            g = Step(real_g[i], z_g[i], noise_g[i])
+            d = tuple(Step(real_d[j], z_d[j], noise_d[j], label_d[j]) for j in inside)
+            g = Step(real_g[i], z_g[i], noise_g[i], label_g[i])
             if needs.shares_batch:
                 last = d[-1]
-                assert last.real is not None
-                g = Step(last.real.first(needs.real_g or last.real.size), last.z[: needs.fake_g], noise_g[i])
+                label = None if last.label is None else last.label[: needs.fake_g]
+                g = Step(self._shared(last.real), last.z[: needs.fake_g], noise_g[i], label)
             iterations.append(Iteration(numbers[i], d, g))
-        return iterations
+        if self._at_once:
+            return Block(iterations, None)
+        return Block(iterations, lambda i: self._reals(number * BLOCK + i))
+
+    @property
+    def _at_once(self) -> bool:
+        """Whether reals are read block by block: they are drawn from the run's generator, or they are small."""
+        needs, shape = self.needs, self.stream.source.shape
+        size = BLOCK * (needs.d_steps * needs.real_d + needs.real_g) * torch.Size(shape).numel()
+        return self.stream.sampler is None or (self._loader is None and size <= AT_ONCE)
+
+    def _block_of_reals(self, number: int) -> tuple[list[Batch | None], list[Batch | None]]:
+        needs = self.needs
+        steps = BLOCK * needs.d_steps
+        real_d: list[Batch | None] = [None] * steps
+        real_g: list[Batch | None] = [None] * BLOCK
+        if self._at_once:
+            first = number * BLOCK * (needs.d_steps * needs.real_d + needs.real_g)
+            real_d = [*_batches(self.stream.take(first, steps * needs.real_d, self.generator), steps)]
+            if needs.real_g:
+                taken = self.stream.take(first + steps * needs.real_d, BLOCK * needs.real_g, self.generator)
+                real_g = [*_batches(taken, BLOCK)]
+        return real_d, real_g
+
+    def requests(self, iteration: int) -> list[tuple[int, int]]:
+        """Where the reals of an iteration stand in the stream, (start, count): those of its D steps, then of its G step.
+
+        Within a block the D steps' come first, then the G steps'.
+        """
+        needs = self.needs
+        block, i = divmod(iteration, BLOCK)
+        first = block * BLOCK * (needs.d_steps * needs.real_d + needs.real_g)
+        asked = [(first + (i * needs.d_steps + j) * needs.real_d, needs.real_d) for j in range(needs.d_steps)]
+        if needs.real_g:
+            asked.append((first + BLOCK * needs.d_steps * needs.real_d + i * needs.real_g, needs.real_g))
+        return asked
+
+    def _reals(self, iteration: int) -> list[Batch | None]:
+        """The reals of an iteration, read now or by workers before."""
+        loader = self._loader
+        if loader is not None and not loader.reading:
+            loader.begin(request for later in count(iteration) for request in self.requests(later))
+            self._next = iteration
+        ahead = loader is not None and self._next == iteration
+        take = loader.take if loader is not None and ahead else self.stream.take
+        reals: list[Batch | None] = [take(*request) for request in self.requests(iteration)]
+        self._next += ahead
+        if not self.needs.real_g:
+            reals.append(None)
+        if self.needs.shares_batch:
+            reals[-1] = self._shared(reals[self.needs.d_steps - 1])
+        return reals
+
+    def _shared(self, real: Batch | None) -> Batch | None:
+        """The reals of a G step that uses the D step's batch."""
+        return None if real is None else real.first(self.needs.real_g or real.size)
+
+    def _labels(self, steps: int, each: int) -> Sequence[Tensor | None]:
+        if self.prior is None:
+            return [None] * steps
+        return labels(self.prior, steps * each, self.generator).view(steps, each).unbind()
 
     def _noise(self, noise: Noise, steps: int, dtype: torch.dtype) -> list[Mapping[str, Any]]:
         """One nested mapping opponent -> part -> name -> tensor per step."""
@@ -173,6 +214,12 @@ def normal_latent(dim: int, dtype: torch.dtype) -> Latent:
         return torch.randn(n, dim, generator=generator, device=generator.device, dtype=dtype)
 
     return latent
+
+
+def labels(prior: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Classes (n,) drawn from the labels of the training samples: as frequent as they are there."""
+    index = torch.randint(prior.shape[0], (n,), generator=generator, device=generator.device)
+    return prior[index]
 
 
 def _steps(x: Tensor, steps: int) -> tuple[Tensor, ...]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..critics import kept_buffers, probe_coupling, wrap_model
-from ..types import Batch, Now, Opponent
+from ..types import Batch, Now, Opponent, cat
 from .draws import Iteration
 from .ema import Average, Ema
 from .objective import Sides, d_objective, g_objective
@@ -71,14 +71,20 @@ class Eager:
         self._acting: dict[tuple[bool, ...], dict[str, Opponent]] = {}
         self._factor = 1.0
 
-    def probe(self, real: Batch, z: Tensor) -> None:
+    def probe(self, real: Batch, z: Tensor, label: Tensor | None = None) -> None:
         """Finds out, before the first step, which networks let one sample depend on the others."""
         with torch.no_grad(), kept_buffers(self.G):
-            self._chunk = self.sides.fake if z.shape[0] > 1 and probe_coupling(self.G, z) else 0
+            apart = z.shape[0] < 2 or not probe_coupling(lambda x: self.made(x, label).x, z)
+            self._chunk = 0 if apart else self.sides.fake
         for name, opponent in self.opponents.items():
             shown = opponent.method.present(real)
             quiet = self.critics[name].constant  # bound below: the critic as it was, buffers kept
-            couples = shown.size > 1 and probe_coupling(lambda x, quiet=quiet: quiet(Batch(x)).logits, shown.x)
+
+            def logits(x: Tensor, quiet: Any = quiet, label: Tensor | None = shown.label) -> Tensor:
+                found: Tensor = quiet(Batch(x, label)).logits
+                return found
+
+            couples = shown.size > 1 and probe_coupling(logits, shown.x)
             self.critics[name] = wrap_model(self.networks[name], couples)
 
     def forget_gradients(self) -> None:
@@ -94,7 +100,7 @@ class Eager:
             acting = self._opponents(number * len(draw.d) + index)
             real = step.real
             assert real is not None
-            fake = Batch(self.fakes(step.z))
+            fake = self.fakes(step.z, step.label)
             now = Now(draw.number, self.parts, step.noise)
             with trained(self._d_parameters):
                 objective, (terms, states) = d_objective(acting, self.critics, real, fake, now, self.sides)
@@ -109,7 +115,7 @@ class Eager:
                 told.setdefault(f"d/{key}", []).append(value)
 
         with trained(self.g_parameters):
-            fake = Batch(self.G(draw.g.z))
+            fake = self.made(draw.g.z, draw.g.label)
             now = Now(draw.number, self.parts, draw.g.noise)
             objective, terms = g_objective(self.opponents, self.critics, draw.g.real, fake, now, self.sides)
             torch.autograd.backward(objective, inputs=self.g_parameters)
@@ -133,20 +139,24 @@ class Eager:
                 for player, parameters in players.items()
             }
 
-    def fakes(self, z: Tensor) -> Tensor:
-        """G(z) for a D step: not trained through, so without a graph and without moving a buffer."""
+    def made(self, z: Tensor, label: Tensor | None) -> Batch:
+        """G(z), or G(z, label) for a generator that takes labels."""
+        return Batch(self.G(z) if label is None else self.G(z, label=label), label)
+
+    def fakes(self, z: Tensor, label: Tensor | None = None) -> Batch:
+        """The fakes of a D step: not trained through, so without a graph and without moving a buffer."""
         with torch.no_grad():
             if self._keeps_buffers:
                 with kept_buffers(self.G):
-                    return self._generate(z)
-            return self._generate(z)
+                    return self._generate(z, label)
+            return self._generate(z, label)
 
-    def _generate(self, z: Tensor) -> Tensor:
+    def _generate(self, z: Tensor, label: Tensor | None) -> Batch:
         """Coupled samples go through in the usual batches, so that candidates do not change what G sees."""
         if not self._chunk or z.shape[0] <= self._chunk:
-            fakes: Tensor = self.G(z)
-            return fakes
-        return torch.cat([self.G(part) for part in torch.split(z, self._chunk)])
+            return self.made(z, label)
+        labels = [None] * -(-z.shape[0] // self._chunk) if label is None else torch.split(label, self._chunk)
+        return cat(*(self.made(*part) for part in zip(torch.split(z, self._chunk), labels, strict=True)))
 
     def _opponents(self, step: int) -> dict[str, Opponent]:
         """The opponents with the penalties that act in this D step; one mapping per set of active parts."""

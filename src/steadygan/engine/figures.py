@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .folder import RunFolder
+from .probes import scale_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +24,8 @@ def draw(
     equilibrium: tuple[float | None, float | None],
     title: str,
 ) -> None:
-    """Losses against equilibrium, gradient norms, metrics; then a strip, a grid or a scatter matrix of samples."""
-    from ..viz import curves, samples
+    """Losses against equilibrium, gradient norms, metrics; then a strip, grids or a scatter matrix of samples."""
+    from ..viz import curves, images, samples
 
     figures = folder.figures
     figures.mkdir(exist_ok=True)
@@ -33,10 +34,11 @@ def draw(
     curves.gradient_curves(records, figures / "gradients.png", title=title)
     curves.metric_curves(records, figures / "metrics.png", title=title)
     shots = [(int(path.stem), path) for path in sorted(folder.samples.glob("*.np[z]"))]
-    if source.image_shape is not None:
-        grids = sorted(folder.samples.glob("*.png"))
+    if source.image:
+        grids = [(int(path.stem), path) for path in sorted(folder.samples.glob("*.png")) if path.stem.isdigit()]
         if grids:
-            (figures / "grid.png").write_bytes(grids[-1].read_bytes())
+            (figures / "grid.png").write_bytes(grids[-1][1].read_bytes())
+            images.image_evolution(grids, source.shape[1], scale_for(source.shape), figures / "evolution.png", title)
         return
     if not shots:
         return

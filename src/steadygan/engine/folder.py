@@ -32,6 +32,11 @@ class RunFolder:
         self.log = path / "log.txt"
         self._lock = FileLock(path / ".lock")
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return latest(self.checkpoints) is not None
+
     def acquire(self) -> None:
         """Makes the folder and takes its lock, which a killed process leaves free; InputError when another holds it."""
         try:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .folder import RunFolder, writing
 
 
@@ -43,6 +45,14 @@ class Log:
             for key, value in each.items():
                 if key != "iteration" and not isinstance(value, bool):
                     self._writer.add_scalar(key, value, each["iteration"])
+
+    def picture(self, path: Path, iteration: int) -> None:
+        """Shows a picture file in TensorBoard beside the curves."""
+        if self._writer is not None and self.folder is not None:
+            from PIL import Image
+
+            with writing(self.folder.events), Image.open(path) as image:
+                self._writer.add_image("samples", np.asarray(image.convert("RGB")), iteration, dataformats="HWC")
 
     def timing(self, record: Mapping[str, Any]) -> None:
         """Wall times have a file of their own: they are no part of what a run computes."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import Interrupted, NonFiniteError
 from . import checkpoint
-from .draws import BLOCK, Draws, Iteration
+from .draws import BLOCK, Block, Draws
 from .eager import Eager
 from .folder import RunFolder, writing
 from .log import Log
@@ -93,20 +93,20 @@ class Loop:
         """Iterations up to `stop` within one block, then one look at their statistics."""
         block = self.draws.block(self.iteration // BLOCK)
         before = self.state().clone()
-        done: list[tuple[int, Iteration, float]] = []
+        done: list[tuple[int, float]] = []
         rows: list[dict[str, Tensor]] = []
         while self.iteration < stop and not signals.asked:
             number = self.iteration
-            draw, factor = block[number % BLOCK], self.schedule.factor(number, self.horizon)
-            rows.append(self.executor.iteration(draw, number, factor))
-            done.append((number, draw, factor))
+            factor = self.schedule.factor(number, self.horizon)
+            rows.append(self.executor.iteration(block[number % BLOCK], number, factor))
+            done.append((number, factor))
             self.iteration += 1
         if done:
             *terms, weights = _on_host([*rows, self.executor.largest_weights()])
             checked = [*terms[:-1], {**terms[-1], **weights}]  # a checkpoint must hold nothing that is not finite
             bad = first_bad(checked)
             if bad is not None:
-                self._stop_non_finite(*bad, checked, done, before)
+                self._stop_non_finite(*bad, checked, block, done, before)
             self._add(terms)
 
     def _add(self, rows: list[Mapping[str, float]]) -> None:
@@ -125,12 +125,12 @@ class Loop:
             record = self.log.records[-1] | record  # no iterations since: the losses are those of the tick just told
         gradients, dead = self.probes.look()
         record |= gradients
-        began = time.perf_counter()
+        began, picture = time.perf_counter(), None
         if closing or self.iteration % self.rhythm.evaluate == 0:
             record |= self.probes.metrics()
             if self.folder is not None:
                 with writing(self.folder.samples):
-                    self.probes.snapshot(self.folder.samples, self.iteration)
+                    picture = self.probes.snapshot(self.folder.samples, self.iteration)
         took = time.perf_counter() - began
         for key in [key for key, value in record.items() if not math.isfinite(value)]:  # JSON has no word for it
             self.log.event(f"iteration {self.iteration}: {key} was {record.pop(key)}")
@@ -140,6 +140,8 @@ class Loop:
             self.sums = {}
         self._name_dead(dead)
         self.log.record(record)
+        if picture is not None:
+            self.log.picture(picture, self.iteration)
         self.log.timing(
             {
                 "iteration": self.iteration,
@@ -183,12 +185,13 @@ class Loop:
         index: int,
         term: str,
         rows: list[Mapping[str, float]],
-        done: list[tuple[int, Iteration, float]],
+        block: Block,
+        done: list[tuple[int, float]],
         before: TrainState,
     ) -> None:
         number = done[index][0]
         path = None if self.folder is None else self.folder.path / f"non_finite_{number:09d}.pt"
-        norms, _ = dump(path, self.executor, self.draws, before, done[: index + 1], rows[: index + 1], term)
+        norms, _ = dump(path, self.executor, self.draws, before, block, done[: index + 1], rows[: index + 1], term)
         last = None if self.folder is None else checkpoint.latest(self.folder.checkpoints)
         message = f"term {term} was {rows[index][term]} at iteration {number} ({norms})"
         message += f"; batch and networks are in {path}" if path is not None and path.exists() else ""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..rng import kept
-from .draws import Draws, Iteration
+from .draws import BLOCK, Block, Draws
 from .eager import Eager
 from .state import TrainState, restore
 
@@ -30,7 +30,8 @@ def dump(
     executor: Eager,
     draws: Draws,
     before: TrainState,
-    iterations: list[tuple[int, Iteration, float]],
+    block: Block,
+    iterations: list[tuple[int, float]],
     rows: list[Mapping[str, float]],
     term: str,
 ) -> tuple[str, dict[str, float]]:
@@ -39,9 +40,10 @@ def dump(
     The repetition is exact, so the batch is the one that did it. Returns a description and the gradient norms.
     """
     restore(before, executor, draws)
-    for number, draw, factor in iterations[:-1]:
-        executor.iteration(draw, number, factor)
-    number, draw, factor = iterations[-1]
+    for number, factor in iterations[:-1]:
+        executor.iteration(block[number % BLOCK], number, factor)
+    number, factor = iterations[-1]
+    draw = block[number % BLOCK]
     norms: dict[str, float] = {}
     handles = [
         optimizer.register_step_pre_hook(lambda opt, *_, player=player: norms.update({player: _norm(opt)}))
@@ -50,7 +52,7 @@ def dump(
     weights = {name: dict(network.state_dict()) for name, network in executor.networks.items()}
     weights = {name: {key: value.clone() for key, value in saved.items()} for name, saved in weights.items()}
     with kept(draws.generator.device):
-        fakes = [executor.fakes(step.z) for step in draw.d]  # dropout must not be another one in the repetition
+        fakes = [executor.fakes(step.z, step.label).x for step in draw.d]  # repeated with the same dropout
     executor.iteration(draw, number, factor)
     for handle in handles:
         handle.remove()
@@ -63,8 +65,10 @@ def dump(
             "real": [None if step.real is None else step.real.x for step in draw.d],
             "fake": fakes,
             "z": [step.z for step in draw.d],
+            "label": [step.label for step in draw.d],
             "real_g": None if draw.g.real is None else draw.g.real.x,
             "z_g": draw.g.z,
+            "label_g": draw.g.label,
             "noise": {"d": [dict(step.noise) for step in draw.d], "g": dict(draw.g.noise)},
             "networks_before": weights,
         }

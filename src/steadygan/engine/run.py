@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, check_number, check_whole
+from ..types import Batch
 from . import checkpoint
 from .draws import Latent, normal_latent
 from .folder import RunFolder, read_json, read_records
 from .plan import choose_device
-from .sampling import generate, latents
+from .sampling import CHUNK, chunks, generate, label_chunks, rows, truncated
 from .state import TrainState, load_network
 
 
@@ -38,33 +40,114 @@ class Run:
         equilibrium: tuple[float | None, float | None] = (None, None),
         units: tuple[Tensor, Tensor] | None = None,
         device: torch.device | None = None,
+        prior: Tensor | None = None,
+        data: dict[str, Any] | None = None,
+        latent_dim: int | None = None,
+        network_settings: dict[str, Any] | None = None,
     ) -> None:
         self.path, self.G, self.G_live, self.D = path, G, G_live, D
         self.settings, self.metrics, self.equilibrium = settings, metrics, equilibrium
         self.device = device or torch.device("cpu")
+        self.data = data or {}
+        self.latent_dim, self.network_settings = latent_dim, network_settings
         self.iteration = 0
         self.wall_time = 0.0  # seconds of training
         self.iterations_per_second = 0.0
         self.events: list[str] = []
         self.protocol = ""
-        self._latent, self._units = latent, units
+        self._latent, self._units, self._prior = latent, units, prior
 
-    def sample(self, n: int, seed: int = 0, weights: Literal["ema", "live"] = "ema") -> Tensor:
+    @property
+    def conditional(self) -> bool:
+        """Whether G takes a class beside z."""
+        return self._prior is not None
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes of a conditional G, else None."""
+        return None if self._prior is None else max(int(self._prior.max()) + 1, len(self.data.get("class_names", ())))
+
+    @property
+    def units(self) -> tuple[Tensor, Tensor] | None:
+        """(offset, scale), where samples in the data's units are G(z) * scale + offset; None where G gives them."""
+        return self._units
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        weights: Literal["ema", "live"] = "ema",
+        label: int | None = None,
+        truncation: float | None = None,
+        interpolate: int | None = None,
+    ) -> Tensor:
         """n samples (n, *shape) in the data's units; the first 8 of `sample(64, s)` are `sample(8, s)`.
 
+        See `stream` for the arguments and the errors.
+        """
+        return torch.cat([batch.x for batch in self.stream(n, seed, weights, label, truncation, interpolate)])
+
+    def stream(
+        self,
+        n: int,
+        seed: int = 0,
+        weights: Literal["ema", "live"] = "ema",
+        label: int | None = None,
+        truncation: float | None = None,
+        interpolate: int | None = None,
+    ) -> Iterator[Batch]:
+        """n samples, up to 256 at a time, with their classes where G takes them.
+
         weights: "ema" for the average (the live network where there is none), "live" for the network as trained.
-        Raises InputError for n below 1 or other weights.
+        label: the class of all of them; None draws classes as frequent as in the training data.
+        truncation: z from a normal distribution cut off at +- this number. interpolate: rows of so many samples, each
+        from one latent to another along a great circle.
+        Raises InputError for n below 1, other weights, a class that does not exist, or latents that are not normal.
         """
         if n < 1:
             raise InputError(f"expected at least 1 sample, not {n}: raise n")
         if weights not in ("ema", "live"):
             raise InputError(f"weights must be 'ema' or 'live', not {weights!r}")
-        z = latents(self._latent, n, seed, self.device)
-        x = generate(self.G if weights == "ema" else self.G_live, z, n)
-        if self._units is not None:
-            offset, scale = self._units
-            x = x * scale.to(x) + offset.to(x)
-        return x
+        self._check_classes(label)
+        if self.latent_dim is None and (truncation is not None or interpolate is not None):
+            raise InputError("this run draws its latents with a function of its own: truncate or interpolate there")
+        z = chunks(self._latent, seed, self.device)
+        classes: Iterator[Tensor] | None = None
+        if self._prior is not None:
+            classes = label_chunks(self._prior.to(self.device), seed)
+            if label is not None:
+                classes = repeat(torch.full((CHUNK,), label, dtype=torch.int64, device=self.device))
+        if truncation is not None:
+            bound = truncation
+            check_number("truncation", bound, 0, above=True)
+            z = (truncated(part, bound) for part in z)
+        if interpolate is not None:
+            check_whole("interpolate", interpolate, 2)
+            pairs: Iterator[tuple[Tensor, Tensor | None]] = rows(z, classes, interpolate)
+        else:
+            pairs = zip(z, classes if classes is not None else repeat(None), strict=False)
+        return self._generated(pairs, n, self.G if weights == "ema" else self.G_live)
+
+    def _generated(self, pairs: Iterator[tuple[Tensor, Tensor | None]], n: int, network: nn.Module) -> Iterator[Batch]:
+        done = 0
+        while done < n:
+            z, label = next(pairs)
+            count = min(z.shape[0], n - done)
+            x = generate(network, z, count, label)
+            if self._units is not None:
+                offset, scale = self._units
+                x = x * scale.to(x) + offset.to(x)
+            yield Batch(x, None if label is None else label[:count])
+            done += count
+
+    def _check_classes(self, label: int | None) -> None:
+        if label is None:
+            return
+        classes = self.classes
+        if classes is None:
+            raise InputError(f"expected no label, as this run's generator knows no classes, got {label}: leave it out")
+        if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < classes:
+            raise InputError(f"expected a label from 0 to {classes - 1}, got {label!r}: choose one of the classes")
 
 
 def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: str = "auto") -> Run:
@@ -102,7 +185,8 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
         load_network(network, state.networks.get(name, {}), name)
     for network in (live, average, *opponents.values()):
         network.to(where).eval().requires_grad_(False)
-    dim = content.get("latent_dim")
+    dim, data = content.get("latent_dim"), dict(content.get("about", {}))
+    counts = data.get("class_counts")
     run = Run(
         path=Path(path),
         G=average if state.ema else live,
@@ -114,6 +198,10 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
         equilibrium=tuple(content["equilibrium"]),
         units=None if not content.get("units") else (content["units"]["offset"], content["units"]["scale"]),
         device=where,
+        prior=None if counts is None else prior_of(counts),
+        data=data,
+        latent_dim=None if dim is None else int(dim),
+        network_settings=content.get("networks"),
     )
     timing = read_records(folder.timing)
     run.iteration = int(state.iteration)
@@ -121,6 +209,29 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     run.iterations_per_second = float(timing[-1]["iterations_per_second"]) if timing else 0.0
     run.protocol = str(content.get("protocol", ""))
     return run
+
+
+def take_weights(path: str | Path, G: nn.Module, D: nn.Module) -> None:
+    """Loads the networks as they were trained last in the run at `path`, in place; nothing else of the run is taken.
+
+    Raises InputError when the folder holds no run, or one of another model.
+    """
+    newest = checkpoint.latest(RunFolder(Path(path)).checkpoints)
+    if newest is None:
+        raise InputError(
+            f"expected a run with a checkpoint in {path} to take weights from, got none: check --init-from"
+        )
+    found = checkpoint.read(newest)["state"].networks
+    for network, name in ((G, "G"), (D, "D")):
+        try:
+            load_network(network, found.get(name, {}), name)
+        except InputError as error:
+            raise InputError(f"cannot begin with the weights of {path}: {error}") from None
+
+
+def prior_of(counts: Sequence[int]) -> Tensor:
+    """The labels that stand for these counts per class."""
+    return torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
 
 
 def _no_latent(n: int, generator: torch.Generator) -> Tensor:

@@ -15,10 +15,11 @@ from ..errors import InputError, Interrupted, NonFiniteError, check_number, chec
 from ..rng import kept
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from . import figures
-from .draws import Latent, Needs, normal_latent
+from .draws import Latent, normal_latent
 from .ema import Ema
 from .folder import RunFolder, writing
 from .loop import Loop, Rhythm
+from .needs import Needs
 from .objective import Sides
 from .opponents import module_of, opponents_of, positive
 from .optim import OptimizerFactory, OptimizerSettings
@@ -26,7 +27,8 @@ from .plan import Plan, choose_device, host, training, work_of
 from .probes import Evaluate
 from .run import Run
 from .schedule import Constant, Schedule
-from .setup import Setup, start
+from .setup import Setup
+from .start import start
 
 Callback: TypeAlias = Callable[[Run, int, dict[str, float]], None]
 
@@ -146,6 +148,7 @@ class Trainer:
             loop, run = self._loop, self._run
             assert run is not None
             stack.callback(loop.log.close)
+            stack.callback(loop.draws.close)
             self._go_on(loop)
             try:
                 loop.run(iterations)

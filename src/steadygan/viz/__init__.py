@@ -1,14 +1,16 @@
 """Figures: arrays and records in, files out; matplotlib is imported only when one is drawn."""
 
 from .curves import comparison, gradient_curves, loss_curves, metric_curves
+from .images import image_evolution, image_grid
 from .marks import Snapshot
-from .samples import evolution_strip, image_grid, scatter_matrix
+from .samples import evolution_strip, scatter_matrix
 
 __all__ = [
     "Snapshot",
     "comparison",
     "evolution_strip",
     "gradient_curves",
+    "image_evolution",
     "image_grid",
     "loss_curves",
     "metric_curves",

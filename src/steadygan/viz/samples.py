@@ -1,4 +1,4 @@
-"""Pictures of what a generator makes: points over the critic's surface, grids of images, pairs of columns."""
+"""Pictures of what a generator makes in the plane and beyond: points over the critic's surface, pairs of columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
-from .canvas import FAKE, INK, canvas, replacing
+from .canvas import INK, canvas
 from .marks import (
     Array,
     Snapshot,
@@ -93,37 +93,6 @@ def cloud_legend(figure: Figure, axes: Axes, line: str | None = None, title: str
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1.0)
-
-
-def image_grid(images: Array, path: str | Path, columns: int = 8, scale: int = 4) -> None:
-    """Images in a grid, each pixel drawn as `scale` x `scale`, one after the other along rows; a PNG file.
-
-    images: (n, h, w) or (n, h, w, 3), values in [-1, 1], clipped for display; pixels that are not finite are drawn
-    in vermilion, so that they are seen. Raises InputError for another shape, no image, or columns or scale below 1.
-    """
-    from matplotlib.colors import to_rgb
-    from matplotlib.image import imsave
-
-    images = np.asarray(images, dtype=np.float64)
-    if images.ndim not in (3, 4) or images.size == 0 or (images.ndim == 4 and images.shape[3] != 3):
-        raise InputError(f"expected images (n, h, w) or (n, h, w, 3), got {images.shape}: reshape them first")
-    if columns < 1 or scale < 1:
-        raise InputError(f"expected columns and scale of at least 1, got {columns} and {scale}: use whole numbers")
-    bad = ~np.isfinite(images if images.ndim == 3 else images.sum(3))
-    if images.ndim == 3:
-        images = np.repeat(images[..., None], 3, axis=3)
-    pixels = np.clip(np.where(bad[..., None], 0.0, (images + 1.0) / 2.0), 0.0, 1.0)
-    pixels[bad] = to_rgb(FAKE)
-    pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
-    n, height, width, _ = pixels.shape
-    columns = min(columns, n)
-    rows, gap = -(-n // columns), max(1, scale // 2)
-    sheet = np.ones((rows * (height + gap) + gap, columns * (width + gap) + gap, 3))
-    for i, picture in enumerate(pixels):
-        top, left = gap + (i // columns) * (height + gap), gap + (i % columns) * (width + gap)
-        sheet[top : top + height, left : left + width] = picture
-    with replacing(Path(path)) as part:
-        imsave(part, (sheet * 255.0 + 0.5).astype(np.uint8), format="png")
 
 
 def scatter_matrix(

@@ -1,0 +1,59 @@
+"""One forward of everything before the first step, so that a wrong shape is told in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..rng import borrowed
+from ..types import Batch
+from .draws import labels
+from .eager import Eager
+from .setup import Setup
+
+
+def check_shapes(setup: Setup, executor: Eager) -> None:
+    """One forward of everything, so that a wrong shape is told before the first step."""
+    generator = torch.Generator(setup.device).manual_seed(setup.seed)
+    needs = setup.needs
+    with borrowed(setup.seed, setup.device):
+        n = needs.fake_g
+        z = _batch_of(setup.latent(n, generator), n, "latent", "latents")
+        real = setup.source.fresh(n, generator)
+        label = None if setup.prior is None else labels(setup.prior, n, generator)
+        for network in setup.networks:
+            network.requires_grad_(False)
+        with _taking(f"the generator cannot take latents of shape {tuple(z.shape[1:])}"):
+            made = executor.fakes(z, label)
+        fake = tuple(_batch_of(made.x, n, "the generator", "samples").shape[1:])
+        if fake != setup.source.shape:
+            raise InputError(
+                f"the generator must return samples of shape {setup.source.shape}, as the data's, but returned {fake}: "
+                "change its last layer"
+            )
+        with _taking(f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's"):
+            executor.probe(Batch(real, label), z, label)
+
+
+@contextmanager
+def _taking(what: str) -> Iterator[None]:
+    """A network's own complaint about its input, told in one line."""
+    try:
+        yield
+    except (RuntimeError, TypeError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{what}: {reason}: change its first layer") from error
+
+
+def _batch_of(found: Any, n: int, whose: str, what: str) -> Tensor:
+    """What the user's function returned, as a tensor (n, ...); raises InputError when it is not that."""
+    if not isinstance(found, Tensor):
+        raise InputError(f"{whose} must return a tensor of {n} {what}, not {type(found).__name__}")
+    if found.ndim < 1 or found.shape[0] != n:
+        raise InputError(f"{whose} must return {n} {what} when asked for {n}, but returned shape {tuple(found.shape)}")
+    return found
