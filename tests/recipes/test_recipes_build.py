@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+import pictures
 from steadygan.config import Settings, override
+from steadygan.data import DATA
 from steadygan.engine.ema import Ema
 from steadygan.engine.optim import OptimizerSettings
 from steadygan.engine.schedule import Constant, Linear
@@ -23,6 +26,14 @@ from steadygan.recipes import RECIPES, Recipe, build
 SMALL = ("evaluate.n=200", "device=cpu", "threads=1")
 
 
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Image sets by the first part of a recipe's name."""
+    folder = tmp_path_factory.mktemp("images")
+    digits, photographs = pictures.mnist(folder / "mnist"), pictures.photographs(folder / "photographs")
+    return {"mnist": digits, "stacked-mnist": digits, "cifar10": photographs, "folder": photographs}
+
+
 @pytest.fixture
 def points(tmp_path: Path) -> Path:
     """Three columns in units far from 1."""
@@ -32,10 +43,11 @@ def points(tmp_path: Path) -> Path:
     return path
 
 
-def prepared(entry: Recipe, points: Path, *words: str) -> Settings:
+def prepared(entry: Recipe, places: dict[str, Path], *words: str) -> Settings:
     """A recipe's settings, quick to evaluate, with data where it needs some."""
-    own = [f"data.path={points}"] if entry.name.startswith("points/") else []
-    return override(entry(), [*SMALL, *own, *words])
+    own = [f"data.path={path}" for data, path in places.items() if entry.name.startswith(f"{data}/")]
+    own += ["data.n=200"] if entry.name.startswith("stacked") else []
+    return override(entry(scale="small"), [*SMALL, *own, *words])
 
 
 def given(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -51,8 +63,11 @@ def weights(network: nn.Module) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("entry", RECIPES.values(), ids=RECIPES)
-def test_every_recipe_trains(entry: Recipe, points: Path) -> None:
-    settings = prepared(entry, points)
+def test_every_recipe_trains(
+    entry: Recipe, points: Path, images: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEADYGAN_CACHE", str(tmp_path / "cache"))
+    settings = prepared(entry, {"points": points, **images})
     run = build.trainer(settings).fit(3)
     assert run.iteration == 3
     assert run.settings == settings.plain()
@@ -85,7 +100,7 @@ def test_plain_training_has_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_first_weights_are_the_seeds_and_the_global_generator_stays() -> None:
-    spec = build.network_settings(RECIPES["ring8/far"](), (2,))
+    spec = build.network_settings(RECIPES["ring8/far"](), DATA["ring8"]())
     torch.manual_seed(5)
     before = torch.get_rng_state()
     G, D = build.networks(spec, seed=1)
@@ -97,21 +112,41 @@ def test_first_weights_are_the_seeds_and_the_global_generator_stays() -> None:
 
 
 def test_network_settings_are_plain_and_fit_the_data() -> None:
-    settings = override(RECIPES["digits/far"](), ["method.packing.degree=3", "discriminator.depth=2"])
-    spec = build.network_settings(settings, (64,))
-    assert spec["generator"]["in_features"] == settings.latent_dim
-    assert spec["generator"]["out_features"] == 64
-    assert spec["generator"]["output"] == "tanh"
-    assert spec["discriminator"]["in_features"] == 3 * 64
+    settings = override(RECIPES["digits/far"](), ["method.packing.degree=3", "discriminator.width=8"])
+    spec = build.network_settings(settings, DATA["digits"]())
+    assert json.loads(json.dumps(spec)) == spec
+    assert (spec["generator"]["latent_dim"], spec["generator"]["shape"]) == (settings.latent_dim, [1, 8, 8])
+    assert (spec["discriminator"]["shape"], spec["discriminator"]["width"]) == ([3, 8, 8], 8)
     G, D = build.networks(spec)
-    assert D(torch.zeros(2, 192)).shape == (2, 1)
+    assert D(torch.zeros(2, 3, 8, 8)).shape == (2,)
     assert G(torch.zeros(2, settings.latent_dim)).abs().max() <= 1.0
-    with pytest.raises(InputError, match=r"expected samples of one axis for an mlp, got shape \(8, 8\)"):
-        build.network_settings(settings, (8, 8))
+
+
+@pytest.mark.parametrize("recipe", ["ring8/far", "digits/far"])
+def test_an_mlp_takes_samples_of_any_shape(recipe: str) -> None:
+    settings = override(RECIPES[recipe](), [*SMALL, "generator=mlp", "discriminator=mlp", "generator.output=tanh"])
+    run = build.trainer(settings).fit(2)
+    assert run.sample(3).shape == (3, *DATA[settings.data.name]().shape)
+
+
+def test_classes_reach_the_networks_only_when_asked_for(images: dict[str, Path]) -> None:
+    recipe = RECIPES["mnist/cgan-far"]
+    settings = override(recipe(scale="small"), [*SMALL, f"data.path={images['mnist']}"])
+    data = build.source(settings)
+    assert build.network_settings(settings, data)["generator"]["classes"] == 10
+    plain = override(settings, ["conditional=false"])
+    assert build.network_settings(plain, data)["discriminator"]["classes"] is None
+
+
+def test_a_conditional_recipe_needs_classes(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((12, 16, 16, 3), dtype=np.uint8))
+    settings = override(RECIPES["folder/far"](), ["conditional=true", f"data.path={tmp_path / 'images.npy'}"])
+    with pytest.raises(InputError, match="expected images with classes, got .*without"):
+        build.trainer(settings)
 
 
 def test_points_are_standardised_unless_told_otherwise(points: Path) -> None:
-    settings = prepared(RECIPES["points/far"], points)
+    settings = prepared(RECIPES["points/far"], {"points": points})
     source = build.source(settings)
     assert source.train is not None
     assert torch.allclose(source.train.std(0, correction=0), torch.ones(3), atol=1e-4)

@@ -14,8 +14,9 @@ from steadygan.config import Settings, difference
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES, Recipe, recipe
 
-DATA = ("gaussian", "ring8", "grid25", "swissroll", "digits", "points")
-METHODS = ("nsgan", "r1", "zero_gp", "far", "rpgan")
+POINTS = ("gaussian", "ring8", "grid25", "swissroll", "points")
+IMAGES = ("digits", "mnist", "cifar10", "stacked-mnist", "folder")
+METHODS = ("nsgan", "r1", "far", "rpgan")
 
 
 def changed(one: str, other: str) -> set[str]:
@@ -24,7 +25,20 @@ def changed(one: str, other: str) -> set[str]:
 
 
 def test_every_data_set_is_trained_in_every_way() -> None:
-    assert set(RECIPES) >= {f"{data}/{method}" for data in DATA for method in METHODS}
+    assert set(RECIPES) >= {f"{data}/{method}" for data in (*POINTS, *IMAGES) for method in METHODS}
+    assert set(RECIPES) >= {*(f"{data}/zero_gp" for data in POINTS), "mnist/cgan-far"}
+
+
+@pytest.mark.parametrize("entry", RECIPES.values(), ids=RECIPES)
+def test_small_is_the_same_training_in_less_time(entry: Recipe) -> None:
+    """Networks, lengths and rates may differ; data, loss, remedies and everything else may not."""
+    small = {key.split(".")[0] for key, _, _ in difference(entry(), entry(scale="small"))}
+    assert small <= {"scale", "generator", "discriminator", "horizon", "lr_g", "evaluate"}
+    assert entry(scale="small").horizon <= entry().horizon
+
+
+def test_conditional_is_far_with_classes() -> None:
+    assert changed("mnist/far", "mnist/cgan-far") == {"conditional"}
 
 
 @pytest.mark.parametrize("entry", RECIPES.values(), ids=RECIPES)
@@ -42,12 +56,13 @@ def test_a_recipe_says_what_it_is_and_follows_a_known_paper(entry: Recipe) -> No
     assert "\n" not in entry.text
 
 
-@pytest.mark.parametrize("data", DATA)
+@pytest.mark.parametrize("data", [*POINTS, *IMAGES])
 def test_methods_differ_from_their_base_by_the_remedy_alone(data: str) -> None:
     r1 = {"penalty.r1.weight", "penalty.r1.of", "penalty.r1.interval"}
     assert changed(f"{data}/nsgan", f"{data}/r1") == r1
     assert changed(f"{data}/r1", f"{data}/far") == {"method.fake_as_real.count", "method.fake_as_real.factor"}
-    assert changed(f"{data}/nsgan", f"{data}/zero_gp") == {key.replace("r1", "zero_gp") for key in r1}
+    if data in POINTS:
+        assert changed(f"{data}/nsgan", f"{data}/zero_gp") == {key.replace("r1", "zero_gp") for key in r1}
     assert changed(f"{data}/nsgan", f"{data}/rpgan") == r1 | {key.replace("r1", "r2") for key in r1} | {"loss.name"}
 
 

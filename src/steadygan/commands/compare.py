@@ -12,7 +12,7 @@ from ..config import Settings, override
 from ..errors import EXIT_INTERRUPTED, InputError
 from ..recipes import RECIPES
 from .console import stderr, stdout
-from .train import again, default_folder, fit, own_data, refuse_early
+from .train import again, default_folder, fit, known_scale, own_data, refuse_early
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,9 +44,10 @@ def compare(
     iterations: int | None,
     out: Path | None,
     as_json: bool,
+    scale: str = "full",
 ) -> int:
     """Trains what is missing, then prints the table, the reason and where the figure is; returns the exit code."""
-    jobs = list(planned(words, data, seeds, iterations, out))
+    jobs = list(planned(words, data, seeds, iterations, out, scale))
     for job in jobs:
         refuse_early(job.settings, job.folder, resume=True)
     console = stderr() if as_json else stdout()  # stdout is JSON's alone
@@ -69,7 +70,12 @@ def compare(
 
 
 def planned(
-    words: Sequence[str], data: Path | None, seeds: int, iterations: int | None, out: Path | None
+    words: Sequence[str],
+    data: Path | None,
+    seeds: int,
+    iterations: int | None,
+    out: Path | None,
+    scale: str = "full",
 ) -> Iterator[Job]:
     """The runs that are compared, seeds 0 .. K-1 of each recipe."""
     names = list(dict.fromkeys(word for word in words if "=" not in word))
@@ -81,7 +87,7 @@ def planned(
     recipes = [RECIPES[name] for name in names]
     for recipe in recipes:
         for seed in range(seeds):
-            settings = recipe(seed)
+            settings = recipe(seed, known_scale(scale))
             own = [] if data is None else [f"data.path={own_data(settings, data)}"]
             settings = override(settings, [*own, *changes])
             folder = default_folder(settings, out or Path("runs"))

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import Points, Settings, difference, override, saved
+from ..config import Folder, ImageSet, Points, Settings, difference, override, saved
 from ..config.saved import NAME as SETTINGS
-from ..errors import EXIT_INTERRUPTED, InputError, Interrupted
+from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
 from ..recipes import RECIPES
 from .closing import close, whereabouts
 from .console import stdout
-from .progress import Watch
+from .progress import Reading, Watch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ..engine.run import Run
 
 DEFAULT = "grid25/far"
-DEFAULT_DATA = "points/far"  # when the user's data came without a recipe
-FORMATS = (".npy", ".npz", ".csv")
+DEFAULT_POINTS, DEFAULT_IMAGES = "points/far", "folder/far"  # when the user's data came without a recipe
+POINTS = (".npy", ".npz", ".csv")
+IMAGES = (".zip", ".npy", ".npz")
 
 
 def train(
@@ -34,9 +35,11 @@ def train(
     seed: int | None,
     resume: bool,
     dry_run: bool,
+    scale: str = "full",
+    init_from: Path | None = None,
 ) -> int:
     """Checks the settings, trains, and says how it ended; returns the exit code."""
-    settings = chosen(words, data, out if resume else None, seed)
+    settings = chosen(words, data, out if resume else None, seed, scale, init_from)
     if dry_run:
         print(settings.to_json())
         return 0
@@ -57,16 +60,25 @@ def train(
     return 0
 
 
-def chosen(words: Sequence[str], data: Path | None, resumed: Path | None, seed: int | None) -> Settings:
+def chosen(
+    words: Sequence[str],
+    data: Path | None,
+    resumed: Path | None,
+    seed: int | None,
+    scale: str = "full",
+    init_from: Path | None = None,
+) -> Settings:
     """The settings that the command line means; a resumed folder's own ones when no recipe is named."""
     names = [word for word in words if "=" not in word]
     changes = [word for word in words if "=" in word]
     if len(names) > 1:
         raise InputError(f"expected one recipe, got {', '.join(names)}: write settings as key=value")
     own = None if names or resumed is None else saved(resumed)
-    settings = own or RECIPES[names[0] if names else DEFAULT if data is None else DEFAULT_DATA]()
+    settings = own or RECIPES[names[0] if names else default(data)](scale=known_scale(scale))
     if data is not None:
         changes.append(f"data.path={own_data(settings, data)}")
+    if init_from is not None:
+        changes.append(f"init_from={init_from}")
     if seed is not None:
         if any(change.startswith("seed=") for change in changes):
             raise InputError(f"expected one seed, got --seed {seed} beside seed=...: give one of them")
@@ -74,14 +86,39 @@ def chosen(words: Sequence[str], data: Path | None, resumed: Path | None, seed: 
     return override(settings, changes)
 
 
+def known_scale(scale: str) -> str:
+    """The scale, if it is one."""
+    if scale not in ("full", "small"):
+        raise unknown("scale", scale, ("full", "small"))
+    return scale
+
+
+def default(data: Path | None) -> str:
+    """The recipe for data without one: folders and zips hold images, files of numbers points."""
+    if data is None:
+        return DEFAULT
+    return DEFAULT_IMAGES if data.is_dir() or data.suffix.lower() == ".zip" else DEFAULT_POINTS
+
+
 def own_data(settings: Settings, data: Path) -> Path:
-    """The user's file, checked as far as that needs no torch."""
+    """The user's file or folder, checked as far as that needs no torch."""
+    if isinstance(settings.data, ImageSet):
+        if not data.exists():
+            raise InputError(f"expected a folder or file of images at '{data}', found none: check the path")
+        if data.is_dir() and next(data.iterdir(), None) is None:
+            raise InputError(f"expected images in '{data}', got an empty folder: check the path")
+        if data.is_file() and isinstance(settings.data, Folder) and data.suffix.lower() not in IMAGES:
+            raise InputError(
+                f"expected a folder, or a {', '.join(IMAGES)} file of images, got '{data}': check the path"
+            )
+        return data
     if not isinstance(settings.data, Points):
         raise InputError(
             f"{settings.recipe}: expected no --data, as it makes its own, got {data}: use points/far --data {data}"
         )
-    if data.suffix.lower() not in FORMATS:
-        raise InputError(f"expected data in a .npy, .npz or .csv file, got '{data}': convert it or rename it")
+    if data.suffix.lower() not in POINTS:
+        hint = f"use folder/far --data {data}" if data.is_dir() else "convert it or rename it"
+        raise InputError(f"expected data in a .npy, .npz or .csv file, got '{data}': {hint}")
     if not data.is_file():
         raise InputError(f"expected a data file at '{data}', found none: check the path")
     return data
@@ -91,6 +128,12 @@ def refuse_early(settings: Settings, folder: Path, resume: bool) -> None:
     """Says what the run itself would say after seconds of imports."""
     if isinstance(settings.data, Points) and settings.data.path is None:
         raise InputError(f"{settings.recipe}: expected your data, got none: add --data points.npy (or .npz, .csv)")
+    if isinstance(settings.data, Folder) and settings.data.path is None:
+        raise InputError(f"{settings.recipe}: expected your images, got none: add --data FOLDER (or .zip, .npy, .npz)")
+    if settings.init_from is not None and not resume and saved(Path(settings.init_from)) is None:
+        raise InputError(
+            f"expected a run in '{settings.init_from}' to take weights from, found none: check --init-from"
+        )
     if not (folder / SETTINGS).exists():
         return
     if not resume:
@@ -108,8 +151,9 @@ def refuse_early(settings: Settings, folder: Path, resume: bool) -> None:
 
 
 def default_folder(settings: Settings, root: Path = Path("runs")) -> Path:
-    """runs/grid25-far/seed-0."""
-    return root / settings.recipe.replace("/", "-") / f"seed-{settings.seed}"
+    """runs/grid25-far/seed-0, runs/mnist-far-small/seed-0."""
+    name = settings.recipe.replace("/", "-") + ("" if settings.scale == "full" else f"-{settings.scale}")
+    return root / name / f"seed-{settings.seed}"
 
 
 def fit(settings: Settings, folder: Path, iterations: int, resume: bool, console: Console) -> Run:
@@ -118,8 +162,12 @@ def fit(settings: Settings, folder: Path, iterations: int, resume: bool, console
     heading = f"{title}: {iterations:,} iterations in {folder}"
     from ..recipes.build import trainer  # torch, once everything is known to be in order
 
-    with Watch(console, title, iterations, settings.data.modes, heading) as watch:
-        return trainer(settings, out=folder, resume=resume, callbacks=[watch]).fit(iterations)
+    watch = Watch(console, title, iterations, settings.data.modes, heading)
+    with Reading(console) as reading:
+        made = trainer(settings, out=folder, resume=resume, callbacks=[watch], progress=reading)
+    watch.heading = "\n".join([heading, *made.setup.source.notes])
+    with watch:
+        return made.fit(iterations)
 
 
 def again(arguments: Sequence[str] | None = None) -> str:

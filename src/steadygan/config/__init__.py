@@ -1,41 +1,54 @@
 """Typed settings: JSON and command line on one side, checked values on the other; nothing here imports torch."""
 
 from .groups import (
+    Cifar10,
+    Cifar100,
     Constant,
     Cosine,
     Digits,
     Ema,
     Evaluate,
+    Folder,
     Gaussian,
     Grid25,
+    ImageSet,
     Linear,
-    Mlp,
+    Mnist,
     Optimizer,
     Points,
     Ring8,
+    StackedMnist,
     Swissroll,
     TwoGaussians,
 )
+from .networks import DcganDiscriminator, DcganGenerator, Mlp
 from .override import override
 from .parts import Constraints, FakeAsReal, GradientPenalty, LeastSquares, Methods, Packing, Penalties, PlainLoss
 from .saved import difference, saved
 from .settings import Settings
 
 __all__ = [
+    "Cifar10",
+    "Cifar100",
     "Constant",
     "Constraints",
     "Cosine",
+    "DcganDiscriminator",
+    "DcganGenerator",
     "Digits",
     "Ema",
     "Evaluate",
     "FakeAsReal",
+    "Folder",
     "Gaussian",
     "GradientPenalty",
     "Grid25",
     "LeastSquares",
+    "ImageSet",
     "Linear",
     "Methods",
     "Mlp",
+    "Mnist",
     "Optimizer",
     "Packing",
     "Penalties",
@@ -43,6 +56,7 @@ __all__ = [
     "Points",
     "Ring8",
     "Settings",
+    "StackedMnist",
     "Swissroll",
     "TwoGaussians",
     "difference",

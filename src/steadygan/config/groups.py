@@ -1,4 +1,4 @@
-"""Settings of data, networks, optimisation and bookkeeping."""
+"""Settings of data, optimisation and bookkeeping."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from .values import Count, Flag, Natural, Positive, Weight, choice, pair, real, 
 
 Size: TypeAlias = Annotated[int | None, whole(1, optional=True)]
 Share: TypeAlias = Annotated[float, real(0.0, below=1.0)]
-ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "selu", "silu", "gelu")
 
 
 class DataSet(Block):
@@ -69,14 +68,6 @@ class TwoGaussians(DataSet):
     seed: Natural = 0
 
 
-class Digits(DataSet):
-    """Handwritten digits, 8 x 8, flattened."""
-
-    modes: ClassVar[int | None] = 10
-
-    name: Literal["digits"] = "digits"
-
-
 class Points(DataSet):
     """The user's own points, a file of one per row; `standardise` trains on them with mean 0 and deviation 1."""
 
@@ -85,19 +76,81 @@ class Points(DataSet):
     standardise: Flag = True
 
 
+class Digits(DataSet):
+    """Handwritten digits, 8 x 8 pixels."""
+
+    modes: ClassVar[int | None] = 10
+
+    name: Literal["digits"] = "digits"
+
+
+class ImageSet(DataSet):
+    """Images: where they are, whether half of them are mirrored, and how many processes read a large set ahead.
+
+    `path` none looks in STEADYGAN_DATA and the cache folder; `workers` none keeps up to 2 GiB on the device.
+    """
+
+    path: Annotated[str | None, text("the path of a folder or a file", optional=True)] = None
+    flip: Flag = False
+    workers: Annotated[int | None, whole(0, optional=True)] = None
+
+
+class Mnist(ImageSet):
+    """Handwritten digits, 28 x 28 pixels."""
+
+    modes: ClassVar[int | None] = 10
+
+    name: Literal["mnist"] = "mnist"
+
+
+class StackedMnist(ImageSet):
+    """Three digits of MNIST as the channels of one image, `n` triples drawn with `seed`: 1,000 modes."""
+
+    name: Literal["stacked_mnist"] = "stacked_mnist"
+    n: Count = 128_000
+    seed: Natural = 0
+
+
+class Cifar10(ImageSet):
+    """Photographs of ten kinds of things, 32 x 32 pixels."""
+
+    name: Literal["cifar10"] = "cifar10"
+
+
+class Cifar100(ImageSet):
+    """The same of a hundred kinds."""
+
+    name: Literal["cifar100"] = "cifar100"
+
+
+class Folder(ImageSet):
+    """The user's own images: a folder or .zip of files, or a .npy or .npz of pixels.
+
+    `size` crops and resizes to so many pixels a side, `channels` makes all grey (1) or colour (3); a zip may unpack to
+    `max_gib` GiB.
+    """
+
+    name: Literal["folder"] = "folder"
+    size: Annotated[int | None, whole(8, 1024, optional=True)] = None
+    channels: Annotated[int | None, whole(1, 3, optional=True)] = None
+    max_gib: Positive = 64.0
+
+
 Data: TypeAlias = Annotated[
-    Gaussian | Ring8 | Grid25 | Swissroll | TwoGaussians | Digits | Points, Field(discriminator="name")
+    Gaussian
+    | Ring8
+    | Grid25
+    | Swissroll
+    | TwoGaussians
+    | Points
+    | Digits
+    | Mnist
+    | StackedMnist
+    | Cifar10
+    | Cifar100
+    | Folder,
+    Field(discriminator="name"),
 ]
-
-
-class Mlp(Block):
-    """A fully connected network of `depth` hidden layers; `output` closes it (tanh for data in [-1, 1])."""
-
-    name: Annotated[Literal["mlp"], choice("mlp")] = "mlp"
-    width: Count = 64
-    depth: Count = 3
-    activation: Annotated[str, choice(*ACTIVATIONS)] = "leaky_relu"
-    output: Annotated[str | None, choice(*ACTIVATIONS, optional=True)] = None
 
 
 class Optimizer(Block):

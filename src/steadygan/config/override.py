@@ -17,7 +17,8 @@ def override(settings: Settings, words: Iterable[str]) -> Settings:
     """The settings with each `key=value` put in, from left to right.
 
     A key is dotted as in settings.json (`penalty.r1.weight=0.3`). A group given one value starts afresh with its first
-    setting (`loss=hinge`, `penalty.r1=0.3`, `penalty=r1,r2`, `ema=0.99`); none takes a part or an average away.
+    setting (`loss=hinge`, `penalty.r1=0.3`, `penalty=r1,r2`, `ema=0.99`); none takes a part or an average away. What
+    only the recipe's data has needs no prefix: `size=64` is `data.size=64`.
     Raises InputError, one line, for an unknown key (the nearest known one is offered) or a value that does not fit.
     """
     tree = settings.plain()
@@ -25,7 +26,10 @@ def override(settings: Settings, words: Iterable[str]) -> Settings:
         key, equals, value = word.partition("=")
         if not equals or not key.strip():
             raise InputError(f"expected a setting as key=value, got {word!r}: write for instance batch_size=128")
-        put(tree, (Settings,), key.strip().split("."), value.strip())
+        keys = key.strip().split(".")
+        if keys[0] not in Settings.model_fields and keys[0] in type(settings.data).model_fields:
+            keys = ["data", *keys]
+        put(tree, (Settings,), keys, value.strip())
     return Settings.check(tree)
 
 
@@ -34,6 +38,8 @@ def put(tree: dict[str, Any], models: Models, keys: list[str], value: str, prefi
     key, *rest = keys
     if not prefix and key == "recipe":
         raise InputError("recipe: expected as the first word, got recipe=...: write steadygan train ring8/far")
+    if not prefix and key == "scale":
+        raise InputError("scale: expected as an option, got scale=...: write --scale small, or data.scale=...")
     below = inside(models, key)
     if below is None:
         raise unknown_key((Settings,), models, prefix, ".".join(keys))

@@ -10,10 +10,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
 from .block import Block
-from .groups import Data, Ema, Evaluate, Mlp, Optimizer, Schedule, Size
+from .groups import Data, Ema, Evaluate, Folder, Optimizer, Schedule, Size
 from .keys import one_line
+from .networks import Discriminator, Generator, Mlp
 from .parts import Constraints, Loss, Methods, Penalties, PlainLoss
-from .values import Count, Natural, Positive, choice, real, text
+from .values import Count, Flag, Natural, Positive, choice, real, text
 
 DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 
@@ -22,15 +23,19 @@ class Settings(Block):
     """A run's settings: what is saved as settings.json, printed by `--dry-run` and compared on resume.
 
     `horizon` is the length in iterations that the schedule refers to, whatever part of it is run; `lr_d` none means
-    `lr_g`, `threads` none leaves the number to the plan, `ema` none trains without an average.
+    `lr_g`, `threads` none leaves the number to the plan, `ema` none trains without an average. `conditional` networks
+    are told the classes of the data; `init_from` is a run whose weights are the first ones.
     """
 
     recipe: Annotated[str, text("the name of a recipe")] = "custom"
+    scale: Annotated[Literal["full", "small"], choice("full", "small")] = "full"
     seed: Natural = 0
     data: Data
-    generator: Mlp = Field(default_factory=Mlp)
-    discriminator: Mlp = Field(default_factory=Mlp)
+    generator: Generator = Field(default_factory=Mlp)
+    discriminator: Discriminator = Field(default_factory=Mlp)
     latent_dim: Count = 2
+    conditional: Flag = False
+    init_from: Annotated[str | None, text("the folder of a run", optional=True)] = None
     loss: Loss = Field(default_factory=lambda: PlainLoss(name="nonsaturating"))
     penalty: Penalties = Field(default_factory=Penalties)
     method: Methods = Field(default_factory=Methods)
@@ -60,6 +65,16 @@ class Settings(Block):
                 f"method.fake_as_real.count: expected at most the batch of {self.batch_size}, got {far.count}: "
                 "lower it or raise batch_size"
             )
+        if self.conditional and self.method.packing is not None:
+            raise InputError(
+                "method.packing: expected no packing with conditional=true, as several samples have no one class: "
+                "set method.packing=none or conditional=false"
+            )
+        for player, network in (("generator", self.generator), ("discriminator", self.discriminator)):
+            if self.conditional and isinstance(network, Mlp):
+                raise InputError(f"{player}: expected dcgan with conditional=true, as mlp knows no classes, got mlp")
+        if isinstance(self.data, Folder) and self.data.channels == 2:
+            raise InputError("data.channels: expected 1 (grey) or 3 (colour), or none, got 2")
         return self
 
     def plain(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Named settings that are known to work; `recipes.build`, which needs torch, makes trainers of them."""
 
-from . import synthetic
+from . import images, synthetic
 from .base import RECIPES, Recipe, recipe
 
-__all__ = ["RECIPES", "Recipe", "recipe", "synthetic"]
+__all__ = ["RECIPES", "Recipe", "images", "recipe", "synthetic"]

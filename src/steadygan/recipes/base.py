@@ -14,26 +14,32 @@ Build = TypeVar("Build", bound=Callable[[], Settings])
 
 @dataclass(frozen=True)
 class Recipe:
-    """A name for settings: what it is in one line, the paper it follows, and the function that makes them."""
+    """A name for settings: what it is in one line, the paper it follows, and the functions that make them.
+
+    small: the settings that two cores can train; None where those of `build` are for two cores already.
+    """
 
     name: str
     text: str
     paper: str  # a key of REFERENCES.bib
     build: Callable[[], Settings]
+    small: Callable[[], Settings] | None = None
 
-    def __call__(self, seed: int = 0) -> Settings:
-        """The recipe's settings under its own name, for one seed."""
-        return Settings.check({**self.build().plain(), "recipe": self.name, "seed": seed})
+    def __call__(self, seed: int = 0, scale: str = "full") -> Settings:
+        """The recipe's settings under its own name, for one seed; `scale` is full or small."""
+        build = self.build if scale == "full" or self.small is None else self.small
+        named = {"recipe": self.name, "scale": scale, "seed": seed}
+        return Settings.check({**build().plain(), **named})
 
 
 RECIPES: Registry[Recipe] = Registry("recipe")
 
 
-def recipe(name: str, text: str, paper: str) -> Callable[[Build], Build]:
+def recipe(name: str, text: str, paper: str, small: Callable[[], Settings] | None = None) -> Callable[[Build], Build]:
     """Enrols a function without arguments that returns `Settings`; `name` is `<data>/<method>`."""
 
     def enrol(build: Build) -> Build:
-        RECIPES.register(name)(Recipe(name, text, paper, build))
+        RECIPES.register(name)(Recipe(name, text, paper, build, small))
         return build
 
     return enrol

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -10,31 +10,42 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..config import Points, Settings
+from ..config import Folder, ImageSet, Points, Settings
 from ..data import DATA, Source
+from ..data.samples import Progress
 from ..engine.ema import Ema
+from ..engine.folder import RunFolder
 from ..engine.optim import OptimizerSettings
+from ..engine.run import take_weights
 from ..engine.schedule import SCHEDULES
 from ..engine.trainer import Callback, Trainer
 from ..errors import InputError
 from ..losses import LOSSES
 from ..methods import METHODS
-from ..models import MODELS
+from ..models import DISCRIMINATORS, GENERATORS
 from ..penalties import CONSTRAINTS, PENALTIES
+from ..registry import Registry
 from ..rng import borrowed
 from ..types import Constraint, Loss, Method, Penalty
 
 
 def trainer(
-    settings: Settings, out: str | Path | None = None, resume: bool = False, callbacks: Sequence[Callback] = ()
+    settings: Settings,
+    out: str | Path | None = None,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+    progress: Progress | None = None,
 ) -> Trainer:
     """The trainer that `settings` describe; the global random generators are left as they were.
 
-    out: the run's folder (None writes nothing). Raises InputError for data that cannot be read or does not fit.
+    out: the run's folder (None writes nothing); progress: see `source`. Raises InputError for data that cannot be read
+    or does not fit, and for first weights (`init_from`) of another model.
     """
-    data = source(settings)
-    spec = network_settings(settings, data.shape)
+    data = source(settings, progress)
+    spec = network_settings(settings, data)
     G, D = networks(spec, settings.seed)
+    if settings.init_from is not None and not (resume and out is not None and RunFolder(Path(out)).begun):
+        take_weights(settings.init_from, G, D)
     return Trainer(
         G,
         D,
@@ -69,15 +80,27 @@ def trainer(
     )
 
 
-def source(settings: Settings) -> Source:
-    """The real data; points of the user's are standardised unless told otherwise."""
+def source(settings: Settings, progress: Progress | None = None) -> Source:
+    """The real data; points of the user's are standardised unless told otherwise.
+
+    progress: told (what, done, total) while images are decoded. Raises InputError for data that cannot be read or used.
+    """
     data = settings.data
+    own = data.model_dump(exclude={"name"})
     if isinstance(data, Points):
         if data.path is None:
             raise InputError(f"{settings.recipe}: expected your data, got none: add --data points.npy (or .npz, .csv)")
         points = DATA["points"](path=data.path)
         return points.standardised() if data.standardise else points
-    return DATA[data.name](**data.model_dump(exclude={"name"}))
+    if isinstance(data, Folder) and data.path is None:
+        raise InputError(f"{settings.recipe}: expected your images, got none: add --data FOLDER (or .zip, .npy, .npz)")
+    found = DATA[data.name](**own, progress=progress) if isinstance(data, ImageSet) else DATA[data.name](**own)
+    if settings.conditional and found.label is None:
+        raise InputError(
+            f"{settings.recipe}: expected images with classes, got {found.name} without: put each class into a folder "
+            "of its own, or set conditional=false"
+        )
+    return found
 
 
 def loss(settings: Settings) -> Loss:
@@ -102,28 +125,26 @@ def constraint(settings: Settings) -> Constraint | None:
     return made[0] if made else None
 
 
-def network_settings(settings: Settings, shape: tuple[int, ...]) -> dict[str, Any]:
-    """What G and D are rebuilt from: model names and sizes as plain types, for samples of `shape`."""
-    if len(shape) != 1:
-        raise InputError(f"expected samples of one axis for an mlp, got shape {shape}: flatten each to a row")
-    features = prod(shape)
+def network_settings(settings: Settings, data: Source) -> dict[str, Any]:
+    """What G and D are rebuilt from for samples of `data`: names, shapes and sizes as plain types."""
+    first, *rest = data.shape
     shown = prod(method.raw(1) for method in methods(settings))  # packing shows D several samples as one
+    classes = data.classes if settings.conditional else None
+    generator = {"latent_dim": settings.latent_dim, "shape": [*data.shape], "classes": classes}
+    discriminator = {"shape": [first * shown, *rest], "classes": classes}
     return {
-        "generator": {
-            "in_features": settings.latent_dim,
-            "out_features": features,
-            **settings.generator.model_dump(),
-        },
-        "discriminator": {"in_features": features * shown, "out_features": 1, **settings.discriminator.model_dump()},
+        "generator": {**generator, **settings.generator.model_dump()},
+        "discriminator": {**discriminator, **settings.discriminator.model_dump()},
     }
 
 
 def networks(spec: Mapping[str, Mapping[str, Any]], seed: int = 0) -> tuple[nn.Module, nn.Module]:
     """(G, D) of a `network_settings`, on the CPU, with the first weights of `seed`."""
     with borrowed(seed), torch.device("cpu"):
-        G, D = (_network(dict(spec[player])) for player in ("generator", "discriminator"))
+        G = _network(GENERATORS, dict(spec["generator"]))
+        D = _network(DISCRIMINATORS, dict(spec["discriminator"]))
     return G, D
 
 
-def _network(arguments: dict[str, Any]) -> nn.Module:
-    return MODELS[arguments.pop("name")](**arguments)
+def _network(registry: Registry[Callable[..., nn.Module]], arguments: dict[str, Any]) -> nn.Module:
+    return registry[arguments.pop("name")](**arguments)

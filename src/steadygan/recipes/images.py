@@ -1,0 +1,97 @@
+"""Recipes for images: five data sets, each trained in four ways, full and for two cores; a conditional one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..config import (
+    Cifar10,
+    DcganDiscriminator,
+    DcganGenerator,
+    Digits,
+    Evaluate,
+    Folder,
+    Linear,
+    Mnist,
+    Optimizer,
+    Settings,
+    StackedMnist,
+)
+from .base import recipe
+from .variants import Base, enrol, far
+
+METHODS = ("nsgan", "r1", "far", "rpgan")
+
+
+def dcgan(width: int, n: int, **changes: Any) -> Settings:
+    """DCGAN of this width without normalisation; Adam, its rate falling to 0 over the second half; n fakes measured."""
+    common = {
+        "generator": DcganGenerator(width=width),
+        "discriminator": DcganDiscriminator(width=width),
+        "latent_dim": 128,
+        "optimizer": Optimizer(betas=(0.5, 0.9)),
+        "lr_g": 2e-4,
+        "schedule": Linear(start=0.5, end=0.0),
+        "evaluate": Evaluate(every=1000, n=n),
+        "checkpoint_every": 1000,
+        "log_every": 100,
+    }
+    return Settings(**{**common, **changes})
+
+
+BASES = {
+    "digits": Base(
+        "8 x 8 handwritten digits",
+        dcgan(32, n=5000, data=Digits(), horizon=8000, latent_dim=16, lr_g=4e-4),
+        weight=1.0,
+        count=16,
+    ),
+    "mnist": Base(
+        "MNIST's handwritten digits, 28 x 28",
+        dcgan(32, n=2000, data=Mnist(), horizon=10_000, latent_dim=64),
+        weight=2.0,
+        count=16,
+        small=dcgan(16, n=1000, data=Mnist(), horizon=4000, latent_dim=64, lr_g=4e-4),
+    ),
+    "cifar10": Base(
+        "CIFAR-10's photographs, 32 x 32",
+        dcgan(64, n=5000, data=Cifar10(flip=True), horizon=100_000, evaluate=Evaluate(every=5000, n=5000)),
+        weight=10.0,
+        count=32,
+        small=dcgan(16, n=1000, data=Cifar10(flip=True), horizon=4000, lr_g=4e-4),
+    ),
+    "stacked-mnist": Base(
+        "three MNIST digits as colours, 1,000 modes",
+        dcgan(64, n=5000, data=StackedMnist(), horizon=50_000, evaluate=Evaluate(every=5000, n=5000)),
+        weight=2.0,
+        count=32,
+        small=dcgan(16, n=1000, data=StackedMnist(), horizon=4000, lr_g=4e-4),
+    ),
+    "folder": Base(
+        "images of your own (--data)",
+        dcgan(64, n=2000, data=Folder(), horizon=50_000, evaluate=Evaluate(every=2000, n=2000)),
+        weight=10.0,
+        count=32,
+        small=dcgan(16, n=1000, data=Folder(), horizon=4000, lr_g=4e-4),
+    ),
+}
+
+
+def conditional(base: Base, settings: Settings) -> Settings:
+    """Fake-as-real with networks that are told the class."""
+    changed = Base(base.text, settings, base.weight, base.count)
+    return far(changed).model_copy(update={"conditional": True})
+
+
+for _data, _base in BASES.items():
+    enrol(_data, _base, METHODS)
+
+_mnist = BASES["mnist"]
+assert _mnist.small is not None
+_small: Settings = _mnist.small
+recipe(
+    "mnist/cgan-far",
+    f"{_mnist.text}, digit by digit: fake-as-real and r1 on a projection discriminator",
+    "miyato2018b",
+    lambda: conditional(_mnist, _small),
+)(lambda: conditional(_mnist, _mnist.settings))
