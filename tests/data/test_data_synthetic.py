@@ -158,4 +158,4 @@ def test_unknown_name_offers_the_nearest():
 
 
 def test_all_names_are_there():
-    assert set(DATA) == {*SYNTHETIC, "digits", "points"}
+    assert {*SYNTHETIC} <= set(DATA)

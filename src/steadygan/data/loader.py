@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from ..errors import InputError
 from ..types import Batch
 from .samples import Samples
 from .source import Stream
@@ -30,7 +31,6 @@ class Loader:
         assert stream.sampler is not None
         self.stream, self.workers = stream, workers
         self._dataset = _Requests(samples)
-        self._asked: list[tuple[int, int]] = []
         self._queue: Iterator[tuple[tuple[int, int], Tensor]] | None = None
 
     def begin(self, requests: Iterator[tuple[int, int]]) -> None:
@@ -58,7 +58,15 @@ class Loader:
         assert sampler is not None
         if self._queue is None:
             return self.stream.take(start, count)
-        request, raw = next(self._queue)
+        try:
+            request, raw = next(self._queue)
+        except InputError as error:  # a worker's, with the story of where it was raised
+            raise InputError(str(error).strip().splitlines()[-1].partition("InputError: ")[2] or str(error)) from None
+        except RuntimeError as error:
+            if "worker" not in str(error):
+                raise
+            told = str(error).splitlines()[0]
+            raise InputError(f"expected {self.workers} processes to read the data, got: {told}: lower workers") from error
         if request != (start, count):  # somebody asks out of order: the queue is of no use any more
             self.close()
             return self.stream.take(start, count)

@@ -37,7 +37,7 @@ class Samples(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Mapped:
-    """Samples in a file of uint8, one after the other and nothing else: mapped into memory, read as they are asked for."""
+    """Samples in a file of uint8, one after the other and nothing else: mapped into memory, read when asked for."""
 
     path: Path
     count: int
@@ -64,7 +64,7 @@ class Mapped:
 
 @dataclass(frozen=True, eq=False)
 class Stacked:
-    """Samples whose channels are single images: sample i is `images[table[i]]`, images (n, h, w), table (N, channels)."""
+    """Samples whose channels are images: sample i is `images[table[i]]`, images (n, h, w), table (N, channels)."""
 
     images: Tensor
     table: Tensor

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, check_whole
 from ..pixels import to_values
 from ..types import Batch
 from .sampler import InfiniteSampler
@@ -79,6 +79,8 @@ class Source:
                 )
             if label is not None and tuple(label.shape) != shape[:1]:
                 raise InputError(f"expected {shape[0]} {what} labels, one per sample, got shape {tuple(label.shape)}")
+        if self.workers is not None:
+            check_whole("workers", self.workers, 0)
         if self.image and (len(self.shape) != 3 or self.shape[0] not in (1, 3)):
             raise InputError(f"expected images of shape (1 or 3, height, width), got {self.shape}: reshape them")
 

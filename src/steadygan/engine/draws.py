@@ -153,9 +153,9 @@ class Draws:
         return real_d, real_g
 
     def requests(self, iteration: int) -> list[tuple[int, int]]:
-        """Where the reals of an iteration stand in the stream, (start, count): those of its D steps, then of its G step.
+        """Where the reals of an iteration stand in the stream, (start, count): its D steps' ones, then its G step's.
 
-        Within a block the D steps' come first, then the G steps'.
+        A block holds those of all its D steps, then those of its G steps.
         """
         needs = self.needs
         block, i = divmod(iteration, BLOCK)

@@ -48,8 +48,8 @@ BASES = {
     ),
     "mnist": Base(
         "MNIST's handwritten digits, 28 x 28",
-        dcgan(32, n=2000, data=Mnist(), horizon=10_000, latent_dim=64),
-        weight=2.0,
+        dcgan(32, n=2000, data=Mnist(), horizon=10_000, latent_dim=64, lr_g=4e-4),
+        weight=1.0,
         count=16,
         small=dcgan(16, n=1000, data=Mnist(), horizon=4000, latent_dim=64, lr_g=4e-4),
     ),
