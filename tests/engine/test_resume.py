@@ -12,7 +12,7 @@ import pytest
 import torch
 from elsewhere import hold, process
 from parts import Balanced, Pulled
-from tiny import assert_same, built, next_draws, ring, saved, small_d, small_g, state, trainer, weights
+from tiny import assert_same, assert_same_run, built, ring, saved, small_d, small_g, trainer, weights
 from torch import nn
 
 import steadygan as sg
@@ -107,21 +107,6 @@ def run_of(case: str, out: Path | None, until: int, resume: bool = False, **more
     make, settings = CASES[case]()
     made = make(out=out, resume=resume, **(settings | more))
     return made, made.fit(until)
-
-
-def assert_same_run(there: tuple[sg.Trainer, Run], here: tuple[sg.Trainer, Run]) -> None:
-    """Weights, buffers, average, optimisers, parts, generators, statistics; records; samples; the draws to come."""
-    (a, run_a), (b, run_b) = there, here
-    assert_same(state(b), state(a))
-    assert run_b.metrics == run_a.metrics
-    for kind in ("ema", "live"):
-        assert torch.equal(run_b.sample(40, 7, weights=kind), run_a.sample(40, 7, weights=kind))
-    if run_a.path is not None and run_b.path is not None:
-        assert (run_b.path / "metrics.jsonl").read_text() == (run_a.path / "metrics.jsonl").read_text()
-        assert_same(saved(run_b.path)["state"], saved(run_a.path)["state"])
-        shots = [sorted((run.path / "samples").iterdir()) for run in (run_a, run_b)]
-        assert [p.name for p in shots[0]] == [p.name for p in shots[1]]
-    assert_same(next_draws(b), next_draws(a))
 
 
 @pytest.mark.parametrize("case", CASES)

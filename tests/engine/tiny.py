@@ -14,6 +14,7 @@ from known import F64, normal
 from steadygan.engine import checkpoint
 from steadygan.engine.draws import BLOCK
 from steadygan.engine.folder import RunFolder
+from steadygan.engine.run import Run
 
 N = 8  # batch size
 Build = Callable[[], nn.Module]
@@ -147,3 +148,18 @@ def weights(*modules: nn.Module) -> list[dict[str, Tensor]]:
 
 def double(*modules: nn.Module) -> tuple[nn.Module, ...]:
     return tuple(module.to(F64) for module in modules)
+
+
+def assert_same_run(there: tuple[sg.Trainer, Run], here: tuple[sg.Trainer, Run]) -> None:
+    """Weights, buffers, average, optimisers, parts, generators, statistics; records; samples; the draws to come."""
+    (a, run_a), (b, run_b) = there, here
+    assert_same(state(b), state(a))
+    assert run_b.metrics == run_a.metrics
+    for kind in ("ema", "live"):
+        assert torch.equal(run_b.sample(40, 7, weights=kind), run_a.sample(40, 7, weights=kind))
+    if run_a.path is not None and run_b.path is not None:
+        assert (run_b.path / "metrics.jsonl").read_text() == (run_a.path / "metrics.jsonl").read_text()
+        assert_same(saved(run_b.path)["state"], saved(run_a.path)["state"])
+        shots = [sorted((run.path / "samples").iterdir()) for run in (run_a, run_b)]
+        assert [p.name for p in shots[0]] == [p.name for p in shots[1]]
+    assert_same(next_draws(b), next_draws(a))

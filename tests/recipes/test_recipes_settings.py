@@ -31,9 +31,12 @@ def test_every_data_set_is_trained_in_every_way() -> None:
 
 @pytest.mark.parametrize("entry", RECIPES.values(), ids=RECIPES)
 def test_small_is_the_same_training_in_less_time(entry: Recipe) -> None:
-    """Networks, lengths and rates may differ; data, loss, remedies and everything else may not."""
+    """Networks, lengths, rates and weights may differ; data, loss, which remedies and everything else may not."""
     small = {key.split(".")[0] for key, _, _ in difference(entry(), entry(scale="small"))}
-    assert small <= {"scale", "generator", "discriminator", "horizon", "lr_g", "evaluate"}
+    assert small <= {"scale", "generator", "discriminator", "horizon", "lr_g", "evaluate", "penalty", "method"}
+    here, there = entry(), entry(scale="small")
+    for key in ("penalty", "method"):
+        assert [name for name, _ in getattr(here, key).items()] == [name for name, _ in getattr(there, key).items()]
     assert entry(scale="small").horizon <= entry().horizon
 
 

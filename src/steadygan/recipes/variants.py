@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from ..config import FakeAsReal, GradientPenalty, Methods, Penalties, PlainLoss, Settings
@@ -18,7 +18,7 @@ class Base:
     settings: Settings
     weight: float = 0.1  # of every gradient penalty: squared logit per squared data unit
     count: int = 8  # fakes counted as real, in a batch of 64
-    small: Settings | None = None  # for two cores, where `settings` are for more
+    small: Base | None = None  # for two cores, where this is for more
 
 
 def nsgan(base: Base) -> Settings:
@@ -61,5 +61,5 @@ def enrol(data: str, base: Base, variants: Iterable[str] = VARIANTS) -> None:
     """Enrols `<data>/<variant>` for each of the variants."""
     for name in variants:
         change, text, paper = VARIANTS[name]
-        small = None if base.small is None else partial(change, replace(base, settings=base.small))
+        small = None if base.small is None else partial(change, base.small)
         recipe(f"{data}/{name}", f"{base.text}: {text}", paper, small)(partial(change, base))
