@@ -9,11 +9,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import callbacks, data, diagnostics, losses, methods, metrics, models, penalties, types
+    from .engine.export import export
     from .engine.run import Run, load
     from .engine.trainer import Trainer
 
 _MODULES = ("callbacks", "data", "diagnostics", "losses", "methods", "metrics", "models", "penalties", "types")
-_OBJECTS = {"Run": "engine.run", "Trainer": "engine.trainer", "load": "engine.run"}
+_OBJECTS = {"Run": "engine.run", "Trainer": "engine.trainer", "export": "engine.export", "load": "engine.run"}
 
 __all__ = [
     "Run",
@@ -21,6 +22,7 @@ __all__ = [
     "callbacks",
     "data",
     "diagnostics",
+    "export",
     "load",
     "losses",
     "methods",

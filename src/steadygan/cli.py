@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from . import __version__
-from .config.values import ReadError, Text, whole
+from .config.values import ReadError, Text, real, whole
 from .errors import EXIT_INPUT, EXIT_INTERRUPTED, InputError, NonFiniteError
 
 app = typer.Typer(
@@ -22,22 +23,32 @@ app = typer.Typer(
 )
 
 
-def at_least(low: int) -> Callable[[str], int]:
+def at_least(low: int, high: int | None = None) -> Callable[[str], int]:
     """Reads an option as the settings read their numbers, with their words for what was expected."""
-    read: Any = whole(low).func
+    return partial(_number, whole(low, high).func)
 
-    def number(text: str) -> int:
-        try:
-            return int(read(Text(text)))
-        except ReadError as error:
-            raise typer.BadParameter(f"expected {error}, got {text}") from None
 
-    return number
+def above(low: float) -> Callable[[str], float]:
+    """The same for any number above `low`."""
+    return partial(_number, real(above=low).func)
+
+
+def _number(read: Any, text: str) -> Any:
+    try:
+        return read(Text(text))
+    except ReadError as error:
+        raise typer.BadParameter(f"expected {error}, got {text}") from None
 
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="RECIPE KEY=VALUE", show_default=False)]
 Recipes = Annotated[list[str], typer.Argument(metavar="RECIPE [KEY=VALUE]", show_default=False)]
-Data = Annotated[Path | None, typer.Option(help="Your points: a .npy, .npz or .csv file, one sample per row.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Your data: a .npy, .npz or .csv file of points, or a folder, .zip, .npy or .npz of images."),
+]
+Scale = Annotated[str, typer.Option(metavar="full|small", help="small: what two cores can train.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
+Weights = Annotated[str, typer.Option(metavar="ema|live", help="The average, or the network as trained.")]
 Iterations = Annotated[
     int | None,
     typer.Option(
@@ -68,6 +79,10 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint, or start.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the settings, train nothing.")] = False,
+    scale: Scale = "full",
+    init_from: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run, on other data perhaps.")
+    ] = None,
 ) -> int:
     """Train one GAN: a recipe (default grid25/far), settings changed as KEY=VALUE.
 
@@ -76,7 +91,7 @@ def train(
     """
     from .commands.train import train as command
 
-    return command(words or [], data, out, iterations, seed, resume, dry_run)
+    return command(words or [], data, out, iterations, seed, resume, dry_run, scale, init_from)
 
 
 @app.command()
@@ -91,20 +106,46 @@ def recipes(
 
 @app.command()
 def sample(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)],
+    run: Run,
     n: Annotated[int, typer.Option("-n", parser=at_least(1), metavar="N", help="How many samples.")] = 64,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A .npz, .npy, .csv or .png file, by default in RUN.")
+        str | None,
+        typer.Option(
+            metavar="FORM|PATH",
+            help="folder, zip, npz or png-grid, in RUN; or a path: .zip, .npz, .npy, .png, .csv, or a folder.",
+        ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(parser=at_least(0), metavar="S", help="The same seed draws the same samples.")
+        int, typer.Option(parser=at_least(0, 2**63 - 1), metavar="S", help="The same seed draws the same samples.")
     ] = 0,
-    weights: Annotated[str, typer.Option(metavar="ema|live", help="The average, or the network as trained.")] = "ema",
+    weights: Weights = "ema",
+    label: Annotated[
+        str | None, typer.Option(metavar="K", help="All of one class, by name or number from 0 (conditional runs).")
+    ] = None,
+    truncation: Annotated[
+        float | None,
+        typer.Option(parser=above(0), metavar="T", help="Cut the latents' distribution off at +-T."),
+    ] = None,
+    interpolate: Annotated[
+        int | None, typer.Option(parser=at_least(2), metavar="K", help="Rows of K samples, from one latent to another.")
+    ] = None,
 ) -> int:
-    """Draw samples from a trained run."""
+    """Draw samples from a trained run: images as a folder, .zip, array or grid, points as an array, table or figure."""
     from .commands.sample import sample as command
 
-    return command(run, n, out, seed, weights)
+    return command(run, n, out, seed, weights, label, truncation, interpolate)
+
+
+@app.command()
+def export(
+    run: Run,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default RUN/export.")] = None,
+    weights: Weights = "ema",
+) -> int:
+    """Write the generator for use without steadygan: weights, a program of torch.export, and a card that says all."""
+    from .commands.export import export as command
+
+    return command(run, out, weights)
 
 
 @app.command()
@@ -115,11 +156,12 @@ def compare(
     iterations: Iterations = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the runs are, by default runs.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    scale: Scale = "full",
 ) -> int:
     """Set recipes side by side: train what is missing, tabulate final and best, say why, draw the curves."""
     from .commands.compare import compare as command
 
-    return command(words, data, seeds, iterations, out, json)
+    return command(words, data, seeds, iterations, out, json, scale)
 
 
 @app.command()

@@ -33,13 +33,14 @@ def here(tmp_path: Path) -> Path:
     (folder / "settings.json").write_text(RECIPES["ring8/far"]().to_json(), encoding="utf-8")
     mine = tmp_path / "mine"
     mine.mkdir()
+    (tmp_path / "mine.npz").mkdir()
     (mine / "settings.json").write_text('{"batch_size": 64}', encoding="utf-8")
     (tmp_path / "points.csv").write_text("1,2\n3,4\n", encoding="utf-8")
     return tmp_path
 
 
 REFUSALS = {
-    "train ring8/fra": "unknown recipe 'ring8/fra': did you mean 'ring8/far'? known: digits/far, ",
+    "train ring8/fra": "unknown recipe 'ring8/fra': did you mean 'ring8/far'? known: cifar10/far, ",
     "train ring8/far grid25/far": "expected one recipe, got ring8/far, grid25/far: write settings as key=value",
     "train btach_size=3": "unknown setting 'btach_size': did you mean 'batch_size'?",
     "train method.fake_as_real.count=65": "method.fake_as_real.count: expected at most the batch of 64, got 65",
@@ -69,7 +70,15 @@ REFUSALS = {
     "sample runs/ring8-far": f"did you mean {Path('runs/ring8-far/seed-0')}?",
     "sample runs/ring8-far/seed-0 -n 0": "Invalid value for '-n': expected a whole number of 1 or more, got 0",
     "sample runs/ring8-far/seed-0 --weights best": "unknown weights 'best': known: ema, live",
-    "sample runs/ring8-far/seed-0 --out x.txt": "expected --out to end in .npz, .npy, .csv, .png, got 'x.txt'",
+    "sample runs/ring8-far/seed-0 --out x.txt": "expected --out folder, zip, npz or png-grid, or a path that ends in",
+    "sample runs/ring8-far/seed-0 --out folder": "expected npz, .npy, .csv or .png for points, got folder: add",
+    "sample runs/ring8-far/seed-0 --label 1": "expected no --label, as the generator of ",
+    "sample runs/ring8-far/seed-0 --truncation 0": "'--truncation': expected a number above 0, got 0",
+    "sample runs/ring8-far/seed-0 --interpolate 1": "'--interpolate': expected a whole number of 2 or more, got 1",
+    "sample runs/ring8-far/seed-0 --interpolate 65": "expected --interpolate of at most -n 64, a whole row, got 65",
+    "sample runs/ring8-far/seed-0 --out mine.npz/": "expected a file to write at mine.npz, found a folder: choose",
+    "export nowhere": "nowhere holds no run (no settings.json): give the folder that train printed",
+    "export runs/ring8-far/seed-0 --weights best": "unknown weights 'best': known: ema, live",
     "compare": "Missing argument",
     "compare batch_size=3": "expected recipes to compare, got none: write for instance grid25/r1 grid25/far",
     "compare ring8/far ring8/nsgn": "unknown recipe 'ring8/nsgn': did you mean 'ring8/nsgan'?",
@@ -107,9 +116,9 @@ def test_help_needs_no_torch(words: str, ask: Callable[[str], str]) -> None:
 
 def test_the_commands_are_those_of_this_stage(ask: Callable[[str], str]) -> None:
     text = ask("--help")
-    for name in ("train", "recipes", "sample", "compare", "doctor", "--version"):
+    for name in ("train", "recipes", "sample", "export", "compare", "doctor", "--version"):
         assert name in text
-    for name in ("evaluate", "diagnose", "report", "theory", "export", "--install-completion"):
+    for name in ("evaluate", "diagnose", "report", "theory", "--install-completion"):
         assert name not in text
 
 

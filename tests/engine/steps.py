@@ -12,9 +12,9 @@ from torch import Tensor, nn
 import steadygan as sg
 from known import F64, generator, normal
 from steadygan.engine.draws import Draws, normal_latent
-from steadygan.engine.needs import Needs
 from steadygan.engine.eager import Eager
 from steadygan.engine.ema import Ema
+from steadygan.engine.needs import Needs
 from steadygan.engine.objective import Sides
 from steadygan.engine.optim import OptimizerSettings
 from steadygan.types import Batch, Opponent

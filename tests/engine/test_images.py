@@ -117,7 +117,7 @@ def test_fakes_have_the_classes_of_the_training_images() -> None:
     everything = torch.cat([label for label in G.told if label.shape[0] in (14, 8)])
     shares = everything.bincount(minlength=CLASSES) / everything.shape[0]
     assert torch.allclose(shares, torch.tensor([0.1, 0.3, 0.6]), atol=0.05)
-    d_step = [label for label in G.told if label.shape[0] == 14][0]
+    d_step = next(label for label in G.told if label.shape[0] == 14)
     candidates, real, fake = D.told[:3]
     assert torch.equal(candidates, d_step[8:])
     assert torch.equal(fake, d_step[:8])
@@ -196,8 +196,8 @@ def test_weights_of_another_run_are_where_training_begins(tmp_path: Path) -> Non
     assert_same(dict(G.state_dict()), dict(found["G"]))
     assert_same(dict(D.state_dict()), dict(found["D"]))
     before = weights(G)
-    with pytest.raises(InputError, match="cannot begin with the weights of .*: the checkpoint is of another model"):
+    with pytest.raises(InputError, match=r"cannot begin with the weights of .*: the checkpoint is of another model"):
         take_weights(tmp_path / "first", images(norm="batch").setup.G, D)
-    with pytest.raises(InputError, match="expected a run with a checkpoint in .*, got none: check --init-from"):
+    with pytest.raises(InputError, match=r"expected a run with a checkpoint in .*, got none: check --init-from"):
         take_weights(tmp_path / "none", G, D)
     assert_same(weights(G), before)

@@ -8,10 +8,12 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from tiny import built, saved, trainer
+from tiny import N, built, saved, trainer
 from torch import nn
 
-from steadygan.engine.plan import SMALL_STEP, Plan, choose_device, host, training, work_of
+import steadygan as sg
+from steadygan.engine.checks import work_of
+from steadygan.engine.plan import SMALL_STEP, Plan, choose_device, host, training
 from steadygan.errors import InputError
 
 CPU = torch.device("cpu")
@@ -29,8 +31,21 @@ def test_small_steps_run_on_one_thread_on_the_cpu():
         torch.set_num_threads(before)
 
 
-def test_work():
-    assert work_of([nn.Linear(3, 4), nn.Linear(4, 1, bias=False)], 10) == 10 * (16 + 4)
+def test_work_counts_every_use_of_a_weight():
+    """Multiply-adds of a batch: a linear layer's weights once per sample, a convolution's once per place."""
+    linear = work_of(trainer(G=nn.Linear(2, 2), D=nn.Sequential(nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 1))).setup)
+    assert linear == N * (4 + 10 + 5)
+    packed = trainer(G=nn.Linear(2, 2), D=nn.Linear(4, 1), method=sg.methods.Packing(2)).setup
+    assert work_of(packed) == N * (4 + 4)
+    convolution = nn.Sequential(nn.Conv2d(3, 5, 4, 2, 1), nn.Flatten(), nn.Linear(5 * 4 * 4, 1))
+    G = nn.Sequential(nn.Linear(4, 192), nn.Unflatten(1, (3, 8, 8)))
+    images = trainer(G=G, D=convolution, data=torch.zeros(9, 3, 8, 8), latent_dim=4).setup
+    assert work_of(images) == N * (4 * 192 + 3 * 5 * 16 * 16 + 80)
+
+
+def test_work_of_networks_that_fail_is_their_size():
+    wrong = trainer(G=nn.Linear(2, 2), D=nn.Linear(3, 1)).setup
+    assert work_of(wrong) == N * (6 + 4)
 
 
 def test_differences_are_told():

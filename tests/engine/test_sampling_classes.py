@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pictures
+import animals
 import pytest
 import torch
 from tiny import points, trainer
@@ -23,17 +23,17 @@ ARGUMENTS: list[dict[str, Any]] = [
 
 
 def test_batches_hold_samples_and_classes_up_to_256_at_a_time() -> None:
-    batches = [*pictures.run().stream(600, seed=3)]
+    batches = [*animals.run().stream(600, seed=3)]
     assert [batch.size for batch in batches] == [CHUNK, CHUNK, 600 - 2 * CHUNK]
     for batch in batches:
-        assert batch.x.shape[1:] == pictures.SHAPE
+        assert batch.x.shape[1:] == animals.SHAPE
         assert batch.label is not None
         assert batch.label.shape == (batch.size,)
         assert float(batch.x.abs().max()) <= 1.0
 
 
 def test_each_sample_is_of_its_class() -> None:
-    run = pictures.run()
+    run = animals.run()
     (batch,) = run.stream(50, seed=3)
     assert batch.label is not None
     z = latents(run._latent, 50, 3, CPU)
@@ -48,7 +48,7 @@ def test_each_sample_is_of_its_class() -> None:
 
 
 def test_classes_are_those_of_the_training_data() -> None:
-    run = pictures.run()
+    run = animals.run()
     assert (run.conditional, run.classes) == (True, 3)
     label = torch.cat([batch.label for batch in run.stream(4000) if batch.label is not None])
     shares = label.bincount(minlength=3) / len(label)
@@ -59,7 +59,7 @@ def test_classes_are_those_of_the_training_data() -> None:
 @pytest.mark.parametrize("weights", ["ema", "live"])
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
 def test_a_longer_sample_begins_like_a_shorter_one(arguments: dict[str, Any], weights: Any) -> None:
-    run = pictures.run()
+    run = animals.run()
     long = run.sample(600, 4, weights, **arguments)
     for n in (1, 9, CHUNK, CHUNK + 1):
         assert torch.equal(run.sample(n, 4, weights, **arguments), long[:n])
@@ -70,7 +70,7 @@ def test_a_longer_sample_begins_like_a_shorter_one(arguments: dict[str, Any], we
 
 
 def test_truncation_and_rows_act_on_the_latents() -> None:
-    run = pictures.run()
+    run = animals.run()
     z = latents(run._latent, CHUNK, 7, CPU)
     label = torch.zeros(CHUNK, dtype=torch.int64)
     cut = truncated(z, 0.6)
@@ -82,7 +82,7 @@ def test_truncation_and_rows_act_on_the_latents() -> None:
 
 
 def test_a_row_is_of_one_class() -> None:
-    label = torch.cat([batch.label for batch in pictures.run().stream(400, interpolate=4) if batch.label is not None])
+    label = torch.cat([batch.label for batch in animals.run().stream(400, interpolate=4) if batch.label is not None])
     rows = label.view(100, 4)
     assert (rows == rows[:, :1]).all()
     assert len(rows[:, 0].unique()) == 2
@@ -100,7 +100,7 @@ def test_a_row_is_of_one_class() -> None:
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_drawn(arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError) as error:
-        pictures.run().stream(3, **arguments)
+        animals.run().stream(3, **arguments)
     assert told in str(error.value)
 
 

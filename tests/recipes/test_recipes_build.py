@@ -141,7 +141,7 @@ def test_classes_reach_the_networks_only_when_asked_for(images: dict[str, Path])
 def test_a_conditional_recipe_needs_classes(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", np.zeros((12, 16, 16, 3), dtype=np.uint8))
     settings = override(RECIPES["folder/far"](), ["conditional=true", f"data.path={tmp_path / 'images.npy'}"])
-    with pytest.raises(InputError, match="expected images with classes, got .*without"):
+    with pytest.raises(InputError, match=r"expected images with classes, got .*without"):
         build.trainer(settings)
 
 

@@ -76,5 +76,5 @@ def whereabouts(console: Console, folder: Path) -> None:
     figures = sorted(path.name for path in (folder / "figures").glob("*.png"))
     if figures:
         console.print(f"figures: {folder / 'figures'} ({', '.join(figures)})")
-    console.print(f"samples: {folder / 'samples'}, more with: steadygan sample {folder} -n 1000 --out samples.csv")
+    console.print(f"samples: {folder / 'samples'}, more with: steadygan sample {folder} -n 1000 --out samples.npz")
     console.print(f"numbers: {folder / 'metrics.jsonl'}, live with: tensorboard --logdir {folder}")

@@ -66,7 +66,9 @@ class Loader:
             if "worker" not in str(error):
                 raise
             told = str(error).splitlines()[0]
-            raise InputError(f"expected {self.workers} processes to read the data, got: {told}: lower workers") from error
+            raise InputError(
+                f"expected {self.workers} processes to read the data, got: {told}: lower workers"
+            ) from error
         if request != (start, count):  # somebody asks out of order: the queue is of no use any more
             self.close()
             return self.stream.take(start, count)

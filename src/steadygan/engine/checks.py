@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..critics import kept_buffers, wrap_model
 from ..errors import InputError
 from ..rng import borrowed
-from ..types import Batch
+from ..types import Batch, cat
 from .draws import labels
 from .eager import Eager
+from .sampling import evaluating
 from .setup import Setup
+
+TRIED = 2  # samples in the forward that is counted
 
 
 def check_shapes(setup: Setup, executor: Eager) -> None:
@@ -57,3 +61,29 @@ def _batch_of(found: Any, n: int, whose: str, what: str) -> Tensor:
     if found.ndim < 1 or found.shape[0] != n:
         raise InputError(f"{whose} must return {n} {what} when asked for {n}, but returned shape {tuple(found.shape)}")
     return found
+
+
+def work_of(setup: Setup) -> int:
+    """Multiply-adds of one forward of G and of every D with a batch; by the number of parameters where they fail."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    n, first = setup.sides.real, next(setup.G.parameters())
+    generator = torch.Generator(setup.device).manual_seed(setup.seed)
+    count = FlopCounterMode(display=False)
+    try:
+        with ExitStack() as stack:
+            for network in setup.networks:
+                stack.enter_context(kept_buffers(network))
+                stack.enter_context(evaluating(network))  # batch norm counts alike, and one sample is enough
+            stack.enter_context(borrowed(setup.seed, setup.device))
+            stack.enter_context(torch.no_grad())
+            z = setup.latent(TRIED, generator).to(first.device, first.dtype)
+            label = None if setup.prior is None else setup.prior[:1].to(first.device).expand(TRIED)
+            stack.enter_context(count)
+            fake = Batch(setup.G(z) if label is None else setup.G(z, label=label), label)
+            for opponent in setup.opponents.values():
+                whole = opponent.method.raw(1)
+                wrap_model(opponent.critic)(opponent.method.present(cat(*[fake] * whole)))
+        return count.get_total_flops() * n // (2 * TRIED)
+    except Exception:  # a wrong shape is told by `check_shapes`
+        return n * sum(p.numel() for network in setup.networks for p in network.parameters())

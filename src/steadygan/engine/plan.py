@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -68,11 +68,6 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError):
         raise InputError(f"device {name!r} is not available here: use device=auto or device=cpu") from None
     return device
-
-
-def work_of(networks: Iterable[nn.Module], batch: int) -> int:
-    """Multiply-adds of one forward of a batch, taking every parameter as used once per sample."""
-    return batch * sum(p.numel() for network in networks for p in network.parameters())
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ..rng import Borrowed
 from .draws import Latent, labels
 
 CHUNK = 256  # latents are drawn and generated this many at a time, whatever n: a longer sample begins like a shorter
-LABEL_STREAM = 2**40  # beyond any seed that is used for latents
+LABEL_STREAM = 0x5EED1ABE  # other bits among the lowest 32: torch's CPU generator looks at no more of a seed
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def chunks(latent: Latent, seed: int, device: torch.device) -> Iterator[Tensor]:
 
 def label_chunks(prior: Tensor, seed: int) -> Iterator[Tensor]:
     """Classes of fakes without end, 256 at a time, as frequent as in `prior`; another stream than the latents'."""
-    generator = torch.Generator(prior.device).manual_seed(seed + LABEL_STREAM)
+    generator = torch.Generator(prior.device).manual_seed(seed ^ LABEL_STREAM)
     while True:
         yield labels(prior, CHUNK, generator)
 

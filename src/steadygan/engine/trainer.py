@@ -15,6 +15,7 @@ from ..errors import InputError, Interrupted, NonFiniteError, check_number, chec
 from ..rng import kept
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from . import figures
+from .checks import work_of
 from .draws import Latent, normal_latent
 from .ema import Ema
 from .folder import RunFolder, writing
@@ -23,7 +24,7 @@ from .needs import Needs
 from .objective import Sides
 from .opponents import module_of, opponents_of, positive
 from .optim import OptimizerFactory, OptimizerSettings
-from .plan import Plan, choose_device, host, training, work_of
+from .plan import Plan, choose_device, host, training
 from .probes import Evaluate
 from .run import Run
 from .schedule import Constant, Schedule
@@ -120,6 +121,7 @@ class Trainer:
         )
         self.horizon, self.threads = horizon, threads
         self.out, self.resume, self.callbacks = None if out is None else Path(out), resume, list(callbacks)
+        self._work: int | None = None  # multiply-adds of a forward
         self._loop: Loop | None = None
         self._run: Run | None = None
         self._random: Mapping[str, Tensor] | None = None  # torch's global generators between two fits
@@ -141,7 +143,9 @@ class Trainer:
                 stack.callback(folder.release)
             for network in setup.networks:
                 stack.enter_context(training(network))
-            plan = Plan.resolve(setup.device, setup.dtype, self.threads, work_of(setup.networks, setup.sides.real))
+            if self._work is None:
+                self._work = work_of(setup)
+            plan = Plan.resolve(setup.device, setup.dtype, self.threads, self._work)
             stack.enter_context(host(plan.threads, setup.seed, setup.device))
             if self._loop is None:
                 self._loop, self._run = start(setup, folder, plan, self.horizon, self.resume, self._on_tick)

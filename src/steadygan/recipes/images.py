@@ -51,7 +51,7 @@ def cores(data: Data, weight: float, **changes: Any) -> Base:
 BASES = {
     "digits": Base(
         "8 x 8 handwritten digits",
-        dcgan(32, n=5000, data=Digits(), horizon=8000, latent_dim=16, lr_g=4e-4),
+        dcgan(32, n=5000, data=Digits(), horizon=6000, latent_dim=16, lr_g=1e-3),
         weight=1.0,
         count=16,
     ),

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from tiny import Spread, built
-from torch import Tensor
 
 import steadygan as sg
 from steadygan.data import Source
@@ -54,7 +53,3 @@ def trained(out: Path | None = None, norm: str = "none", **more: Any) -> Run:
 def run() -> Run:
     """One such run, for tests that only read it."""
     return trained()
-
-
-def prior() -> Tensor:
-    return torch.arange(3).repeat_interleave(torch.tensor(COUNTS))

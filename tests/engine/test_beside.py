@@ -1,0 +1,109 @@
+"""Results appear whole or not at all, whatever stops the writing."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from steadygan.engine.beside import added, beside
+from steadygan.errors import InputError
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+STOPS = [KeyboardInterrupt(), ZeroDivisionError(), FULL]
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def stopped(writing: AbstractContextManager[Path], stop: BaseException) -> None:
+    """Begins to write, and is stopped."""
+    with writing as part:
+        (part / "b" if part.is_dir() else part).write_text("half")
+        raise stop
+
+
+def test_a_file_takes_its_place_at_the_end(tmp_path: Path) -> None:
+    place = tmp_path / "new" / "a.txt"
+    with beside(place) as part:
+        part.write_text("one")
+        assert part.parent == place.parent
+        assert not place.exists()
+    assert tree(tmp_path) == {"new/a.txt": "one"}
+    with beside(place) as part:
+        part.write_text("two")
+        assert place.read_text() == "one"
+    assert tree(tmp_path) == {"new/a.txt": "two"}
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_folder_takes_its_place_at_the_end(tmp_path: Path, empty: bool) -> None:
+    place = tmp_path / "a"
+    if empty:
+        place.mkdir()
+    with beside(place, folder=True) as part:
+        (part / "b").mkdir()
+        (part / "b" / "c").write_text("one")
+        assert tree(place) == {}
+    assert tree(tmp_path) == {"a/b/c": "one"}
+
+
+def test_a_folder_that_was_filled_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    place = tmp_path / "a"
+    place.mkdir()
+
+    def crossed() -> None:
+        with beside(place, folder=True) as part:
+            (part / "mine").write_text("one")
+            (place / "theirs").write_text("two")
+
+    with pytest.raises(InputError, match=f"cannot write {place}: .*choose another --out"):
+        crossed()
+    assert tree(tmp_path) == {"a/theirs": "two"}
+
+
+@pytest.mark.parametrize("stop", STOPS, ids=lambda stop: type(stop).__name__)
+@pytest.mark.parametrize("there", [False, True])
+def test_what_stops_it_leaves_what_was_there(tmp_path: Path, stop: BaseException, there: bool) -> None:
+    place = tmp_path / "a"
+    if there:
+        place.write_text("old")
+    before = tree(tmp_path)
+    with pytest.raises(InputError if stop is FULL else type(stop)) as error:
+        stopped(beside(place), stop)
+    assert tree(tmp_path) == before
+    if stop is FULL:
+        assert str(error.value).startswith(f"cannot write {place}: No space left on device: free some space")
+
+
+@pytest.mark.parametrize("stop", STOPS, ids=lambda stop: type(stop).__name__)
+@pytest.mark.parametrize("write", [lambda path: beside(path, folder=True), added])
+def test_nothing_is_left_of_a_folder_that_was_stopped(tmp_path: Path, stop: BaseException, write) -> None:
+    with pytest.raises(InputError if stop is FULL else type(stop)):
+        stopped(write(tmp_path / "a"), stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_are_added_to_a_folder_all_at_the_end(tmp_path: Path) -> None:
+    place = tmp_path / "new" / "a"
+    for text in ("one", "two"):
+        with added(place) as part:
+            (part / "mine").write_text(text)
+            (part / "other").write_text(text)
+            assert text not in tree(place).values()
+        before = {} if text == "one" else {"new/a/theirs": "3"}
+        assert tree(tmp_path) == before | {"new/a/mine": text, "new/a/other": text}
+        (place / "theirs").write_text("3")
+
+
+def test_a_file_is_no_folder_to_add_to(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("one")
+    with pytest.raises(InputError, match=r"expected a folder at .*a, found a file: choose another --out"):
+        added(tmp_path / "a").__enter__()
+    with pytest.raises(InputError, match=r"cannot write .*: (Not a directory|File exists)"):
+        beside(tmp_path / "a" / "b" / "c").__enter__()
+    assert tree(tmp_path) == {"a": "one"}
