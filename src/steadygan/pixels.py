@@ -12,5 +12,5 @@ def to_values(pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def to_pixels(x: Tensor) -> Tensor:
-    """u = floor((x + 1) 127.5 + 1/2), clamped to 0..255, as uint8: the nearest pixel, as a saved image would hold it."""
+    """u = floor((x + 1) 127.5 + 1/2), clamped to 0..255, as uint8: the nearest pixel, as a saved image holds it."""
     return x.detach().to(torch.float32).add(1.0).mul_(127.5).add_(0.5).floor_().clamp_(0.0, 255.0).to(torch.uint8)

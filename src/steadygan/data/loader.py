@@ -65,9 +65,8 @@ class Loader:
         except RuntimeError as error:
             if "worker" not in str(error):
                 raise
-            told = str(error).splitlines()[0]
             raise InputError(
-                f"expected {self.workers} processes to read the data, got: {told}: lower workers"
+                f"expected {self.workers} processes to read the data, got: {str(error).splitlines()[0]}: lower workers"
             ) from error
         if request != (start, count):  # somebody asks out of order: the queue is of no use any more
             self.close()
