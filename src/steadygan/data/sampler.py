@@ -68,7 +68,7 @@ class InfiniteSampler:
         return self._drawn(f"{self.seed}/{epoch}/coins", epoch, lambda g: torch.rand(self.size, generator=g) < 0.5)
 
     def _drawn(self, key: str, epoch: int, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
-        """What is drawn for an epoch, kept for two of them: a request rarely spans more, and memory stays affordable."""
+        """What is drawn for an epoch, kept for two of them: a request rarely spans more, and large sets stay small."""
         if key not in self._cache:
             for old in [k for k, (when, _) in self._cache.items() if abs(when - epoch) > 1]:
                 del self._cache[old]

@@ -21,7 +21,7 @@ from ..config import (
 )
 from ..config.groups import Data
 from .base import recipe
-from .variants import Base, enrol, far
+from .variants import VARIANTS, Base, enrol, far
 
 METHODS = ("nsgan", "r1", "far", "rpgan")
 
@@ -92,7 +92,7 @@ def conditional(base: Base) -> Settings:
 
 
 for _data, _base in BASES.items():
-    enrol(_data, _base, METHODS)
+    enrol(_data, _base, VARIANTS if _data == "digits" else METHODS)
 
 _mnist = BASES["mnist"]
 recipe(
