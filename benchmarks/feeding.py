@@ -2,9 +2,10 @@
 
     python benchmarks/feeding.py PATH [--iterations 60] [--width 64] [--threads 2] [--json]
 
-PATH: a folder or zip of image files of one size. Reading: `sg.data.folder` with an empty cache, then again from the cache.
-Feeding: the time to have an iteration's batch at hand, over the time of the step that uses it, side by side in one loop;
-cifar10/r1's step (batch 64, nonsaturating loss, r1, fused Adam, EMA), from one tensor on the device and through 2 workers.
+PATH: a folder or zip of image files of one size. Reading: `sg.data.folder` with an empty cache, then from the cache.
+Feeding: the time to have an iteration's batch at hand, over the time of the step that uses it, side by side in one
+loop; cifar10/r1's step (batch 64, nonsaturating loss, r1, fused Adam, EMA), from one tensor on the device and through
+2 workers.
 """
 
 from __future__ import annotations
@@ -98,9 +99,7 @@ def main() -> None:
         print(json.dumps(found))
         return
     r = found["reading"]
-    print(
-        f"{r['images']:,} images: {r['first_seconds']:.1f} s the first time, {r['cached_seconds']:.2f} s from the cache"
-    )
+    print(f"{r['images']:,} images: {r['first_seconds']:.1f} s first, {r['cached_seconds']:.2f} s from the cache")
     for name in ("one tensor", "2 workers"):
         f = found[name]
         told = f"{100 * f['share']:.2f} % ({100 * f['lowest']:.2f} to {100 * f['highest']:.2f})"

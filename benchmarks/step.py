@@ -28,8 +28,8 @@ from torch import Tensor, nn
 import steadygan as sg
 from steadygan.engine.draws import BLOCK
 from steadygan.engine.plan import Plan, host, training
-from steadygan.engine.start import start
 from steadygan.engine.signals import StopSignals
+from steadygan.engine.start import start
 
 N, N0, FACTOR, WEIGHT, LR, BETAS, DECAY = 64, 8, 8, 0.1, 1e-3, (0.5, 0.9), 0.999
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_caches_of_the_user() -> Iterator[None]:
+    """Nothing is read from or written to the user's data and cache folders, in processes of a test's own neither."""
+    before = {name: os.environ.pop(name, None) for name in ("STEADYGAN_CACHE", "STEADYGAN_DATA")}
+    os.environ["STEADYGAN_CACHE"] = tempfile.mkdtemp(prefix="steadygan-cache-")
+    yield
+    shutil.rmtree(os.environ.pop("STEADYGAN_CACHE"), ignore_errors=True)
+    os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,24 @@ from typing import NamedTuple
 
 from .. import __version__
 from ..errors import EXIT_INPUT
+from ..places import cache_folder, data_root
 from .console import stdout
 
-PACKAGES = ("torch", "numpy", "scikit-learn", "pydantic", "typer", "rich", "matplotlib", "tensorboard", "filelock")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pillow",
+    "safetensors",
+    "scikit-learn",
+    "pydantic",
+    "typer",
+    "rich",
+    "matplotlib",
+    "tensorboard",
+    "filelock",
+    "platformdirs",
+)
 SECONDS = 1.0  # of training that are timed
 
 
@@ -70,6 +85,8 @@ def folders() -> Iterator[Finding]:
 
     places: dict[str, Callable[[], str]] = {
         "runs here": lambda: str(Path.cwd()),
+        "cache of decoded images": lambda: _made(cache_folder()),
+        "data sets": lambda: _made(data_root()),
         "matplotlib's cache": matplotlib.get_cachedir,
         "temporary files": tempfile.gettempdir,
     }
@@ -81,6 +98,13 @@ def folders() -> Iterator[Finding]:
             yield Finding(what, f"{folder} is writable", True)
         except OSError as error:
             yield Finding(what, f"{folder}: {error.strerror}: make it writable", False)
+
+
+def _made(folder: Path) -> str:
+    """The folder, or the nearest one above it that is there: nothing is made by looking."""
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return str(folder)
 
 
 def devices() -> Iterator[Finding]:

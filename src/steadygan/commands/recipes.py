@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import unknown
-from ..recipes import RECIPES
+from ..recipes import RECIPES, Recipe
 from .console import stdout
 
 
@@ -16,14 +16,21 @@ def recipes(paper: str | None) -> int:
     console = stdout()
     if not console.is_terminal:
         for entry in entries:
-            print(f"{entry.name:<18}{entry().horizon:>8,}  {entry.text} [{entry.paper}]")
+            print(f"{entry.name:<21}{lengths(entry):>15}  {entry.text} [{entry.paper}]")
         return 0
     from rich.table import Table
 
     table = Table("recipe", "what it is", "paper", title_justify="left")
     table.add_column("iterations", justify="right")
     for entry in entries:
-        table.add_row(entry.name, entry.text, entry.paper, f"{entry().horizon:,}")
+        table.add_row(entry.name, entry.text, entry.paper, lengths(entry))
     console.print(table)
+    console.print("two numbers: in full, and with --scale small, for two cores")
     console.print("train one with: steadygan train RECIPE; its settings: steadygan train RECIPE --dry-run")
     return 0
+
+
+def lengths(entry: Recipe) -> str:
+    """Iterations in full, and those of the small scale where there is one."""
+    full = f"{entry().horizon:,}"
+    return full if entry.small is None else f"{full} / {entry(scale='small').horizon:,}"
