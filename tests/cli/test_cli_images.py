@@ -158,7 +158,7 @@ REFUSED = {
     "train ring8/far --data flat": "ring8/far: expected no --data",
     "train points/far --data flat": "use folder/far --data flat",
     "train mnist/far --data mnist --init-from nowhere": "expected a run in 'nowhere' to take weights from, found none",
-    "train mnist/far --data mnist --init-from own": "cannot begin with the weights of own: the checkpoint is of another",
+    "train mnist/far --data mnist --init-from own": "cannot begin with the weights of own: the checkpoint is of",
     "train mnist/far generator=mlp discriminator=mlp conditional=true": "expected dcgan with conditional=true",
     "train mnist/cgan-far method.packing=2": "expected no packing with conditional=true",
     "sample own --label 1": "label",
