@@ -2,6 +2,8 @@
 
     python benchmarks/gallery.py --mnist FOLDER --cifar10 PATH --folder PATH [--only PATTERN] [--out DIR]
 
+writes a row for every run that it finds in DIR into the table of docs/gallery/README.md.
+
 A recipe lives when after 1,000 iterations all its terms were finite, every weight of both networks has moved, the mean
 gradient at the fakes was above 1e-6 at every tick, and 256 fakes lie at least a quarter as far apart as 256 real images
 do (mean distance between pixels over all pairs). Runs are kept in DIR; one that is finished there is not trained again.
@@ -27,6 +29,7 @@ from steadygan.recipes.build import networks, trainer
 from steadygan.viz import image_grid
 
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
+BEGIN, END = "<!-- table: made by the command above -->", "<!-- end of the table -->"
 SETS = ("digits", "mnist", "stacked-mnist", "cifar10", "folder")
 SHOWN, MEASURED, LIFE = 64, 256, 1000
 
@@ -88,6 +91,26 @@ def grid(run: Run, path: Path) -> None:
     image_grid(x.cpu().numpy(), path, columns, max(1, 64 // x.shape[-1]))
 
 
+def write_table(out: Path) -> None:
+    """Puts a row for each recipe that was run into the page, in the order of the recipes."""
+    names = [name for name in RECIPES if (out / f"{name.replace('/', '-')}.json").exists()]
+    rows = [json.loads((out / f"{name.replace('/', '-')}.json").read_text(encoding="utf-8")) for name in names]
+    lines = [
+        "| recipe | lives | smallest mean gradient | diversity at 1,000 | iterations | diversity | energy distance | balance |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        lines.append(
+            f"| [{row['recipe']}]({row['recipe'].replace('/', '-')}.png) | {'yes' if row['lives'] else '**no**'} "
+            f"| {row['gradient']:.1e} | {100 * row['share']:.0f} % | {row['iterations']:,} "
+            f"| {100 * row['share_at_end']:.0f} % | {row['energy_distance']:.2f} | {row['balance']:.2f} |"
+        )
+    page = GALLERY / "README.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text("\n".join([f"{before}{BEGIN}", *lines, f"{END}{after}"]), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     for name in ("mnist", "cifar10", "folder"):
@@ -103,6 +126,7 @@ def main() -> None:
             run, row = row_of(name, places, given.out)
             grid(run, GALLERY / f"{name.replace('/', '-')}.png")
             print(json.dumps(row), flush=True)
+    write_table(given.out)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from test_data_folder import CLASSED, noise, prepared_folders, refusal, write
-from test_data_pixels import encoded
+from test_data_image_file import encoded
 
 from steadygan.data import decoded, survey
 from steadygan.data.folder import folder

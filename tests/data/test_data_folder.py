@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_data_pixels import encoded, png
+from test_data_image_file import encoded, png
 
 from steadygan.data.folder import folder
 from steadygan.errors import InputError

@@ -23,7 +23,7 @@ from ..places import cache_folder
 from .cache import FORMAT, Card, prepared
 from .entries import Entry, Listing, shown
 from .layout import Layout, Part
-from .pixels import UnreadableError, decode
+from .image_file import UnreadableError, decode
 from .samples import Mapped, Progress
 from .survey import Plan, plan, survey
 

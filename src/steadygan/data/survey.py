@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from .entries import Entry, Listing, shown
-from .pixels import MOST_PIXELS, Header, TooLargeError, UnreadableError, header
+from .image_file import MOST_PIXELS, Header, TooLargeError, UnreadableError, header
 from .samples import Progress
 
 HEAD = 64 * 1024  # bytes that hold most headers

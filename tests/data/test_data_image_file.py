@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from steadygan.data.pixels import TooLargeError, UnreadableError, decode, header
+from steadygan.data.image_file import TooLargeError, UnreadableError, decode, header
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 12), dtype=np.uint8)
