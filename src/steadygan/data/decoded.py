@@ -22,8 +22,8 @@ from ..errors import InputError
 from ..places import cache_folder
 from .cache import FORMAT, Card, prepared
 from .entries import Entry, Listing, shown
-from .layout import Layout, Part
 from .image_file import UnreadableError, decode
+from .layout import Layout, Part
 from .samples import Mapped, Progress
 from .survey import Plan, plan, survey
 
