@@ -6,7 +6,8 @@ writes a row for every run that it finds in DIR into the table of docs/gallery/R
 
 A recipe lives when after 1,000 iterations all its terms were finite, every matrix and kernel of both networks has moved
 (a relativistic loss does not see D's last bias), the mean gradient at the fakes was above 1e-6 at every tick, and 256
-fakes lie at least a quarter as far apart as 256 real images do (mean distance between pixels over all pairs). Runs are kept in DIR; one that is finished there is not trained again.
+fakes lie at least a quarter as far apart as 256 real images do (mean distance between pixels over all pairs). Runs are
+kept in DIR; one that is finished there is not trained again.
 """
 
 from __future__ import annotations

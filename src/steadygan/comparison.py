@@ -7,16 +7,23 @@ from typing import Any
 
 PLAN_KEYS = frozenset({"device", "threads"})  # where a run is done: a matter of the plan
 KEEPING_KEYS = frozenset({"keep"})  # how many checkpoints are kept
+READING_KEYS = frozenset({"data.path", "data.workers"})  # where data is and who reads it: its content is compared
 ABSENT = "absent"
 
 
-def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """(dotted key, old, new) of every setting that is not the same; a key that one side lacks is `absent`."""
+def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = False) -> list[tuple[str, Any, Any]]:
+    """(dotted key, old, new) of every setting that is not the same; a key that one side lacks is `absent`.
+
+    reading: where data is read from counts too, for those who do not compare its content.
+    """
+    ignored = PLAN_KEYS | KEEPING_KEYS
     before, now = dict(flat(old)), dict(flat(new))
     return [
         (key, before.get(key, ABSENT), now.get(key, ABSENT))
         for key in sorted(before.keys() | now.keys())
-        if before.get(key, ABSENT) != now.get(key, ABSENT) and key.split(".")[0] not in PLAN_KEYS | KEEPING_KEYS
+        if before.get(key, ABSENT) != now.get(key, ABSENT)
+        and key.split(".")[0] not in ignored
+        and (key not in READING_KEYS or (reading and key == "data.path"))
     ]
 
 

@@ -9,6 +9,7 @@ from math import inf, isfinite
 EXIT_INPUT = 2
 EXIT_NON_FINITE = 3
 EXIT_INTERRUPTED = 130
+MOST_NAMES = 100  # that one line lists
 
 
 class InputError(ValueError):
@@ -42,7 +43,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names)}")
+    more = f", ... ({len(names):,} in all)" if len(names) > MOST_NAMES else ""
+    return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names[:MOST_NAMES])}{more}")
 
 
 class Interrupted(KeyboardInterrupt):

@@ -42,7 +42,8 @@ def own_images(folder: Path) -> Path:
 def prepare(folder: Path) -> None:
     own_images(folder / "mine")
     pictures.mnist(folder / "mnist")
-    pictures.photographs(folder / "flat", classes=1, each=5, size=16)
+    for name in ("flat", "copy", "among"):
+        pictures.photographs(folder / name, classes=1, each=5, size=16)
     (folder / "empty").mkdir()
     (folder / "words").mkdir()
     (folder / "words" / "readme.txt").write_text("words", encoding="utf-8")
@@ -59,6 +60,7 @@ def prepare(folder: Path) -> None:
     for name, entry in (("escape.zip", "../a.jpg"), ("large.zip", "a.jpg")):
         with zipfile.ZipFile(folder / name, "w") as archive:
             archive.writestr(entry, good)
+    np.savez(folder / "pixels.npz", images=np.zeros((9, 16, 16, 3), dtype=np.uint8))
     bomb = BytesIO()
     Image.new("L", (1, 1)).save(bomb, "PNG")
     header = bytearray(bomb.getvalue())
@@ -77,6 +79,10 @@ TRAINED = {
     ],
     "default": ["train", "--data", "flat", "--out", "default", *SMALL],
     "mnist": ["train", "mnist/cgan-far", "--data", "mnist", "--out", "mnist-run", *SMALL],
+    "moved": ["train", "--out", "default", "--resume", "--data", "copy", "workers=1", *SMALL],
+    "array": ["train", "--data", "pixels.npz", "--out", "array", *SMALL],
+    "among": ["train", "--data", "among", "--out", "among/run", *SMALL],
+    "among again": ["train", "--data", "among", "--out", "among/run", "--resume", *SMALL],
     "continue": ["train", "folder/far", "--data", "mine", "size=16", "channels=3", "--out", "own", "--resume", *SMALL],
     "from": [
         "train", "folder/r1", "--data", "mine", "size=16", "channels=3", "flip=true", "--init-from", "own",
@@ -150,6 +156,11 @@ REFUSED = {
     "train folder/far --data escape.zip": "../a.jpg",
     "train folder/far --data large.zip max_gib=0.0000001": "data.max_gib",
     "train folder/far --data bomb": "bomb.png",
+    "train folder/far --data mine size=30 channels=3": "data.size: expected a side that dcgan can make, 8, 12, or 16",
+    "train folder/far --data flat --out flat": "expected a folder for the run, got that of its data, 'flat'",
+    "train digits/far --data flat": "use folder/far --data flat",
+    "train digits/far --data pixels.npz": "use folder/far --data pixels.npz",
+    "train mnist/far data.name=folder --data flat size=9 conditional=true": "expected a side that dcgan can make",
     "train folder/far --data flat workers=-1": "data.workers: expected a whole number of 0 or more, or none, got -1",
     "train mnist/far --data empty": "empty",
     "train mnist/far --data words": "train-images",

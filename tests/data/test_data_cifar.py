@@ -172,7 +172,7 @@ def test_an_archive_that_is_not_the_published_one_is_not_unpacked(tmp_path):
     here.mkdir()
     (here / "cifar-10-python.tar.gz").write_bytes(packed({**CONTENT, "test_batch": pickle.dumps(Evil())}))
     message = refusal(cifar10, here)
-    assert "checksum is not the published one" in message
+    assert "with the published checksum, got another one" in message
     assert not (here / "cifar-10-batches-py").exists()
 
 

@@ -196,7 +196,7 @@ def test_pixels_are_not_copied_and_read_only_ones_are_without_a_warning(recwarn)
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("shape", [(5, 7), (5, 8, 8), (5, 2, 8, 8), (5, 8, 8, 3), (5, 4, 8, 8), (5, 1, 3, 8, 8)])
+@pytest.mark.parametrize("shape", [(5, 7), (5, 8, 8), (5, 2, 8, 8), (5, 4, 8, 8), (5, 1, 3, 8, 8)])
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: x.numpy(), lambda x: Items(*x)])
 def test_bytes_of_another_shape_are_numbers(shape, wrap):
     x = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -232,3 +232,8 @@ def test_images_of_differing_sizes_and_kinds_name_the_item():
 
 def test_no_images_at_all():
     assert "at least one sample" in refusal(torch.zeros(0, 3, 8, 8, dtype=torch.uint8))
+
+
+def test_channels_last_is_named_with_its_remedy():
+    with pytest.raises(InputError, match=r"got \(5, 8, 8, 3\): permute \(0, 3, 1, 2\)"):
+        from_user(torch.zeros(5, 8, 8, 3, dtype=torch.uint8))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +204,35 @@ def test_weights_of_another_run_are_where_training_begins(tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"expected a run with a checkpoint in .*, got none: check --init-from"):
         take_weights(tmp_path / "none", G, D)
     assert_same(weights(G), before)
+
+
+def test_a_reader_that_is_killed_ends_the_run_in_one_line(tmp_path: Path) -> None:
+    """Whatever the main thread is doing when it hears of it; the run goes on from its checkpoint."""
+
+    def kill(run: Any, iteration: int, stats: Any) -> None:
+        if iteration == 20:
+            for child in multiprocessing.active_children():
+                os.kill(child.pid, signal.SIGKILL)
+            time.sleep(0.2)
+
+    with pytest.raises(InputError, match=r"expected .*process.* data.*lower workers") as error:
+        images(tmp_path, data=source(workers=1), callbacks=[kill]).fit(500)
+    assert "\n" not in str(error.value)
+    assert images(tmp_path, data=source(workers=2), resume=True).fit(30).iteration == 30
+
+
+def test_what_couples_samples_says_so_even_if_its_first_weights_hide_it() -> None:
+    made = images(norm="batch", method=None)
+    D = made.setup.opponents["D"].critic
+    with torch.no_grad():
+        for parameter in D.head.parameters():
+            parameter.zero_()
+    made.fit(0)
+    assert made._loop is not None
+    assert made._loop.executor.critics["D"].couples_samples
+    assert made._loop.executor._chunk == 8
+
+
+def test_what_becomes_of_ones_own_data_is_told(recwarn: pytest.WarningsRecorder) -> None:
+    images(data=torch.rand(20, *SHAPE))
+    assert ["lie in [0, 1]" in str(warning.message) for warning in recwarn] == [True]

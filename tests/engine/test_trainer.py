@@ -91,25 +91,30 @@ class TestDiscriminator:
     def test_of_no_use(self, D, told):
         refused(told, G=small_g(), D=D)
 
-    def test_labels_reach_it(self):
+    @pytest.mark.parametrize("told", [False, True])
+    def test_labels_reach_it_when_fakes_have_them_too(self, told):
+        """Labels on the reals alone would tell them from the fakes: a D that can do without gets none of them."""
         seen = []
 
         class Labelled(nn.Module):
-            def __init__(self) -> None:
+            def __init__(self, network: nn.Module) -> None:
                 super().__init__()
-                self.network = small_d()
+                self.network = network
 
             def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
                 seen.append(label)
                 return self.network(x)
 
-        G, _ = networks()
-        D = Labelled()
+        G, D = networks()
         data = TensorDataset(points(), torch.arange(50) % 3)
-        trainer(G=G, D=D, data=data, method=methods.FakeAsReal(0)).fit(3)
-        labels = [label for label in seen if label is not None]
-        assert labels
-        assert all(label.dtype == torch.int64 and label.ndim == 1 for label in labels)
+        G = Labelled(G) if told else G
+        run = trainer(G=G, D=Labelled(D), data=data, method=methods.FakeAsReal(3, factor=2)).fit(3)
+        assert run.conditional == told
+        assert len(seen) > 10
+        if told:
+            assert all(label is not None and label.dtype == torch.int64 and label.ndim == 1 for label in seen)
+        else:
+            assert all(label is None for label in seen)
 
 
 class TestGenerator:

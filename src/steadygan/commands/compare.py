@@ -49,7 +49,7 @@ def compare(
     """Trains what is missing, then prints the table, the reason and where the figure is; returns the exit code."""
     jobs = list(planned(words, data, seeds, iterations, out, scale))
     for job in jobs:
-        refuse_early(job.settings, job.folder, resume=True)
+        refuse_early(job.settings, job.folder, resume=True, reading=True)
     console = stderr() if as_json else stdout()  # stdout is JSON's alone
     try:
         results = [result(job, console) for job in jobs]
@@ -88,8 +88,9 @@ def planned(
     for recipe in recipes:
         for seed in range(seeds):
             settings = recipe(seed, known_scale(scale))
-            own = [] if data is None else [f"data.path={own_data(settings, data)}"]
-            settings = override(settings, [*own, *changes])
+            settings = override(settings, changes)
+            if data is not None:
+                settings = override(settings, [f"data.path={own_data(settings, data)}"])
             folder = default_folder(settings, out or Path("runs"))
             yield Job(settings, folder, settings.horizon if iterations is None else iterations)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..config import Folder, ImageSet, Points, Settings, difference, override, saved
 from ..config.saved import NAME as SETTINGS
@@ -76,7 +77,7 @@ def chosen(
     own = None if names or resumed is None else saved(resumed)
     settings = own or RECIPES[names[0] if names else default(data)](scale=known_scale(scale))
     if data is not None:
-        changes.append(f"data.path={own_data(settings, data)}")
+        changes.append(f"data.path={own_data(override(settings, changes), data)}")
     if init_from is not None:
         changes.append(f"init_from={init_from}")
     if seed is not None:
@@ -97,7 +98,32 @@ def default(data: Path | None) -> str:
     """The recipe for data without one: folders and zips hold images, files of numbers points."""
     if data is None:
         return DEFAULT
-    return DEFAULT_IMAGES if data.is_dir() or data.suffix.lower() == ".zip" else DEFAULT_POINTS
+    images = data.is_dir() or data.suffix.lower() == ".zip" or holds_images(data)
+    return DEFAULT_IMAGES if images else DEFAULT_POINTS
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a .npy or .npz has an array of three axes or more, by its header."""
+    from numpy.lib import format as npy
+
+    def axes(stream: IO[bytes]) -> int:
+        major = npy.read_magic(stream)[0]
+        shape, _, _ = npy.read_array_header_1_0(stream) if major == 1 else npy.read_array_header_2_0(stream)
+        return len(shape)
+
+    try:
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as file:
+                return axes(file) > 2
+        if path.suffix.lower() == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                for name in archive.namelist():
+                    with archive.open(name) as entry:
+                        if axes(entry) > 2:
+                            return True
+    except (OSError, ValueError, zipfile.BadZipFile):  # its reader will say what is wrong
+        pass
+    return False
 
 
 def own_data(settings: Settings, data: Path) -> Path:
@@ -113,8 +139,9 @@ def own_data(settings: Settings, data: Path) -> Path:
             )
         return data
     if not isinstance(settings.data, Points):
+        better = default(data) if data.exists() else DEFAULT_POINTS
         raise InputError(
-            f"{settings.recipe}: expected no --data, as it makes its own, got {data}: use points/far --data {data}"
+            f"{settings.recipe}: expected no --data, as it makes its own, got {data}: use {better} --data {data}"
         )
     if data.suffix.lower() not in POINTS:
         hint = f"use folder/far --data {data}" if data.is_dir() else "convert it or rename it"
@@ -124,8 +151,8 @@ def own_data(settings: Settings, data: Path) -> Path:
     return data
 
 
-def refuse_early(settings: Settings, folder: Path, resume: bool) -> None:
-    """Says what the run itself would say after seconds of imports."""
+def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool = False) -> None:
+    """Says what the run itself would say after seconds of imports; reading: see `difference`."""
     if isinstance(settings.data, Points) and settings.data.path is None:
         raise InputError(f"{settings.recipe}: expected your data, got none: add --data points.npy (or .npz, .csv)")
     if isinstance(settings.data, Folder) and settings.data.path is None:
@@ -134,6 +161,9 @@ def refuse_early(settings: Settings, folder: Path, resume: bool) -> None:
         raise InputError(
             f"expected a run in '{settings.init_from}' to take weights from, found none: check --init-from"
         )
+    path = getattr(settings.data, "path", None)
+    if path is not None and Path(path).is_dir() and folder.resolve() == Path(path).resolve():
+        raise InputError(f"expected a folder for the run, got that of its data, '{folder}': choose another --out")
     if not (folder / SETTINGS).exists():
         return
     if not resume:
@@ -141,7 +171,7 @@ def refuse_early(settings: Settings, folder: Path, resume: bool) -> None:
             f"{folder} already holds a run: continue it with --resume, or choose another folder with --out"
         )
     before = saved(folder)
-    differing = [] if before is None else difference(before, settings)
+    differing = [] if before is None else difference(before, settings, reading)
     changed = [f"{key}: {old} in the run, {new} now" for key, old, new in differing]
     if changed:
         raise InputError(
@@ -165,7 +195,8 @@ def fit(settings: Settings, folder: Path, iterations: int, resume: bool, console
     watch = Watch(console, title, iterations, settings.data.modes, heading)
     with Reading(console) as reading:
         made = trainer(settings, out=folder, resume=resume, callbacks=[watch], progress=reading)
-    watch.heading = "\n".join([heading, *made.setup.source.notes])
+    mirrored = ["training images are mirrored left to right in half of their visits"] if made.setup.source.flip else []
+    watch.heading = "\n".join([heading, *made.setup.source.notes, *mirrored])
     with watch:
         return made.fit(iterations)
 

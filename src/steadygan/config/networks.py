@@ -10,6 +10,15 @@ from .block import Block
 from .values import Count, Natural, choice
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "selu", "silu", "gelu")
+SIDES = "8, 12, or 16, 20, 24, 28 doubled any number of times"
+
+
+def halvings(side: int) -> tuple[int, int] | None:
+    """(k, side / 2^k): halved while it is even and above 7, at least twice, to 2..7; None where that cannot be."""
+    base, stages = side, 0
+    while base % 2 == 0 and (base > 7 or stages < 2):
+        base, stages = base // 2, stages + 1
+    return (stages, base) if stages >= 2 and 2 <= base <= 7 else None
 
 
 class Mlp(Block):

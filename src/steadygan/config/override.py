@@ -27,10 +27,16 @@ def override(settings: Settings, words: Iterable[str]) -> Settings:
         if not equals or not key.strip():
             raise InputError(f"expected a setting as key=value, got {word!r}: write for instance batch_size=128")
         keys = key.strip().split(".")
-        if keys[0] not in Settings.model_fields and keys[0] in type(settings.data).model_fields:
+        if keys[0] not in Settings.model_fields and keys[0] in data_fields(str(tree["data"]["name"])):
             keys = ["data", *keys]
         put(tree, (Settings,), keys, value.strip())
     return Settings.check(tree)
+
+
+def data_fields(name: str) -> set[str]:
+    """The settings of the data set of this name."""
+    kinds = inside((Settings,), "data") or ()
+    return {field for kind in kinds if kind.model_fields["name"].default == name for field in kind.model_fields}
 
 
 def put(tree: dict[str, Any], models: Models, keys: list[str], value: str, prefix: str = "") -> None:

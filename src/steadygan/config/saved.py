@@ -30,6 +30,9 @@ def saved(folder: Path) -> Settings | None:
         raise InputError(f"{path}: {error}") from None
 
 
-def difference(old: Settings, new: Settings) -> list[tuple[str, Any, Any]]:
-    """(key, old, new) of every setting that decides the run and is not the same; a key one side lacks is `absent`."""
-    return changed(old.plain(), new.plain())
+def difference(old: Settings, new: Settings, reading: bool = False) -> list[tuple[str, Any, Any]]:
+    """(key, old, new) of every setting that decides the run and is not the same; a key one side lacks is `absent`.
+
+    reading: where data is read from counts too.
+    """
+    return changed(old.plain(), new.plain(), reading)

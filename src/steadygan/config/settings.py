@@ -12,7 +12,7 @@ from ..errors import InputError
 from .block import Block
 from .groups import Data, Ema, Evaluate, Folder, Optimizer, Schedule, Size
 from .keys import one_line
-from .networks import Discriminator, Generator, Mlp
+from .networks import SIDES, DcganGenerator, Discriminator, Generator, Mlp, halvings
 from .parts import Constraints, Loss, Methods, Penalties, PlainLoss
 from .values import Count, Flag, Natural, Positive, choice, real, text
 
@@ -73,6 +73,9 @@ class Settings(Block):
         for player, network in (("generator", self.generator), ("discriminator", self.discriminator)):
             if self.conditional and isinstance(network, Mlp):
                 raise InputError(f"{player}: expected dcgan with conditional=true, as mlp knows no classes, got mlp")
+        size = self.data.size if isinstance(self.data, Folder) else None
+        if size is not None and isinstance(self.generator, DcganGenerator) and halvings(size) is None:
+            raise InputError(f"data.size: expected a side that dcgan can make, {SIDES}, got {size}: choose one of them")
         if isinstance(self.data, Folder) and self.data.channels == 2:
             raise InputError("data.channels: expected 1 (grey) or 3 (colour), or none, got 2")
         return self

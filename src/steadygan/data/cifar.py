@@ -120,7 +120,10 @@ def _unpack(packed: Path, into: Path, checksum: str) -> None:
     from torchvision.datasets.utils import check_integrity, extract_archive
 
     if not check_integrity(packed, checksum):
-        raise RuntimeError("an archive whose checksum is not the published one")
+        raise InputError(
+            f"expected {packed.name} with the published checksum, got another one: it is truncated or changed; remove "
+            "it and download it again"
+        )
     extract_archive(packed, into)
 
 

@@ -13,6 +13,7 @@ from ..errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 ANNOTATIONS = "val_annotations.txt"  # Tiny ImageNet's classes of its held-out images
+RUN_FILES = {"settings.json", "checkpoints"}  # what tells the folder of a run
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 Read: TypeAlias = Callable[["Entry", int | None], bytes]  # the first so many bytes of a file; None: all
@@ -72,7 +73,7 @@ def opened(path: Path, max_gib: float) -> Iterator[Listing]:
 
 
 def of_folder(folder: Path) -> Listing:
-    """The files below `folder`, links followed, folders that begin with a dot left out."""
+    """The files below `folder`, links followed; folders that begin with a dot and the folders of runs are left out."""
     files, skipped = [], 0
     pending: list[tuple[str, str, tuple[str, ...]]] = [(str(folder), "", (os.path.realpath(folder),))]
     while pending:
@@ -82,6 +83,9 @@ def of_folder(folder: Path) -> Listing:
                 items = list(found)
         except OSError as error:
             raise _unreadable(place, error) from None
+        if inside and {item.name for item in items} >= RUN_FILES:  # pictures of generators are no data
+            skipped += 1
+            continue
         for item in items:
             path = f"{inside}{item.name}"
             if item.is_dir():

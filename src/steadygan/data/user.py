@@ -41,8 +41,12 @@ def from_user(data: Any) -> Source:
 
 def _as_they_are(data: Tensor | np.ndarray[Any, Any]) -> Tensor:
     """Images of uint8 as they are, other numbers as finite float32."""
-    if data.dtype not in (torch.uint8, np.uint8) or data.ndim != 4 or data.shape[1] not in CHANNELS or 0 in data.shape:
+    if data.dtype not in (torch.uint8, np.uint8) or data.ndim != 4 or 0 in data.shape:
         return as_samples(data, "data")
+    if data.shape[1] not in CHANNELS:
+        if data.shape[3] not in CHANNELS:
+            return as_samples(data, "data")
+        raise InputError(f"expected images of shape (n, 1 or 3, h, w), got {tuple(data.shape)}: permute (0, 3, 1, 2)")
     if isinstance(data, Tensor):
         return data.detach().cpu()
     array = np.ascontiguousarray(data)
@@ -58,6 +62,8 @@ def _source(samples: Tensor, label: Tensor | None = None) -> Source:
         image = low >= -1.0 and high <= 1.0
         if image and low >= 0.0:
             notes.append("the images lie in [0, 1]; a generator that ends in tanh makes [-1, 1]: give uint8 or 2 x - 1")
+        if not image:
+            notes.append(f"values from {low:g} to {high:g} are taken for numbers: give images as uint8 or in [-1, 1]")
     return Source("data", shape, samples, label, image=image, notes=tuple(notes))
 
 

@@ -30,9 +30,12 @@ def check_shapes(setup: Setup, executor: Eager) -> None:
         z = _batch_of(setup.latent(n, generator), n, "latent", "latents")
         real = setup.source.fresh(n, generator)
         label = None if setup.prior is None else labels(setup.prior, n, generator)
+        if label is not None and setup.prior is not None:
+            label[0] = setup.prior[-1]  # the highest class is tried, too
         for network in setup.networks:
             network.requires_grad_(False)
-        with _taking(f"the generator cannot take latents of shape {tuple(z.shape[1:])}"):
+        told = "" if label is None else f" with labels from 0 to {int(label.max())}"
+        with _taking(f"the generator cannot take latents of shape {tuple(z.shape[1:])}{told}"):
             made = executor.fakes(z, label)
         fake = tuple(_batch_of(made.x, n, "the generator", "samples").shape[1:])
         if fake != setup.source.shape:
@@ -40,7 +43,7 @@ def check_shapes(setup: Setup, executor: Eager) -> None:
                 f"the generator must return samples of shape {setup.source.shape}, as the data's, but returned {fake}: "
                 "change its last layer"
             )
-        with _taking(f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's"):
+        with _taking(f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's{told}"):
             executor.probe(Batch(real, label), z, label)
 
 
@@ -49,7 +52,9 @@ def _taking(what: str) -> Iterator[None]:
     """A network's own complaint about its input, told in one line."""
     try:
         yield
-    except (RuntimeError, TypeError, IndexError) as error:
+    except InputError:
+        raise
+    except (RuntimeError, TypeError, IndexError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{what}: {reason}: change its first layer") from error
 

@@ -72,7 +72,8 @@ class Block(Sequence[Iteration]):
 class Draws:
     """Blocks of iterations, drawn from `generator`; `start` is its state at the current block's beginning.
 
-    prior: labels (n,) of the training samples, from which those of the fakes are drawn; None where G knows no labels.
+    prior: labels (n,) of the training samples, from which those of the fakes are drawn; None where G knows no classes,
+    and then the reals come without theirs.
     """
 
     def __init__(
@@ -146,10 +147,11 @@ class Draws:
         real_g: list[Batch | None] = [None] * BLOCK
         if self._at_once:
             first = number * BLOCK * (needs.d_steps * needs.real_d + needs.real_g)
-            real_d = [*_batches(self.stream.take(first, steps * needs.real_d, self.generator), steps)]
+            taken = self._told(self.stream.take(first, steps * needs.real_d, self.generator))
+            real_d = [*_batches(taken, steps)]
             if needs.real_g:
                 taken = self.stream.take(first + steps * needs.real_d, BLOCK * needs.real_g, self.generator)
-                real_g = [*_batches(taken, BLOCK)]
+                real_g = [*_batches(self._told(taken), BLOCK)]
         return real_d, real_g
 
     def requests(self, iteration: int) -> list[tuple[int, int]]:
@@ -173,13 +175,17 @@ class Draws:
             self._next = iteration
         ahead = loader is not None and self._next == iteration
         take = loader.take if loader is not None and ahead else self.stream.take
-        reals: list[Batch | None] = [take(*request) for request in self.requests(iteration)]
+        reals: list[Batch | None] = [self._told(take(*request)) for request in self.requests(iteration)]
         self._next += ahead
         if not self.needs.real_g:
             reals.append(None)
         if self.needs.shares_batch:
             reals[-1] = self._shared(reals[self.needs.d_steps - 1])
         return reals
+
+    def _told(self, real: Batch) -> Batch:
+        """The reals with what the fakes have, too: with classes or without."""
+        return real if self.prior is not None else Batch(real.x)
 
     def _shared(self, real: Batch | None) -> Batch | None:
         """The reals of a G step that uses the D step's batch."""

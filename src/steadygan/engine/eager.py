@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..critics import kept_buffers, probe_coupling, wrap_model
+from ..critics import kept_buffers, looks_coupled, probe_coupling, wrap_model
 from ..types import Batch, Now, Opponent, cat
 from .draws import Iteration
 from .ema import Average, Ema
@@ -74,8 +74,8 @@ class Eager:
     def probe(self, real: Batch, z: Tensor, label: Tensor | None = None) -> None:
         """Finds out, before the first step, which networks let one sample depend on the others."""
         with torch.no_grad(), kept_buffers(self.G):
-            apart = z.shape[0] < 2 or not probe_coupling(lambda x: self.made(x, label).x, z)
-            self._chunk = 0 if apart else self.sides.fake
+            coupled = looks_coupled(self.G) or (z.shape[0] > 1 and probe_coupling(lambda x: self.made(x, label).x, z))
+            self._chunk = self.sides.fake if coupled else 0
         for name, opponent in self.opponents.items():
             shown = opponent.method.present(real)
             quiet = self.critics[name].constant  # bound below: the critic as it was, buffers kept
@@ -84,7 +84,8 @@ class Eager:
                 found: Tensor = quiet(Batch(x, label)).logits
                 return found
 
-            couples = shown.size > 1 and probe_coupling(logits, shown.x)
+            # What a network says of itself counts beside what is seen: first weights may hide it.
+            couples = looks_coupled(self.networks[name]) or (shown.size > 1 and probe_coupling(logits, shown.x))
             self.critics[name] = wrap_model(self.networks[name], couples)
 
     def forget_gradients(self) -> None:

@@ -120,7 +120,8 @@ def _card(run: Run, network: nn.Module, weights: str, inputs: tuple[Tensor, ...]
     z, image, data = inputs[0], bool(run.data.get("image", False)), run.data
     shape = list(generate(network, z, 1, inputs[1] if len(inputs) > 1 else None).shape[1:])
     name = run.settings.get("recipe") or (run.path.resolve().name if run.path is not None else data.get("name", "G"))
-    settings = run.network_settings
+    settings, parts = run.network_settings, [*network.named_modules()]
+    bounded = isinstance(parts[-1][1], nn.Tanh)  # modules stand in the order in which they act, if they are a sequence
     return {
         "format": FORMAT,
         "name": str(name),
@@ -134,17 +135,24 @@ def _card(run: Run, network: nn.Module, weights: str, inputs: tuple[Tensor, ...]
             "kind": "images (n, c, h, w)" if image else "samples in the data's units",
             "shape": shape,
             "dtype": _named(z.dtype),
-            "range": [-1.0, 1.0] if image else None,
+            "range": [-1.0, 1.0] if image and bounded else None,
         },
         "units": None if run.units is None else dict(zip(("offset", "scale"), map(_list, run.units), strict=True)),
         "classes": None if run.classes is None else _classes(run),
         "network": None if settings is None else settings["generator"],
-        "layers": {key: repr(part) for key, part in network.named_modules() if not [*part.children()]},
+        "layers": {key: _layer(part) for key, part in parts if not [*part.children()]},
         "data": {key: data.get(key) for key in ("name", "shape", "size", "digest", "licence")},
         "metrics": _metrics(run),
         "settings": run.settings,
-        "load": _load(z, shape, image, run.classes is not None),
+        "load": _load(z, shape, image, bounded, run.classes is not None),
     }
+
+
+def _layer(part: nn.Module) -> str:
+    """Its repr under the name of torch's class, where ours only adds to it."""
+    own = type(part)
+    theirs = next((kind for kind in own.__mro__ if kind.__module__.startswith("torch.nn")), own)
+    return repr(part).replace(f"{own.__name__}(", f"{theirs.__name__}(", 1)
 
 
 def _classes(run: Run) -> dict[str, Any]:
@@ -172,11 +180,12 @@ def _metrics(run: Run) -> dict[str, Any]:
     }
 
 
-def _load(z: Tensor, shape: list[int], image: bool, conditional: bool) -> list[str]:
+def _load(z: Tensor, shape: list[int], image: bool, bounded: bool, conditional: bool) -> list[str]:
     """How to load it, in three lines."""
     dtype = "" if z.dtype == torch.float32 else f", dtype={z.dtype}"
     label = ", torch.zeros(8, dtype=torch.int64)" if conditional else ""
-    what = "values in [-1, 1], pixel = floor((x + 1) * 127.5 + 0.5)" if image else "in the data's units"
+    pixels = f"{'values in [-1, 1]' if bounded else 'clamp to [-1, 1]'}, pixel = floor((x + 1) * 127.5 + 0.5)"
+    what = pixels if image else "in the data's units"
     return [
         f'import torch; G = torch.export.load("{PROGRAM}").module()',
         f"x = G(torch.randn(8, {z.shape[1]}{dtype}){label})  # (8, {', '.join(map(str, shape))}), {what}",

@@ -70,7 +70,8 @@ class Probes:
         size = self.source.size
         if size is None:
             return Batch(self.source.fresh(PROBE, generator))
-        return self.source.at(torch.randint(size, (PROBE,), generator=generator, device=generator.device))
+        found = self.source.at(torch.randint(size, (PROBE,), generator=generator, device=generator.device))
+        return found if self._label is not None else Batch(found.x)
 
     def look(self) -> tuple[dict[str, float], dict[str, str]]:
         """What G receives per sample from its (first) opponent, and why each dead opponent counts as dead."""

@@ -104,8 +104,7 @@ class Run:
         from one latent to another along a great circle.
         Raises InputError for n below 1, other weights, a class that does not exist, or latents that are not normal.
         """
-        if n < 1:
-            raise InputError(f"expected at least 1 sample, not {n}: raise n")
+        check_whole("n", n, 1)
         if weights not in ("ema", "live"):
             raise InputError(f"weights must be 'ema' or 'live', not {weights!r}")
         self._check_classes(label)

@@ -51,15 +51,15 @@ class Setup:
 
     @cached_property
     def prior(self) -> Tensor | None:
-        """The training labels in order, from which those of the fakes are drawn; None where no network
-        needs them.
+        """The training labels in order, from which those of the fakes are drawn; None where G knows no classes.
 
-        Raises InputError when networks and data do not agree on whether there are classes.
+        Then no critic is told any: labels on the reals alone would tell them from the fakes. Raises InputError when
+        a network needs classes and another one, or the data, has none.
         """
-        wanting = [name for name, network in self.named_networks.items() if needs_label(network)]
-        if not wanting:
-            return None
         label = self.source.label
+        wanting = [name for name, network in self.named_networks.items() if needs_label(network)]
+        if not wanting and (label is None or not takes_label(self.G)):
+            return None
         if label is None:
             raise InputError(
                 f"expected data with labels, as {' and '.join(wanting)} take{'s' * (len(wanting) == 1)} them, got "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -95,7 +96,10 @@ class Trainer:
         if (latent_dim is None) == (latent is None):
             raise InputError("give either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
         where = choose_device(device)
-        source = from_user(data).to(where, dtype)
+        source = from_user(data)
+        for note in () if source is data else source.notes:
+            warnings.warn(f"steadygan: {note}", stacklevel=2)
+        source = source.to(where, dtype)
         opponents = opponents_of(D, loss, penalties, method, constraint)
         sides = Sides(batch_size, batch_size)
         self.setup = Setup(
@@ -159,6 +163,13 @@ class Trainer:
             except (Interrupted, NonFiniteError):
                 self._draw_figures(loop, run)
                 raise
+            except RuntimeError as error:  # torch tells of a dead reader wherever the main thread happens to be
+                if not str(error).startswith("DataLoader worker"):
+                    raise
+                raise InputError(
+                    f"expected the processes that read the data to live, got: {str(error).splitlines()[0]} lower "
+                    "workers or free memory, and go on with --resume"
+                ) from error
             finally:
                 self._random = loop.state().random
                 self._tell(loop, run)

@@ -37,9 +37,8 @@ def image_folder(path: Path, batches: Batches, folders: Sequence[str] | None = N
     Raises InputError when the system refuses to write, as all functions here do.
     """
     with beside(path, folder=True) as part:
-        for name in folders or ():
-            (part / name).mkdir()
         for name, content in _files(batches, folders):
+            (part / name).parent.mkdir(exist_ok=True)
             (part / name).write_bytes(content)
 
 

@@ -8,13 +8,13 @@ from itertools import pairwise
 
 from torch import nn
 
+from ..config.networks import SIDES, halvings
 from ..errors import InputError, check_whole, unknown
 from .conditional import LabelledGenerator, ProjectionDiscriminator
 from .layers import BatchNorm, MinibatchDiscrimination
 from .registry import DISCRIMINATORS, GENERATORS
 
 NORMS = ("none", "batch")
-SIDES = "8, 12, or 16, 20, 24, 28 doubled any number of times"
 EMBEDDING = 32  # numbers that tell G the class, or latent_dim if that is less
 
 
@@ -82,14 +82,6 @@ def dcgan_discriminator(
     if classes is not None:
         return ProjectionDiscriminator(features, head, classes, widths[-1], base)
     return nn.Sequential(OrderedDict(features=features, head=head))
-
-
-def halvings(side: int) -> tuple[int, int] | None:
-    """(k, side / 2^k): halved while it is even and above 7, at least twice, to 2..7; None where that cannot be."""
-    base, stages = side, 0
-    while base % 2 == 0 and (base > 7 or stages < 2):
-        base, stages = base // 2, stages + 1
-    return (stages, base) if stages >= 2 and 2 <= base <= 7 else None
 
 
 def _checked(shape: Sequence[int], classes: int | None, width: int, norm: str) -> tuple[int, int, int]:
