@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from math import prod
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,7 +17,11 @@ from ..types import Batch
 from .samples import Samples
 from .source import Stream
 
-AHEAD = 8  # requests that a worker may be ahead
+AHEAD = 3  # items that a worker may be ahead
+ITEM = 4 * 1024**2  # bytes that a worker reads for one item, and sends at once: sending costs more than reading
+MOST = 16  # requests in an item
+
+Request: TypeAlias = tuple[int, int]  # start, count
 
 
 class Loader:
@@ -31,18 +37,18 @@ class Loader:
         assert stream.sampler is not None
         self.stream, self.workers = stream, workers
         self._dataset = _Requests(samples)
-        self._queue: Iterator[tuple[tuple[int, int], Tensor]] | None = None
+        self._items: Iterator[tuple[list[Request], Tensor]] | None = None
+        self._here: deque[tuple[Request, Tensor]] = deque()  # of the item that came last
 
-    def begin(self, requests: Iterator[tuple[int, int]]) -> None:
+    def begin(self, requests: Iterator[Request]) -> None:
         """Starts to read what `requests`, pairs (start, count) without end, will ask for."""
         self.close()
         sampler = self.stream.sampler
         assert sampler is not None
-        order = _Order((request, sampler.indices(*request)) for request in requests)
         loader = DataLoader(
             self._dataset,
             batch_size=None,
-            sampler=order,
+            sampler=_Order((group, [sampler.indices(*each) for each in group]) for group in self._groups(requests)),
             num_workers=self.workers,
             prefetch_factor=AHEAD,
             collate_fn=_as_it_is,
@@ -50,50 +56,72 @@ class Loader:
             pin_memory=self.stream.source.device.type == "cuda",
             generator=torch.Generator(),  # without one torch's global generator would move
         )
-        self._queue = iter(loader)
+        self._items = iter(loader)
+
+    def _groups(self, requests: Iterator[Request]) -> Iterator[list[Request]]:
+        """Requests that are read together."""
+        each = prod(self.stream.source.shape)
+        group: list[Request] = []
+        for request in requests:
+            group.append(request)
+            if len(group) == MOST or (sum(count for _, count in group) + request[1]) * each > ITEM:
+                yield group
+                group = []
+        if group:
+            yield group
 
     def take(self, start: int, count: int) -> Batch:
         """Samples number start .. start + count - 1: the next request of the queue, or read on the spot."""
         source, sampler = self.stream.source, self.stream.sampler
         assert sampler is not None
-        if self._queue is None:
+        if self._items is None:
             return self.stream.take(start, count)
-        try:
-            request, raw = next(self._queue)
-        except InputError as error:  # a worker's, with the story of where it was raised
-            raise InputError(str(error).strip().splitlines()[-1].partition("InputError: ")[2] or str(error)) from None
-        except RuntimeError as error:
-            if "worker" not in str(error):
-                raise
-            raise InputError(
-                f"expected {self.workers} processes to read the data, got: {str(error).splitlines()[0]}: lower workers"
-            ) from error
+        request, raw = self._next(self._items)
         if request != (start, count):  # somebody asks out of order: the queue is of no use any more
             self.close()
             return self.stream.take(start, count)
         label = None if source.label is None else source.label[sampler.indices(start, count).to(source.label.device)]
         return self.stream.shown(start, Batch(source.decode(raw), label))
 
+    def _next(self, items: Iterator[tuple[list[Request], Tensor]]) -> tuple[Request, Tensor]:
+        if not self._here:
+            try:
+                requests, raw = next(items)
+            except InputError as error:  # a worker's, with the story of where it was raised
+                told = str(error).strip().splitlines()[-1].partition("InputError: ")[2]
+                raise InputError(told or str(error)) from None
+            except RuntimeError as error:
+                if "worker" not in str(error):
+                    raise
+                raise InputError(
+                    f"expected {self.workers} processes to read the data, got: {str(error).splitlines()[0]}: lower "
+                    "workers"
+                ) from error
+            self._here.extend(zip(requests, torch.split(raw, [count for _, count in requests]), strict=True))
+        return self._here.popleft()
+
     @property
     def reading(self) -> bool:
         """Whether workers are reading ahead."""
-        return self._queue is not None
+        return self._items is not None
 
     def close(self) -> None:
         """Ends the workers."""
-        self._queue = None
+        self._items = None
+        self._here.clear()
 
 
 class _Requests(Dataset[Any]):
-    """Maps a request with its indices to the raw samples; what runs in a worker."""
+    """Maps requests with their indices to the raw samples; what runs in a worker."""
 
     def __init__(self, samples: Tensor | Samples) -> None:
         self.samples = samples
 
-    def __getitem__(self, asked: tuple[tuple[int, int], Tensor]) -> tuple[tuple[int, int], Tensor]:
-        request, index = asked
+    def __getitem__(self, asked: tuple[list[Request], list[Tensor]]) -> tuple[list[Request], Tensor]:
+        requests, indices = asked
+        index = torch.cat(indices)
         raw = self.samples[index] if isinstance(self.samples, Tensor) else self.samples.read(index)
-        return request, raw
+        return requests, raw
 
 
 class _Order(Sampler[Any]):
