@@ -37,9 +37,9 @@ def needs(*opponents: Opponent, d_steps: int = 1, shape: tuple[int, ...] = (2,))
     return Needs.of({f"d{index}": o for index, o in enumerate(opponents)}, SIDES, shape, d_steps)
 
 
-def draws(wanted: Needs, seed: int = 5, data=None) -> Draws:
+def draws(wanted: Needs, seed: int = 5, data=None, prior=None) -> Draws:
     source = sg.data.DATA["ring8"]() if data is None else sg.data.from_user(data)
-    return Draws(wanted, source.stream(11), normal_latent(3, torch.float32), generator(seed))
+    return Draws(wanted, source.stream(11), normal_latent(3, torch.float32), generator(seed), prior)
 
 
 def test_needs_of_a_plain_gan():
@@ -118,9 +118,22 @@ def test_finite_data_comes_in_the_samplers_order_and_needs_no_random_numbers():
 
 def test_labels_travel_with_finite_data():
     x, label = points(23), torch.arange(23)
-    drawn = draws(needs(Opponent(small_d(), HINGE)), data=torch.utils.data.TensorDataset(x, label))
-    real = drawn.block(0)[3].d[0].real
-    assert torch.equal(x[real.label], real.x)
+    data = torch.utils.data.TensorDataset(x, label)
+    drawn = draws(needs(Opponent(small_d(), HINGE)), data=data, prior=label)
+    step = drawn.block(0)[3].d[0]
+    assert torch.equal(x[step.real.label], step.real.x)
+    assert step.label.shape == (N,)  # the fakes' ones
+    assert draws(needs(Opponent(small_d(), HINGE)), data=data).block(0)[3].d[0].real.label is None
+
+
+def test_labels_of_fakes_do_not_move_the_other_numbers():
+    wanted = needs(Opponent(small_d(), HINGE, method=Noisy()))
+    plain, told = (
+        draws(wanted, data=points(23)).block(0),
+        draws(wanted, data=points(23), prior=torch.arange(3)).block(0),
+    )
+    assert torch.equal(plain[99].g.z, told[99].g.z)
+    assert torch.equal(plain[99].d[0].noise["d0"]["method"]["u"], told[99].d[0].noise["d0"]["method"]["u"])
 
 
 def test_a_shared_batch_is_the_last_d_steps():

@@ -39,7 +39,7 @@ def test_work_counts_every_use_of_a_weight():
     assert work_of(packed) == N * (4 + 4)
     convolution = nn.Sequential(nn.Conv2d(3, 5, 4, 2, 1), nn.Flatten(), nn.Linear(5 * 4 * 4, 1))
     G = nn.Sequential(nn.Linear(4, 192), nn.Unflatten(1, (3, 8, 8)))
-    images = trainer(G=G, D=convolution, data=torch.zeros(9, 3, 8, 8), latent_dim=4).setup
+    images = trainer(G=G, D=convolution, data=-torch.ones(9, 3, 8, 8), latent_dim=4).setup
     assert work_of(images) == N * (4 * 192 + 3 * 5 * 16 * 16 + 80)
 
 

@@ -104,8 +104,9 @@ def test_come_in_the_datas_units():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"n": 0}, "expected at least 1 sample, not 0: raise n"),
-        ({"n": -3}, "expected at least 1 sample, not -3"),
+        ({"n": 0}, "n must be a whole number of 1 or more, not 0"),
+        ({"n": -3}, "n must be a whole number of 1 or more, not -3"),
+        ({"n": 2.5}, "n must be a whole number of 1 or more, not 2.5"),
         ({"n": 3, "weights": "best"}, "weights must be 'ema' or 'live', not 'best'"),
     ],
 )

@@ -139,7 +139,7 @@ def test_names_of_files_in_class_folders_count_all_samples(tmp_path: Path) -> No
     writers.image_folder(tmp_path / "a", batches(values(pixels()), LABEL), (*NAMES, "dog"))
     for i, k in enumerate(LABEL.tolist()):
         assert np.array_equal(decoded((tmp_path / "a" / NAMES[k] / f"{i:08d}.png").read_bytes()), pixels()[i])
-    assert list((tmp_path / "a" / "dog").iterdir()) == []  # a class that was not drawn
+    assert not (tmp_path / "a" / "dog").exists()  # a class that was not drawn
 
 
 @pytest.mark.parametrize(
