@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 from elsewhere import hold, process
+from tiny import small_g, trainer
 
 from steadygan.engine.folder import RunFolder, differences, read_json, read_records, write_json, write_text
 from steadygan.errors import InputError
@@ -35,8 +36,13 @@ class TestLock:
         folder = RunFolder(tmp_path / "a" / "b")
         for _ in range(2):
             folder.acquire()
+            assert (tmp_path / "a" / "b").is_dir()
             folder.release()
-        assert (tmp_path / "a" / "b").is_dir()
+            assert not (tmp_path / "a" / "b").exists()  # nothing came to be in it
+        folder.acquire()
+        folder.settings.touch()
+        folder.release()
+        assert folder.settings.exists()
 
     def test_one_owner_in_one_process(self, tmp_path):
         first, second = RunFolder(tmp_path), RunFolder(tmp_path)
@@ -225,3 +231,11 @@ class TestWriting:
 
     def test_into_a_folder_that_is_gone(self, tmp_path):
         assert "No such file" in message(write_text, tmp_path / "gone" / "a.txt", "x")
+
+
+def test_a_run_that_could_not_start_leaves_nothing(tmp_path):
+    with pytest.raises(InputError, match="the generator must return samples"):
+        trainer(tmp_path / "run", G=small_g(2, 5)).fit(3)
+    assert not (tmp_path / "run").exists()
+    trainer(tmp_path / "run").fit(3)
+    assert (tmp_path / "run" / "settings.json").exists()

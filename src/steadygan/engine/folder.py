@@ -52,8 +52,13 @@ class RunFolder:
             ) from error
 
     def release(self) -> None:
-        """Gives the lock back."""
+        """Gives the lock back; a folder in which nothing else came to be goes with it."""
         self._lock.release()
+        lock = Path(self._lock.lock_file)
+        with suppress(OSError):
+            if {*self.path.iterdir()} <= {lock}:
+                lock.unlink(missing_ok=True)
+                self.path.rmdir()
 
     def check(self, settings: Mapping[str, Any], resume: bool) -> Path | None:
         """Checks the folder against the settings; the newest checkpoint when there is one to resume.
