@@ -97,7 +97,8 @@ class Loader:
                     f"expected {self.workers} processes to read the data, got: {str(error).splitlines()[0]}: lower "
                     "workers"
                 ) from error
-            self._here.extend(zip(requests, torch.split(raw, [count for _, count in requests]), strict=True))
+            asked = [(start, count) for start, count in requests]  # pinning memory may have made lists of them
+            self._here.extend(zip(asked, torch.split(raw, [count for _, count in asked]), strict=True))
         return self._here.popleft()
 
     @property
