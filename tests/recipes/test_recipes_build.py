@@ -122,6 +122,13 @@ def test_network_settings_are_plain_and_fit_the_data() -> None:
     assert G(torch.zeros(2, settings.latent_dim)).abs().max() <= 1.0
 
 
+def test_networks_of_another_version_are_told_in_one_line() -> None:
+    spec = build.network_settings(RECIPES["ring8/far"](), DATA["ring8"]())
+    spec["generator"] = {"name": "mlp", "in_features": 2, "out_features": 2}
+    with pytest.raises(InputError, match="expected network settings of this version of steadygan, got others"):
+        build.networks(spec)
+
+
 @pytest.mark.parametrize("recipe", ["ring8/far", "digits/far"])
 def test_an_mlp_takes_samples_of_any_shape(recipe: str) -> None:
     settings = override(RECIPES[recipe](), [*SMALL, "generator=mlp", "discriminator=mlp", "generator.output=tanh"])

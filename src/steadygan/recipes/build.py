@@ -139,10 +139,19 @@ def network_settings(settings: Settings, data: Source) -> dict[str, Any]:
 
 
 def networks(spec: Mapping[str, Mapping[str, Any]], seed: int = 0) -> tuple[nn.Module, nn.Module]:
-    """(G, D) of a `network_settings`, on the CPU, with the first weights of `seed`."""
-    with borrowed(seed), torch.device("cpu"):
-        G = _network(GENERATORS, dict(spec["generator"]))
-        D = _network(DISCRIMINATORS, dict(spec["discriminator"]))
+    """(G, D) of a `network_settings`, on the CPU, with the first weights of `seed`.
+
+    Raises InputError for settings that the networks do not have, such as those of a run of another version.
+    """
+    try:
+        with borrowed(seed), torch.device("cpu"):
+            G = _network(GENERATORS, dict(spec["generator"]))
+            D = _network(DISCRIMINATORS, dict(spec["discriminator"]))
+    except TypeError as error:
+        raise InputError(
+            f"expected network settings of this version of steadygan, got others ({error}): use the version that "
+            "plan.json names, or train again"
+        ) from error
     return G, D
 
 
