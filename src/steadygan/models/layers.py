@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import InputError, check_whole
 
@@ -37,7 +36,7 @@ class MinibatchDiscrimination(nn.Module):
         return f"kernels={self.kernels}, dims={self.dims}"
 
 
-class BatchNorm(_BatchNorm):
+class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation of features (n, c) or feature maps (n, c, h, w), as torch's BatchNorm1d and BatchNorm2d.
 
     Raises InputError for another number of axes.
