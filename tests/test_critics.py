@@ -63,6 +63,24 @@ class TestShapes:
         with pytest.raises(InputError, match=r"\(5,\) or \(5, 1\)"):
             as_output(torch.zeros(4), 5)
 
+    @pytest.mark.parametrize(
+        ("kind", "left"),
+        [
+            (torch.bfloat16, torch.float32),
+            (torch.float16, torch.float32),
+            (torch.float32, torch.float32),
+            (torch.float64, torch.float64),
+        ],
+    )
+    def test_half_precision_does_not_leave_a_critic(self, kind: torch.dtype, left: torch.dtype) -> None:
+        def model(x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            return x.sum(1), {"h": 2 * x, "index": torch.arange(3)}
+
+        logits, features = critic(model)(Batch(X.to(kind)))
+        assert (logits.dtype, features["h"].dtype, features["index"].dtype) == (left, left, torch.int64)
+        assert_close(logits, tensor([3, 2, 0.5]).to(left))
+        assert_close(features["h"], 2 * X.to(left))
+
 
 class TestLabels:
     def test_a_module_with_a_label_parameter_is_given_them(self) -> None:

@@ -221,3 +221,62 @@ class TestCriticConstant:
             assert_close(twice.constant(Batch(POINTS)).logits, 2 * plain(Batch(POINTS)).logits)
             assert_close(twice.score(Batch(POINTS)).input_gradient(), 2 * plain.score(Batch(POINTS)).input_gradient())
             assert (twice.untracked is None) == (plain.untracked is None)
+
+
+class TestCriticRank:
+    """d(v) = v_1 + v_2 and, where samples are only ranked, its negative: so that one sees which forward was asked."""
+
+    @staticmethod
+    def negative(batch: Batch) -> Output:
+        return Output(-batch.x.sum(1), {})
+
+    def test_is_the_constant_one_by_itself(self) -> None:
+        model = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1)).double()
+        before = {key: value.clone() for key, value in model.state_dict().items()}
+        logits = critic(model).rank(Batch(POINTS.clone().requires_grad_()))
+        assert torch.equal(logits, critic(model).constant(Batch(POINTS)).logits)
+        assert not logits.requires_grad
+        assert_close(dict(model.state_dict()), before, rtol=0, atol=0)
+
+    def test_has_a_forward_of_its_own(self) -> None:
+        two = replace(critic(Linear([1, 1])), ranked=self.negative)
+        assert_close(two.rank(Batch(POINTS)), tensor([-3, -2, -0.5]))
+        for logits in (two(Batch(POINTS)).logits, two.constant(Batch(POINTS)).logits, two.score(Batch(POINTS)).logits):
+            assert_close(logits.detach(), tensor([3, 2, 0.5]))
+
+    def test_is_without_a_graph_and_in_chunks(self) -> None:
+        seen: list[tuple[int, bool]] = []
+
+        def watch(batch: Batch) -> Output:
+            seen.append((batch.size, torch.is_grad_enabled()))
+            return self.negative(batch)
+
+        for couples in (True, False):
+            Critic(self.negative, couples_samples=couples, ranked=watch).rank(Batch(normal(4, 5, 2)), chunk=2)
+        assert seen == [(2, False), (2, False), (1, False), (5, False)]
+
+    def test_wrap_changes_it_too(self) -> None:
+        def tripled(forward: Forward) -> Forward:
+            return lambda batch: Output(3 * forward(batch).logits, {})
+
+        two = replace(critic(Linear([1, 1])), ranked=self.negative)
+        assert_close(two.wrap(tripled).rank(Batch(POINTS)), tensor([-9, -6, -1.5]))
+        assert critic(Linear([1, 1])).wrap(tripled).ranked is None
+
+
+class TestHalfPrecision:
+    """w = (3, 1/16) is a bf16 number, |w|^2 = 9 + 1/256 is none: it would be 9."""
+
+    @ways
+    @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+    def test_an_input_gradient_is_float32(self, way: Callable[[nn.Module], Critic], kind: torch.dtype) -> None:
+        gradient = scored(way(Linear([3, 0.0625]).to(kind)), POINTS.to(kind)).input_gradient()
+        assert gradient.dtype == torch.float32
+        assert gradient.tolist() == [[3, 0.0625]] * 3
+        assert gradient.square().sum(1).tolist() == [9.00390625] * 3
+
+    @ways
+    @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+    def test_others_keep_their_own(self, way: Callable[[nn.Module], Critic], kind: torch.dtype) -> None:
+        found = scored(way(Linear([3, 0.0625]).to(kind)), POINTS.to(kind))
+        assert (found.logits.dtype, found.input_gradient().dtype) == (kind, kind)

@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .errors import InputError
 from .rng import borrowed
 from .types import Batch, Critic, Output
+from .types.scoring import HALF, widened
 
 
 def wrap_model(model: Callable[..., Any], couples_samples: bool | None = None) -> Critic:
@@ -38,7 +39,10 @@ def wrap_model(model: Callable[..., Any], couples_samples: bool | None = None) -
 
 
 def as_output(result: Any, n: int) -> Output:
-    """What a discriminator returned, as (n,) logits and features; raises InputError when it is not that."""
+    """What a discriminator returned, as (n,) logits and features; raises InputError when it is not that.
+
+    Half precision ends here: losses, penalties and methods compute with float32.
+    """
     if isinstance(result, tuple) and len(result) == 2:
         logits, features = result
     else:
@@ -54,7 +58,9 @@ def as_output(result: Any, n: int) -> Output:
             f"the discriminator must return one logit per sample, shape ({n},) or ({n}, 1), but returned "
             f"{tuple(logits.shape)}: end it with a layer of one output"
         )
-    return Output(logits, features)
+    if any(value.dtype in HALF for value in features.values()):
+        features = {key: widened(value) for key, value in features.items()}
+    return Output(widened(logits), features)
 
 
 def takes_label(model: Callable[..., Any]) -> bool:

@@ -175,6 +175,13 @@ class TestNoTrace:
         METHOD.edit(Batch(REAL), Batch(torch.cat([FAKE, CANDIDATES])), Critic(watch))
         assert looks == [(6, False)]
 
+    def test_they_are_only_ranked(self) -> None:
+        """By the forward for that, here the negative of d: it decides who is kept, and nothing else."""
+        turned = Critic(lambda b: Output(b.x[:, 0], {}), ranked=lambda b: Output(-b.x[:, 0], {}))
+        shown = METHOD.edit(Batch(REAL), Batch(torch.cat([FAKE, CANDIDATES])), turned)
+        assert rows(shown.real.x[2:]) == [(2, 12), (4, 10)]
+        assert turned.score(shown.real).logits.tolist() == shown.real.x[:, 0].tolist()
+
     def test_buffers_stay(self) -> None:
         model = nn.Sequential(
             nn.utils.parametrizations.spectral_norm(nn.Linear(2, 8)), nn.BatchNorm1d(8), nn.Linear(8, 1)

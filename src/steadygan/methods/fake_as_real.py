@@ -49,8 +49,7 @@ class FakeAsReal(Method):
         if self.count == 0:
             return DBatch(real, fake)
         fake, candidates = fake.split(fake.size - self.candidates, self.candidates)
-        logits = critic.constant(candidates, chunk=fake.size).logits
-        lowest = logits.topk(self.count, largest=False).indices
+        lowest = critic.rank(candidates, chunk=fake.size).topk(self.count, largest=False).indices
         return DBatch(cat(real, candidates.take(lowest)), fake)
 
     def apply(self, D: Callable[..., Any], real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,12 +11,14 @@ from torch import Tensor
 from ..errors import check_number
 from ..losses import cycled
 from ..types import Critic, Penalty, Scored, Term
+from ..types.scoring import widened
 from .gradient import PENALTIES
 
 
 def close_pairs(x: Tensor, y: Tensor, delta: float) -> Tensor:
     """(n, m) bool: true where fake y_i lies within delta of real x_s and x_s is its nearest real [tao2020, def. 1]."""
-    distance = (x.flatten(1).unsqueeze(1) - y.flatten(1).unsqueeze(0)).square().sum(2)
+    x, y = widened(x.flatten(1)), widened(y.flatten(1))
+    distance = (x.unsqueeze(1) - y.unsqueeze(0)).square().sum(2)
     nearest = distance.argmin(0)  # (m,): a fake belongs to one real only
     owner = torch.arange(x.shape[0], device=x.device).unsqueeze(1) == nearest.unsqueeze(0)
     return owner & (distance <= delta**2)

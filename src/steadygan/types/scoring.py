@@ -14,6 +14,13 @@ from .batch import Batch, Output
 Of: TypeAlias = Literal["logit", "probability"]
 Forward: TypeAlias = Callable[[Batch], Output]
 
+HALF = (torch.bfloat16, torch.float16)
+
+
+def widened(x: Tensor) -> Tensor:
+    """A tensor of half precision (bf16, float16) in float32; any other as it is."""
+    return x.float() if x.dtype in HALF else x
+
 
 class Scored(NamedTuple):
     """A batch, what the critic said of it, and the way back: one forward serves loss, penalties and probes."""
@@ -26,7 +33,7 @@ class Scored(NamedTuple):
     def input_gradient(self, of: Of = "logit") -> Tensor:
         """grad_v d(v), or grad_v D(v) = D (1 - D) grad_v d(v) with D = sigmoid(d); (n, dim), differentiable."""
         (gradient,) = self.pull(torch.ones_like(self.logits))
-        gradient = gradient.flatten(1)
+        gradient = widened(gradient.flatten(1))  # what is made of it squares and sums, which half precision cannot
         if of == "probability":
             probability = torch.sigmoid(self.logits)
             gradient = gradient * (probability * (1.0 - probability)).unsqueeze(1)
@@ -40,12 +47,14 @@ class Critic:
     couples_samples: one sample's logit depends on the others (batch norm, minibatch discrimination).
     functional: input gradients come from `torch.func.vjp` (stacked or compiled steps) instead of autograd in place.
     untracked: a forward that leaves buffers as they were; `forward` itself when there are none.
+    ranked: the forward of samples that are only ranked, which may be less exact; `untracked` when there is none.
     """
 
     forward: Forward
     couples_samples: bool = False
     functional: bool = False
     untracked: Forward | None = None
+    ranked: Forward | None = None
 
     def __call__(self, batch: Batch) -> Output:
         return self.forward(batch)
@@ -75,7 +84,13 @@ class Critic:
 
     def constant(self, batch: Batch, chunk: int | None = None) -> Output:
         """Logits and features as constants: no graph, no buffer moved; coupled samples go in parts of `chunk`."""
-        forward = self.untracked or self.forward
+        return self._constant(self.untracked or self.forward, batch, chunk)
+
+    def rank(self, batch: Batch, chunk: int | None = None) -> Tensor:
+        """Logits (n,) by which samples are only ranked: constants as of `constant`, from the forward for that."""
+        return self._constant(self.ranked or self.untracked or self.forward, batch, chunk).logits
+
+    def _constant(self, forward: Forward, batch: Batch, chunk: int | None) -> Output:
         with torch.no_grad():
             if not self.couples_samples or chunk is None or chunk >= batch.size:
                 outputs = [forward(batch)]
@@ -93,7 +108,8 @@ class Critic:
     def wrap(self, change: Callable[[Forward], Forward]) -> Critic:
         """The critic whose forwards are `change`d, gradients taken as before."""
         untracked = None if self.untracked is None else change(self.untracked)
-        return replace(self, forward=change(self.forward), untracked=untracked)
+        ranked = None if self.ranked is None else change(self.ranked)
+        return replace(self, forward=change(self.forward), untracked=untracked, ranked=ranked)
 
 
 def critic(model: Callable[..., Any], couples_samples: bool | None = None) -> Critic:
