@@ -34,7 +34,8 @@ def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int) -
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with beside.open("wb") as file:
-            torch.save({"format": FORMAT, **meta, "state": state._asdict()}, file)
+            whole = state.clone()  # of a view, torch would save all that it is a view of
+            torch.save({"format": FORMAT, **meta, "state": whole._asdict()}, file)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

@@ -43,6 +43,20 @@ class Iteration(NamedTuple):
     g: Step
 
 
+class Whole(NamedTuple):
+    """What one block draws, each tensor with an axis of steps in front."""
+
+    numbers: Tensor  # (BLOCK,), int64
+    z_d: Tensor
+    z_g: Tensor
+    noise_d: Mapping[str, Any]
+    noise_g: Mapping[str, Any]
+    label_d: Tensor | None
+    label_g: Tensor | None
+    real_d: Batch | None  # None where reals are read iteration by iteration
+    real_g: Batch | None
+
+
 class Block(Sequence[Iteration]):
     """The iterations of one block; large batches of reals are read when their iteration is asked for."""
 
@@ -81,14 +95,15 @@ class Draws:
     ) -> None:
         self.needs, self.stream, self.latent, self.generator, self.prior = needs, stream, latent, generator, prior
         self.start = generator.get_state()
-        self._current: tuple[int, Block] | None = None
+        self._current: int | None = None  # the block drawn last
+        self._block: Block | None = None
         self._loader = Loader(stream, stream.source.workers) if stream.source.workers and stream.sampler else None
         self._next = -1  # the iteration whose reals the loader gives next
 
     def restore(self, start: Tensor) -> None:
         """Goes back to a block's beginning."""
         self.generator.set_state(start)
-        self.start, self._current = start.clone(), None
+        self.start, self._current, self._block = start.clone(), None, None
         self.close()
 
     def close(self) -> None:
@@ -98,40 +113,35 @@ class Draws:
 
     def beginning(self, number: int) -> Tensor:
         """The generator's state from which block `number`, the current or the next one, is drawn."""
-        current = self._current is None or self._current[0] == number
+        current = self._current is None or self._current == number
         return self.start if current else self.generator.get_state()
 
     def block(self, number: int) -> Block:
         """The iterations of block `number`; blocks are asked for in order, the current one as often as one likes."""
-        if self._current is None or self._current[0] != number:
-            self.start = self.generator.get_state()
-            self._current = number, self._draw(number)
-        return self._current[1]
+        if self._block is None or self._current != number:
+            self._block = Block(split(self.whole(number), self.needs), self.reals_of(number))
+        return self._block
 
-    def _draw(self, number: int) -> Block:
+    def whole(self, number: int) -> Whole:
+        """All that block `number`, the current or the next one, draws, in one piece."""
+        if self._current == number:
+            self.generator.set_state(self.start)
+        self.start, self._current, self._block = self.generator.get_state(), number, None
         needs, device = self.needs, self.generator.device
         steps = BLOCK * needs.d_steps
         z_d = _steps(self.latent(steps * needs.fake_d, self.generator), steps)
         z_g = _steps(self.latent(BLOCK * needs.fake_g, self.generator), BLOCK)
-        noise_d = self._noise(needs.noise_d, steps, z_d[0].dtype)
-        noise_g = self._noise(needs.noise_g, BLOCK, z_d[0].dtype)
+        noise_d = self._noise(needs.noise_d, steps, z_d.dtype)
+        noise_g = self._noise(needs.noise_g, BLOCK, z_d.dtype)
         label_d = self._labels(steps, needs.fake_d)
         label_g = self._labels(BLOCK, needs.fake_g)
         real_d, real_g = self._block_of_reals(number)
-        numbers = torch.arange(number * BLOCK, (number + 1) * BLOCK, device=device).unbind()
-        iterations = []
-        for i in range(BLOCK):
-            inside = range(i * needs.d_steps, (i + 1) * needs.d_steps)
-            d = tuple(Step(real_d[j], z_d[j], noise_d[j], label_d[j]) for j in inside)
-            g = Step(real_g[i], z_g[i], noise_g[i], label_g[i])
-            if needs.shares_batch:
-                last = d[-1]
-                label = None if last.label is None else last.label[: needs.fake_g]
-                g = Step(self._shared(last.real), last.z[: needs.fake_g], noise_g[i], label)
-            iterations.append(Iteration(numbers[i], d, g))
-        if self._at_once:
-            return Block(iterations, None)
-        return Block(iterations, lambda i: self._reals(number * BLOCK + i))
+        numbers = torch.arange(number * BLOCK, (number + 1) * BLOCK, device=device)
+        return Whole(numbers, z_d, z_g, noise_d, noise_g, label_d, label_g, real_d, real_g)
+
+    def reals_of(self, number: int) -> Callable[[int], list[Batch | None]] | None:
+        """How the reals of an iteration of block `number` are read; None where the block holds them."""
+        return None if self._at_once else lambda i: self._reals(number * BLOCK + i)
 
     @property
     def _at_once(self) -> bool:
@@ -140,19 +150,18 @@ class Draws:
         size = BLOCK * (needs.d_steps * needs.real_d + needs.real_g) * torch.Size(shape).numel()
         return self.stream.sampler is None or (self._loader is None and size <= AT_ONCE)
 
-    def _block_of_reals(self, number: int) -> tuple[list[Batch | None], list[Batch | None]]:
+    def _block_of_reals(self, number: int) -> tuple[Batch | None, Batch | None]:
         needs = self.needs
+        if not self._at_once:
+            return None, None
         steps = BLOCK * needs.d_steps
-        real_d: list[Batch | None] = [None] * steps
-        real_g: list[Batch | None] = [None] * BLOCK
-        if self._at_once:
-            first = number * BLOCK * (needs.d_steps * needs.real_d + needs.real_g)
-            taken = self._told(self.stream.take(first, steps * needs.real_d, self.generator))
-            real_d = [*_batches(taken, steps)]
-            if needs.real_g:
-                taken = self.stream.take(first + steps * needs.real_d, BLOCK * needs.real_g, self.generator)
-                real_g = [*_batches(self._told(taken), BLOCK)]
-        return real_d, real_g
+        first = number * BLOCK * (needs.d_steps * needs.real_d + needs.real_g)
+        real_d = self._told(self.stream.take(first, steps * needs.real_d, self.generator))
+        real_g = None
+        if needs.real_g:
+            taken = self.stream.take(first + steps * needs.real_d, BLOCK * needs.real_g, self.generator)
+            real_g = in_steps(self._told(taken), BLOCK)
+        return in_steps(real_d, steps), real_g
 
     def requests(self, iteration: int) -> list[tuple[int, int]]:
         """Where the reals of an iteration stand in the stream, (start, count): its D steps' ones, then its G step's.
@@ -180,37 +189,66 @@ class Draws:
         if not self.needs.real_g:
             reals.append(None)
         if self.needs.shares_batch:
-            reals[-1] = self._shared(reals[self.needs.d_steps - 1])
+            reals[-1] = _shared(reals[self.needs.d_steps - 1], self.needs.real_g)
         return reals
 
     def _told(self, real: Batch) -> Batch:
         """The reals with what the fakes have, too: with classes or without."""
         return real if self.prior is not None else Batch(real.x)
 
-    def _shared(self, real: Batch | None) -> Batch | None:
-        """The reals of a G step that uses the D step's batch."""
-        return None if real is None else real.first(self.needs.real_g or real.size)
+    def _labels(self, steps: int, each: int) -> Tensor | None:
+        return None if self.prior is None else labels(self.prior, steps * each, self.generator).view(steps, each)
 
-    def _labels(self, steps: int, each: int) -> Sequence[Tensor | None]:
-        if self.prior is None:
-            return [None] * steps
-        return labels(self.prior, steps * each, self.generator).view(steps, each).unbind()
-
-    def _noise(self, noise: Noise, steps: int, dtype: torch.dtype) -> list[Mapping[str, Any]]:
-        """One nested mapping opponent -> part -> name -> tensor per step."""
-        if not any(noise.values()):
-            return [{}] * steps
-        per_step: list[dict[str, Any]] = [{} for _ in range(steps)]
+    def _noise(self, noise: Noise, steps: int, dtype: torch.dtype) -> dict[str, dict[str, dict[str, Tensor]]]:
+        """Opponent -> part -> name -> tensor (steps, *shape)."""
+        drawn: dict[str, dict[str, dict[str, Tensor]]] = {}
         for opponent, parts in noise.items():
             for part, draws in parts.items():
                 for name, (shape, kind) in draws.items():
                     draw = torch.rand if kind == "uniform" else torch.randn
-                    values = draw(
+                    drawn.setdefault(opponent, {}).setdefault(part, {})[name] = draw(
                         (steps, *shape), generator=self.generator, device=self.generator.device, dtype=dtype
-                    ).unbind()
-                    for step, value in zip(per_step, values, strict=True):
-                        step.setdefault(opponent, {}).setdefault(part, {})[name] = value
-        return [*per_step]
+                    )
+        return drawn
+
+
+def split(whole: Whole, needs: Needs, axis: int = 0) -> list[Iteration]:
+    """A block's iterations, as views; `axis` of a step's tensors counts samples (1 behind an axis of members)."""
+    steps = BLOCK * needs.d_steps
+    d = _unbound(whole.real_d, whole.z_d, whole.noise_d, whole.label_d, steps)
+    g = _unbound(whole.real_g, whole.z_g, whole.noise_g, whole.label_g, BLOCK)
+    iterations = []
+    for i, number in enumerate(whole.numbers.unbind()):
+        own = tuple(d[i * needs.d_steps : (i + 1) * needs.d_steps])
+        last = g[i]
+        if needs.shares_batch:
+            real, z, label = own[-1].real, own[-1].z, own[-1].label
+            label = None if label is None else label.narrow(axis, 0, needs.fake_g)
+            last = Step(_shared(real, needs.real_g, axis), z.narrow(axis, 0, needs.fake_g), last.noise, label)
+        iterations.append(Iteration(number, own, last))
+    return iterations
+
+
+def _unbound(real: Batch | None, z: Tensor, noise: Mapping[str, Any], label: Tensor | None, steps: int) -> list[Step]:
+    reals: Sequence[Batch | None] = [None] * steps
+    if real is not None:
+        of_reals = [None] * steps if real.label is None else real.label.unbind()
+        reals = [Batch(x, own) for x, own in zip(real.x.unbind(), of_reals, strict=True)]
+    labels = [None] * steps if label is None else label.unbind()
+    noises: list[dict[str, Any]] = [{} for _ in range(steps)]
+    for opponent, parts in noise.items():
+        for part, draws in parts.items():
+            for name, values in draws.items():
+                for step, value in zip(noises, values.unbind(), strict=True):
+                    step.setdefault(opponent, {}).setdefault(part, {})[name] = value
+    return [Step(*step) for step in zip(reals, z.unbind(), noises, labels, strict=True)]
+
+
+def _shared(real: Batch | None, count: int, axis: int = 0) -> Batch | None:
+    """The reals of a G step that uses the D step's batch: the first `count`, or all where it asks for none."""
+    if real is None or not count:
+        return real
+    return Batch(real.x.narrow(axis, 0, count), None if real.label is None else real.label.narrow(axis, 0, count))
 
 
 def normal_latent(dim: int, dtype: torch.dtype) -> Latent:
@@ -228,12 +266,10 @@ def labels(prior: Tensor, n: int, generator: torch.Generator) -> Tensor:
     return prior[index]
 
 
-def _steps(x: Tensor, steps: int) -> tuple[Tensor, ...]:
-    return x.view(steps, x.shape[0] // steps, *x.shape[1:]).unbind()
+def _steps(x: Tensor, steps: int) -> Tensor:
+    return x.view(steps, x.shape[0] // steps, *x.shape[1:])
 
 
-def _batches(batch: Batch, steps: int) -> list[Batch]:
-    xs = _steps(batch.x, steps)
-    if batch.label is None:
-        return [Batch(x) for x in xs]
-    return [Batch(x, label) for x, label in zip(xs, _steps(batch.label, steps), strict=True)]
+def in_steps(batch: Batch, steps: int) -> Batch:
+    """A batch cut into equal steps along a new first axis."""
+    return Batch(_steps(batch.x, steps), None if batch.label is None else _steps(batch.label, steps))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ..critics import kept_buffers, looks_coupled, probe_coupling, wrap_model
-from ..types import Batch, Now, Opponent, cat
-from .draws import Iteration
+from ..types import Batch, Critic, Now, Opponent, cat
+from .draws import Step
 from .ema import Average, Ema
+from .executor import Executor
+from .held import Held, cloned, global_states, restore_global_states
 from .objective import Sides, d_objective, g_objective
-from .optim import OptimizerFactory
+from .optim import OptimizerFactory, pack, unpack
+from .precision import Precision
 
 
 @contextmanager
@@ -29,7 +32,7 @@ def trained(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
             parameter.requires_grad_(False)
 
 
-class Eager:
+class Eager(Executor):
     """Trains G against its opponents, step by step; parameters that came frozen stay so."""
 
     def __init__(
@@ -40,7 +43,9 @@ class Eager:
         optimizers: tuple[OptimizerFactory, OptimizerFactory],  # for G, for D
         rates: tuple[float, float],
         ema: Ema | None,
+        precision: Precision | None = None,
     ) -> None:
+        super().__init__()
         self.G, self.opponents, self.sides, self.rates = G, dict(opponents), sides, rates
         self.networks: dict[str, nn.Module] = {"G": G} | {name: o.critic for name, o in opponents.items()}
         self.g_parameters = [p for p in G.parameters() if p.requires_grad]
@@ -48,11 +53,13 @@ class Eager:
             name: [p for p in self.networks[name].parameters() if p.requires_grad] for name in opponents
         }
         self._d_parameters = [p for parameters in self.d_parameters.values() for p in parameters]
+        self.factories = optimizers
         self.optimizers = {
             "G": optimizers[0](self.g_parameters, rates[0]),
             "D": optimizers[1](self._d_parameters, rates[1]),
         }
-        self.critics = {name: wrap_model(network) for name, network in self.networks.items() if name != "G"}
+        self.precision = precision or Precision()
+        self.critics = {name: self._critic(network) for name, network in self.networks.items() if name != "G"}
         self.average = None if ema is None else Average(G, ema)
         device = self.g_parameters[0].device
         self.parts: dict[str, Any] = {
@@ -67,15 +74,17 @@ class Eager:
             "D": [n for d in opponents for n in _names(self.networks[d], self.d_parameters[d], f"{d}.")]
         }
         self._keeps_buffers = any(True for _ in G.buffers())
-        self._chunk = 0  # of latents, where one fake depends on the others
-        self._acting: dict[tuple[bool, ...], dict[str, Opponent]] = {}
-        self._factor = 1.0
+        self.chunk = 0  # of latents, where one fake depends on the others
+
+    @property
+    def members(self) -> Sequence[Eager]:
+        return [self]
 
     def probe(self, real: Batch, z: Tensor, label: Tensor | None = None) -> None:
         """Finds out, before the first step, which networks let one sample depend on the others."""
         with torch.no_grad(), kept_buffers(self.G):
             coupled = looks_coupled(self.G) or (z.shape[0] > 1 and probe_coupling(lambda x: self.made(x, label).x, z))
-            self._chunk = self.sides.fake if coupled else 0
+            self.chunk = self.sides.fake if coupled else 0
         for name, opponent in self.opponents.items():
             shown = opponent.method.present(real)
             quiet = self.critics[name].constant  # bound below: the critic as it was, buffers kept
@@ -86,45 +95,52 @@ class Eager:
 
             # What a network says of itself counts beside what is seen: first weights may hide it.
             couples = looks_coupled(self.networks[name]) or (shown.size > 1 and probe_coupling(logits, shown.x))
-            self.critics[name] = wrap_model(self.networks[name], couples)
+            self.critics[name] = self._critic(self.networks[name], couples)
 
-    def forget_gradients(self) -> None:
-        """Gradients that others left on the modules do not count."""
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+    def _critic(self, network: nn.Module, couples: bool | None = None) -> Critic:
+        return self.precision.critic(wrap_model(network, couples), next(network.parameters()).device.type)
 
-    def iteration(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
-        """One iteration: the D steps, the G step, the average; returns the detached means of its terms."""
-        self._set_rates(factor)
-        told: dict[str, list[Tensor]] = {}  # a list per term: one entry per D step in which it was evaluated
-        for index, step in enumerate(draw.d):
-            acting = self._opponents(number * len(draw.d) + index)
-            real = step.real
-            assert real is not None
-            fake = self.fakes(step.z, step.label)
-            now = Now(draw.number, self.parts, step.noise)
-            with trained(self._d_parameters):
-                objective, (terms, states) = d_objective(acting, self.critics, real, fake, now, self.sides)
-                torch.autograd.backward(objective, inputs=self._d_parameters)
-            self._step("D", self._d_parameters)
-            for name, state in states.items():
-                self.parts[name] |= state
-            for name, opponent in self.opponents.items():
-                if opponent.constraint is not None:
-                    opponent.constraint.after_d_step(self.d_parameters[name])
-            for key, value in terms.items():
-                told.setdefault(f"d/{key}", []).append(value)
+    @property
+    def shown(self) -> int:
+        """Fakes that a D step shows as such: those behind them are candidates."""
+        return max(o.method.raw(self.sides.fake) for o in self.opponents.values())
 
+    def trained(self, player: str) -> dict[str, nn.Parameter]:
+        """The parameters that a player's optimiser holds, by name and in its order."""
+        parameters = self.g_parameters if player == "G" else self._d_parameters
+        return dict(zip(self.names[player], parameters, strict=True))
+
+    def d_step(self, acting: Mapping[str, Opponent], step: Step, number: Tensor) -> Mapping[str, Tensor]:
+        assert step.real is not None
+        fake = self.fakes(step.z, step.label)
+        now = Now(number, self.parts, step.noise)
+        with trained(self._d_parameters):
+            objective, (terms, states) = d_objective(acting, self.critics, step.real, fake, now, self.sides)
+            torch.autograd.backward(objective, inputs=self._d_parameters)
+        self._step("D", self._d_parameters)
+        for name, state in states.items():
+            self.parts[name] |= state
+        self.constrain()
+        return terms
+
+    def g_step(self, step: Step, number: Tensor) -> Mapping[str, Tensor]:
         with trained(self.g_parameters):
-            fake = self.made(draw.g.z, draw.g.label)
-            now = Now(draw.number, self.parts, draw.g.noise)
-            objective, terms = g_objective(self.opponents, self.critics, draw.g.real, fake, now, self.sides)
+            fake = self.made(step.z, step.label)
+            now = Now(number, self.parts, step.noise)
+            objective, terms = g_objective(self.opponents, self.critics, step.real, fake, now, self.sides)
             torch.autograd.backward(objective, inputs=self.g_parameters)
         self._step("G", self.g_parameters)
+        return terms
+
+    def update_average(self, number: int) -> None:
         if self.average is not None:
             self.average.update(number, self.sides.fake)
-        means = {key: values[0] if len(values) == 1 else torch.stack(values).mean() for key, values in told.items()}
-        return means | {f"g/{key}": value for key, value in terms.items()}
+
+    def constrain(self) -> None:
+        """What is done to the discriminators after each of their steps."""
+        for name, opponent in self.opponents.items():
+            if opponent.constraint is not None:
+                opponent.constraint.after_d_step(self.d_parameters[name])
 
     def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
         self.optimizers[player].step()
@@ -132,7 +148,6 @@ class Eager:
             parameter.grad = None
 
     def largest_weights(self) -> dict[str, Tensor]:
-        """The largest |weight| of each player: not finite when one of them is not."""
         players: dict[str, list[Tensor]] = {"G": [*self.g_parameters], "D": [*self._d_parameters]}
         with torch.no_grad():
             return {
@@ -140,8 +155,38 @@ class Eager:
                 for player, parameters in players.items()
             }
 
+    def snapshot(self) -> Held:
+        networks, ema, optimizers, parts = map(cloned, self.held())
+        return Held(networks, ema, optimizers, parts, global_states(self.g_parameters[0].device))
+
+    def go_back(self, snapshot: Held) -> None:
+        self.put(snapshot)
+        restore_global_states(snapshot.random, self.g_parameters[0].device)
+
+    def held(self) -> tuple[Mapping[str, Any], ...]:
+        """Networks, the average, optimisers and parts as named tensors, by reference."""
+        return (
+            {name: dict(network.state_dict()) for name, network in self.networks.items()},
+            {} if self.average is None else dict(self.average.network.state_dict()),
+            {player: pack(optimizer, self.names[player]) for player, optimizer in self.optimizers.items()},
+            self.parts,
+        )
+
+    def put(self, held: Held) -> None:
+        """Puts named tensors back in place; those of another model are refused before (see `state.restore`)."""
+        for name, network in self.networks.items():
+            network.load_state_dict(dict(held.networks[name]))
+        if self.average is not None:
+            self.average.network.load_state_dict(dict(held.ema))
+        for player, optimizer in self.optimizers.items():
+            unpack(optimizer, self.names[player], held.optimizers[player])
+        self.parts = cloned(held.parts, self.g_parameters[0].device)
+
     def made(self, z: Tensor, label: Tensor | None) -> Batch:
         """G(z), or G(z, label) for a generator that takes labels."""
+        return self.precision.made(self._plain, z, label)
+
+    def _plain(self, z: Tensor, label: Tensor | None) -> Batch:
         return Batch(self.G(z) if label is None else self.G(z, label=label), label)
 
     def fakes(self, z: Tensor, label: Tensor | None = None) -> Batch:
@@ -153,25 +198,15 @@ class Eager:
             return self._generate(z, label)
 
     def _generate(self, z: Tensor, label: Tensor | None) -> Batch:
-        """Coupled samples go through in the usual batches, so that candidates do not change what G sees."""
-        if not self._chunk or z.shape[0] <= self._chunk:
-            return self.made(z, label)
-        labels = [None] * -(-z.shape[0] // self._chunk) if label is None else torch.split(label, self._chunk)
-        return cat(*(self.made(*part) for part in zip(torch.split(z, self._chunk), labels, strict=True)))
+        return self.precision.fakes(lambda z, label: in_chunks(self._plain, z, label, self.chunk), z, label, self.shown)
 
-    def _opponents(self, step: int) -> dict[str, Opponent]:
-        """The opponents with the penalties that act in this D step; one mapping per set of active parts."""
-        key = tuple(p.active(step) for o in self.opponents.values() for p in o.penalties)
-        if key not in self._acting:
-            self._acting[key] = {name: o.active(step) for name, o in self.opponents.items()}
-        return self._acting[key]
 
-    def _set_rates(self, factor: float) -> None:
-        if factor != self._factor:
-            for player, rate in zip(("G", "D"), self.rates, strict=True):
-                for group in self.optimizers[player].param_groups:
-                    group["lr"] = rate * factor
-            self._factor = factor
+def in_chunks(made: Callable[[Tensor, Tensor | None], Batch], z: Tensor, label: Tensor | None, chunk: int) -> Batch:
+    """Coupled samples go through in the usual batches, so that candidates do not change what G sees; 0: all at once."""
+    if not chunk or z.shape[0] <= chunk:
+        return made(z, label)
+    labels = [None] * -(-z.shape[0] // chunk) if label is None else torch.split(label, chunk)
+    return cat(*(made(*part) for part in zip(torch.split(z, chunk), labels, strict=True)))
 
 
 def _names(network: nn.Module, parameters: Sequence[nn.Parameter], prefix: str) -> list[str]:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from ..comparison import changed
 from ..errors import InputError
-from .checkpoint import latest
+from .checkpoint import latest, listed
 
 
 class RunFolder:
@@ -90,6 +90,9 @@ class RunFolder:
             for sample in self.samples.iterdir():
                 if sample.stem.isdigit() and (int(sample.stem) > iteration or int(sample.stem) in closing):
                     sample.unlink()
+        for path in listed(self.checkpoints):  # of a member whose stack goes on from an earlier one
+            if int(path.stem) > iteration:
+                path.unlink()
 
     def clear(self) -> None:
         """Removes what an earlier attempt left that never reached its first checkpoint."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .draws import BLOCK, Draws
 from .eager import Eager
-from .optim import pack, unpack
+from .held import Held, cloned, global_states, restore_global_states
 
 
 class TrainState(NamedTuple):
@@ -27,24 +27,15 @@ class TrainState(NamedTuple):
 
     def clone(self) -> TrainState:
         """A copy that later steps leave alone."""
-        return TrainState(*(_cloned(leaf) for leaf in self))
+        return TrainState(*(cloned(leaf) for leaf in self))
 
 
 def collect(iteration: int, executor: Eager, draws: Draws, sums: Mapping[str, Tensor]) -> TrainState:
     """The state as it is, tensors by reference."""
-    names = executor.names
-    random = {"run": draws.beginning(iteration // BLOCK), "cpu": torch.get_rng_state()}
-    if draws.generator.device.type == "cuda":
-        random["cuda"] = torch.cuda.get_rng_state(draws.generator.device)
-    return TrainState(
-        torch.tensor(iteration),
-        {name: dict(network.state_dict()) for name, network in executor.networks.items()},
-        {} if executor.average is None else dict(executor.average.network.state_dict()),
-        {player: pack(optimizer, names[player]) for player, optimizer in executor.optimizers.items()},
-        executor.parts,
-        random,
-        sums,
-    )
+    device = draws.generator.device
+    networks, ema, optimizers, parts = executor.held()
+    random = {"run": draws.beginning(iteration // BLOCK), **global_states(device)}
+    return TrainState(torch.tensor(iteration), networks, ema, optimizers, parts, random, sums)
 
 
 def restore(state: TrainState, executor: Eager, draws: Draws) -> None:
@@ -54,17 +45,9 @@ def restore(state: TrainState, executor: Eager, draws: Draws) -> None:
         wanted.append((executor.average.network, state.ema, "the average of G"))
     for network, saved, name in wanted:  # all of them first, so that a refused state changes nothing
         check_network(network, saved, name)
-    for network, saved, _ in wanted:
-        network.load_state_dict(dict(saved))
-    names = executor.names
-    for player, optimizer in executor.optimizers.items():
-        unpack(optimizer, names[player], state.optimizers[player])
-    device = draws.generator.device
-    executor.parts = _cloned(state.parts, device)
+    executor.put(Held(state.networks, state.ema, state.optimizers, state.parts, {}))
     draws.restore(state.random["run"].cpu())
-    torch.set_rng_state(state.random["cpu"].cpu())
-    if "cuda" in state.random and device.type == "cuda":
-        torch.cuda.set_rng_state(state.random["cuda"].cpu(), device)
+    restore_global_states(state.random, draws.generator.device)
 
 
 def load_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
@@ -84,11 +67,3 @@ def check_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) ->
                 f"the checkpoint is of another model: {name} has {key} of shape {here} here and {there} in the "
                 "checkpoint: build the network it was made with"
             )
-
-
-def _cloned(leaf: Any, device: torch.device | None = None) -> Any:
-    if isinstance(leaf, Tensor):
-        return leaf.detach().to(device).clone() if device is not None else leaf.detach().clone()
-    if isinstance(leaf, Mapping):
-        return {key: _cloned(value, device) for key, value in leaf.items()}
-    return leaf

@@ -1,0 +1,167 @@
+"""What one run writes while it trains: its sums, ticks, checkpoints, and how it ended."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, NonFiniteError
+from . import checkpoint
+from .draws import Draws
+from .eager import Eager
+from .folder import RunFolder, writing
+from .log import Log
+from .plan import Plan
+from .probes import Probes
+from .rhythm import Rhythm
+from .state import TrainState, collect
+
+
+@dataclass
+class Journal:
+    """One run as it is written down, lone or member of a stack."""
+
+    executor: Eager  # the run as it is seen from outside
+    draws: Draws
+    probes: Probes
+    plan: Plan
+    rhythm: Rhythm
+    log: Log
+    folder: RunFolder | None
+    settings: Mapping[str, Any]
+    extras: Mapping[str, Any]  # stored in checkpoints beside the state
+    on_tick: Callable[[int, dict[str, float]], None]
+    iteration: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
+    seconds: float = 0.0
+    iterations_per_second: float = 0.0
+    failure: NonFiniteError | None = None
+    left: bool = False  # its stack, to go on alone
+
+    @property
+    def going(self) -> bool:
+        """Whether the run still counts: nothing more is written of one that stopped."""
+        return self.failure is None and not self.left
+
+    def begin(self) -> None:
+        """The tick and the checkpoint before the first iteration."""
+        if self.iteration == 0 and not self.log.records:
+            self.tick(closing=False)
+            self.save()
+
+    def pause(self) -> None:
+        """What is due at this iteration: a tick, a checkpoint."""
+        if self.iteration % self.rhythm.log == 0 or self.iteration % self.rhythm.evaluate == 0:
+            self.tick(closing=False)
+        if self.iteration % self.rhythm.checkpoint == 0:
+            self.save()
+
+    def end(self) -> None:
+        """The closing measurement, where none was due just now."""
+        if self.iteration % self.rhythm.evaluate:
+            self.tick(closing=True)
+
+    def add(self, rows: list[Mapping[str, float]]) -> None:
+        """Adds statistics one by one, so that the sums do not depend on where the segments were cut."""
+        sums = {key: value.tolist() for key, value in self.sums.items()}
+        for row in rows:
+            for key, value in row.items():
+                total, count = sums.get(key, (0.0, 0.0))
+                sums[key] = [total + value, count + 1.0]
+        self.sums = {key: torch.tensor(value, dtype=torch.float64) for key, value in sums.items()}
+
+    def tick(self, closing: bool) -> None:
+        """One record: losses since the last tick, gradients now, and an evaluation when it is due."""
+        record: dict[str, Any] = {"iteration": self.iteration, **self._losses()}
+        if closing and self.log.records and self.log.records[-1]["iteration"] == self.iteration:
+            record = self.log.records[-1] | record  # no iterations since: the losses are those of the tick just told
+        gradients, dead = self.probes.look()
+        record |= gradients
+        began, picture = time.perf_counter(), None
+        if closing or self.iteration % self.rhythm.evaluate == 0:
+            record |= self.probes.metrics()
+            if self.folder is not None:
+                with writing(self.folder.samples):
+                    picture = self.probes.snapshot(self.folder.samples, self.iteration)
+        took = time.perf_counter() - began
+        for key in [key for key, value in record.items() if not math.isfinite(value)]:  # JSON has no word for it
+            self.log.event(f"iteration {self.iteration}: {key} was {record.pop(key)}")
+        if closing:
+            record["final"] = True
+        else:
+            self.sums = {}
+        self._name_dead(dead)
+        self.log.record(record)
+        if picture is not None:
+            self.log.picture(picture, self.iteration)
+        self.log.timing(
+            {
+                "iteration": self.iteration,
+                "seconds": round(self.seconds, 3),
+                "iterations_per_second": round(self.iterations_per_second, 2),
+                "evaluation_seconds": round(took, 4),
+            }
+        )
+        self.on_tick(self.iteration, record)
+
+    def _losses(self) -> dict[str, float]:
+        """Means since the last tick: d_loss and g_loss without penalties, then every other term by its name."""
+        means = {key: float(value[0] / value[1]) for key, value in self.sums.items()}
+        losses: dict[str, float] = {}
+        for player, key in (("d", "d_loss"), ("g", "g_loss")):
+            own = {name: means.pop(f"{player}/{name}/loss", None) for name in self.executor.opponents}
+            weighted = [o.weight * value for n, o in self.executor.opponents.items() if (value := own[n]) is not None]
+            if weighted:
+                losses[key] = sum(weighted)
+        lone = len(self.executor.opponents) == 1
+        return losses | {(_of_a_lone_one(key) if lone else key): value for key, value in means.items()}
+
+    def _name_dead(self, found: Mapping[str, str]) -> None:
+        for name in found.keys() - self.dead:
+            self.log.event(f"iteration {self.iteration}: {found[name]} ({name})")
+        for name in self.dead - found.keys():
+            self.log.event(f"iteration {self.iteration}: the discriminator {name} is alive again")
+        self.dead = set(found)
+
+    def state(self) -> TrainState:
+        """The run's state as it is, by reference."""
+        return collect(self.iteration, self.executor, self.draws, self.sums)
+
+    def save(self) -> None:
+        """Writes a checkpoint, where there is a folder."""
+        if self.folder is not None:
+            meta = {"settings": dict(self.settings), "plan": asdict(self.plan), **self.extras}
+            checkpoint.write(self.folder.checkpoints, self.state(), meta, self.rhythm.keep)
+
+    def leave(self, at: int) -> None:
+        """Leaves the stack: the run goes on alone from its checkpoint of iteration `at`, which newer ones give way to.
+
+        Raises InputError without a folder, or without that checkpoint.
+        """
+        if self.folder is None or at not in {int(path.stem) for path in checkpoint.listed(self.folder.checkpoints)}:
+            raise InputError(f"expected a checkpoint of iteration {at} to go back to, got none: keep more of them")
+        self.log.event(f"iteration {self.iteration}: goes on alone from iteration {at}")
+        self.left = True
+        self.folder.cut_back(at)
+
+    def stop(self, told: str, path: Path | None) -> None:
+        """Ends the run at a term that was not finite; `path` holds what led to it."""
+        last = None if self.folder is None else checkpoint.latest(self.folder.checkpoints)
+        message = f"{told}; batch and networks are in {path}" if path is not None and path.exists() else told
+        message += "" if last is None else f"; last good checkpoint: {last}"
+        self.log.event(message)
+        self.failure = NonFiniteError(message + "; lower the learning rates or raise the penalty")
+
+
+def _of_a_lone_one(key: str) -> str:
+    """`d/D/penalty/r1` as `penalty/r1`, `g/D/method/x` as `g/method/x`: a method may name both players' terms alike."""
+    player, _, term = key.split("/", 2)
+    return term if player == "d" else f"g/{term}"
