@@ -11,13 +11,21 @@ if TYPE_CHECKING:
     from . import callbacks, data, diagnostics, losses, methods, metrics, models, penalties, types
     from .engine.export import export
     from .engine.run import Run, load
+    from .engine.seeds import Seeds
     from .engine.trainer import Trainer
 
 _MODULES = ("callbacks", "data", "diagnostics", "losses", "methods", "metrics", "models", "penalties", "types")
-_OBJECTS = {"Run": "engine.run", "Trainer": "engine.trainer", "export": "engine.export", "load": "engine.run"}
+_OBJECTS = {
+    "Run": "engine.run",
+    "Seeds": "engine.seeds",
+    "Trainer": "engine.trainer",
+    "export": "engine.export",
+    "load": "engine.run",
+}
 
 __all__ = [
     "Run",
+    "Seeds",
     "Trainer",
     "callbacks",
     "data",

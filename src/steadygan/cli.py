@@ -83,15 +83,21 @@ def train(
     init_from: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run, on other data perhaps.")
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            parser=at_least(1), metavar="K", help="Seeds S .. S+K-1 side by side, each a whole run in DIR/seed-S."
+        ),
+    ] = None,
 ) -> int:
-    """Train one GAN: a recipe (default grid25/far), settings changed as KEY=VALUE.
+    """Train one GAN, or one per seed: a recipe (default grid25/far), settings changed as KEY=VALUE.
 
     Keys are those that --dry-run prints, nested with dots: loss=hinge, penalty.r1.weight=0.3, penalty.r1=none,
     method.fake_as_real.count=16, batch_size=128, lr_d=2e-4, generator.width=128, ema=none.
     """
     from .commands.train import train as command
 
-    return command(words or [], data, out, iterations, seed, resume, dry_run, scale, init_from)
+    return command(words or [], data, out, iterations, seed, resume, dry_run, scale, init_from, seeds)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PLAN_KEYS = frozenset({"device", "threads"})  # where a run is done: a matter of the plan
+PLAN_KEYS = frozenset({"device", "threads", "compile"})  # where a run is done: a matter of the plan
 KEEPING_KEYS = frozenset({"keep"})  # how many checkpoints are kept
 READING_KEYS = frozenset({"data.path", "data.workers"})  # where data is and who reads it: its content is compared
 ABSENT = "absent"

@@ -8,24 +8,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..config import Settings, override
+from ..config import override
 from ..errors import EXIT_INTERRUPTED, InputError
 from ..recipes import RECIPES
 from .console import stderr, stdout
+from .seeds import Job, fit_seeds
 from .train import again, default_folder, fit, known_scale, own_data, refuse_early
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..engine.run import Run
-
-
-class Job(NamedTuple):
-    """One run of the comparison."""
-
-    settings: Settings
-    folder: Path
-    length: int  # iterations
 
 
 class Result(NamedTuple):
@@ -52,7 +45,7 @@ def compare(
         refuse_early(job.settings, job.folder, resume=True, reading=True)
     console = stderr() if as_json else stdout()  # stdout is JSON's alone
     try:
-        results = [result(job, console) for job in jobs]
+        results = [each for own in by_recipe(jobs) for each in results_of(own, console)]
     except KeyboardInterrupt as stop:
         print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -95,14 +88,33 @@ def planned(
             yield Job(settings, folder, settings.horizon if iterations is None else iterations)
 
 
-def result(job: Job, console: Console) -> Result:
-    """The run's results: read when it is finished, else trained to its end."""
-    if finished(job):
+def by_recipe(jobs: Sequence[Job]) -> list[list[Job]]:
+    """The jobs of each recipe, in their order."""
+    names = dict.fromkeys(job.settings.recipe for job in jobs)
+    return [[job for job in jobs if job.settings.recipe == name] for name in names]
+
+
+def results_of(jobs: Sequence[Job], console: Console) -> list[Result]:
+    """The results of one recipe's seeds: read where they are finished, else trained to their end, together."""
+    missing = [job for job in jobs if not finished(job)]
+    trained: dict[int, Run] = {}
+    if len(missing) > 1:
+        found = fit_seeds(missing, resume=True, console=console)
+        failed = [run.failure for run in found if run.failure is not None]
+        if failed:
+            raise failed[0]
+        trained = {job.settings.seed: run for job, run in zip(missing, found, strict=True)}
+    return [result(job, trained.get(job.settings.seed), console) for job in jobs]
+
+
+def result(job: Job, run: Run | None, console: Console) -> Result:
+    """The run's results: as just trained, read when it is finished, else trained to its end."""
+    if run is None and finished(job):
         from ..engine.run import load
 
         console.print(f"{job.settings.recipe} seed {job.settings.seed}: as trained in {job.folder}")
         run = load(job.folder)
-    else:
+    elif run is None:
         run = fit(job.settings, job.folder, job.length, resume=True, console=console)
     from ..engine.folder import RunFolder, read_records
 

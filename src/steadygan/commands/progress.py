@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from .console import clock, plain
@@ -53,17 +53,31 @@ class Watch:
 
     def __call__(self, run: Run, iteration: int, stats: Mapping[str, float]) -> None:
         """One tick: the run's newest record, and whatever the run has to say since the last one."""
+        events, self._told = run.events[self._told :], len(run.events)
+        self.show(run, iteration, stats, events)
+
+    def show(
+        self,
+        run: Run,
+        iteration: int,
+        stats: Mapping[str, float] | None,
+        events: Sequence[str],
+        seeds: int = 1,
+    ) -> None:
+        """What was told since the last tick, and the figures, where there are any: of one run, or means over seeds."""
         if self.heading:
-            self.console.print(self.heading)
+            self.console.print("\n".join([self.heading, *run.notes]))
             self.heading = ""
-        for event in run.events[self._told :]:
+        for event in events:
             self.console.print(event, style="bold yellow")
-        self._told = len(run.events)
+        if stats is None:
+            return
         evaluated = "balance" in stats or "modes" in stats
         if evaluated:
             self._measured = {key: stats[key] for key in ("modes", "balance") if key in stats}
         rate = run.iterations_per_second
         pace = f"{rate:,.0f} it/s" if rate else ""
+        pace += f" x {seeds} seeds" if rate and seeds > 1 else ""
         if rate and iteration < self.total:
             pace += f", {clock((self.total - iteration) / rate)} left"
         numbers = live({**self._measured, **stats}, run.equilibrium, self.modes)
@@ -120,7 +134,7 @@ def live(stats: Mapping[str, float], equilibrium: tuple[float | None, float | No
             beside = "" if level is None else f" ({'equilibrium ' if name == 'D' else ''}{level:.3f})"
             parts.append(f"{name} loss {stats[key]:.3f}{beside}")
     if "modes" in stats and modes is not None:
-        parts.append(f"modes {stats['modes']:.0f}/{modes}")
+        parts.append(f"modes {stats['modes']:.3g}/{modes}")
     elif "balance" in stats:
         parts.append(f"balance {stats['balance']:.2f}")
     if "gradient_max" in stats:

@@ -97,7 +97,8 @@ class SideBySide(NamedTuple):
             seconds = [result.seconds for result in results]
             table.add_row("wall time" if name == next(iter(figures)) else "", name, clock(fmean(seconds)))
         console.print(table)
-        console.print(f"why: {self.why()}")
+        if len(self.by_recipe) > 1:
+            console.print(f"why: {self.why()}")
         console.print(f"measured with: {first[0].run.protocol}", style="dim")
 
     def why(self) -> str:

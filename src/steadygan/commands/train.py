@@ -17,6 +17,7 @@ from ..recipes import RECIPES
 from .closing import close, whereabouts
 from .console import stdout
 from .progress import Reading, Watch
+from .seeds import Job, finish, first_folder, fit_seeds
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,18 +40,31 @@ def train(
     dry_run: bool,
     scale: str = "full",
     init_from: Path | None = None,
+    seeds: int | None = None,
 ) -> int:
     """Checks the settings, trains, and says how it ended; returns the exit code."""
-    settings = chosen(words, data, out if resume else None, seed, scale, init_from)
+    resumed = out if resume else None
+    if resumed is not None and seeds is not None:
+        resumed = first_folder(resumed)
+    settings = chosen(words, data, resumed, seed, scale, init_from)
     if dry_run:
         print(settings.to_json())
         return 0
     folder = out or default_folder(settings)
     length = settings.horizon if iterations is None else iterations
-    refuse_early(settings, folder, resume)
     console = stdout()
+    jobs = [Job(settings, folder, length)]
+    if seeds is not None:
+        each = [settings.model_copy(update={"seed": settings.seed + k}) for k in range(seeds)]
+        jobs = [Job(own, default_folder(own) if out is None else out / f"seed-{own.seed}", length) for own in each]
+    for job in jobs:
+        refuse_early(job.settings, job.folder, resume)
     try:
-        run = fit(settings, folder, length, resume, console)
+        if seeds is not None and seeds > 1:
+            return finish(fit_seeds(jobs, resume, console), jobs, console)
+        (job,) = jobs
+        folder = job.folder
+        run = fit(job.settings, folder, length, resume, console)
     except KeyboardInterrupt as stop:
         how = str(stop) if isinstance(stop, Interrupted) else "interrupted"
         print(f"{how}; continue with: {again()}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -18,13 +18,18 @@ from .values import Count, Flag, Natural, Positive, choice, real, text
 
 DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 
+Kind: TypeAlias = Literal["float32", "bf16"]  # what networks compute in
+KINDS: tuple[str, ...] = get_args(Kind)
+
 
 class Settings(Block):
     """A run's settings: what is saved as settings.json, printed by `--dry-run` and compared on resume.
 
     `horizon` is the length in iterations that the schedule refers to, whatever part of it is run; `lr_d` none means
     `lr_g`, `threads` none leaves the number to the plan, `ema` none trains without an average. `conditional` networks
-    are told the classes of the data; `init_from` is a run whose weights are the first ones.
+    are told the classes of the data; `init_from` is a run whose weights are the first ones. `precision` is what the
+    networks compute in, float32 meaning `dtype`; `candidates` is the same for samples that are only ranked, none
+    meaning `precision`.
     """
 
     recipe: Annotated[str, text("the name of a recipe")] = "custom"
@@ -54,7 +59,10 @@ class Settings(Block):
     keep: Count = 3
     device: Annotated[str, text("auto, cpu, mps, cuda or cuda:<number>", DEVICES)] = "auto"
     dtype: Annotated[Literal["float32", "float64"], choice("float32", "float64")] = "float32"
+    precision: Annotated[Kind, choice(*KINDS)] = "float32"
+    candidates: Annotated[Kind | None, choice(*KINDS, optional=True)] = None
     threads: Size = None
+    compile: Annotated[Literal["auto", "on", "off"], choice("auto", "on", "off")] = "auto"
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -78,6 +86,7 @@ class Settings(Block):
             raise InputError(f"data.size: expected a side that dcgan can make, {SIDES}, got {size}: choose one of them")
         if isinstance(self.data, Folder) and self.data.channels == 2:
             raise InputError("data.channels: expected 1 (grey) or 3 (colour), or none, got 2")
+        check_precision(self.dtype, self.precision, self.candidates)
         return self
 
     def plain(self) -> dict[str, Any]:
@@ -95,3 +104,13 @@ class Settings(Block):
             return Settings.model_validate(tree)
         except ValidationError as error:
             raise one_line(error, Settings) from None
+
+
+def check_precision(dtype: str, precision: str, candidates: str | None) -> None:
+    """Raises InputError for bf16 in a run of float64, whose digits it would drop."""
+    for key, kind in (("precision", precision), ("candidates", candidates)):
+        if kind == "bf16" and dtype == "float64":
+            raise InputError(
+                f"{key}: expected float32 with dtype=float64, as bf16 would drop its digits, got bf16: set "
+                f"{key}=float32 or dtype=float32"
+            )

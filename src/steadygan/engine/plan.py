@@ -16,13 +16,16 @@ from ..errors import InputError
 from ..rng import borrowed
 
 SMALL_STEP = 2**25  # multiply-adds of one forward below which a second thread costs more than it gives
+SMALL_STACK = 2**22  # the same of all members of a stack, whose operations are fewer and larger
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Executor, device, dtype, threads and versions of a run."""
+    """Executor, members of its stack, whether compiled, device, dtype, threads and versions of a run."""
 
-    executor: str
+    executor: str  # eager, functional
+    members: int
+    compile: str  # on, off; auto while it is open
     device: str
     dtype: str
     threads: int
@@ -32,11 +35,20 @@ class Plan:
     machine: str
 
     @staticmethod
-    def resolve(device: torch.device, dtype: torch.dtype, threads: int | None, work: int) -> Plan:
-        """The plan for networks of `work` multiply-adds per forward of a batch."""
-        few = device.type == "cpu" and work < SMALL_STEP
+    def resolve(
+        device: torch.device,
+        dtype: torch.dtype,
+        threads: int | None,
+        work: int,
+        members: int = 1,
+        compiled: str = "off",
+    ) -> Plan:
+        """The plan for `members` runs of networks of `work` multiply-adds per forward of a batch."""
+        few = device.type == "cpu" and work * members < (SMALL_STEP if members == 1 else SMALL_STACK)
         return Plan(
             executor="eager",
+            members=members,
+            compile=compiled,
             device=device.type,
             dtype=str(dtype).removeprefix("torch."),
             threads=threads if threads is not None else (1 if few else torch.get_num_threads()),

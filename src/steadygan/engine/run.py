@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, check_number, check_whole
+from ..errors import InputError, NonFiniteError, check_number, check_whole
 from ..types import Batch
 from . import checkpoint
 from .draws import Latent, normal_latent
@@ -54,6 +54,9 @@ class Run:
         self.wall_time = 0.0  # seconds of training
         self.iterations_per_second = 0.0
         self.events: list[str] = []
+        self.notes: list[str] = []  # how it is executed
+        self.beside = 1  # runs of its stack that are going on, itself included
+        self.failure: NonFiniteError | None = None  # what it stopped at
         self.protocol = ""
         self._latent, self._units, self._prior = latent, units, prior
 

@@ -17,11 +17,12 @@ from ..errors import InputError
 from ..types import Opponent
 from .draws import Latent
 from .ema import Ema
-from .loop import Rhythm
 from .needs import Needs
 from .objective import Sides
 from .optim import OptimizerFactory
+from .precision import Precision
 from .probes import Evaluate
+from .rhythm import Rhythm
 from .schedule import Schedule
 
 
@@ -40,6 +41,7 @@ class Setup:
     rates: tuple[float, float]
     schedule: Schedule
     ema: Ema | None
+    precision: Precision
     seed: int
     device: torch.device
     dtype: torch.dtype
@@ -72,6 +74,11 @@ class Setup:
             )
         return label.sort().values.to(self.device)
 
+    @cached_property
+    def trainable(self) -> frozenset[int]:
+        """The ids of the parameters that are trained: those that are open when this is first asked for."""
+        return frozenset(id(p) for network in self.networks for p in network.parameters() if p.requires_grad)
+
     @property
     def named_networks(self) -> dict[str, nn.Module]:
         """G and every discriminator by name."""
@@ -103,6 +110,8 @@ class Setup:
             "ema": repr(self.ema),
             "seed": self.seed,
             "dtype": str(self.dtype),
+            "precision": self.precision.trained,
+            "candidates": self.precision.ranked,
             "latent_dim": self.latent_dim,
         }
 

@@ -1,10 +1,10 @@
-"""From a setup to a loop that can run: executor, draws, probes, log; from a checkpoint when resuming."""
+"""From setups to a loop that can run: executors, draws, probes, logs; from checkpoints when resuming."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,9 +15,12 @@ from . import checkpoint
 from .checks import check_shapes
 from .draws import Draws
 from .eager import Eager
+from .executors import settled
 from .folder import RunFolder, read_records, write_json
+from .journal import Journal
 from .log import Log
 from .loop import Loop
+from .obstacles import obstacle
 from .opponents import equilibrium_of
 from .plan import Plan
 from .probes import Evaluate, Probes
@@ -28,74 +31,128 @@ from .state import restore
 MEASURED = 10_000  # training images that an evaluation may look at
 
 
-def start(
-    setup: Setup,
-    folder: RunFolder | None,
-    plan: Plan,
-    horizon: int,
-    resume: bool,
-    on_tick: Callable[[int, dict[str, float]], None],
-) -> tuple[Loop, Run]:
-    """Builds everything, checks it against the folder, and goes back to the newest checkpoint when resuming."""
-    settings = setup.saved_settings(horizon)
-    saved = None
-    if folder is not None:
-        newest = folder.check(settings, resume)
-        saved = None if newest is None else checkpoint.read(newest)
+@dataclass(frozen=True)
+class Order:
+    """One run that is to be trained: what, where, and who is told."""
+
+    setup: Setup
+    folder: RunFolder | None
+    on_tick: Callable[[int, dict[str, float]], None]
+
+
+class Enlisted(NamedTuple):
+    """One run that is ready, and the checkpoint that it goes on from."""
+
+    journal: Journal
+    run: Run
+    saved: dict[str, Any] | None
+
+
+def start(orders: Sequence[Order], plan: Plan, horizon: int, resume: bool) -> tuple[Loop, list[Run]]:
+    """Builds everything, checks it against the folders, and goes back to the newest checkpoint when resuming.
+
+    Several orders become the members of a stack; they must have a checkpoint of one iteration in common, or none. The
+    plan says what is wished for; what came of it is stored with the runs.
+    """
+    settings = [order.setup.saved_settings(horizon) for order in orders]
+    assert all(order.setup.trainable for order in orders)  # known now, before everything is frozen
+    for order, own in zip(orders, settings, strict=True):
+        if order.folder is not None:
+            order.folder.check(own, resume)
+    at = common([order.folder for order in orders]) if resume else None
+    enlisted = [enlist(order, plan, own, at) for order, own in zip(orders, settings, strict=True)]
+    journals = [each.journal for each in enlisted]
+    first, setup = journals[0], orders[0].setup
+    loop = Loop(first.executor, journals, first.draws.block, setup.schedule, horizon, setup.rhythm, first.iteration)
+    saved = enlisted[0].saved
+    stored = None if saved is None else str(saved["plan"].get("compile"))
+    plan, told = settled(plan, loop, stored, lambda: obstacle([setup], alone=True))
+    for order, each in zip(orders, enlisted, strict=True):
+        write_down(each, order, plan, told)
+    return loop, [each.run for each in enlisted]
+
+
+def common(folders: Sequence[RunFolder | None]) -> int | None:
+    """The newest iteration of which every folder has a checkpoint; None when none has any.
+
+    Raises InputError when there are some, but not of one iteration.
+    """
+    kept = [set() if f is None else {int(path.stem) for path in checkpoint.listed(f.checkpoints)} for f in folders]
+    if not any(kept):
+        return None
+    shared = set.intersection(*kept)
+    if not shared:
+        told = ", ".join(f"{f.path} {max(own, default=0)}" for f, own in zip(folders, kept, strict=True) if f)
+        raise InputError(f"expected checkpoints of one iteration to go on from together, got {told}: resume each alone")
+    return max(shared)
+
+
+def enlist(order: Order, plan: Plan, settings: dict[str, Any], at: int | None) -> Enlisted:
+    """Builds everything of a run, and puts it where its checkpoint of iteration `at` is."""
+    setup, folder = order.setup, order.folder
+    saved = None if at is None or folder is None else checkpoint.read(folder.checkpoints / checkpoint.name(at))
     for network in setup.networks:
         network.to(setup.device, setup.dtype)
     generator = torch.Generator(setup.device).manual_seed(setup.seed)
     draws = Draws(setup.needs, setup.source.stream(setup.seed), setup.latent, generator, setup.prior)
-    executor = Eager(setup.G, setup.opponents, setup.sides, (setup.optimizer, setup.optimizer), setup.rates, setup.ema)
+    optimizers = setup.optimizer, setup.optimizer
+    executor = Eager(setup.G, setup.opponents, setup.sides, optimizers, setup.rates, setup.ema, setup.precision)
     check_shapes(setup, executor)
     evaluate = evaluator_of(setup)
     run = new_run(setup, executor, folder, settings)
     run.protocol = str(getattr(evaluate, "protocol", ""))
-    loop = Loop(
+    journal = Journal(
         executor=executor,
         draws=draws,
         probes=Probes(executor, setup.source, setup.latent, setup.seed, setup.device, evaluate, setup.prior),
         plan=plan,
-        schedule=setup.schedule,
-        horizon=horizon,
         rhythm=setup.rhythm,
         log=Log(folder, []),
         folder=folder,
         settings=settings,
         extras=extras(setup, run),
-        on_tick=on_tick,
+        on_tick=order.on_tick,
     )
     if saved is not None:
         assert folder is not None
-        go_back(loop, folder, saved)
-    elif folder is not None:
-        folder.clear()
-    if folder is not None:  # only now: a run that could not start has no settings
-        write_json(folder.settings, settings)
-        write_json(folder.plan, asdict(plan))
-        loop.log.say(f"{'resumed at' if saved else 'started at'} iteration {loop.iteration}: {plan.told()}")
-        for note in setup.source.notes:
-            loop.log.say(note)
-    run.metrics, run.events = loop.log.records, loop.log.events
-    return loop, run
+        go_back(journal, folder, saved)
+    return Enlisted(journal, run, saved)
 
 
-def go_back(loop: Loop, folder: RunFolder, saved: dict[str, Any]) -> None:
-    """Puts the checkpoint's state back and cuts the logs to it; raises InputError when it was made with other data."""
-    if saved.get("data") != loop.extras["data"]:
+def go_back(journal: Journal, folder: RunFolder, saved: dict[str, Any]) -> None:
+    """Puts the checkpoint's state back; raises InputError when it was made with other data."""
+    if saved.get("data") != journal.extras["data"]:
         raise InputError(
             f"{folder.path} was made with other training data than what is given now: resume with the same data, or "
             "choose another --out"
         )
-    restore(saved["state"], loop.executor, loop.draws)
-    loop.iteration, loop.sums = int(saved["state"].iteration), dict(saved["state"].sums)
-    folder.cut_back(loop.iteration)
-    loop.log = Log(folder, read_records(folder.metrics))
-    timing = read_records(folder.timing)
-    loop.seconds = float(timing[-1]["seconds"]) if timing else 0.0
-    differing = loop.plan.differences(saved["plan"])
+    restore(saved["state"], journal.executor, journal.draws)
+    journal.iteration, journal.sums = int(saved["state"].iteration), dict(saved["state"].sums)
+
+
+def write_down(each: Enlisted, order: Order, plan: Plan, told: Sequence[str]) -> None:
+    """Settings and plan, only now that the run is known to start, and its logs cut back to where it stands."""
+    journal, run, saved = each
+    journal.plan = plan
+    folder = order.folder
+    if folder is not None:
+        if saved is None:
+            folder.clear()
+        else:
+            folder.cut_back(journal.iteration)
+            journal.log = Log(folder, read_records(folder.metrics))
+            timing = read_records(folder.timing)
+            journal.seconds = float(timing[-1]["seconds"]) if timing else 0.0
+        write_json(folder.settings, journal.settings)
+        write_json(folder.plan, asdict(plan))
+        journal.log.say(f"{'resumed at' if saved else 'started at'} iteration {journal.iteration}: {plan.told()}")
+        for note in (*order.setup.source.notes, *told):
+            journal.log.say(note)
+    differing = [] if saved is None else plan.differences(saved["plan"])
     if differing:
-        loop.log.event(f"not bit-identical: {'; '.join(differing)}")
+        journal.log.event(f"not bit-identical: {'; '.join(differing)}")
+    run.notes = [*told]
+    run.metrics, run.events = journal.log.records, journal.log.events
 
 
 def evaluator_of(setup: Setup) -> Evaluate | None:

@@ -35,13 +35,15 @@ def trainer(
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
     progress: Progress | None = None,
+    data: Source | None = None,
 ) -> Trainer:
     """The trainer that `settings` describe; the global random generators are left as they were.
 
-    out: the run's folder (None writes nothing); progress: see `source`. Raises InputError for data that cannot be read
+    out: the run's folder (None writes nothing); progress: see `source`; data: the source itself, where it is known
+    already. Raises InputError for data that cannot be read
     or does not fit, and for first weights (`init_from`) of another model.
     """
-    data = source(settings, progress)
+    data = source(settings, progress) if data is None else data
     spec = network_settings(settings, data)
     G, D = networks(spec, settings.seed)
     if settings.init_from is not None and not (resume and out is not None and RunFolder(Path(out)).begun):
@@ -67,6 +69,9 @@ def trainer(
         device=settings.device,
         dtype=torch.float64 if settings.dtype == "float64" else torch.float32,
         threads=settings.threads,
+        precision=settings.precision,
+        candidates=settings.candidates,
+        compile=settings.compile,
         evaluate_n=settings.evaluate.n,
         log_every=settings.log_every,
         evaluate_every=settings.evaluate.every,

@@ -1,0 +1,122 @@
+"""Several seeds of one recipe, trained together and watched as one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..config import Settings
+from ..config.saved import NAME as SETTINGS
+from ..errors import EXIT_NON_FINITE
+from .console import say_error
+from .progress import Reading, Watch
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..engine.run import Run
+    from ..engine.trainer import Trainer
+
+
+class Job(NamedTuple):
+    """One run of several."""
+
+    settings: Settings
+    folder: Path
+    length: int  # iterations
+
+
+def fit_seeds(jobs: Sequence[Job], resume: bool, console: Console) -> list[Run]:
+    """Trains runs that differ in their seed alone, side by side where that can be done, and says how."""
+    first = jobs[0]
+    numbers = [job.settings.seed for job in jobs]
+    title = f"{first.settings.recipe} seeds {told(numbers)}"
+    from ..engine.seeds import Seeds  # torch, once everything is known to be in order
+    from ..recipes.build import source, trainer
+
+    with Reading(console) as reading:
+        data = source(first.settings, reading)
+    watch = WatchSeeds(Watch(console, title, first.length, first.settings.data.modes))
+    by_seed = {job.settings.seed: (index, job) for index, job in enumerate(jobs)}
+
+    def build(seed: int) -> Trainer:
+        index, job = by_seed[seed]
+        return trainer(job.settings, job.folder, resume, callbacks=[watch.member(index)], data=data)
+
+    seeds = Seeds(build, numbers)
+    heading = f"{title}: {first.length:,} iterations each in {first.folder.parent}"
+    lines = [heading, *data.notes]
+    if seeds.reason is not None:
+        lines.append(f"one seed after the other: {seeds.reason}")
+    watch.inner.heading = "\n".join(lines)
+    with watch.inner:
+        return seeds.fit(first.length)
+
+
+def told(numbers: Sequence[int]) -> str:
+    """0-7, or 0, 2, 5."""
+    if len(numbers) > 2 and [*numbers] == [*range(numbers[0], numbers[-1] + 1)]:
+        return f"{numbers[0]}-{numbers[-1]}"
+    return ", ".join(map(str, numbers))
+
+
+def exit_code(runs: Sequence[Run]) -> int:
+    """0, or that of a run which came upon a term that was not finite, each told on stderr."""
+    failed = [run for run in runs if run.failure is not None]
+    for run in failed:
+        say_error(f"seed {run.settings.get('seed')}: {run.failure}")
+    return EXIT_NON_FINITE if failed else 0
+
+
+def first_folder(out: Path) -> Path:
+    """The folder of the first seed in `out` that has begun."""
+    begun = [path for path in out.glob("seed-*") if (path / SETTINGS).exists() and path.name[5:].isdigit()]
+    return min(begun, key=lambda path: int(path.name[5:]), default=out)
+
+
+class WatchSeeds:
+    """Gathers the ticks of runs that are trained side by side, and shows their means."""
+
+    def __init__(self, inner: Watch) -> None:
+        self.inner = inner
+        self._at = -1
+        self._seen: dict[int, Mapping[str, float]] = {}
+        self._told: dict[int, int] = {}
+
+    def member(self, index: int) -> Callable[[Run, int, Mapping[str, float]], None]:
+        """The callback of one of the runs."""
+
+        def tick(run: Run, iteration: int, stats: Mapping[str, float]) -> None:
+            if iteration != self._at:
+                self._at, self._seen = iteration, {}
+            self._seen[index] = stats
+            events = [f"seed {run.settings.get('seed')}: {line}" for line in run.events[self._told.get(index, 0) :]]
+            self._told[index] = len(run.events)
+            last = len(self._seen) >= run.beside
+            self.inner.show(run, iteration, means([*self._seen.values()]) if last else None, events, len(self._seen))
+
+        return tick
+
+
+def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each figure over the rows that have it."""
+    keys = {key: None for row in rows for key in row}
+    return {key: fmean(row[key] for row in rows if key in row) for key in keys}
+
+
+def finish(runs: Sequence[Run], jobs: Sequence[Job], console: Console) -> int:
+    """The table over the seeds, and where everything is; the exit code."""
+    from .compare import Result
+    from .side_by_side import SideBySide
+
+    whole = [(job, run) for job, run in zip(jobs, runs, strict=True) if run.failure is None]
+    if whole:
+        SideBySide.of([Result(job, run.metrics, run.wall_time, run) for job, run in whole]).show(console)
+    folder = jobs[0].folder.parent
+    seed = jobs[0].folder.name
+    console.print(f"runs: {folder}/seed-*, each complete: steadygan sample {folder / seed} -n 1000 --out samples.npz")
+    sys.stdout.flush()
+    return exit_code(runs)

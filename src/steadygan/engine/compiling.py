@@ -1,0 +1,80 @@
+"""Compiling a step: with what, whether it is worth it, and what happens when it fails."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+
+@dataclass
+class Compiler:
+    """Compiles the steps of an executor, or leaves them as they are.
+
+    A step that cannot be compiled runs as it is; `failures` say why, one line each, and `traces` in full.
+    """
+
+    on: bool
+    seconds: float = 0.0  # that the first calls took
+    failures: list[str] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
+
+    def compiled(self, step: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+        """The step, compiled at its first call."""
+        if not self.on:
+            return step
+        options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
+        if device.type == "cpu":
+            options["cpp_wrapper"] = True
+        # Shapes, dtypes and networks never change under an executor: nothing is left to guard, and guards of some
+        # fifty tensors would cost a tenth of a small step.
+        return _Tried(self, step, {"fullgraph": True, "dynamic": False, "isolate_recompiles": True, "options": options})
+
+
+class _Tried:
+    """A compiled step, until its first call has shown whether it is one."""
+
+    def __init__(self, compiler: Compiler, plain: Callable[..., Any], wishes: dict[str, Any]) -> None:
+        self.compiler, self.plain, self.made, self.wishes = compiler, plain, plain, wishes
+        self._known = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._known:
+            return self.made(*arguments)
+        began = time.perf_counter()
+        try:
+            with _quiet():
+                self.made = torch.compile(self.plain, **self.wishes)
+                found = self.made(*arguments)
+        except Exception as error:  # whatever a compiler may raise: the step itself is still there
+            self.compiler.failures.append(f"{type(error).__name__}: {first_line(error)}")
+            self.compiler.traces.append(traceback.format_exc())
+            self.made = self.plain
+            found = self.plain(*arguments)
+        self._known = True
+        self.compiler.seconds += time.perf_counter() - began
+        return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's remark that a machine with CUDA's tools has no GPU."""
+    logger = logging.getLogger("torch.utils.cpp_extension")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

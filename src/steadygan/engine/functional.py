@@ -1,0 +1,246 @@
+"""The functional executor: gradients by `torch.func` of flat weights, K members side by side, compiled or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+from torch.utils._pytree import tree_map
+
+from ..critics import as_output, takes_label
+from ..types import Batch, Critic, Now, Opponent, Output
+from .compiling import Compiler
+from .draws import Step
+from .eager import Eager, in_chunks
+from .executor import Executor
+from .flat import Flat, expose, gather, leaf_of
+from .held import cloned
+from .objective import d_objective, g_objective
+from .stacking import member_of, stacked
+
+Tree = Any  # nested mappings of tensors
+
+
+class Functional(Executor):
+    """Trains K eager runs of equal networks in one program; they stay what they are, views of the stacked tensors.
+
+    The weights that a player trains are one tensor (K, numbers), so that torch's own optimiser takes one step for all
+    members: every entry must be updated by itself (see `obstacles`). K = 1 is worth it compiled only.
+    """
+
+    def __init__(self, members: Sequence[Eager], compiler: Compiler) -> None:
+        super().__init__()
+        first = members[0]
+        self._members, self.first, self.compiler = [*members], first, compiler
+        self.opponents, self.rates = first.opponents, first.rates
+        self.layouts = {player: Flat.of(first.trained(player)) for player in ("G", "D")}
+        self.weights: dict[str, Tensor] = {}
+        self.optimizers = {}
+        for player, factory, rate in zip(("G", "D"), first.factories, self.rates, strict=True):
+            flat = torch.stack([self.layouts[player].joined(m.trained(player)) for m in members])
+            leaf = nn.Parameter(flat)
+            self.optimizers[player] = factory([leaf], rate)
+            self.weights[player] = leaf.detach()
+        self.average: Tensor | None = None
+        self._steps: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self.adopt()
+
+    @property
+    def members(self) -> Sequence[Eager]:
+        return self._members
+
+    @property
+    def stacked(self) -> bool:
+        return True
+
+    def adopt(self) -> None:
+        """Takes the members' state over: afterwards their weights are views of the stacked ones."""
+        for player, layout in self.layouts.items():
+            self.weights[player].copy_(torch.stack([layout.joined(m.trained(player)) for m in self.members]))
+            gather(self.optimizers[player], [member.optimizers[player] for member in self.members], layout)
+            for k, member in enumerate(self.members):
+                layout.bind(member.trained(player), self.weights[player][k])
+        averages = [member.average for member in self.members]
+        if averages[0] is not None:
+            layout = self.layouts["G"]
+            own = [dict(average.network.named_parameters()) for average in averages if average is not None]
+            self.average = torch.stack([layout.joined(parameters) for parameters in own])
+            for k, parameters in enumerate(own):
+                layout.bind(parameters, self.average[k])
+        self.parts: Tree = stacked([member.parts for member in self.members])
+        self._fixed = stacked([fixed(member) for member in self.members])
+        self._show_all()
+
+    def _show_all(self) -> None:
+        """Lets the members hold their part of everything anew."""
+        for k, member in enumerate(self.members):
+            member.parts = member_of(self.parts, k)
+        self.settle()
+
+    def settle(self) -> None:
+        for player, layout in self.layouts.items():
+            expose(self.optimizers[player], [member.optimizers[player] for member in self.members], layout)
+
+    def d_step(self, acting: Mapping[str, Opponent], step: Step, number: Tensor) -> Mapping[str, Tensor]:
+        arguments = (self.weights["D"], self.weights["G"], self._fixed, step, self.parts)
+        slopes, (terms, states) = self._run(("D", *map(id, acting.values())), self._d(acting), number, arguments)
+        self._update("D", slopes)
+        for name, state in states.items():  # in place: a recorded step finds it where it was
+            for part, entries in state.items():
+                for key, value in entries.items():
+                    self.parts[name][part][key].copy_(value)
+        self._constrain()
+        return terms  # type: ignore[no-any-return]
+
+    def g_step(self, step: Step, number: Tensor) -> Mapping[str, Tensor]:
+        arguments = (self.weights["G"], self.weights["D"], self._fixed, step, self.parts)
+        slopes, terms = self._run(("G",), self._g(), number, arguments)
+        self._update("G", slopes)
+        return terms  # type: ignore[no-any-return]
+
+    def _constrain(self) -> None:
+        if all(opponent.constraint is None for opponent in self.opponents.values()):
+            return
+        for k, member in enumerate(self.members):
+            member.constrain()
+            first = next(iter(member.trained("D").values()))
+            if first.data_ptr() != self.weights["D"][k].data_ptr():
+                raise RuntimeError("a constraint replaces parameters, where it is to change them in place")
+
+    def update_average(self, number: int) -> None:
+        average = self.first.average
+        if average is not None and self.average is not None:
+            self.average.lerp_(self.weights["G"], 1.0 - average.settings.at(number, self.first.sides.fake))
+
+    def largest_weights(self) -> dict[str, Tensor]:
+        return {f"{player}/weights": weights.abs().amax(1) for player, weights in self.weights.items()}
+
+    def snapshot(self) -> Tree:
+        return tuple(map(cloned, self._held()))
+
+    def go_back(self, snapshot: Tree) -> None:
+        weights, average, optimizers, parts = snapshot
+        for player, optimizer in self.optimizers.items():
+            self.weights[player].copy_(weights[player])
+            optimizer.state.clear()
+            if optimizers[player]:
+                optimizer.state[leaf_of(optimizer)] = cloned(optimizers[player])
+        if self.average is not None:
+            self.average.copy_(average)
+        self.parts = cloned(parts)
+        self._show_all()
+
+    def _held(self) -> Tree:
+        states = {player: dict(o.state.get(leaf_of(o), {})) for player, o in self.optimizers.items()}
+        return self.weights, self.average, states, self.parts
+
+    def _update(self, player: str, slopes: Tensor) -> None:
+        optimizer = self.optimizers[player]
+        leaf = leaf_of(optimizer)
+        leaf.grad = slopes
+        optimizer.step()
+        leaf.grad = None
+
+    def _run(self, key: tuple[Any, ...], one: Callable[..., Any], number: Tensor, arguments: tuple[Any, ...]) -> Any:
+        if key not in self._steps:
+            self._steps[key] = self.compiler.compiled(lifted(one, len(self.members)), number.device)
+        return self._steps[key](number, *arguments)
+
+    def _d(self, acting: Mapping[str, Opponent]) -> Callable[..., Any]:
+        first, layouts = self.first, self.layouts
+
+        def objective(d: Tensor, number: Tensor, g: Tensor, fixed: Tree, step: Step, parts: Tree) -> Any:
+            assert step.real is not None
+            G = self._made(layouts["G"].views(g), fixed["G"])
+            fake = first.precision.fakes(
+                lambda z, label: in_chunks(G, z, label, first.chunk), step.z, step.label, first.shown
+            )
+            critics = self._critics(layouts["D"].views(d), fixed)
+            now = Now(number, parts, step.noise)
+            return d_objective(acting, critics, step.real, Batch(fake.x.detach(), fake.label), now, first.sides)
+
+        slopes = grad_and_value(objective, has_aux=True)
+
+        def one(number: Tensor, d: Tensor, g: Tensor, fixed: Tree, step: Step, parts: Tree) -> Any:
+            found, (_, told) = slopes(d, number, g, fixed, step, parts)
+            return found, told
+
+        return one
+
+    def _g(self) -> Callable[..., Any]:
+        first, layouts = self.first, self.layouts
+
+        def objective(g: Tensor, number: Tensor, d: Tensor, fixed: Tree, step: Step, parts: Tree) -> Any:
+            fake = first.precision.made(self._made(layouts["G"].views(g), fixed["G"]), step.z, step.label)
+            critics = self._critics(layouts["D"].views(d), fixed)
+            now = Now(number, parts, step.noise)
+            return g_objective(first.opponents, critics, step.real, fake, now, first.sides)
+
+        slopes = grad_and_value(objective, has_aux=True)
+
+        def one(number: Tensor, g: Tensor, d: Tensor, fixed: Tree, step: Step, parts: Tree) -> Any:
+            found, (_, told) = slopes(g, number, d, fixed, step, parts)
+            return found, told
+
+        return one
+
+    def _made(self, own: Mapping[str, Tensor], fixed: Mapping[str, Tensor]) -> Callable[..., Batch]:
+        tensors = {**own, **fixed}
+
+        def made(z: Tensor, label: Tensor | None) -> Batch:
+            told = {} if label is None else {"label": label}
+            return Batch(functional_call(self.first.G, tensors, (z,), told), label)
+
+        return made
+
+    def _critics(self, own: Mapping[str, Tensor], fixed: Tree) -> dict[str, Critic]:
+        made = {}
+        for name in self.first.opponents:
+            prefix = f"{name}."
+            mine = {key.removeprefix(prefix): value for key, value in own.items() if key.startswith(prefix)}
+            network = self.first.networks[name]
+            critic = Critic(
+                functional_forward(network, {**mine, **fixed[name]}),
+                couples_samples=self.first.critics[name].couples_samples,
+                functional=True,
+            )
+            made[name] = self.first.precision.critic(critic, self.weights["D"].device.type)
+        return made
+
+
+def functional_forward(network: nn.Module, tensors: Mapping[str, Tensor]) -> Callable[[Batch], Output]:
+    """The network's forward with other weights than its own."""
+    labelled = takes_label(network)
+
+    def forward(batch: Batch) -> Output:
+        told = {"label": batch.label} if labelled else {}
+        return as_output(functional_call(network, dict(tensors), (batch.x,), told), batch.size)
+
+    return forward
+
+
+def lifted(one: Callable[..., Any], members: int) -> Callable[..., Any]:
+    """`one(number, *trees)` for all members at once: trees with an axis of members in front, in and out."""
+
+    def lone(number: Tensor, *trees: Tree) -> Any:
+        found = one(number, *(member_of(tree, 0) for tree in trees))
+        return tree_map(lambda leaf: leaf.unsqueeze(0), found)
+
+    def together(number: Tensor, *trees: Tree) -> Any:
+        axes = tree_map(lambda leaf: 0 if isinstance(leaf, Tensor) else None, trees)
+        return vmap(one, in_dims=(None, *axes))(number, *trees)
+
+    return lone if members == 1 else together
+
+
+def fixed(member: Eager) -> dict[str, dict[str, Tensor]]:
+    """All that the networks' forwards use beside the weights that are trained: frozen ones, and buffers."""
+    open_ones = {id(p) for player in ("G", "D") for p in member.trained(player).values()}
+    return {
+        name: {key: p.detach() for key, p in network.named_parameters() if id(p) not in open_ones}
+        | dict(network.named_buffers())
+        for name, network in member.networks.items()
+    }

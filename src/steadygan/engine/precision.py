@@ -1,0 +1,106 @@
+"""In which precision the networks compute: where gradients are taken, and where samples are only ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from ..config.settings import KINDS, Kind, check_precision
+from ..errors import unknown
+from ..types import Batch, Critic, Output, cat
+from ..types.scoring import Forward, widened
+
+Generate: TypeAlias = Callable[[Tensor, Tensor | None], Batch]
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What the forwards of G and D compute in: torch's autocast to bf16, or the run's own dtype, named float32 here.
+
+    trained: wherever gradients are taken; ranked: where candidates are made and ranked, None as `trained`. Weights,
+    optimisers and averages stay as they are; samples, logits, features and input gradients are float32 outside of the
+    networks, and so is all that losses, penalties and methods make of them. Raises InputError for another precision.
+    """
+
+    trained: Kind = "float32"
+    ranked: Kind | None = None
+
+    def __post_init__(self) -> None:
+        for what, kind in (("precision", self.trained), ("candidates' precision", self.ranked or self.trained)):
+            if kind not in KINDS:
+                raise unknown(what, kind, KINDS)
+
+    @property
+    def plain(self) -> bool:
+        """Whether every forward is as it would be without a precision."""
+        return self.trained == "float32" and not self.divided
+
+    @property
+    def divided(self) -> bool:
+        """Whether candidates are made and ranked in another precision than the rest."""
+        return self.ranked not in (None, self.trained)
+
+    def check(self, dtype: torch.dtype) -> None:
+        """Raises InputError for bf16 in a run of float64."""
+        check_precision(str(dtype).removeprefix("torch."), self.trained, self.ranked)
+
+    def training(self, device_type: str) -> AbstractContextManager[Any]:
+        """Around a forward through which gradients are taken, backward passes left out."""
+        return _context(self.trained, device_type)
+
+    def candidates(self, device_type: str) -> AbstractContextManager[Any]:
+        """Around a forward for samples that are only ranked; never inside `training`."""
+        return _context(self.ranked or self.trained, device_type)
+
+    def made(self, generate: Generate, z: Tensor, label: Tensor | None = None) -> Batch:
+        """generate(z, label) in the precision of training, the samples in float32."""
+        if self.trained == "float32":
+            return generate(z, label)
+        with self.training(z.device.type):
+            batch = generate(z, label)
+        return _widened(batch)
+
+    def fakes(self, generate: Generate, z: Tensor, label: Tensor | None, shown: int) -> Batch:
+        """The fakes of a D step: the first `shown` as `made` makes them, the candidates behind them in theirs."""
+        if not self.divided or z.shape[0] <= shown:
+            return self.made(generate, z, label)
+        labels = (None, None) if label is None else (label[:shown], label[shown:])
+        first = self.made(generate, z[:shown], labels[0])
+        with self.candidates(z.device.type):
+            rest = generate(z[shown:], labels[1])
+        return cat(first, _widened(rest))
+
+    def critic(self, critic: Critic, device_type: str) -> Critic:
+        """The critic whose forwards run in these precisions; the very same one where nothing changes."""
+        if self.plain:
+            return critic
+        judged = critic.wrap(lambda forward: _inside(lambda: self.training(device_type), forward))
+        if not self.divided:
+            return judged
+        quiet = critic.ranked or critic.untracked or critic.forward
+        return replace(judged, ranked=_inside(lambda: self.candidates(device_type), quiet))
+
+
+def _context(kind: Kind, device_type: str) -> AbstractContextManager[Any]:
+    if kind == "float32":
+        return nullcontext()
+    # No cache of cast weights: inside of somebody's autocast it would outlive an optimiser's step. One forward casts
+    # each weight once anyway.
+    return torch.autocast(device_type, dtype=torch.bfloat16, cache_enabled=False)
+
+
+def _inside(context: Callable[[], AbstractContextManager[Any]], forward: Forward) -> Forward:
+    def run(batch: Batch) -> Output:
+        with context():
+            return forward(batch)
+
+    return run
+
+
+def _widened(batch: Batch) -> Batch:
+    return Batch(widened(batch.x), batch.label)
