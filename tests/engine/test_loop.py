@@ -12,7 +12,8 @@ from tiny import assert_same, built, differs, networks, ring, small_d, small_g, 
 
 import steadygan as sg
 from steadygan.engine.draws import BLOCK
-from steadygan.engine.loop import Loop, Rhythm
+from steadygan.engine.loop import Loop
+from steadygan.engine.rhythm import Rhythm
 from steadygan.engine.run import Run
 from steadygan.types import Opponent
 
@@ -40,14 +41,14 @@ def rows_of(made: sg.Trainer, until: int) -> tuple[list[dict[str, float]], Run]:
     """What each iteration's terms were, and the run."""
     rows = []
     made.fit(0)
-    plain = made._loop.executor.iteration
+    plain = made.session.loop.executor.iteration
 
     def noted(*arguments: Any) -> Any:
         row = plain(*arguments)
         rows.append({key: value.item() for key, value in row.items()})
         return row
 
-    made._loop.executor.iteration = noted
+    made.session.loop.executor.iteration = noted
     return rows, made.fit(until)
 
 
@@ -131,7 +132,7 @@ def test_the_last_d_step_of_an_iteration_is_the_one_told():
 def final(**settings: Any) -> Any:
     made = trainer(**settings)
     made.fit(60)
-    return state(made), made._run.metrics
+    return state(made), made.session.runs[0].metrics
 
 
 def test_no_candidates_at_all_are_plain_training():
@@ -173,12 +174,12 @@ def test_the_rate_and_the_clock(tmp_path):
 def test_between_two_stops_nothing_is_looked_at(monkeypatch):
     made = trainer(log_every=50, evaluate_every=100, checkpoint_every=100)
     made.fit(0)
-    stops, plain = [], Loop._segment
+    stops, plain = [], Loop.segment
 
     def noted(self: Loop, stop: int, signals: Any) -> None:
         stops.append(stop)
         plain(self, stop, signals)
 
-    monkeypatch.setattr(Loop, "_segment", noted)
+    monkeypatch.setattr(Loop, "segment", noted)
     made.fit(200)
     assert stops == [50, 100, 150, 200]

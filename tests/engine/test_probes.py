@@ -43,7 +43,9 @@ def watched(out: Path | None, **settings: Any) -> Any:
     made = trainer(out, G=G, D=D, method=sg.methods.FakeAsReal(2, factor=3), **settings)
     made.fit(130)
     found = state(made)
-    return found._replace(sums={}), [value.clone() for value in made._loop.draws.generator.get_state()[:50]]
+    return found._replace(sums={}), [
+        value.clone() for value in made.session.loop.journals[0].draws.generator.get_state()[:50]
+    ]
 
 
 @pytest.mark.parametrize("ema", [0.9, None])

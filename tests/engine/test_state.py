@@ -21,7 +21,7 @@ def trained(iterations: int = 30, **settings) -> sg.Trainer:
 
 
 def put_back(saved: TrainState, into: sg.Trainer) -> None:
-    restore(saved, into._loop.executor, into._loop.draws)
+    restore(saved, into.session.loop.executor, into.session.loop.journals[0].draws)
 
 
 def test_holds_every_tensor_by_name():
@@ -60,9 +60,9 @@ def test_restoring_it_brings_everything_back():
     assert differs(state(made), saved)
     with torch.random.fork_rng(devices=[]):
         put_back(saved, made)
-        now = collect(30, made._loop.executor, made._loop.draws, saved.sums)
+        now = collect(30, made.session.loop.executor, made.session.loop.journals[0].draws, saved.sums)
         assert_same(now, saved)
-    made._loop.iteration = 30
+    made.session.loop.iteration = 30
     assert_same(next_draws(made)[:5], draws)
 
 
@@ -71,7 +71,7 @@ def test_restored_parts_do_not_hang_on_what_was_saved():
     saved = state(made).clone()._replace(parts={"D": {"method": {"k": torch.tensor(1.0)}}})
     with torch.random.fork_rng(devices=[]):
         put_back(saved, made)
-    made._loop.executor.parts["D"]["method"]["k"].add_(1.0)
+    made.session.loop.executor.parts["D"]["method"]["k"].add_(1.0)
     assert saved.parts["D"]["method"]["k"] == 1.0
 
 

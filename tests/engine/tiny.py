@@ -84,14 +84,15 @@ def ring(**settings: Any) -> sg.Trainer:
 
 def state(trained: sg.Trainer) -> Any:
     """Everything the next iteration depends on, as `fit` left it."""
-    assert trained._loop is not None
-    return trained._loop.state()._replace(random=trained._random)
+    assert trained.session.loop is not None
+    found = trained.session.loop.journals[0].state()
+    return found._replace(random={**found.random, **trained.session._random})
 
 
 def next_draws(trained: sg.Trainer) -> list[Any]:
     """What the iterations after the last one would be given, from two blocks; the run is left as it was."""
-    assert trained._loop is not None
-    done, draws = trained._loop.iteration, trained._loop.draws
+    assert trained.session.loop is not None
+    done, draws = trained.session.loop.iteration, trained.session.loop.journals[0].draws
     start = draws.beginning(done // BLOCK)
     rest = draws.block(done // BLOCK)[done % BLOCK :]
     rest = [*rest, *draws.block(done // BLOCK + 1)]

@@ -1,0 +1,101 @@
+"""A compiled stack's members are the eager runs of their seeds, too, and no stack runs another one's code."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from stacks import PLAIN, Case, assert_members_are_lone_runs, assert_near, rows, tanh
+from test_functional import CASES
+from tiny import assert_same
+
+import steadygan as sg
+from steadygan.engine.compiling import Compiler
+
+FAR = replace(PLAIN, penalties=(sg.penalties.r1(1.0),), method=sg.methods.FakeAsReal(2, factor=4))
+# Leaky ReLU's kinks carry a rounding of float32 away within a hundred iterations.
+SMOOTH = Case({"D": FAR}, lambda: tanh(2, 2), lambda features: tanh(features, 1))
+needs_cpp = pytest.mark.skipif(
+    shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler here"
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_code_of_others() -> None:
+    torch.compiler.reset()
+
+
+@needs_cpp
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize(
+    ("dtype", "iterations", "within"), [(torch.float64, 20, 1e-10), (torch.float32, 100, 1e-5)], ids=["64", "32"]
+)
+def test_generated_code_trains_the_same_runs(members: int, dtype: torch.dtype, iterations: int, within: float) -> None:
+    compiler = Compiler(on=True)
+    assert_members_are_lone_runs(replace(SMOOTH, dtype=dtype), members, iterations, within, compiler)
+    assert compiler.failures == []
+    assert compiler.seconds > 0
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
+    """Steps are traced as for the compiler, and the traced operations done as they are; which steps these were."""
+    found, plain = [], torch.compile
+
+    def compiled(step: Callable[..., Any], *, options: dict[str, Any], **wishes: Any) -> Callable[..., Any]:
+        found.append(step)
+        options = {key: value for key, value in options.items() if key == "guard_filter_fn"}
+        return plain(step, backend="eager", options=options, **wishes)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    return found
+
+
+@pytest.mark.parametrize("name", ["two opponents", "a shared batch and a state", "noise and time", "classes"])
+def test_a_traced_step_trains_the_same_runs(name: str, traced: list[Any]) -> None:
+    compiler = Compiler(on=True)
+    assert_members_are_lone_runs(CASES[name], 2, compiler=compiler)
+    assert (compiler.failures, len(traced)) == ([], 2)
+
+
+def test_one_step_per_set_of_acting_penalties(traced: list[Any]) -> None:
+    """r1 acts in every third D step, zero_gp in every other one: both, r1, zero_gp or none, and the G step."""
+    compiler = Compiler(on=True)
+    assert_members_are_lone_runs(CASES["lazy penalties"], 2, compiler=compiler)
+    assert (compiler.failures, len(traced)) == ([], 5)
+
+
+def test_stacks_in_one_process_keep_their_code_apart(traced: list[Any]) -> None:
+    """Same shapes, other opponents or another number of members, by turns: nothing guards what a step was made of."""
+    hinge = replace(SMOOTH, opponents={"D": replace(FAR, loss=sg.losses.Hinge())})
+    weaker = replace(SMOOTH, opponents={"D": replace(FAR, penalties=(sg.penalties.r1(0.01),))})
+    frozen = replace(SMOOTH, g=lambda: torch.nn.Sequential(tanh(2, 2), torch.nn.Tanh()))
+    cases = [(SMOOTH, 2), (hinge, 2), (weaker, 2), (SMOOTH, 1), (frozen, 2)]
+    compilers = [Compiler(on=True) for _ in cases]
+    stacks = [case.stack(members, compiler) for (case, members), compiler in zip(cases, compilers, strict=True)]
+    told = [[rows(stack, blocks, 1, lambda _: 1.0, i) for stack, blocks in stacks] for i in range(4)]
+    assert len(traced) == 2 * len(cases)
+    for index, ((case, members), (stack, _), compiler) in enumerate(zip(cases, stacks, compilers, strict=True)):
+        stack.settle()
+        plain, expected = case.together(members, 4)
+        for here, there in zip(stack.members, plain.members, strict=True):
+            assert_near(here.held(), there.held(), 1e-10)
+        assert_near([own for turn in told for own in turn[index]], expected, 1e-10)
+        assert compiler.failures == []
+
+
+@needs_cpp
+def test_a_stack_is_repeated_bit_for_bit_by_its_own_code() -> None:
+    """What a dump and a break-even rely on: going back and doing the iterations again changes no bit."""
+    case = replace(SMOOTH, dtype=torch.float32)
+    stack, blocks = case.stack(2, Compiler(on=True))
+    before = stack.snapshot()
+    once = rows(stack, blocks, 5, case.factor)
+    after = stack.snapshot()
+    stack.go_back(before)
+    assert_same(rows(stack, blocks, 5, case.factor), once)
+    assert_same(stack.snapshot(), after)
