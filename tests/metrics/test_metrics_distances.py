@@ -68,6 +68,15 @@ def test_own_term_counts_every_pair_of_all_n_squared(monkeypatch):
     assert mean_own_distance(torch.tensor([[0.0], [1.0]])) == 0.5
 
 
+@pytest.mark.parametrize("dim", [2, 64])
+def test_sums_in_float32_lose_nothing_that_counts(dim):
+    x, y = points(700, dim, dtype=torch.float32) + 1.0, points(600, dim, 1, dtype=torch.float32)
+    exact = cdist(x.double().numpy(), x.double().numpy()).mean()
+    assert mean_own_distance(x) == pytest.approx(exact, rel=3e-8)
+    exact = cdist(x.double().numpy(), y.double().numpy()).mean()
+    assert mean_distance(x, y) == pytest.approx(exact, rel=3e-8)
+
+
 def test_equal_sets_are_at_distance_0_and_it_is_never_negative():
     for dim in (2, 20):
         x = points(500, dim, dtype=torch.float32)

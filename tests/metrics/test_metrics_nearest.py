@@ -27,6 +27,13 @@ def test_blocks_make_all_distances(dim, dtype, tolerance, rows):
 
 
 @pytest.mark.parametrize("dim", [2, 64])
+def test_squares_are_their_squares(dim):
+    a, b = points(50, dim), points(33, dim, 1)
+    found = torch.cat([block.clone() for block in pairwise.square_blocks(a, b, 20)])
+    np.testing.assert_allclose(found.numpy(), distances(a, b) ** 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dim", [2, 64])
 def test_far_from_the_origin_nothing_cancels(dim):
     a, b = points(20, dim, 0, torch.float32) + 1000.0, points(30, dim, 1, torch.float32) + 1000.0
     found = torch.cat([block.clone() for block in pairwise.distance_blocks(a, b)])
@@ -65,6 +72,41 @@ def test_classify_takes_the_label_of_the_nearest():
 def test_of_equally_near_ones_the_first_counts():
     lookup = NearestNeighbour(torch.tensor([[-1.0, 0.0], [1.0, 0.0]]))
     assert lookup.assign(torch.zeros(1, 2)).tolist() == [0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dim", [1, 2, 9])
+def test_ties_go_to_the_first_whoever_is_asked_and_however_many_there_are(dtype, dim):
+    corners = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * dim).view(-1, dim).to(dtype)
+    twice = torch.cat([corners, corners])
+    lookup = NearestNeighbour(twice)
+    assert torch.equal(lookup.assign(twice), torch.arange(len(corners)).repeat(2))
+    assert torch.equal(lookup.assign(torch.zeros(50, dim)), torch.zeros(50, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_near_duplicates_are_told_apart_anywhere_in_the_plane(offset):
+    step = np.float32(2.0**-10)  # one unit in the last place of 1e4
+    reference = torch.from_numpy(np.float32(offset) + step * np.arange(0, 400, 2, dtype=np.float32)).view(100, 2)
+    x = reference + torch.tensor([step, -step]) * torch.tensor([[0.0], [1.0]]).repeat(50, 1)
+    assert torch.equal(NearestNeighbour(reference).assign(x), torch.arange(100))
+    np.testing.assert_array_equal(NearestNeighbour(reference).assign(x).numpy(), distances(x, reference).argmin(1))
+
+
+def test_many_points_have_their_true_neighbours():
+    x, reference = points(10_000, 2, 0, torch.float32) + 100.0, points(1000, 2, 1, torch.float32) + 100.0
+    found, exact = NearestNeighbour(reference).assign(x), distances(x, reference)
+    chosen = np.take_along_axis(exact, found.numpy()[:, None], 1)[:, 0]
+    np.testing.assert_allclose(chosen, exact.min(1), rtol=1e-6)
+    assert (found.numpy() == exact.argmin(1)).mean() > 0.999
+
+
+def test_neighbours_that_are_known_are_not_looked_up_again(monkeypatch):
+    lookup, x = NearestNeighbour(points(9, 2), torch.arange(9) % 4), points(50, 2, 1)
+    distance, label, known = lookup.distance(x), lookup.classify(x), lookup.assign(x)
+    monkeypatch.setattr(NearestNeighbour, "assign", None)
+    assert torch.equal(lookup.distance(x, known), distance)
+    assert torch.equal(lookup.classify(x, known), label)
 
 
 def test_images_and_dtypes_are_taken_as_they_come():

@@ -150,11 +150,12 @@ class Evaluator:
         figures: dict[str, float] = {}
         if self.held is None:
             return figures
+        nearest = self.held.assign(samples)
         if self.near is not None:
-            good = self.held.distance(samples) <= self.near
+            good = self.held.distance(samples, nearest) <= self.near
             figures["high_quality"] = int(good.sum()) / samples.shape[0]
         if self.class_counts is not None:
-            labels, classes = self.held.classify(samples), self.class_counts.shape[0]
+            labels, classes = self.held.classify(samples, nearest), self.class_counts.shape[0]
             figures |= class_modes(labels, classes, self.class_counts)
             shares = (labels.bincount(minlength=classes).to("cpu", torch.float64) / labels.shape[0]).tolist()
             figures |= {f"class_{k}": share for k, share in enumerate(shares)}

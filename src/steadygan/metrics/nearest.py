@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, NonFiniteError
-from .pairwise import distance_blocks
+from .pairwise import first_least, square_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,20 +45,20 @@ class NearestNeighbour:
         x, reference = self._flat(x), self.reference.flatten(1)
         if x.shape[0] == 0:
             return torch.empty(0, dtype=torch.int64, device=x.device)
-        return torch.cat([block.argmin(1) for block in distance_blocks(x, reference)])
+        return torch.cat([first_least(block) for block in square_blocks(x, reference)])
 
     @torch.no_grad()
-    def distance(self, x: Tensor) -> Tensor:
-        """Distance (n,) from each of x (n, *shape) to its nearest reference sample."""
-        nearest = self.reference.flatten(1)[self.assign(x)]
+    def distance(self, x: Tensor, assigned: Tensor | None = None) -> Tensor:
+        """Distance (n,) from each of x (n, *shape) to its nearest reference sample, `assigned` where it is known."""
+        nearest = self.reference.flatten(1)[self.assign(x) if assigned is None else assigned]
         distance: Tensor = torch.linalg.vector_norm(self._flat(x) - nearest, dim=1)
         return distance
 
-    def classify(self, x: Tensor) -> Tensor:
-        """Class (n,) int64 of the reference sample nearest to each of x (n, *shape)."""
+    def classify(self, x: Tensor, assigned: Tensor | None = None) -> Tensor:
+        """Class (n,) int64 of the reference sample nearest to each of x (n, *shape), `assigned` where it is known."""
         if self.label is None:
             raise InputError("expected labels of the reference samples to classify by, got none: pass label=")
-        return self.label[self.assign(x)]
+        return self.label[self.assign(x) if assigned is None else assigned]
 
     def _flat(self, x: Tensor) -> Tensor:
         if x.shape[1:] != self.reference.shape[1:]:

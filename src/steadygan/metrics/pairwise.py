@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,15 +24,45 @@ def distance_blocks(a: Tensor, b: Tensor, rows: int | None = None) -> Iterator[T
 
     a (n, dim), b (m, dim), of one floating dtype and device. A block is overwritten by the next. Call it under no_grad.
     """
+    return (_root(block) for block in square_blocks(a, b, rows))
+
+
+def square_blocks(a: Tensor, b: Tensor, rows: int | None = None) -> Iterator[Tensor]:
+    """The squares of `distance_blocks`, which order samples as the distances do and cost less."""
     rows = rows or rows_per_block(b.shape[0], b.device)
-    if a.shape[1] > FEW:
-        centre = b.mean(0)  # the matrix product cancels |a|^2 + |b|^2 - 2ab: keep these small
-        a, b = a - centre, b - centre
-        for block in torch.split(a, rows):
-            yield torch.cdist(block, b, compute_mode="use_mm_for_euclid_dist")
-        return
-    columns = b.T.contiguous()
     total = torch.empty(min(rows, a.shape[0]), b.shape[0], dtype=a.dtype, device=a.device)
+    return (_by_product if a.shape[1] > FEW else _by_difference)(a, b, rows, total)
+
+
+def first_least(block: Tensor) -> Tensor:
+    """Column (rows,) of the smallest entry of each row of a block, the first of equals."""
+    if _is_array(block):
+        return torch.from_numpy(block.numpy().argmin(1))  # ten times as fast as torch's
+    return block.argmin(1)
+
+
+def _root(block: Tensor) -> Tensor:
+    if _is_array(block):
+        np.sqrt(block.numpy(), out=block.numpy())  # torch's takes ten times as long for zeros
+        return block
+    return block.sqrt_()
+
+
+def _is_array(block: Tensor) -> bool:
+    return block.device.type == "cpu" and block.dtype in (torch.float32, torch.float64)
+
+
+def _by_product(a: Tensor, b: Tensor, rows: int, total: Tensor) -> Iterator[Tensor]:
+    centre = b.mean(0)  # the matrix product cancels |a|^2 + |b|^2 - 2ab: keep these small
+    a, b = a - centre, b - centre
+    a = torch.cat([-2.0 * a, a.square().sum(1, keepdim=True), torch.ones_like(a[:, :1])], dim=1)
+    b = torch.cat([b, torch.ones_like(b[:, :1]), b.square().sum(1, keepdim=True)], dim=1).T
+    for block in torch.split(a, rows):
+        yield torch.mm(block, b, out=total[: block.shape[0]]).clamp_(min=0.0)
+
+
+def _by_difference(a: Tensor, b: Tensor, rows: int, total: Tensor) -> Iterator[Tensor]:
+    columns = b.T.contiguous()
     spare = torch.empty_like(total)
     for block in torch.split(a, rows):
         out, difference = total[: block.shape[0]], spare[: block.shape[0]]
@@ -39,4 +70,4 @@ def distance_blocks(a: Tensor, b: Tensor, rows: int | None = None) -> Iterator[T
         for axis in range(1, a.shape[1]):
             torch.sub(block[:, axis : axis + 1], columns[axis], out=difference)
             out.addcmul_(difference, difference)
-        yield out.sqrt_()
+        yield out
