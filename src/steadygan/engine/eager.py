@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..critics import kept_buffers, looks_coupled, probe_coupling, wrap_model
 from ..types import Batch, Critic, Now, Opponent, cat
-from .draws import Step
+from .draws import AT_ONCE, Step
 from .ema import Average, Ema
 from .executor import Executor
 from .held import Held, cloned, global_states, restore_global_states
@@ -74,6 +74,7 @@ class Eager(Executor):
             "D": [n for d in opponents for n in _names(self.networks[d], self.d_parameters[d], f"{d}.")]
         }
         self._keeps_buffers = any(True for _ in G.buffers())
+        self.sample_size = 0  # numbers of one sample, once it is known
         self.chunk = 0  # of latents, where one fake depends on the others
 
     @property
@@ -85,6 +86,7 @@ class Eager(Executor):
         with torch.no_grad(), kept_buffers(self.G):
             coupled = looks_coupled(self.G) or (z.shape[0] > 1 and probe_coupling(lambda x: self.made(x, label).x, z))
             self.chunk = self.sides.fake if coupled else 0
+        self.sample_size = real.x[0].numel()
         for name, opponent in self.opponents.items():
             shown = opponent.method.present(real)
             quiet = self.critics[name].constant  # bound below: the critic as it was, buffers kept
@@ -110,9 +112,25 @@ class Eager(Executor):
         parameters = self.g_parameters if player == "G" else self._d_parameters
         return dict(zip(self.names[player], parameters, strict=True))
 
-    def d_step(self, acting: Mapping[str, Opponent], step: Step, number: Tensor) -> Mapping[str, Tensor]:
+    def fakes_ahead(self, steps: Sequence[Step]) -> Sequence[Batch | None]:
+        """One forward for all D steps of an iteration, where samples are small and do not depend on each other."""
+        n, m = len(steps), self.shown
+        extra = steps[0].z.shape[0] - m
+        size = sum(step.z.shape[0] for step in steps) * self.sample_size
+        if n == 1 or self.chunk or not 0 < size <= AT_ONCE or extra < 0:
+            return [None] * n
+        z = torch.cat([*(step.z[:m] for step in steps), *(step.z[m:] for step in steps)])
+        own = [step.label for step in steps if step.label is not None]
+        label = torch.cat([*(each[:m] for each in own), *(each[m:] for each in own)]) if own else None
+        shown, rest = self.fakes(z, label, m * n).split(m * n, extra * n)
+        pairs = zip(shown.split(*[m] * n), rest.split(*[extra] * n), strict=True)
+        return [cat(a, b) if extra else a for a, b in pairs]
+
+    def d_step(
+        self, acting: Mapping[str, Opponent], step: Step, number: Tensor, fake: Batch | None = None
+    ) -> Mapping[str, Tensor]:
         assert step.real is not None
-        fake = self.fakes(step.z, step.label)
+        fake = self.fakes(step.z, step.label) if fake is None else fake
         now = Now(number, self.parts, step.noise)
         with trained(self._d_parameters):
             objective, (terms, states) = d_objective(acting, self.critics, step.real, fake, now, self.sides)
@@ -189,16 +207,17 @@ class Eager(Executor):
     def _plain(self, z: Tensor, label: Tensor | None) -> Batch:
         return Batch(self.G(z) if label is None else self.G(z, label=label), label)
 
-    def fakes(self, z: Tensor, label: Tensor | None = None) -> Batch:
-        """The fakes of a D step: not trained through, so without a graph and without moving a buffer."""
+    def fakes(self, z: Tensor, label: Tensor | None = None, shown: int | None = None) -> Batch:
+        """The fakes of a D step, `shown` of them and then candidates: not trained through, no buffer moved."""
+        shown = self.shown if shown is None else shown
         with torch.no_grad():
             if self._keeps_buffers:
                 with kept_buffers(self.G):
-                    return self._generate(z, label)
-            return self._generate(z, label)
+                    return self._generate(z, label, shown)
+            return self._generate(z, label, shown)
 
-    def _generate(self, z: Tensor, label: Tensor | None) -> Batch:
-        return self.precision.fakes(lambda z, label: in_chunks(self._plain, z, label, self.chunk), z, label, self.shown)
+    def _generate(self, z: Tensor, label: Tensor | None, shown: int) -> Batch:
+        return self.precision.fakes(lambda z, label: in_chunks(self._plain, z, label, self.chunk), z, label, shown)
 
 
 def in_chunks(made: Callable[[Tensor, Tensor | None], Batch], z: Tensor, label: Tensor | None, chunk: int) -> Batch:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..types import Opponent
+from ..types import Batch, Opponent
 from .draws import Iteration, Step
 
 if TYPE_CHECKING:
@@ -38,8 +38,14 @@ class Executor(ABC):
         return False
 
     @abstractmethod
-    def d_step(self, acting: Mapping[str, Opponent], step: Step, number: Tensor) -> Mapping[str, Tensor]:
-        """One step of the discriminators; the detached means of its terms."""
+    def d_step(
+        self, acting: Mapping[str, Opponent], step: Step, number: Tensor, fake: Batch | None
+    ) -> Mapping[str, Tensor]:
+        """One step of the discriminators, on `fake` where it is made already; the detached means of its terms."""
+
+    def fakes_ahead(self, steps: Sequence[Step]) -> Sequence[Batch | None]:
+        """The fakes of an iteration's D steps, between which G stays as it is; None where each step makes its own."""
+        return [None] * len(steps)
 
     @abstractmethod
     def g_step(self, step: Step, number: Tensor) -> Mapping[str, Tensor]:
@@ -80,8 +86,8 @@ class Executor(ABC):
     def _steps_of(self, draw: Iteration, acting: Sequence[Mapping[str, Opponent]]) -> dict[str, Tensor]:
         """The D steps and the G step of an iteration: all that happens on the device."""
         told: dict[str, list[Tensor]] = {}  # a list per term: one entry per D step in which it was evaluated
-        for opponents, step in zip(acting, draw.d, strict=True):
-            for key, value in self.d_step(opponents, step, draw.number).items():
+        for opponents, step, fake in zip(acting, draw.d, self.fakes_ahead(draw.d), strict=True):
+            for key, value in self.d_step(opponents, step, draw.number, fake).items():
                 told.setdefault(f"d/{key}", []).append(value)
         terms = self.g_step(draw.g, draw.number)
         means = {key: values[0] if len(values) == 1 else torch.stack(values).mean(0) for key, values in told.items()}

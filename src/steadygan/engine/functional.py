@@ -84,7 +84,9 @@ class Functional(Executor):
         for player, layout in self.layouts.items():
             expose(self.optimizers[player], [member.optimizers[player] for member in self.members], layout)
 
-    def d_step(self, acting: Mapping[str, Opponent], step: Step, number: Tensor) -> Mapping[str, Tensor]:
+    def d_step(
+        self, acting: Mapping[str, Opponent], step: Step, number: Tensor, fake: Batch | None = None
+    ) -> Mapping[str, Tensor]:
         arguments = (self.weights["D"], self.weights["G"], self._fixed, step, self.parts)
         slopes, (terms, states) = self._run(("D", *map(id, acting.values())), self._d(acting), number, arguments)
         self._update("D", slopes)

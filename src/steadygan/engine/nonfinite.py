@@ -82,7 +82,11 @@ class Evidence:
             for name, network in member.networks.items()
         }
         with kept(draw.number.device):
-            fakes = [member.fakes(step.z, step.label).x for step in draw.d]  # repeated with the same dropout
+            ahead = member.fakes_ahead(draw.d)  # repeated with the same dropout
+            fakes = [
+                (member.fakes(step.z, step.label) if fake is None else fake).x
+                for step, fake in zip(draw.d, ahead, strict=True)
+            ]
         executor.iteration(stacked, number, factor)
         for handle in handles:
             handle.remove()
