@@ -88,7 +88,7 @@ class Functional(Executor):
         self, acting: Mapping[str, Opponent], step: Step, number: Tensor, fake: Batch | None = None
     ) -> Mapping[str, Tensor]:
         arguments = (self.weights["D"], self.weights["G"], self._fixed, step, self.parts)
-        slopes, (terms, states) = self._run(("D", *map(id, acting.values())), self._d(acting), number, arguments)
+        slopes, (terms, states) = self._run(("D", id(acting)), lambda: self._d(acting), number, arguments)
         self._update("D", slopes)
         for name, state in states.items():  # in place: a recorded step finds it where it was
             for part, entries in state.items():
@@ -99,7 +99,7 @@ class Functional(Executor):
 
     def g_step(self, step: Step, number: Tensor) -> Mapping[str, Tensor]:
         arguments = (self.weights["G"], self.weights["D"], self._fixed, step, self.parts)
-        slopes, terms = self._run(("G",), self._g(), number, arguments)
+        slopes, terms = self._run(("G",), self._g, number, arguments)
         self._update("G", slopes)
         return terms  # type: ignore[no-any-return]
 
@@ -146,9 +146,11 @@ class Functional(Executor):
         optimizer.step()
         leaf.grad = None
 
-    def _run(self, key: tuple[Any, ...], one: Callable[..., Any], number: Tensor, arguments: tuple[Any, ...]) -> Any:
+    def _run(
+        self, key: tuple[Any, ...], make: Callable[[], Callable[..., Any]], number: Tensor, arguments: tuple[Any, ...]
+    ) -> Any:
         if key not in self._steps:
-            self._steps[key] = self.compiler.compiled(lifted(one, len(self.members)), number.device)
+            self._steps[key] = self.compiler.compiled(lifted(make(), len(self.members)), number.device)
         return self._steps[key](number, *arguments)
 
     def _d(self, acting: Mapping[str, Opponent]) -> Callable[..., Any]:
