@@ -18,3 +18,11 @@ def test_changed_names_key_old_and_new():
 
 def test_what_changes_no_bit_is_left_out():
     assert changed({"device": "cpu", "threads": 1, "keep": 3}, {"device": "cuda", "threads": 2, "keep": 5}) == []
+
+
+def test_settings_that_came_later_are_as_they_were_before():
+    """A run from before they existed can be resumed; another value than what it had is a change."""
+    assert changed({}, {"precision": "float32", "candidates": None}) == []
+    assert changed({}, {"precision": "bf16"}) == [("precision", "float32", "bf16")]
+    assert changed({"candidates": "bf16"}, {}) == [("candidates", "bf16", None)]
+    assert changed({"compile": "on"}, {"compile": "off"}) == []  # a matter of the plan

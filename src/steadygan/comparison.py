@@ -9,6 +9,7 @@ PLAN_KEYS = frozenset({"device", "threads", "compile"})  # where a run is done: 
 KEEPING_KEYS = frozenset({"keep"})  # how many checkpoints are kept
 READING_KEYS = frozenset({"data.path", "data.workers"})  # where data is and who reads it: its content is compared
 ABSENT = "absent"
+LATER = {"precision": "float32", "candidates": None}  # settings that older runs do not name, and what they had
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = False) -> list[tuple[str, Any, Any]]:
@@ -17,7 +18,7 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = Fals
     reading: where data is read from counts too, for those who do not compare its content.
     """
     ignored = PLAN_KEYS | KEEPING_KEYS
-    before, now = dict(flat(old)), dict(flat(new))
+    before, now = LATER | dict(flat(old)), LATER | dict(flat(new))
     return [
         (key, before.get(key, ABSENT), now.get(key, ABSENT))
         for key in sorted(before.keys() | now.keys())

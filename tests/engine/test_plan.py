@@ -13,7 +13,7 @@ from torch import nn
 
 import steadygan as sg
 from steadygan.engine.checks import work_of
-from steadygan.engine.plan import SMALL_STEP, Plan, choose_device, host, training
+from steadygan.engine.plan import LARGE_STEP, SMALL_STACK, SMALL_STEP, Plan, choose_device, host, training
 from steadygan.errors import InputError
 
 CPU = torch.device("cpu")
@@ -112,3 +112,27 @@ def test_resuming_under_another_plan_says_so(tmp_path):
     run = trainer(tmp_path, threads=2, resume=True).fit(4)
     assert run.events == ["not bit-identical: threads: 1 then, 2 now"]
     assert "not bit-identical: threads: 1 then, 2 now" in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "layout"),
+    [
+        ({}, "channels_last"),
+        ({"work": LARGE_STEP - 1}, "contiguous"),
+        ({"convolutional": False}, "contiguous"),
+        ({"members": 2}, "contiguous"),
+        ({"compiled": "on"}, "contiguous"),
+        ({"compiled": "auto"}, "channels_last"),
+        ({"device": torch.device("cuda")}, "contiguous"),
+    ],
+)
+def test_layout_is_that_which_was_measured_to_be_fast(changes, layout):
+    asked = {"device": CPU, "dtype": torch.float32, "threads": 1, "work": LARGE_STEP, "convolutional": True} | changes
+    assert Plan.resolve(**asked).layout == layout
+
+
+def test_members_of_a_stack_count_together_for_threads(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert Plan.resolve(CPU, torch.float32, None, SMALL_STACK // 4, members=3).threads == 1
+    assert Plan.resolve(CPU, torch.float32, None, SMALL_STACK // 4, members=4).threads == 2
+    assert Plan.resolve(CPU, torch.float32, None, SMALL_STACK, members=1).threads == 1

@@ -84,12 +84,12 @@ class Eager(Executor):
     def probe(self, real: Batch, z: Tensor, label: Tensor | None = None) -> None:
         """Finds out, before the first step, which networks let one sample depend on the others."""
         with torch.no_grad(), kept_buffers(self.G):
-            coupled = looks_coupled(self.G) or (z.shape[0] > 1 and probe_coupling(lambda x: self.made(x, label).x, z))
+            coupled = looks_coupled(self.G) or (z.shape[0] > 1 and probe_coupling(lambda x: self._plain(x, label).x, z))
             self.chunk = self.sides.fake if coupled else 0
         self.sample_size = real.x[0].numel()
         for name, opponent in self.opponents.items():
             shown = opponent.method.present(real)
-            quiet = self.critics[name].constant  # bound below: the critic as it was, buffers kept
+            quiet = wrap_model(self.networks[name]).constant  # bound below; unrounded: bf16 would hide a weak coupling
 
             def logits(x: Tensor, quiet: Any = quiet, label: Tensor | None = shown.label) -> Tensor:
                 found: Tensor = quiet(Batch(x, label)).logits

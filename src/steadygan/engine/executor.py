@@ -70,6 +70,9 @@ class Executor(ABC):
     def settle(self) -> None:  # noqa: B027 (an executor whose members are itself has nothing to do)
         """Makes the members' state what the executor's is, before one of them is looked at."""
 
+    def release(self, member: int) -> None:  # noqa: B027 (a lone run has nobody to be released from)
+        """Leaves a member as it is: the others go on without it."""
+
     def forget_gradients(self) -> None:
         """Gradients that others left on the modules do not count."""
         for member in self.members:

@@ -64,11 +64,16 @@ def gather(whole: torch.optim.Optimizer, own: Sequence[torch.optim.Optimizer], l
             whole.state[leaf][key] = value.clone() if isinstance(value, Tensor) else value
 
 
-def expose(whole: torch.optim.Optimizer, own: Sequence[torch.optim.Optimizer], layout: Flat) -> None:
-    """Lets the members' optimisers hold their part of the stacked state, by reference where it has one."""
+def expose(whole: torch.optim.Optimizer, own: Sequence[torch.optim.Optimizer | None], layout: Flat) -> None:
+    """Lets the members' optimisers hold their part of the stacked state, by reference where it has one.
+
+    None stands for a member that is none any more.
+    """
     leaf = leaf_of(whole)
     state: Mapping[str, Any] = whole.state.get(leaf, {})
     for k, optimizer in enumerate(own):
+        if optimizer is None:
+            continue
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         optimizer.state.clear()
         if not state:

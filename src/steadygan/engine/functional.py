@@ -45,6 +45,7 @@ class Functional(Executor):
             self.optimizers[player] = factory([leaf], rate)
             self.weights[player] = leaf.detach()
         self.average: Tensor | None = None
+        self._released: set[int] = set()
         self._steps: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self.adopt()
 
@@ -77,12 +78,26 @@ class Functional(Executor):
     def _show_all(self) -> None:
         """Lets the members hold their part of everything anew."""
         for k, member in enumerate(self.members):
-            member.parts = member_of(self.parts, k)
+            if k not in self._released:
+                member.parts = member_of(self.parts, k)
         self.settle()
 
     def settle(self) -> None:
         for player, layout in self.layouts.items():
-            expose(self.optimizers[player], [member.optimizers[player] for member in self.members], layout)
+            own = [None if k in self._released else m.optimizers[player] for k, m in enumerate(self.members)]
+            expose(self.optimizers[player], own, layout)
+
+    def release(self, member: int) -> None:
+        self.settle()
+        self._released.add(member)
+        own = self.members[member]
+        networks = [*own.networks.values()] + ([] if own.average is None else [own.average.network])
+        for p in (p for network in networks for p in network.parameters()):
+            p.data = p.data.clone()
+        own.parts = cloned(own.parts)
+        for optimizer in own.optimizers.values():
+            for key, state in optimizer.state.items():
+                optimizer.state[key] = cloned(state)
 
     def d_step(
         self, acting: Mapping[str, Opponent], step: Step, number: Tensor, fake: Batch | None = None
@@ -107,6 +122,8 @@ class Functional(Executor):
         if all(opponent.constraint is None for opponent in self.opponents.values()):
             return
         for k, member in enumerate(self.members):
+            if k in self._released:
+                continue
             member.constrain()
             first = next(iter(member.trained("D").values()))
             if first.data_ptr() != self.weights["D"][k].data_ptr():

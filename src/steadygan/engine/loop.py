@@ -58,8 +58,11 @@ class Loop:
                 clock()
                 if self.rhythm.due(self.iteration):
                     self.executor.settle()
-                    for journal in self.going:
-                        journal.pause()
+                    for member, journal in enumerate(self.journals):
+                        if journal.going:
+                            journal.pause()
+                            if journal.left:  # somebody who looked at it said so
+                                self.executor.release(member)
             self.executor.settle()
             for journal in self.going:
                 if self.iteration % self.rhythm.checkpoint:
@@ -98,6 +101,7 @@ class Loop:
             if bad is not None:
                 evidence = Evidence(self.executor, member, before, block, done, checked)
                 journal.stop(*evidence.written(journal.folder, *bad))
+                self.executor.release(member)
             else:
                 journal.add(terms)
 

@@ -17,15 +17,17 @@ from ..rng import borrowed
 
 SMALL_STEP = 2**25  # multiply-adds of one forward below which a second thread costs more than it gives
 SMALL_STACK = 2**22  # the same of all members of a stack, whose operations are fewer and larger
+LARGE_STEP = 2**29  # of one forward, from which convolutions on a CPU are 1.2 times as fast with their channels last
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Executor, members of its stack, whether compiled, device, dtype, threads and versions of a run."""
+    """Executor, members of its stack, whether compiled, layout, device, dtype, threads and versions of a run."""
 
     executor: str  # eager, functional
     members: int
     compile: str  # on, off; auto while it is open
+    layout: str  # contiguous, channels_last
     device: str
     dtype: str
     threads: int
@@ -42,13 +44,17 @@ class Plan:
         work: int,
         members: int = 1,
         compiled: str = "off",
+        convolutional: bool = False,
     ) -> Plan:
         """The plan for `members` runs of networks of `work` multiply-adds per forward of a batch."""
         few = device.type == "cpu" and work * members < (SMALL_STEP if members == 1 else SMALL_STACK)
+        lone = device.type == "cpu" and members == 1 and compiled != "on"  # flat weights have no layout of their own
+        last = lone and convolutional and work >= LARGE_STEP
         return Plan(
             executor="eager",
             members=members,
             compile=compiled,
+            layout="channels_last" if last else "contiguous",
             device=device.type,
             dtype=str(dtype).removeprefix("torch."),
             threads=threads if threads is not None else (1 if few else torch.get_num_threads()),

@@ -35,6 +35,8 @@ class Seeds:
         if isinstance(seeds, int):
             check_whole("seeds", seeds, 1)
             seeds = range(seeds)
+        if not seeds:
+            raise InputError("expected at least one seed, got none: give how many, or a list of them")
         for seed in seeds:
             check_whole("seed", seed, 0)
         self.trainers: list[Trainer] = []
@@ -45,14 +47,18 @@ class Seeds:
             _alike(self.trainers[0], trainer)
         self.reason = obstacle([trainer.setup for trainer in self.trainers]) if len(seeds) > 1 else None
         self._stacks: list[Session] = []
+        self._groups: list[list[Trainer]] = []
 
     def fit(self, iterations: int) -> list[Run]:
         """Trains every seed until `iterations` are done; a run that stopped before has a `failure`.
 
         Raises Interrupted after SIGINT or SIGTERM; checkpoints are written by then.
         """
+        check_whole("iterations", iterations, 0)
         runs: dict[int, Run] = {}
-        for together in self._groups(iterations):
+        if not self._groups:  # a later fit keeps them: each goes on where it stopped
+            self._groups = self._grouped(iterations)
+        for together in self._groups:
             for trainer, run in zip(together, self._fit(together, iterations), strict=True):
                 runs[id(trainer)] = run
         return [runs[id(trainer)] for trainer in self.trainers]
@@ -74,9 +80,12 @@ class Seeds:
         if session is None:
             first = together[0].session
             session = Session(together, first.horizon, first.threads, first.compiled, first.resume)
-        runs = session.fit(iterations)
-        if session not in self._stacks:
             self._stacks.append(session)
+        try:
+            runs = [*session.fit(iterations)]
+        except CannotStackError:
+            self._stacks.remove(session)
+            raise
         assert session.loop is not None
         for index, (trainer, journal) in enumerate(zip(together, session.loop.journals, strict=True)):
             if journal.left:  # it goes on alone from the checkpoint that it went back to
@@ -84,12 +93,8 @@ class Seeds:
                 (runs[index],) = trainer.session.fit(iterations)
         return runs
 
-    def _groups(self, iterations: int) -> list[list[Trainer]]:
+    def _grouped(self, iterations: int) -> list[list[Trainer]]:
         """Who is trained together: those that stand at one iteration, in stacks of a size that suits the device."""
-        if self._stacks:
-            stacked = [[*session.trainers] for session in self._stacks]
-            known = {id(trainer) for group in stacked for trainer in group}
-            return stacked + [[trainer] for trainer in self.trainers if id(trainer) not in known]
         groups: list[list[Trainer]] = []
         for together in standing(self.trainers, iterations):
             groups += cut(together) if together[0].setup.device.type == "cpu" else [together]
@@ -104,13 +109,18 @@ def standing(trainers: Sequence[Trainer], iterations: int) -> list[list[Trainer]
     groups = [[trainer] for trainer in finished]
     if not others:
         return groups
-    sets = [kept[id(trainer)] for trainer in others]
-    if set.intersection(*sets) or not any(sets):
-        return [*groups, others]
-    newest: dict[int, list[Trainer]] = {}
-    for trainer in others:
-        newest.setdefault(max(kept[id(trainer)], default=-1), []).append(trainer)
-    return [*groups, *newest.values()]
+    by_newest: dict[int, list[Trainer]] = {}
+    for trainer in sorted(others, key=lambda each: max(kept[id(each)], default=-1)):
+        by_newest.setdefault(max(kept[id(trainer)], default=-1), []).append(trainer)
+    together: list[list[Trainer]] = []
+    at = -1
+    for newest, own in by_newest.items():
+        if together and all(sorted(kept[id(trainer)])[-2:] == [at, newest] for trainer in own):
+            together[-1] += own  # stopped while checkpoints were written: they go back by one
+        else:
+            together.append([*own])
+            at = newest
+    return groups + [sorted(each, key=trainers.index) for each in together]
 
 
 def cut(trainers: Sequence[Trainer]) -> list[list[Trainer]]:

@@ -7,16 +7,19 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from ..errors import InputError, Interrupted
 from ..rng import kept
 from . import figures
 from .checks import work_of
+from .compiling import first_line
 from .folder import RunFolder, writing
 from .held import global_states, restore_global_states
 from .journal import Journal
 from .loop import Loop
+from .obstacles import convolutional
 from .plan import Plan, host, training
 from .run import Run
 from .start import Order, start
@@ -59,14 +62,25 @@ class Session:
                     stack.enter_context(training(network))
             if self._work is None:
                 self._work = work_of(setup)
-            plan = Plan.resolve(setup.device, setup.dtype, self.threads, self._work, len(self.trainers), self.compiled)
+            plan = Plan.resolve(
+                setup.device,
+                setup.dtype,
+                self.threads,
+                self._work,
+                len(self.trainers),
+                self.compiled,
+                any(convolutional(network) for network in setup.networks),
+            )
             stack.enter_context(host(plan.threads, setup.seed, setup.device))
             if self.loop is None:
                 orders = [
                     Order(trainer.setup, folder, partial(self._on_tick, index))
                     for index, (trainer, folder) in enumerate(zip(self.trainers, folders, strict=True))
                 ]
-                self.loop, self.runs = start(orders, plan, self.horizon, self.resume)
+                try:
+                    self.loop, self.runs = start(orders, plan, self.horizon, self.resume)
+                except RuntimeError as error:
+                    raise self._told(error) from error
             loop = self.loop
             for journal in loop.journals:
                 stack.callback(journal.log.close)
@@ -77,19 +91,31 @@ class Session:
             except Interrupted:
                 self._draw_figures(loop)
                 raise
-            except RuntimeError as error:  # torch tells of a dead reader wherever the main thread happens to be
-                if not str(error).startswith("DataLoader worker"):
-                    raise
-                raise InputError(
-                    f"expected the processes that read the data to live, got: {str(error).splitlines()[0]} lower "
-                    "workers or free memory, and go on with --resume"
-                ) from error
+            except RuntimeError as error:
+                raise self._told(error) from error
             finally:
                 self._random = global_states(setup.device)
                 for index, _ in enumerate(self.runs):
                     self._tell(index)
             self._draw_figures(loop)
         return self.runs
+
+    def _told(self, error: RuntimeError) -> Exception:
+        """What the user can mend, in one line; any other error as it is."""
+        line = first_line(error)
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in line:
+            members = len(self.trainers)
+            fewer = f"fewer than {members} seeds side by side, " if members > 1 else ""
+            return InputError(
+                f"expected memory enough for the networks and their batches, got none left ({line}): use {fewer}a "
+                "smaller batch_size or narrower networks"
+            )
+        if line.startswith("DataLoader worker"):  # torch tells of a dead reader wherever the main thread happens to be
+            return InputError(
+                f"expected the processes that read the data to live, got: {line} lower workers or free memory, and go "
+                "on with --resume"
+            )
+        return error
 
     def _go_on(self, loop: Loop) -> None:
         """torch's global generators as the last `fit` left them, and its closing records forgotten."""

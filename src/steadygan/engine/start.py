@@ -93,6 +93,8 @@ def enlist(order: Order, plan: Plan, settings: dict[str, Any], at: int | None) -
     saved = None if at is None or folder is None else checkpoint.read(folder.checkpoints / checkpoint.name(at))
     for network in setup.networks:
         network.to(setup.device, setup.dtype)
+        if plan.layout == "channels_last":
+            network.to(memory_format=torch.channels_last)
     generator = torch.Generator(setup.device).manual_seed(setup.seed)
     draws = Draws(setup.needs, setup.source.stream(setup.seed), setup.latent, generator, setup.prior)
     optimizers = setup.optimizer, setup.optimizer

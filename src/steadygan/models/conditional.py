@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import check_whole
+from ..types.scoring import widened
 
 
 class LabelledGenerator(nn.Module):
@@ -43,6 +44,6 @@ class ProjectionDiscriminator(nn.Module):
         nn.init.uniform_(self.embed.weight, -bound, bound)
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        maps: Tensor = self.features(x)
+        maps = widened(self.features(x))  # of bf16: sums over space and the projection are not rounded
         logits: Tensor = self.head(maps) + (self.embed(label) * maps.sum((2, 3))).sum(1)
         return logits

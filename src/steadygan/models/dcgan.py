@@ -11,7 +11,7 @@ from torch import nn
 from ..config.networks import SIDES, halvings
 from ..errors import InputError, check_whole, unknown
 from .conditional import LabelledGenerator, ProjectionDiscriminator
-from .layers import BatchNorm, MinibatchDiscrimination
+from .layers import BatchNorm, MinibatchDiscrimination, Unrounded
 from .registry import DISCRIMINATORS, GENERATORS
 
 NORMS = ("none", "batch")
@@ -78,7 +78,7 @@ def dcgan_discriminator(
     if minibatch_discrimination:
         last.append(MinibatchDiscrimination(count, minibatch_discrimination))
     last += [nn.Linear(count + minibatch_discrimination, 1), nn.Flatten(0)]
-    head = nn.Sequential(*last)
+    head = Unrounded(*last)
     if classes is not None:
         return ProjectionDiscriminator(features, head, classes, widths[-1], base)
     return nn.Sequential(OrderedDict(features=features, head=head))

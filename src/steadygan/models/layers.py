@@ -36,6 +36,20 @@ class MinibatchDiscrimination(nn.Module):
         return f"kernels={self.kernels}, dims={self.dims}"
 
 
+class Unrounded(nn.Sequential):
+    """Layers that compute in the dtype of their weights, whatever autocast says around them: for the last ones of D.
+
+    bf16 has 128 numbers between two powers of 2, so that the logits of hundreds of samples may share a dozen.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.to(next(self.parameters()).dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            for layer in self:
+                x = layer(x)
+        return x
+
+
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation of features (n, c) or feature maps (n, c, h, w), as torch's BatchNorm1d and BatchNorm2d.
 
