@@ -144,6 +144,9 @@ class Functional(Executor):
         weights, average, optimizers, parts = snapshot
         for player, optimizer in self.optimizers.items():
             self.weights[player].copy_(weights[player])
+            for k, member in enumerate(self.members):
+                if k not in self._released:  # something may have replaced its parameters
+                    self.layouts[player].bind(member.trained(player), self.weights[player][k])
             optimizer.state.clear()
             if optimizers[player]:
                 optimizer.state[leaf_of(optimizer)] = cloned(optimizers[player])

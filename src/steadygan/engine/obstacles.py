@@ -172,7 +172,8 @@ def settings_of(part: nn.Module) -> dict[str, Any]:
 
 def state_of(part: nn.Module) -> dict[str, Any]:
     """What a module holds beside parameters, buffers and parts, so that a change shows."""
-    own = {key: value for key, value in vars(part).items() if key not in ("_parameters", "_buffers", "_modules")}
+    other = ("_parameters", "_buffers", "_modules", "training")
+    own = {key: value for key, value in vars(part).items() if key not in other}
     return {key: _print(value) for key, value in own.items()}
 
 
