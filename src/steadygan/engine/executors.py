@@ -29,8 +29,10 @@ class CannotStackError(Exception):
     """The runs cannot be trained side by side after all; nothing was written yet."""
 
 
-def settled(plan: Plan, loop: Loop, stored: str | None, obstacle: Callable[[], str | None]) -> tuple[Plan, list[str]]:
-    """Gives the loop its executor; the plan as it came out, and what there is to say about it.
+def settled(
+    plan: Plan, loop: Loop, stored: str | None, obstacle: Callable[[], str | None]
+) -> tuple[Plan, list[str], list[str]]:
+    """Gives the loop its executor; the plan as it came out, what there is to say about it, and what belongs in a log.
 
     stored: the `compile` of the checkpoint that the runs go on from, which stands where the plan leaves it open.
     obstacle: finds out why a lone run cannot have its gradients taken by functions of its weights.
@@ -55,7 +57,7 @@ def settled(plan: Plan, loop: Loop, stored: str | None, obstacle: Callable[[], s
     if hindered is not None:
         told = [f"compile=off: {hindered}"]
     if plan.compile == "off" or hindered is not None:
-        return replace(plan, compile="off"), told
+        return replace(plan, compile="off"), told, []
     if loop.executor is eager[0]:
         loop.blocks = StackedBlocks([journal.draws for journal in journals])
     compiler = Compiler(on=True)
@@ -66,15 +68,13 @@ def settled(plan: Plan, loop: Loop, stored: str | None, obstacle: Callable[[], s
     except Exception as error:  # not the compiler's, but the step's
         compiler.failures.append(first_line(error))
     if not compiler.failures:
-        return replace(plan, executor="functional"), [*told, f"compiled in {compiler.seconds:.0f} s"]
-    for trace in compiler.traces:
-        journals[0].log.say(f"compiling failed:\n{trace}")
+        return replace(plan, executor="functional"), [*told, f"compiled in {compiler.seconds:.0f} s"], []
     told.append(f"compiling failed, going on without ({compiler.failures[0]})")
     if len(members) == 1:  # uncompiled, the eager executor is twice as fast
         loop.executor, loop.blocks = eager
-        return replace(plan, compile="off"), told
-    loop.executor = Functional(members, Compiler(on=False))
-    return replace(plan, compile="off"), told
+    else:
+        loop.executor = Functional(members, Compiler(on=False))
+    return replace(plan, compile="off"), told, [f"compiling failed:\n{trace}" for trace in compiler.traces]
 
 
 def worthwhile(loop: Loop, stored: str | None) -> tuple[bool, str]:

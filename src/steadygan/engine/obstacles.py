@@ -58,7 +58,8 @@ def differing(name: str, networks: Sequence[nn.Module]) -> str | None:
     first = dict(networks[0].named_modules())
     for network in networks[1:]:
         other = dict(network.named_modules())
-        if {key: type(part) for key, part in first.items()} != {key: type(part) for key, part in other.items()}:
+        kinds = [{key: type(part).__qualname__ for key, part in parts.items()} for parts in (first, other)]
+        if kinds[0] != kinds[1]:
             return f"{name} is not built alike for every seed"
         for key, part in first.items():
             ours, theirs = settings_of(part), settings_of(other[key])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -77,45 +77,25 @@ class Session:
                     Order(trainer.setup, folder, partial(self._on_tick, index))
                     for index, (trainer, folder) in enumerate(zip(self.trainers, folders, strict=True))
                 ]
-                try:
+                with mendable(len(self.trainers)):
                     self.loop, self.runs = start(orders, plan, self.horizon, self.resume)
-                except RuntimeError as error:
-                    raise self._told(error) from error
             loop = self.loop
             for journal in loop.journals:
                 stack.callback(journal.log.close)
                 stack.callback(journal.draws.close)
             self._go_on(loop)
             try:
-                loop.run(iterations)
+                with mendable(len(self.trainers)):
+                    loop.run(iterations)
             except Interrupted:
                 self._draw_figures(loop)
                 raise
-            except RuntimeError as error:
-                raise self._told(error) from error
             finally:
                 self._random = global_states(setup.device)
                 for index, _ in enumerate(self.runs):
                     self._tell(index)
             self._draw_figures(loop)
         return self.runs
-
-    def _told(self, error: RuntimeError) -> Exception:
-        """What the user can mend, in one line; any other error as it is."""
-        line = first_line(error)
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in line:
-            members = len(self.trainers)
-            fewer = f"fewer than {members} seeds side by side, " if members > 1 else ""
-            return InputError(
-                f"expected memory enough for the networks and their batches, got none left ({line}): use {fewer}a "
-                "smaller batch_size or narrower networks"
-            )
-        if line.startswith("DataLoader worker"):  # torch tells of a dead reader wherever the main thread happens to be
-            return InputError(
-                f"expected the processes that read the data to live, got: {line} lower workers or free memory, and go "
-                "on with --resume"
-            )
-        return error
 
     def _go_on(self, loop: Loop) -> None:
         """torch's global generators as the last `fit` left them, and its closing records forgotten."""
@@ -144,6 +124,27 @@ class Session:
     def _draw_figures(self, loop: Loop) -> None:
         for trainer, journal, run in zip(self.trainers, loop.journals, self.runs, strict=True):
             draw(journal, run, trainer)
+
+
+@contextmanager
+def mendable(members: int) -> Iterator[None]:
+    """Turns those of torch's errors that a user can mend into one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        line = first_line(error)
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in line:
+            fewer = f"fewer than {members} seeds side by side, " if members > 1 else ""
+            raise InputError(
+                f"expected memory enough for the networks and their batches, got none left ({line}): use {fewer}a "
+                "smaller batch_size or narrower networks"
+            ) from error
+        if line.startswith("DataLoader worker"):  # torch tells of a dead reader wherever the main thread happens to be
+            raise InputError(
+                f"expected the processes that read the data to live, got: {line} lower workers or free memory, and go "
+                "on with --resume"
+            ) from error
+        raise
 
 
 def draw(journal: Journal, run: Run, trainer: Trainer) -> None:

@@ -66,9 +66,9 @@ def start(orders: Sequence[Order], plan: Plan, horizon: int, resume: bool) -> tu
     loop = Loop(first.executor, journals, first.draws.block, setup.schedule, horizon, setup.rhythm, first.iteration)
     saved = enlisted[0].saved
     stored = None if saved is None else str(saved["plan"].get("compile"))
-    plan, told = settled(plan, loop, stored, lambda: obstacle([setup], alone=True))
+    plan, told, logged = settled(plan, loop, stored, lambda: obstacle([setup], alone=True))
     for order, each in zip(orders, enlisted, strict=True):
-        write_down(each, order, plan, told)
+        write_down(each, order, plan, told, logged)
     return loop, [each.run for each in enlisted]
 
 
@@ -132,7 +132,7 @@ def go_back(journal: Journal, folder: RunFolder, saved: dict[str, Any]) -> None:
     journal.iteration, journal.sums = int(saved["state"].iteration), dict(saved["state"].sums)
 
 
-def write_down(each: Enlisted, order: Order, plan: Plan, told: Sequence[str]) -> None:
+def write_down(each: Enlisted, order: Order, plan: Plan, told: Sequence[str], logged: Sequence[str]) -> None:
     """Settings and plan, only now that the run is known to start, and its logs cut back to where it stands."""
     journal, run, saved = each
     journal.plan = plan
@@ -148,7 +148,7 @@ def write_down(each: Enlisted, order: Order, plan: Plan, told: Sequence[str]) ->
         write_json(folder.settings, journal.settings)
         write_json(folder.plan, asdict(plan))
         journal.log.say(f"{'resumed at' if saved else 'started at'} iteration {journal.iteration}: {plan.told()}")
-        for note in (*order.setup.source.notes, *told):
+        for note in (*order.setup.source.notes, *told, *logged):
             journal.log.say(note)
     differing = [] if saved is None else plan.differences(saved["plan"])
     if differing:
