@@ -61,6 +61,17 @@ class Scaled(nn.Module):
         return self.scale * self.network(x)
 
 
+class Line(nn.Module):
+    """d(v) = a v_1 + b v_2 + c v_1 v_2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Parameter(torch.rand(())) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a * x[:, 0] + self.b * x[:, 1] + self.c * x.prod(1)
+
+
 def frozen(network: nn.Module) -> nn.Module:
     """Its first layer, and the bias of its last one, are not trained."""
     network[0].requires_grad_(False)
@@ -80,8 +91,9 @@ class Signs(torch.optim.Optimizer):
             for p in group["params"]:
                 state = self.state[p]
                 mean = state.setdefault("mean", torch.zeros_like(p)).lerp_(p.grad, 0.2)
-                state["count"] = state.get("count", 0) + 1
-                p.sub_(torch.tanh(100.0 * mean), alpha=group["lr"] / state["count"])
+                state["calls"] = state.get("calls", 0) + 1
+                count = state.setdefault("count", torch.zeros((), dtype=p.dtype)).add_(1.0)
+                p.sub_(torch.tanh(100.0 * mean) / (count * state["calls"]).sqrt(), alpha=group["lr"])
 
 
 CASES: dict[str, Case] = {
@@ -102,10 +114,14 @@ CASES: dict[str, Case] = {
     "frozen parameters": Case({"D": R1}, lambda: frozen(leaky(2, 2)), lambda features: frozen(leaky(features, 1))),
     "tied parameters and a buffer": Case({"D": R1}, lambda: Tied(2, 2), lambda features: Tied(features, 1)),
     "a lone number": Case({"D": R1}, d=Scaled),
+    "lone numbers only": Case({"D": R1}, d=lambda _: Line()),
     "a shared batch and a state": Case({"D": replace(PLAIN, loss=Balanced(rate=0.1))}, d_steps=2),
+    "a shared batch and its reals": Case({"D": replace(PLAIN, loss=Balanced(rate=0.1), method=Pulled())}, d_steps=2),
     "noise and time": Case({"D": replace(PLAIN, method=methods.chain(Pulled(), methods.FakeAsReal(2, factor=2)))}),
     "coupled samples": Case(
-        {"D": FAR}, d=lambda features: nn.Sequential(sg.models.MinibatchDiscrimination(features, 3, 2), leaky(5, 1))
+        {"D": replace(R1, method=methods.FakeAsReal(2, factor=7))},  # more candidates than a batch holds
+        lambda: nn.Sequential(sg.models.MinibatchDiscrimination(2, 3, 2), leaky(5, 2)),
+        lambda features: nn.Sequential(sg.models.MinibatchDiscrimination(features, 3, 2), leaky(5, 1)),
     ),
     "no average": Case({"D": R1}, ema=None),
     "an average by half-life": Case({"D": R1}, ema=Ema(None, half_life=500.0)),
@@ -116,6 +132,7 @@ CASES: dict[str, Case] = {
     "sgd with momentum": Case({"D": R1}, optimizer=OptimizerSettings("sgd", momentum=0.8, weight_decay=0.1)),
     "adamax": Case({"D": R1}, optimizer=torch.optim.Adamax),
     "an optimiser of one's own": Case({"D": R1}, optimizer=Signs),
+    "one's own, and a lone number": Case({"D": R1}, d=Scaled, optimizer=Signs),
 }
 
 

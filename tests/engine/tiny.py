@@ -86,7 +86,7 @@ def state(trained: sg.Trainer) -> Any:
     """Everything the next iteration depends on, as `fit` left it."""
     assert trained.session.loop is not None
     found = trained.session.loop.journals[0].state()
-    return found._replace(random={**found.random, **trained.session._random})
+    return found._replace(random={**found.random, **(trained.session._random or {})})
 
 
 def next_draws(trained: sg.Trainer) -> list[Any]:

@@ -12,7 +12,7 @@ from ..config import override
 from ..errors import EXIT_INTERRUPTED, InputError
 from ..recipes import RECIPES
 from .console import stderr, stdout
-from .seeds import Job, fit_seeds
+from .seeds import Job, exit_code, fit_seeds
 from .train import again, default_folder, fit, known_scale, own_data, refuse_early
 
 if TYPE_CHECKING:
@@ -28,6 +28,19 @@ class Result(NamedTuple):
     records: list[dict[str, Any]]
     seconds: float
     run: Run
+    members: int = 1  # of the stack that the seconds are of
+
+    @staticmethod
+    def of(job: Job, run: Run) -> Result:
+        """The run's records and times, as far as the comparison goes."""
+        from ..engine.folder import RunFolder, read_json, read_records
+
+        folder = RunFolder(job.folder)
+        timing = [r for r in read_records(folder.timing) if r["iteration"] <= job.length]
+        records = [record for record in run.metrics if record["iteration"] <= job.length]
+        seconds = float(timing[-1]["seconds"]) if timing else run.wall_time
+        members = read_json(folder.plan).get("members", 1) if folder.plan.exists() else 1
+        return Result(job, records, seconds, run, int(members))
 
 
 def compare(
@@ -51,15 +64,15 @@ def compare(
         return EXIT_INTERRUPTED
     from .side_by_side import SideBySide
 
-    together = SideBySide.of(results)
+    together = SideBySide.of(usable(results))
     path = (out or Path("runs")) / figure_name([job.settings.recipe for job in jobs])
     together.draw(path)
     if as_json:
         print(json.dumps({**together.plain(), "figure": str(path)}, indent=2))
-        return 0
+        return exit_code([result.run for result in results])
     together.show(console)
     console.print(f"figure: {path}")
-    return 0
+    return exit_code([result.run for result in results])
 
 
 def planned(
@@ -100,11 +113,18 @@ def results_of(jobs: Sequence[Job], console: Console) -> list[Result]:
     trained: dict[int, Run] = {}
     if len(missing) > 1:
         found = fit_seeds(missing, resume=True, console=console)
-        failed = [run.failure for run in found if run.failure is not None]
-        if failed:
-            raise failed[0]
         trained = {job.settings.seed: run for job, run in zip(missing, found, strict=True)}
     return [result(job, trained.get(job.settings.seed), console) for job in jobs]
+
+
+def usable(results: Sequence[Result]) -> list[Result]:
+    """Those that came to an end; raises the failure of a recipe of which none did."""
+    kept = [result for result in results if result.run.failure is None]
+    whole = {result.job.settings.recipe for result in kept}
+    for result in results:
+        if result.run.failure is not None and result.job.settings.recipe not in whole:
+            raise result.run.failure
+    return kept
 
 
 def result(job: Job, run: Run | None, console: Console) -> Result:
@@ -116,11 +136,7 @@ def result(job: Job, run: Run | None, console: Console) -> Result:
         run = load(job.folder)
     elif run is None:
         run = fit(job.settings, job.folder, job.length, resume=True, console=console)
-    from ..engine.folder import RunFolder, read_records
-
-    timing = [r for r in read_records(RunFolder(job.folder).timing) if r["iteration"] <= job.length]
-    records = [record for record in run.metrics if record["iteration"] <= job.length]
-    return Result(job, records, float(timing[-1]["seconds"]) if timing else run.wall_time, run)
+    return Result.of(job, run)
 
 
 def finished(job: Job) -> bool:

@@ -35,10 +35,10 @@ def fit_seeds(jobs: Sequence[Job], resume: bool, console: Console) -> list[Run]:
     numbers = [job.settings.seed for job in jobs]
     title = f"{first.settings.recipe} seeds {told(numbers)}"
     from ..engine.seeds import Seeds  # torch, once everything is known to be in order
-    from ..recipes.build import source, trainer
+    from ..recipes.build import source, trainer, whereabouts
 
     with Reading(console) as reading:
-        data = source(first.settings, reading)
+        data = source(first.settings, reading).to(*whereabouts(first.settings))  # one copy for all seeds
     watch = WatchSeeds(Watch(console, title, first.length, first.settings.data.modes))
     by_seed = {job.settings.seed: (index, job) for index, job in enumerate(jobs)}
 
@@ -48,10 +48,8 @@ def fit_seeds(jobs: Sequence[Job], resume: bool, console: Console) -> list[Run]:
 
     seeds = Seeds(build, numbers)
     heading = f"{title}: {first.length:,} iterations each in {first.folder.parent}"
-    lines = [heading, *data.notes]
-    if seeds.reason is not None:
-        lines.append(f"one seed after the other: {seeds.reason}")
-    watch.inner.heading = "\n".join(lines)
+    mirrored = ["training images are mirrored left to right in half of their visits"] if data.flip else []
+    watch.inner.heading = "\n".join([heading, *data.notes, *mirrored])
     with watch.inner:
         return seeds.fit(first.length)
 
@@ -84,21 +82,39 @@ class WatchSeeds:
         self.inner = inner
         self._at = -1
         self._seen: dict[int, Mapping[str, float]] = {}
+        self._runs: dict[int, Run] = {}
         self._told: dict[int, int] = {}
+        self._noted: set[str] = set()
 
     def member(self, index: int) -> Callable[[Run, int, Mapping[str, float]], None]:
         """The callback of one of the runs."""
 
         def tick(run: Run, iteration: int, stats: Mapping[str, float]) -> None:
+            lines = self._news(index, run)
             if iteration != self._at:
                 self._at, self._seen = iteration, {}
             self._seen[index] = stats
-            events = [f"seed {run.settings.get('seed')}: {line}" for line in run.events[self._told.get(index, 0) :]]
-            self._told[index] = len(run.events)
-            last = len(self._seen) >= run.beside
-            self.inner.show(run, iteration, means([*self._seen.values()]) if last else None, events, len(self._seen))
+            shown = [*self._seen.values()] if len(self._seen) >= run.beside else []
+            self.inner.show(run, iteration, means(shown) if shown else None, lines, len(shown))
+            if shown:
+                self._seen = {}
 
         return tick
+
+    def _news(self, index: int, run: Run) -> list[str]:
+        """What is new: who is trained now, how, and what any of the runs has to say (one that failed ticks no more)."""
+        lines = []
+        if index not in self._runs:
+            if self._runs and run.beside == 1:
+                lines.append(f"seed {run.settings.get('seed')}:")
+            if not self.inner.heading:
+                lines += [note for note in run.notes if note not in self._noted]
+            self._noted |= {*run.notes}
+            self._runs[index] = run
+        for other, each in self._runs.items():
+            lines += [f"seed {each.settings.get('seed')}: {line}" for line in each.events[self._told.get(other, 0) :]]
+            self._told[other] = len(each.events)
+        return lines
 
 
 def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -114,9 +130,9 @@ def finish(runs: Sequence[Run], jobs: Sequence[Job], console: Console) -> int:
 
     whole = [(job, run) for job, run in zip(jobs, runs, strict=True) if run.failure is None]
     if whole:
-        SideBySide.of([Result(job, run.metrics, run.wall_time, run) for job, run in whole]).show(console)
-    folder = jobs[0].folder.parent
-    seed = jobs[0].folder.name
-    console.print(f"runs: {folder}/seed-*, each complete: steadygan sample {folder / seed} -n 1000 --out samples.npz")
+        SideBySide.of([Result.of(job, run) for job, run in whole]).show(console)
+        folder = whole[0][0].folder
+        console.print(f"runs: {folder.parent}/seed-*, each complete")
+        console.print(f"more samples with: steadygan sample {folder} -n 1000 --out samples.npz")
     sys.stdout.flush()
     return exit_code(runs)

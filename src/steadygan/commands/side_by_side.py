@@ -95,7 +95,9 @@ class SideBySide(NamedTuple):
                 table.add_row(label if name == holders[0] else "", name, *shown, end_section=name == holders[-1])
         for name, results in self.by_recipe.items():
             seconds = [result.seconds for result in results]
-            table.add_row("wall time" if name == next(iter(figures)) else "", name, clock(fmean(seconds)))
+            members = max(result.members for result in results)
+            beside = f" ({members} side by side)" if members > 1 else ""
+            table.add_row("wall time" if name == next(iter(figures)) else "", name, clock(fmean(seconds)) + beside)
         console.print(table)
         if len(self.by_recipe) > 1:
             console.print(f"why: {self.why()}")

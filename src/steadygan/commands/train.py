@@ -57,6 +57,8 @@ def train(
     if seeds is not None:
         each = [settings.model_copy(update={"seed": settings.seed + k}) for k in range(seeds)]
         jobs = [Job(own, default_folder(own) if out is None else out / f"seed-{own.seed}", length) for own in each]
+        if out is not None and (out / SETTINGS).exists():
+            raise InputError(f"expected a folder for several seeds, got a run in {out}: choose another --out")
     for job in jobs:
         refuse_early(job.settings, job.folder, resume)
     try:
@@ -179,6 +181,11 @@ def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool =
     if path is not None and Path(path).is_dir() and folder.resolve() == Path(path).resolve():
         raise InputError(f"expected a folder for the run, got that of its data, '{folder}': choose another --out")
     if not (folder / SETTINGS).exists():
+        several = first_folder(folder)
+        if resume and several != folder:
+            raise InputError(
+                f"expected a run in {folder}, got runs of several seeds: add --seeds, or resume one, --out {several}"
+            )
         return
     if not resume:
         raise InputError(

@@ -82,9 +82,17 @@ class Executor(ABC):
     def iteration(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
         """One iteration: the D steps, the G step, the average; returns the detached means of its terms."""
         self._set_rates(factor)
-        terms = self._steps_of(draw, [self._opponents(number * len(draw.d) + i) for i in range(len(draw.d))])
+        terms = self._steps_of(draw, self.acting(number, len(draw.d)))
         self.update_average(number)
         return terms
+
+    def plainly(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
+        """The same iteration with every step taken one by one, for those who want to look at it."""
+        return self.iteration(draw, number, factor)
+
+    def acting(self, number: int, d_steps: int) -> list[dict[str, Opponent]]:
+        """The opponents of each D step of iteration `number`, with the penalties that act there."""
+        return [self._opponents(number * d_steps + index) for index in range(d_steps)]
 
     def _steps_of(self, draw: Iteration, acting: Sequence[Mapping[str, Opponent]]) -> dict[str, Tensor]:
         """The D steps and the G step of an iteration: all that happens on the device."""

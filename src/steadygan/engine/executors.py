@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import torch
 
+from ..errors import InputError
 from .compiling import Compiler, first_line
 from .draws import BLOCK
 from .functional import Functional
-from .graphs import Captured
+from .graphs import WARM, Captured
 from .loop import Loop
 from .obstacles import convolutional
 from .plan import Plan
@@ -21,7 +22,7 @@ from .stacking import StackedBlocks
 COMPILING = 20.0  # seconds that compiling a small network's step takes from scratch (docs/results/speed.md)
 SHARE = {False: 0.45, True: 0.35}  # of an iteration's time that is left when compiled: lone eager, stacked
 MARGIN = 2.0  # what is won must be so many times what compiling costs
-SHORT = 2000  # iterations that are over before a compiler is done, whatever they cost
+SHORT = 2000  # iterations for which nothing is timed: a small network's are over before a compiler is done
 TIMED = 20  # iterations
 
 
@@ -46,6 +47,8 @@ def settled(
         plan = replace(plan, executor="functional")
         try:
             rehearse(loop, 1)
+        except (InputError, MemoryError, torch.OutOfMemoryError):
+            raise
         except Exception as error:  # a part of the user's own that does not bear stacking, for one
             raise CannotStackError(f"a step of all seeds at once fails ({first_line(error)})") from error
     told = []
@@ -61,12 +64,17 @@ def settled(
     if loop.executor is eager[0]:
         loop.blocks = StackedBlocks([journal.draws for journal in journals])
     compiler = Compiler(on=True)
-    on_gpu = first_device(loop).type == "cuda"
-    loop.executor = (Captured if on_gpu else Functional)(members, compiler)
+    failed = None
     try:
-        rehearse(loop, 1)
+        loop.executor = Captured(members, compiler) if on_gpu(loop) else Functional(members, compiler)
+        rehearse_all(loop)
     except Exception as error:  # not the compiler's, but the step's
-        compiler.failures.append(first_line(error))
+        failed = first_line(error)
+    if failed is not None and on_gpu(loop) and not compiler.failures:
+        told.append(f"no CUDA graph, each kernel is launched by itself ({failed})")
+        failed, loop.executor = None, Functional(members, compiler)
+        rehearse_all(loop)
+    compiler.failures += [] if failed is None else [failed]
     if not compiler.failures:
         return replace(plan, executor="functional"), [*told, f"compiled in {compiler.seconds:.0f} s"], []
     told.append(f"compiling failed, going on without ({compiler.failures[0]})")
@@ -88,10 +96,10 @@ def worthwhile(loop: Loop, stored: str | None) -> tuple[bool, str]:
         return stored == "on", f"compile={stored}, as before"
     if left < SHORT:
         return False, f"compile=off: {max(0, left):,} iterations are over sooner"
-    device = first_device(loop)
-    if device.type == "cpu" and shutil.which("g++") is None and shutil.which("clang++") is None:
+    gpu = on_gpu(loop)
+    if not gpu and shutil.which("g++") is None and shutil.which("clang++") is None:
         return False, "compile=off: there is no C++ compiler here (g++ or clang++)"
-    if device.type == "cpu" and any(convolutional(network) for network in loop.executor.members[0].networks.values()):
+    if not gpu and any(convolutional(network) for network in loop.executor.members[0].networks.values()):
         return False, "compile=off: convolutions on a CPU gain nothing"
     rehearse(loop, 3)
     began = time.perf_counter()
@@ -106,9 +114,28 @@ def worthwhile(loop: Loop, stored: str | None) -> tuple[bool, str]:
     )
 
 
-def first_device(loop: Loop) -> torch.device:
-    """Where the networks are."""
-    return next(loop.executor.members[0].G.parameters()).device
+def on_gpu(loop: Loop) -> bool:
+    """Whether the networks are on a GPU."""
+    return next(loop.executor.members[0].G.parameters()).device.type == "cuda"
+
+
+def rehearse_all(loop: Loop) -> None:
+    """Does one iteration for each set of active parts, so that all of them are compiled, and takes them back."""
+    first = loop.iteration
+    block = loop.blocks(first // BLOCK)
+    d_steps = loop.journals[0].draws.needs.d_steps
+    seen = set()
+    before = loop.executor.snapshot()
+    repeat = WARM + 1 if isinstance(loop.executor, Captured) else 1
+    try:
+        for number in range(first, (first // BLOCK + 1) * BLOCK):
+            key = tuple(map(id, loop.executor.acting(number, d_steps)))
+            if key not in seen:
+                seen.add(key)
+                for _ in range(repeat):
+                    loop.executor.iteration(block[number % BLOCK], number, 1.0)
+    finally:
+        loop.executor.go_back(before)
 
 
 def rehearse(loop: Loop, iterations: int) -> int:

@@ -44,7 +44,7 @@ def leaf_of(optimizer: torch.optim.Optimizer) -> Tensor:
     return leaf  # type: ignore[no-any-return]
 
 
-def gather(whole: torch.optim.Optimizer, own: Sequence[torch.optim.Optimizer], layout: Flat) -> None:
+def gather(whole: torch.optim.Optimizer, own: Sequence[torch.optim.Optimizer]) -> None:
     """Makes the members' optimiser states one: entries of a parameter's shape are stacked, the others are shared."""
     leaf = leaf_of(whole)
     whole.state.pop(leaf, None)

@@ -61,7 +61,7 @@ class Functional(Executor):
         """Takes the members' state over: afterwards their weights are views of the stacked ones."""
         for player, layout in self.layouts.items():
             self.weights[player].copy_(torch.stack([layout.joined(m.trained(player)) for m in self.members]))
-            gather(self.optimizers[player], [member.optimizers[player] for member in self.members], layout)
+            gather(self.optimizers[player], [member.optimizers[player] for member in self.members])
             for k, member in enumerate(self.members):
                 layout.bind(member.trained(player), self.weights[player][k])
         averages = [member.average for member in self.members]

@@ -36,7 +36,7 @@ class Captured(Functional):
 
     def iteration(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
         self._set_rates(factor)
-        acting = [self._opponents(number * len(draw.d) + index) for index in range(len(draw.d))]
+        acting = self.acting(number, len(draw.d))
         key = tuple(map(id, acting))
         if self._seen.get(key, 0) < WARM:
             self._seen[key] = self._seen.get(key, 0) + 1
@@ -48,6 +48,9 @@ class Captured(Functional):
         replay()
         self.update_average(number)
         return {name: value.clone() for name, value in told.items()}
+
+    def plainly(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
+        return super().iteration(draw, number, factor)
 
     def adopt(self) -> None:
         super().adopt()
@@ -76,7 +79,12 @@ def recorded(function: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
 
 
 def capturable(optimizer: torch.optim.Optimizer) -> None:
-    """Lets an optimiser's step be recorded: its counters and its rate live on the GPU."""
+    """Lets an optimiser's step be recorded: its counters and its rate live on the GPU.
+
+    Raises ValueError for one that does not say that it can: a number that it keeps on the host would stand still.
+    """
+    if not isinstance(optimizer, torch.optim.SGD) and any("capturable" not in g for g in optimizer.param_groups):
+        raise ValueError(f"{type(optimizer).__name__} has no form that can be recorded")
     for group in optimizer.param_groups:
         if "capturable" in group:
             group["capturable"] = True

@@ -61,7 +61,7 @@ class Journal:
         """What is due at this iteration: a tick, a checkpoint."""
         if self.iteration % self.rhythm.log == 0 or self.iteration % self.rhythm.evaluate == 0:
             self.tick(closing=False)
-        if self.iteration % self.rhythm.checkpoint == 0:
+        if self.going and self.iteration % self.rhythm.checkpoint == 0:  # whoever looked may have made it leave
             self.save()
 
     def end(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import Interrupted
+from ..errors import Interrupted, NonFiniteError
 from .draws import BLOCK, Block
 from .executor import Executor
 from .journal import Journal
@@ -30,6 +30,7 @@ class Loop:
     horizon: int
     rhythm: Rhythm
     iteration: int = 0
+    opened: bool = False  # to be looked at: the runs were done before
 
     @property
     def going(self) -> list[Journal]:
@@ -41,7 +42,8 @@ class Loop:
 
         A run that comes upon a bad term stops there, with its `failure`; the others go on.
         """
-        began, done, before = time.perf_counter(), self.iteration, self.journals[0].seconds
+        began, done = time.perf_counter(), self.iteration
+        before = max((journal.seconds for journal in self.going), default=0.0)
         self.executor.forget_gradients()
 
         def clock() -> None:
@@ -51,18 +53,13 @@ class Loop:
                 journal.iterations_per_second = (self.iteration - done) / max(1e-9, seconds)
 
         with StopSignals() as signals:
-            for journal in self.going:
-                journal.begin()
+            self._each(Journal.begin)
             while self.iteration < until and self.going and not signals.asked:
                 self.segment(self.rhythm.next_stop(self.iteration, until), signals)
                 clock()
                 if self.rhythm.due(self.iteration):
                     self.executor.settle()
-                    for member, journal in enumerate(self.journals):
-                        if journal.going:
-                            journal.pause()
-                            if journal.left:  # somebody who looked at it said so
-                                self.executor.release(member)
+                    self._each(Journal.pause)
             self.executor.settle()
             for journal in self.going:
                 if self.iteration % self.rhythm.checkpoint:
@@ -71,11 +68,23 @@ class Loop:
                 for journal in self.going:
                     journal.log.event(f"iteration {self.iteration}: interrupted, checkpoint saved")
                 raise Interrupted(self.iteration, where(self.journals))
-            for journal in self.going:
-                journal.end()
+            self._each(Journal.end)
             clock()
             for journal in self.going:
                 journal.log.say(f"stopped at iteration {self.iteration} after {journal.seconds:.1f} s of training")
+
+    def _each(self, look: Callable[[Journal], None]) -> None:
+        """Lets every run that is going look at itself; one that must not go on is released."""
+        for member, journal in enumerate(self.journals):
+            if not journal.going:
+                continue
+            try:
+                look(journal)
+            except NonFiniteError as error:  # of samples that an evaluator cannot measure
+                journal.log.event(f"iteration {self.iteration}: {error}")
+                journal.failure = error
+            if not journal.going:
+                self.executor.release(member)
 
     def segment(self, stop: int, signals: StopSignals) -> None:
         """Iterations up to `stop` within one block, then one look at their statistics."""

@@ -87,7 +87,7 @@ class Evidence:
                 (member.fakes(step.z, step.label) if fake is None else fake).x
                 for step, fake in zip(draw.d, ahead, strict=True)
             ]
-        executor.iteration(stacked, number, factor)
+        executor.plainly(stacked, number, factor)
         for handle in handles:
             handle.remove()
         return norms, {

@@ -45,6 +45,7 @@ class Seeds:
                 self.trainers.append(build(seed))
         for trainer in self.trainers[1:]:
             _alike(self.trainers[0], trainer)
+        _apart(self.trainers)
         self.reason = obstacle([trainer.setup for trainer in self.trainers]) if len(seeds) > 1 else None
         self._stacks: list[Session] = []
         self._groups: list[list[Trainer]] = []
@@ -55,6 +56,11 @@ class Seeds:
         Raises Interrupted after SIGINT or SIGTERM; checkpoints are written by then.
         """
         check_whole("iterations", iterations, 0)
+        if not self._groups:  # all folders now, and not when it is their turn
+            for trainer in self.trainers:
+                if trainer.out is not None:
+                    horizon = trainer.session.horizon or max(1, iterations)
+                    RunFolder(trainer.out).check(trainer.setup.saved_settings(horizon), trainer.resume)
         runs: dict[int, Run] = {}
         if not self._groups:  # a later fit keeps them: each goes on where it stopped
             self._groups = self._grouped(iterations)
@@ -89,7 +95,7 @@ class Seeds:
         assert session.loop is not None
         for index, (trainer, journal) in enumerate(zip(together, session.loop.journals, strict=True)):
             if journal.left:  # it goes on alone from the checkpoint that it went back to
-                trainer.session.resume = True
+                trainer.session.resume, trainer.session.horizon = True, session.horizon
                 (runs[index],) = trainer.session.fit(iterations)
         return runs
 
@@ -152,7 +158,31 @@ def _alike(first: Trainer, other: Trainer) -> None:
             f"expected trainers that differ in their seed alone, got {key} {ours} and {theirs}: build them with the "
             "same settings"
         )
-    for name in ("rhythm", "device"):
+    sessions = first.session, other.session
+    for name in ("horizon", "compiled", "threads", "resume"):
+        ours, theirs = (getattr(session, name) for session in sessions)
+        if ours != theirs:
+            raise InputError(f"expected one {name} for all seeds, got {ours} and {theirs}: build them alike")
+    for name in ("rhythm", "device", "evaluate_n"):
         ours, theirs = getattr(first.setup, name), getattr(other.setup, name)
         if ours != theirs:
             raise InputError(f"expected one {name} for all seeds, got {ours} and {theirs}: build them alike")
+
+
+def _apart(trainers: Sequence[Trainer]) -> None:
+    """Raises InputError for a network or a folder that two seeds have in common."""
+    networks: dict[int, int] = {}
+    folders: dict[object, int] = {}
+    for trainer in trainers:
+        seed = trainer.setup.seed
+        for name, network in trainer.setup.named_networks.items():
+            for p in network.parameters():
+                if networks.setdefault(id(p), seed) != seed:
+                    raise InputError(
+                        f"expected networks of its own for each seed, got one {name} for seeds {networks[id(p)]} and "
+                        f"{seed}: make them inside build(seed)"
+                    )
+        if trainer.out is not None and folders.setdefault(trainer.out.resolve(), seed) != seed:
+            raise InputError(f"expected a folder for each seed, got {trainer.out} twice: let out depend on the seed")
+    if 0 < len(folders) < len(trainers):
+        raise InputError("expected a folder for each seed or for none, got some without: give out for all of them")

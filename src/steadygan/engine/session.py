@@ -72,17 +72,24 @@ class Session:
                 any(convolutional(network) for network in setup.networks),
             )
             stack.enter_context(host(plan.threads, setup.seed, setup.device))
+            if self.loop is not None and self.loop.opened and iterations > self.loop.iteration:
+                self.loop, self.resume = None, True  # now there is something to do
             if self.loop is None:
                 orders = [
                     Order(trainer.setup, folder, partial(self._on_tick, index))
                     for index, (trainer, folder) in enumerate(zip(self.trainers, folders, strict=True))
                 ]
                 with mendable(len(self.trainers)):
-                    self.loop, self.runs = start(orders, plan, self.horizon, self.resume)
+                    self.loop, self.runs = start(orders, plan, self.horizon, self.resume, iterations, self.reason)
             loop = self.loop
             for journal in loop.journals:
                 stack.callback(journal.log.close)
                 stack.callback(journal.draws.close)
+            if loop.opened:
+                self._random = global_states(setup.device)
+                for index, _ in enumerate(self.runs):
+                    self._tell(index)
+                return self.runs
             self._go_on(loop)
             try:
                 with mendable(len(self.trainers)):
@@ -131,9 +138,9 @@ def mendable(members: int) -> Iterator[None]:
     """Turns those of torch's errors that a user can mend into one line."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         line = first_line(error)
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in line:
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in line:
             fewer = f"fewer than {members} seeds side by side, " if members > 1 else ""
             raise InputError(
                 f"expected memory enough for the networks and their batches, got none left ({line}): use {fewer}a "

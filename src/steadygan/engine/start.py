@@ -48,11 +48,19 @@ class Enlisted(NamedTuple):
     saved: dict[str, Any] | None
 
 
-def start(orders: Sequence[Order], plan: Plan, horizon: int, resume: bool) -> tuple[Loop, list[Run]]:
+def start(
+    orders: Sequence[Order],
+    plan: Plan,
+    horizon: int,
+    resume: bool,
+    until: int | None = None,
+    alone: str | None = None,
+) -> tuple[Loop, list[Run]]:
     """Builds everything, checks it against the folders, and goes back to the newest checkpoint when resuming.
 
     Several orders become the members of a stack; they must have a checkpoint of one iteration in common, or none. The
-    plan says what is wished for; what came of it is stored with the runs.
+    plan says what is wished for; what came of it is stored with the runs. Runs that are done and measured at `until`
+    are only opened: nothing is written. alone: why a run is trained alone, though others were to come with it.
     """
     settings = [order.setup.saved_settings(horizon) for order in orders]
     assert all(order.setup.trainable for order in orders)  # known now, before everything is frozen
@@ -65,8 +73,13 @@ def start(orders: Sequence[Order], plan: Plan, horizon: int, resume: bool) -> tu
     first, setup = journals[0], orders[0].setup
     loop = Loop(first.executor, journals, first.draws.block, setup.schedule, horizon, setup.rhythm, first.iteration)
     saved = enlisted[0].saved
+    if until is not None and all(done(each, order, until) for each, order in zip(enlisted, orders, strict=True)):
+        loop.opened = True
+        return loop, [each.run for each in enlisted]
     stored = None if saved is None else str(saved["plan"].get("compile"))
     plan, told, logged = settled(plan, loop, stored, lambda: obstacle([setup], alone=True))
+    if alone is not None:
+        told = [f"one seed after the other: {alone}", *told]
     for order, each in zip(orders, enlisted, strict=True):
         write_down(each, order, plan, told, logged)
     return loop, [each.run for each in enlisted]
@@ -130,6 +143,24 @@ def go_back(journal: Journal, folder: RunFolder, saved: dict[str, Any]) -> None:
         )
     restore(saved["state"], journal.executor, journal.draws)
     journal.iteration, journal.sums = int(saved["state"].iteration), dict(saved["state"].sums)
+
+
+def done(each: Enlisted, order: Order, until: int) -> bool:
+    """Whether a run was trained and measured up to `until` before; then it is read as it stands."""
+    journal, run, saved = each
+    if saved is None or order.folder is None or journal.iteration < until:
+        return False
+    records = read_records(order.folder.metrics)
+    last = records[-1] if records else {"iteration": -1}
+    if last["iteration"] != journal.iteration:
+        return False
+    if journal.iteration % journal.rhythm.evaluate and not last.get("final"):
+        return False
+    journal.log = Log(order.folder, records)
+    timing = read_records(order.folder.timing)
+    journal.seconds = float(timing[-1]["seconds"]) if timing else 0.0
+    run.metrics, run.events = journal.log.records, journal.log.events
+    return True
 
 
 def write_down(each: Enlisted, order: Order, plan: Plan, told: Sequence[str], logged: Sequence[str]) -> None:

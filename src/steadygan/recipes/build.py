@@ -16,6 +16,7 @@ from ..data.samples import Progress
 from ..engine.ema import Ema
 from ..engine.folder import RunFolder
 from ..engine.optim import OptimizerSettings
+from ..engine.plan import choose_device
 from ..engine.run import take_weights
 from ..engine.schedule import SCHEDULES
 from ..engine.trainer import Callback, Trainer
@@ -67,7 +68,7 @@ def trainer(
         ema=None if settings.ema is None else Ema(**settings.ema.model_dump()),
         seed=settings.seed,
         device=settings.device,
-        dtype=torch.float64 if settings.dtype == "float64" else torch.float32,
+        dtype=whereabouts(settings)[1],
         threads=settings.threads,
         precision=settings.precision,
         candidates=settings.candidates,
@@ -106,6 +107,11 @@ def source(settings: Settings, progress: Progress | None = None) -> Source:
             "of its own, or set conditional=false"
         )
     return found
+
+
+def whereabouts(settings: Settings) -> tuple[torch.device, torch.dtype]:
+    """On which device a run trains, and with which dtype."""
+    return choose_device(settings.device), torch.float64 if settings.dtype == "float64" else torch.float32
 
 
 def loss(settings: Settings) -> Loss:

@@ -1,0 +1,189 @@
+"""Comparisons over seeds, what is seen while several train, and how they are stopped and gone on with."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from steadygan.commands.progress import Watch
+from steadygan.commands.seeds import WatchSeeds, first_folder, means, told
+
+QUICK = ["device=cpu", "threads=1", "compile=off"]
+TINY = ["log_every=20", "evaluate.every=30", "evaluate.n=200", "batch_size=16", *QUICK]
+PAIR = ["ring8/far", "ring8/nsgan"]
+COMMANDS = {
+    "one before": ["train", "ring8/far", *TINY, "--iterations", "60"],
+    "compare": ["compare", *PAIR, *TINY, "--iterations", "60", "--seeds", "3"],
+    "again": ["compare", *PAIR, *TINY, "--iterations", "60", "--seeds", "3", "--json"],
+    "further": ["compare", *PAIR, *TINY, "--iterations", "80", "--seeds", "3", "--json"],
+    "alone": ["train", "ring8/nsgan", *TINY, "--iterations", "60", "--seed", "2", "--out", "alone"],
+    "wild": [
+        "compare", "ring8/nsgan", *TINY, "loss=wasserstein", "optimizer=sgd", "lr_g=1e9", "--iterations", "60",
+        "--seeds", "2", "--out", "wild",
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def user(once: Callable[..., Any], commands: Callable[..., Any]) -> dict[str, Any]:
+    """The answers by name, and the folder in which all commands ran."""
+
+    def make(here: Path) -> dict[str, Any]:
+        return dict(zip(COMMANDS, commands(list(COMMANDS.values()), here), strict=True))
+
+    here, answers = once("cli-seeds-together", make)
+    return {"here": here, **answers}
+
+
+def plan(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_compare_trains_what_is_missing_together_and_reads_what_is_there(user: dict[str, Any]) -> None:
+    answer = user["compare"]
+    assert (answer.code, answer.err) == (0, "")
+    assert f"ring8/far seed 0: as trained in {Path('runs/ring8-far/seed-0')}" in answer.out
+    assert f"ring8/far seeds 1, 2: 60 iterations each in {Path('runs/ring8-far')}\n" in answer.out
+    assert f"ring8/nsgan seeds 0-2: 60 iterations each in {Path('runs/ring8-nsgan')}\n" in answer.out
+    assert answer.out.count("as trained in") == 1
+    assert "60 iterations, n = 200, EMA weights, 3 seeds, mean ± standard deviation" in answer.out
+    assert "Fewer than three seeds" not in answer.out
+
+
+def test_compare_reads_all_of_them_again(user: dict[str, Any]) -> None:
+    answer = user["again"]
+    assert answer.err.count("as trained in") == 6
+    report = json.loads(answer.out)
+    assert (report["seeds"], report["iterations"]) == ([0, 1, 2], 60)
+    for name in PAIR:
+        figure = report["recipes"][name]["figures"]["energy_distance"]["final"]
+        own = [
+            [r["energy_distance"] for r in records(run) if r["iteration"] == 60][-1]
+            for run in (user["here"] / "runs" / name.replace("/", "-") / f"seed-{seed}" for seed in range(3))
+        ]
+        assert figure["values"] == own
+        assert figure["mean"] == pytest.approx(sum(own) / 3)
+        assert len(set(own)) == 3
+
+
+def test_compare_goes_on_with_those_that_stand_together(user: dict[str, Any]) -> None:
+    """Seed 0 of one recipe was trained alone: it shares its checkpoints' iterations with the others."""
+    answer, runs = user["further"], user["here"] / "runs"
+    assert answer.code == 0
+    assert json.loads(answer.out)["iterations"] == 80
+    assert "ring8/far seeds 0-2: 80 iterations each in" in answer.err
+    for name in ("ring8-far", "ring8-nsgan"):
+        assert [plan(runs / name / f"seed-{seed}")["members"] for seed in range(3)] == [3, 3, 3]
+    told = "seed 0: not bit-identical: executor: eager then, functional now; members: 1 then, 3 now"
+    assert answer.err.count(told) == 1
+
+
+def test_a_compared_seed_is_the_lone_run(user: dict[str, Any]) -> None:
+    together, alone = (records(user["here"] / name) for name in ("runs/ring8-nsgan/seed-2", "alone"))
+    for here, there in zip(together, alone[:-1], strict=False):
+        assert list(here) == list(there)
+        assert list(here.values()) == pytest.approx(list(there.values()), rel=1e-3, abs=1e-6)
+
+
+def test_a_comparison_without_one_of_its_runs_is_none(user: dict[str, Any]) -> None:
+    answer = user["wild"]
+    assert answer.code == 3
+    assert answer.err.startswith("error: ")
+    assert "term " in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_seeds_are_told_in_short() -> None:
+    assert [told(seeds) for seeds in ([0], [0, 1], [0, 1, 2], [5, 6, 7, 8], [0, 2, 5])] == [
+        "0", "0, 1", "0-2", "5-8", "0, 2, 5",
+    ]  # fmt: skip
+
+
+def test_means_are_over_the_rows_that_have_a_figure() -> None:
+    assert means([{"a": 1.0, "b": 4.0}, {"a": 3.0}]) == {"a": 2.0, "b": 4.0}
+    assert means([]) == {}
+
+
+def test_the_first_folder_is_that_of_the_lowest_seed(tmp_path: Path) -> None:
+    assert first_folder(tmp_path) == tmp_path
+    for name in ("seed-10", "seed-9", "seed-x", "seed-1"):
+        (tmp_path / name).mkdir()
+    for name in ("seed-10", "seed-9", "seed-x"):
+        (tmp_path / name / "settings.json").write_text("{}")
+    assert first_folder(tmp_path) == tmp_path / "seed-9"
+
+
+def test_one_line_for_all_seeds_once_the_last_one_has_ticked() -> None:
+    out = io.StringIO()
+    runs: list[Any] = [
+        SimpleNamespace(
+            events=[], notes=[], equilibrium=(1.0, None), iterations_per_second=50.0, beside=3, settings={"seed": 7 + k}
+        )
+        for k in range(3)
+    ]
+    watch = WatchSeeds(Watch(Console(file=out, width=200), "ring8/far", 100, 8, "heading"))
+    members = [watch.member(k) for k in range(3)]
+    with watch.inner:
+        for k, run in enumerate(runs):
+            members[k](run, 0, {"d_loss": float(k), "modes": 2.0 * k})
+        runs[1].events.append("iteration 50: dead")
+        runs[2].beside = runs[0].beside = 2
+        for k in (0, 2):
+            members[k](runs[k], 50, {"d_loss": 1.0 + k, "modes": 8.0})
+        members[1](runs[1], 51, {"d_loss": 9.0})
+        members[1](runs[1], 52, {"d_loss": 9.0})
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "heading"
+    assert lines[1] == "  0/100, 50 it/s x 3 seeds, 0:02 left, D loss 1.000 (equilibrium 1.000), modes 2/8"
+    assert lines[2] == " 50/100, 50 it/s x 2 seeds, 0:01 left, D loss 2.000 (equilibrium 1.000), modes 8/8"
+    assert lines[3:] == ["seed 8: iteration 50: dead"]
+
+
+WORDS = ["ring8/far", "--seeds", "2", "--iterations", "3000", "log_every=20", "evaluate.every=1000", *QUICK]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+def test_a_signal_saves_all_seeds_and_prints_the_command_that_continues(
+    tmp_path: Path, surroundings: Mapping[str, str]
+) -> None:
+    command = [sys.executable, "-m", "steadygan", "train", *WORDS, "evaluate.n=100", "--out", "my runs"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip().startswith("0/3,000"):  # the first tick: training has begun
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    said, _, continuation = err.strip().partition("; continue with: ")
+    assert said.startswith("interrupted after iteration ")
+    assert said.endswith("saved in my runs")
+    assert "\n" not in err.strip()
+    words = shlex.split(continuation)
+    assert words == ["python", "-m", "steadygan", "train", *WORDS, "evaluate.n=100", "--out", "my runs", "--resume"]
+    at = int(said.split()[3].rstrip(","))
+    shorter = [word if word != "3000" else str(at + 30) for word in words[1:]]
+    done = subprocess.run([sys.executable, *shorter], cwd=tmp_path, env=surroundings, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    for seed in range(2):
+        folder = tmp_path / "my runs" / f"seed-{seed}"
+        assert f"resumed at iteration {at}:" in (folder / "log.txt").read_text(encoding="utf-8")
+        assert records(folder)[-1]["iteration"] == at + 30
