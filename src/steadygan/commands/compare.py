@@ -111,7 +111,7 @@ def results_of(jobs: Sequence[Job], console: Console) -> list[Result]:
     """The results of one recipe's seeds: read where they are finished, else trained to their end, together."""
     missing = [job for job in jobs if not finished(job)]
     trained: dict[int, Run] = {}
-    if len(missing) > 1:
+    if missing and len(jobs) > 1:
         found = fit_seeds(missing, resume=True, console=console)
         trained = {job.settings.seed: run for job, run in zip(missing, found, strict=True)}
     return [result(job, trained.get(job.settings.seed), console) for job in jobs]

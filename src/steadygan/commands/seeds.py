@@ -65,7 +65,7 @@ def exit_code(runs: Sequence[Run]) -> int:
     """0, or that of a run which came upon a term that was not finite, each told on stderr."""
     failed = [run for run in runs if run.failure is not None]
     for run in failed:
-        say_error(f"seed {run.settings.get('seed')}: {run.failure}")
+        say_error(f"{run.settings.get('recipe')} seed {run.settings.get('seed')}: {run.failure}")
     return EXIT_NON_FINITE if failed else 0
 
 

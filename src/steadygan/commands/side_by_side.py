@@ -77,7 +77,9 @@ class SideBySide(NamedTuple):
         first = next(iter(self.by_recipe.values()))
         settings = first[0].job.settings
         weights = "live weights" if settings.ema is None else "EMA weights"
-        seeds = f"{len(first)} seeds, mean ± standard deviation" if len(first) > 1 else "1 seed"
+        numbers = sorted({len(results) for results in self.by_recipe.values()})
+        count = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
+        seeds = f"{count} seeds, mean ± standard deviation" if numbers[-1] > 1 else "1 seed"
         table = Table(
             title=f"{first[0].job.length:,} iterations, n = {settings.evaluate.n:,}, {weights}, {seeds}",
             title_justify="left",
@@ -124,6 +126,7 @@ class SideBySide(NamedTuple):
             "protocol": first[0].run.protocol,
             "recipes": {
                 name: {
+                    "seeds": [result.job.settings.seed for result in results],
                     "runs": [str(result.job.folder) for result in results],
                     "seconds": [round(result.seconds, 3) for result in results],
                     "figures": {

@@ -24,6 +24,7 @@ SHARE = {False: 0.45, True: 0.35}  # of an iteration's time that is left when co
 MARGIN = 2.0  # what is won must be so many times what compiling costs
 SHORT = 2000  # iterations for which nothing is timed: a small network's are over before a compiler is done
 TIMED = 20  # iterations
+SETS = 1000  # iterations in which every set of active penalties comes up
 
 
 class CannotStackError(Exception):
@@ -63,26 +64,28 @@ def settled(
         return replace(plan, compile="off"), told, []
     if loop.executor is eager[0]:
         loop.blocks = StackedBlocks([journal.draws for journal in journals])
-    compiler = Compiler(on=True)
-    failed = None
-    try:
-        loop.executor = Captured(members, compiler) if on_gpu(loop) else Functional(members, compiler)
-        rehearse_all(loop)
-    except Exception as error:  # not the compiler's, but the step's
-        failed = first_line(error)
-    if failed is not None and on_gpu(loop) and not compiler.failures:
-        told.append(f"no CUDA graph, each kernel is launched by itself ({failed})")
-        failed, loop.executor = None, Functional(members, compiler)
-        rehearse_all(loop)
-    compiler.failures += [] if failed is None else [failed]
-    if not compiler.failures:
-        return replace(plan, executor="functional"), [*told, f"compiled in {compiler.seconds:.0f} s"], []
-    told.append(f"compiling failed, going on without ({compiler.failures[0]})")
+    traces: list[str] = []
+    ways = [(Captured, True), (Functional, True), (Captured, False)] if on_gpu(loop) else [(Functional, True)]
+    for kind, compiled in ways:
+        compiler = Compiler(on=compiled)
+        try:
+            loop.executor = kind(members, compiler)
+            rehearse_all(loop)
+            failed = compiler.failures[0] if compiler.failures else None
+        except Exception as error:  # not the compiler's, but the step's, or that of a graph
+            failed = first_line(error)
+        traces += [f"compiling failed:\n{trace}" for trace in compiler.traces]
+        if failed is None:
+            done = f"compiled in {compiler.seconds:.0f} s" if compiled else "recorded as a CUDA graph, not compiled"
+            found = replace(plan, executor="functional", compile="on" if compiled else "off")
+            return found, [*told, done], traces
+        what = "compiling" if kind is Functional else "a CUDA graph"
+        told.append(f"{what} failed, going on without ({failed})")
     if len(members) == 1:  # uncompiled, the eager executor is twice as fast
         loop.executor, loop.blocks = eager
     else:
         loop.executor = Functional(members, Compiler(on=False))
-    return replace(plan, compile="off"), told, [f"compiling failed:\n{trace}" for trace in compiler.traces]
+    return replace(plan, compile="off"), told, traces
 
 
 def worthwhile(loop: Loop, stored: str | None) -> tuple[bool, str]:
@@ -124,16 +127,13 @@ def rehearse_all(loop: Loop) -> None:
     first = loop.iteration
     block = loop.blocks(first // BLOCK)
     d_steps = loop.journals[0].draws.needs.d_steps
-    seen = set()
+    sets = {tuple(map(id, loop.executor.acting(n, d_steps))): n for n in reversed(range(first, first + SETS))}
     before = loop.executor.snapshot()
     repeat = WARM + 1 if isinstance(loop.executor, Captured) else 1
     try:
-        for number in range(first, (first // BLOCK + 1) * BLOCK):
-            key = tuple(map(id, loop.executor.acting(number, d_steps)))
-            if key not in seen:
-                seen.add(key)
-                for _ in range(repeat):
-                    loop.executor.iteration(block[number % BLOCK], number, 1.0)
+        for number in sorted(sets.values()):
+            for _ in range(repeat):  # with the same draw: it is taken back
+                loop.executor.iteration(block[first % BLOCK], number, 1.0)
     finally:
         loop.executor.go_back(before)
 

@@ -81,8 +81,7 @@ class Loop:
             try:
                 look(journal)
             except NonFiniteError as error:  # of samples that an evaluator cannot measure
-                journal.log.event(f"iteration {self.iteration}: {error}")
-                journal.failure = error
+                journal.stop(f"iteration {self.iteration}: {error}", None)
             if not journal.going:
                 self.executor.release(member)
 
