@@ -98,7 +98,8 @@ def test_each_seed_has_a_folder_and_all_of_them_a_table(user: dict[str, Any]) ->
     cells = rows["energy distance"]
     assert cells[0].strip() == "ring8/far"
     assert " ± " in cells[1]
-    assert f"runs: {Path('D')}/seed-*, each complete: steadygan sample {Path('D/seed-0')} -n 1000" in answer.out
+    assert f"runs: {Path('D')}/seed-*, each complete\n" in answer.out
+    assert f"more samples with: steadygan sample {Path('D/seed-0')} -n 1000 --out samples.npz\n" in answer.out
     for seed in range(2):
         plan = json.loads((here / "tame" / f"seed-{seed}" / "plan.json").read_text())
         assert (plan["members"], plan["executor"], plan["compile"]) == (3, "functional", "off")
@@ -164,7 +165,8 @@ def test_one_seed_is_a_run_in_its_own_folder(user: dict[str, Any]) -> None:
 def test_what_cannot_be_stacked_says_why_and_is_trained_all_the_same(user: dict[str, Any]) -> None:
     out = user["one after the other"].out
     assert "one seed after the other: convolutional networks train faster one after the other on a CPU" in out
-    assert out.index("one seed after the other") < out.index("0/2")
+    assert out.index("one seed after the other") < out.index("0/2") < out.index("\nseed 1:\n") < out.rindex("0/2")
+    assert out.count("one seed after the other") == 1
     assert "2 iterations, n = 100, EMA weights, 2 seeds, mean ± standard deviation" in out
     for seed in range(2):
         assert records(user["here"] / "digits" / f"seed-{seed}")[-1]["iteration"] == 2
@@ -173,7 +175,7 @@ def test_what_cannot_be_stacked_says_why_and_is_trained_all_the_same(user: dict[
 def test_a_seed_that_is_not_finite_is_told_and_the_others_are_complete(user: dict[str, Any]) -> None:
     answer, here = user["non-finite"], user["here"]
     assert answer.code == 3
-    assert answer.err.startswith("error: seed 1: term ")
+    assert answer.err.startswith("error: ring8/far seed 1: term ")
     assert answer.err.count("\n") == 1
     assert f"last good checkpoint: {Path('wild/seed-1/checkpoints/000000030.pt')}" in answer.err
     assert "2 seeds, mean ± standard deviation" in answer.out  # of those that are complete
@@ -186,7 +188,8 @@ def test_a_seed_that_is_not_finite_is_told_and_the_others_are_complete(user: dic
 def test_a_line_for_each_seed_that_is_not_finite(user: dict[str, Any]) -> None:
     answer = user["all non-finite"]
     assert answer.code == 3
-    assert [line.split(": term ")[0] for line in answer.err.splitlines()] == ["error: seed 0", "error: seed 1"]
+    told = [line.split(": term ")[0] for line in answer.err.splitlines()]
+    assert told == ["error: ring8/nsgan seed 0", "error: ring8/nsgan seed 1"]
     assert "mean ± standard deviation" not in answer.out
 
 

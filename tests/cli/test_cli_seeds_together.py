@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from test_cli_seeds import poison
 
 from steadygan.commands.progress import Watch
 from steadygan.commands.seeds import WatchSeeds, first_folder, means, told
@@ -29,6 +30,7 @@ COMMANDS = {
     "again": ["compare", *PAIR, *TINY, "--iterations", "60", "--seeds", "3", "--json"],
     "further": ["compare", *PAIR, *TINY, "--iterations", "80", "--seeds", "3", "--json"],
     "alone": ["train", "ring8/nsgan", *TINY, "--iterations", "60", "--seed", "2", "--out", "alone"],
+    "healthy": ["compare", *PAIR, *TINY, "--iterations", "60", "--seeds", "3", "--out", "hurt"],
     "wild": [
         "compare", "ring8/nsgan", *TINY, "loss=wasserstein", "optimizer=sgd", "lr_g=1e9", "--iterations", "60",
         "--seeds", "2", "--out", "wild",
@@ -41,7 +43,10 @@ def user(once: Callable[..., Any], commands: Callable[..., Any]) -> dict[str, An
     """The answers by name, and the folder in which all commands ran."""
 
     def make(here: Path) -> dict[str, Any]:
-        return dict(zip(COMMANDS, commands(list(COMMANDS.values()), here), strict=True))
+        answers = dict(zip(COMMANDS, commands(list(COMMANDS.values()), here), strict=True))
+        poison(here / "hurt" / "ring8-nsgan" / "seed-1" / "checkpoints" / "000000060.pt")
+        (hurt,) = commands([[word if word != "60" else "70" for word in COMMANDS["healthy"]]], here)
+        return answers | {"hurt": hurt}
 
     here, answers = once("cli-seeds-together", make)
     return {"here": here, **answers}
@@ -101,12 +106,22 @@ def test_a_compared_seed_is_the_lone_run(user: dict[str, Any]) -> None:
         assert list(here.values()) == pytest.approx(list(there.values()), rel=1e-3, abs=1e-6)
 
 
-def test_a_comparison_without_one_of_its_runs_is_none(user: dict[str, Any]) -> None:
+def test_a_recipe_of_which_no_seed_came_to_an_end_cannot_be_compared(user: dict[str, Any]) -> None:
     answer = user["wild"]
     assert answer.code == 3
     assert answer.err.startswith("error: ")
     assert "term " in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_a_seed_that_did_not_is_left_out_and_told(user: dict[str, Any]) -> None:
+    answer = user["hurt"]
+    assert answer.code == 3
+    (line,) = answer.err.splitlines()
+    assert line.startswith("error: ring8/nsgan seed 1: term ")
+    assert "70 iterations, n = 200, EMA weights" in answer.out
+    for seed in (0, 2):
+        assert records(user["here"] / "hurt" / "ring8-nsgan" / f"seed-{seed}")[-1]["iteration"] == 70
 
 
 def test_seeds_are_told_in_short() -> None:
@@ -129,30 +144,64 @@ def test_the_first_folder_is_that_of_the_lowest_seed(tmp_path: Path) -> None:
     assert first_folder(tmp_path) == tmp_path / "seed-9"
 
 
+def run_of(seed: int, beside: int = 3) -> Any:
+    return SimpleNamespace(
+        events=[],
+        notes=["compile=off"],
+        equilibrium=(1.0, None),
+        iterations_per_second=50.0,
+        beside=beside,
+        settings={"seed": seed},
+    )
+
+
 def test_one_line_for_all_seeds_once_the_last_one_has_ticked() -> None:
+    """An event is told at the next tick of any seed: one that stopped ticks no more."""
     out = io.StringIO()
-    runs: list[Any] = [
-        SimpleNamespace(
-            events=[], notes=[], equilibrium=(1.0, None), iterations_per_second=50.0, beside=3, settings={"seed": 7 + k}
-        )
-        for k in range(3)
-    ]
+    runs = [run_of(7 + k) for k in range(3)]
     watch = WatchSeeds(Watch(Console(file=out, width=200), "ring8/far", 100, 8, "heading"))
     members = [watch.member(k) for k in range(3)]
     with watch.inner:
         for k, run in enumerate(runs):
             members[k](run, 0, {"d_loss": float(k), "modes": 2.0 * k})
-        runs[1].events.append("iteration 50: dead")
-        runs[2].beside = runs[0].beside = 2
+        runs[1].events.append("iteration 33: stopped")
+        for run in runs:
+            run.beside = 2
+        members[0](runs[0], 50, {"d_loss": 1.0, "modes": 8.0})
+        runs[2].events.append("iteration 50: dead")
+        members[2](runs[2], 50, {"d_loss": 3.0, "modes": 8.0})
         for k in (0, 2):
-            members[k](runs[k], 50, {"d_loss": 1.0 + k, "modes": 8.0})
-        members[1](runs[1], 51, {"d_loss": 9.0})
-        members[1](runs[1], 52, {"d_loss": 9.0})
-    lines = out.getvalue().splitlines()
-    assert lines[0] == "heading"
-    assert lines[1] == "  0/100, 50 it/s x 3 seeds, 0:02 left, D loss 1.000 (equilibrium 1.000), modes 2/8"
-    assert lines[2] == " 50/100, 50 it/s x 2 seeds, 0:01 left, D loss 2.000 (equilibrium 1.000), modes 8/8"
-    assert lines[3:] == ["seed 8: iteration 50: dead"]
+            members[k](runs[k], 100, {"d_loss": 2.0, "modes": 4.0 + k})
+    assert out.getvalue().splitlines() == [
+        "heading",
+        "compile=off",
+        "  0/100, 50 it/s x 3 seeds, 0:02 left, D loss 1.000 (equilibrium 1.000), modes 2/8",
+        "seed 8: iteration 33: stopped",
+        "seed 9: iteration 50: dead",
+        " 50/100, 50 it/s x 2 seeds, 0:01 left, D loss 2.000 (equilibrium 1.000), modes 8/8",
+        "100/100, 50 it/s x 2 seeds, D loss 2.000 (equilibrium 1.000), modes 5/8",
+    ]
+
+
+def test_seeds_one_after_the_other_are_told_apart() -> None:
+    out = io.StringIO()
+    runs = [run_of(7 + k, beside=1) for k in range(2)]
+    runs[1].notes = ["compile=off", "resumed otherwise"]
+    watch = WatchSeeds(Watch(Console(file=out, width=200), "ring8/far", 100, 8, "heading"))
+    with watch.inner:
+        for k, run in enumerate(runs):
+            for iteration in (0, 100):
+                watch.member(k)(run, iteration, {"d_loss": float(k), "modes": 2.0})
+    assert out.getvalue().splitlines() == [
+        "heading",
+        "compile=off",
+        "  0/100, 50 it/s, 0:02 left, D loss 0.000 (equilibrium 1.000), modes 2/8",
+        "100/100, 50 it/s, D loss 0.000 (equilibrium 1.000), modes 2/8",
+        "seed 8:",
+        "resumed otherwise",
+        "  0/100, 50 it/s, 0:02 left, D loss 1.000 (equilibrium 1.000), modes 2/8",
+        "100/100, 50 it/s, D loss 1.000 (equilibrium 1.000), modes 2/8",
+    ]
 
 
 WORDS = ["ring8/far", "--seeds", "2", "--iterations", "3000", "log_every=20", "evaluate.every=1000", *QUICK]

@@ -26,7 +26,7 @@ class Host(Method):
     name = "host"
 
     def g_terms(self, critic, real, fake):
-        return {"host": Term(fake.logits.square() * float(fake.logits.abs().max()))}
+        return {"host": Term(fake.logits.square() * float(fake.logits.detach().abs().max()))}
 
 
 class Random(Method):
@@ -151,6 +151,7 @@ def test_convolutional_networks_are_trained_one_after_the_other(tmp_path: Path) 
         alone = images(tmp_path / "alone" / str(seed), seed=seed).fit(20)
         assert_same(saved(run.path), saved(alone.path))
         assert records(run) == records(alone)
+        assert f"one seed after the other: {made.reason}" in (run.path / "log.txt").read_text()
 
 
 def test_side_by_side_seeds_tick_by_turns() -> None:

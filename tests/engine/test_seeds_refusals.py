@@ -75,6 +75,8 @@ DIFFERING: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
     "data": (lambda seed: {"data": points(50 + seed)}, "data"),
     "dtype": (lambda seed: {"dtype": torch.float64 if seed else torch.float32}, "dtype"),
     "rhythm": (lambda seed: {"log_every": 10 + seed}, "rhythm"),
+    "evaluation": (lambda seed: {"evaluate_n": 100 + seed}, "evaluate_n"),
+    "resume": (lambda seed: {"resume": bool(seed)}, "resume"),
     "latent size": (lambda seed: {"latent_dim": 2 + seed, "G": nn.Linear(2 + seed, 2)}, "latent_dim"),
 }
 
@@ -123,3 +125,32 @@ def test_folders_that_hold_a_run_are_refused(tmp_path: Path) -> None:
         several(tmp_path, 2).fit(10)
     assert_same(saved(tmp_path / "seed-1")["state"], before)
     assert not (tmp_path / "seed-0" / "checkpoints").exists()
+
+
+def test_networks_that_two_seeds_share() -> None:
+    """Each would train what the other trains."""
+    networks_of = {seed: networks(seed) for seed in range(3)}
+
+    def make(seed: int, out: Path | None, shared: str = "") -> sg.Trainer:
+        first, own = networks_of[0], networks_of[seed]
+        G, D = (first[0] if shared == "G" else own[0]), (first[1] if shared == "D" else own[1])
+        return one(seed, out, G=G, D=D)
+
+    assert stacked_after(several(None, 3, make))
+    for name in ("G", "D"):
+        told = f"expected networks of its own for each seed, got one {name} for seeds 0 and 1: make them inside build"
+        with pytest.raises(InputError, match=told):
+            several(None, 3, make, shared=name)
+
+
+def stacked_after(made: sg.Seeds) -> bool:
+    made.fit(2)
+    return stacked(made)
+
+
+def test_folders_that_two_seeds_share(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a folder for each seed, got .* twice: let out depend on the seed"):
+        several(None, 2, lambda seed, out: one(seed, tmp_path / "same"))
+    with pytest.raises(InputError, match=r"expected a folder for each seed or for none, got some without"):
+        several(None, 2, lambda seed, out: one(seed, tmp_path / "some" if seed else None))
+    assert list(tmp_path.iterdir()) == []
