@@ -150,7 +150,7 @@ def stacked_after(made: sg.Seeds) -> bool:
 
 def test_folders_that_two_seeds_share(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a folder for each seed, got .* twice: let out depend on the seed"):
-        several(None, 2, lambda seed, out: one(seed, tmp_path / "same"))
+        several(None, 2, lambda seed, **_: one(seed, tmp_path / "same"))
     with pytest.raises(InputError, match=r"expected a folder for each seed or for none, got some without"):
-        several(None, 2, lambda seed, out: one(seed, tmp_path / "some" if seed else None))
+        several(None, 2, lambda seed, **_: one(seed, tmp_path / "some" if seed else None))
     assert list(tmp_path.iterdir()) == []
