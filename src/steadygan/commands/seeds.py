@@ -33,7 +33,7 @@ def fit_seeds(jobs: Sequence[Job], resume: bool, console: Console) -> list[Run]:
     """Trains runs that differ in their seed alone, side by side where that can be done, and says how."""
     first = jobs[0]
     numbers = [job.settings.seed for job in jobs]
-    title = f"{first.settings.recipe} seeds {told(numbers)}"
+    title = f"{first.settings.recipe} seed{'s' * (len(jobs) > 1)} {told(numbers)}"
     from ..engine.seeds import Seeds  # torch, once everything is known to be in order
     from ..recipes.build import source, trainer, whereabouts
 
@@ -47,7 +47,8 @@ def fit_seeds(jobs: Sequence[Job], resume: bool, console: Console) -> list[Run]:
         return trainer(job.settings, job.folder, resume, callbacks=[watch.member(index)], data=data)
 
     seeds = Seeds(build, numbers)
-    heading = f"{title}: {first.length:,} iterations each in {first.folder.parent}"
+    where = f"each in {first.folder.parent}" if len(jobs) > 1 else f"in {first.folder}"
+    heading = f"{title}: {first.length:,} iterations {where}"
     mirrored = ["training images are mirrored left to right in half of their visits"] if data.flip else []
     watch.inner.heading = "\n".join([heading, *data.notes, *mirrored])
     with watch.inner:
