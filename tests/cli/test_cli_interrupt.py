@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from interrupting import interrupted
 
 from steadygan.commands.train import again
 
@@ -23,20 +24,11 @@ def test_a_signal_saves_and_prints_the_command_that_continues(
     number: int, tmp_path: Path, surroundings: Mapping[str, str]
 ) -> None:
     command = [sys.executable, "-m", "steadygan", "train", *WORDS, "--out", "my run"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip().startswith("0/3,000"):  # the first tick: training has begun
-            break
-    process.send_signal(number)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130
-    said, _, continuation = err.strip().partition("; continue with: ")
+    code, err = interrupted(command, number, tmp_path, surroundings, "0/3,000")  # the first tick: training has begun
+    assert code == 130
+    said, _, continuation = err.partition("; continue with: ")
     assert said.startswith("interrupted after iteration ")
     assert said.endswith("saved in my run")
-    assert "\n" not in err.strip()
     words = shlex.split(continuation)
     assert words == ["python", "-m", "steadygan", "train", *WORDS, "--out", "my run", "--resume"]
     if number != signal.SIGINT:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from interrupting import interrupted
 from rich.console import Console
 from test_cli_seeds import poison
 
@@ -212,20 +213,13 @@ def test_a_signal_saves_all_seeds_and_prints_the_command_that_continues(
     tmp_path: Path, surroundings: Mapping[str, str]
 ) -> None:
     command = [sys.executable, "-m", "steadygan", "train", *WORDS, "evaluate.n=100", "--out", "my runs"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip().startswith("0/3,000"):  # the first tick: training has begun
-            break
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130
-    said, _, continuation = err.strip().partition("; continue with: ")
+    code, err = interrupted(
+        command, signal.SIGINT, tmp_path, surroundings, "0/3,000"
+    )  # the first tick: training has begun
+    assert code == 130
+    said, _, continuation = err.partition("; continue with: ")
     assert said.startswith("interrupted after iteration ")
     assert said.endswith("saved in my runs")
-    assert "\n" not in err.strip()
     words = shlex.split(continuation)
     assert words == ["python", "-m", "steadygan", "train", *WORDS, "evaluate.n=100", "--out", "my runs", "--resume"]
     at = int(said.split()[3].rstrip(","))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from tiny import networks, trainer
 
 import steadygan as sg
@@ -26,6 +27,19 @@ def one(seed: int, out: Path | None = None, **settings: Any) -> sg.Trainer:
 
 def folder(out: Path | None, seed: int) -> Path | None:
     return None if out is None else out / f"seed-{seed}"
+
+
+def normalised(parameters: Any, lr: float) -> torch.optim.Optimizer:
+    """An optimiser that mixes the entries of a parameter."""
+
+    class Normed(torch.optim.SGD):
+        @torch.no_grad()
+        def step(self, closure: None = None) -> None:
+            for p in self.param_groups[0]["params"]:
+                p.grad /= p.grad.norm() + 1.0
+            super().step()
+
+    return Normed(parameters, lr)
 
 
 def several(out: Path | None, seeds: int | Sequence[int] = 3, make: Make = one, **settings: Any) -> sg.Seeds:

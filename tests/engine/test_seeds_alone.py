@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from images import images
-from several import EXACT, folder, one, records, several, stacked
+from several import EXACT, folder, normalised, one, records, several, stacked
 from test_resume import batch_norm, dropout, pair, partly_trained
 from tiny import assert_same, built, networks, saved, small_d, small_g, trainer
 from torch import Tensor, nn
@@ -78,17 +78,6 @@ class Counting(nn.Module):
 def slope(seed: int) -> nn.Module:
     """Networks that differ in a number that is no weight."""
     return nn.Sequential(nn.Linear(2, 5), nn.LeakyReLU(0.1 * (1 + seed)), nn.Linear(5, 1))
-
-
-def normalised(parameters: Any, lr: float) -> torch.optim.Optimizer:
-    class Normed(torch.optim.SGD):
-        @torch.no_grad()
-        def step(self, closure: None = None) -> None:
-            for p in self.param_groups[0]["params"]:
-                p.grad /= p.grad.norm() + 1.0
-            super().step()
-
-    return Normed(parameters, lr)
 
 
 DECAY = OptimizerSettings(weight_decay=0.1)

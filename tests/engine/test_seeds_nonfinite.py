@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from several import Make, records, several, stacked, states, written
+from several import Make, normalised, records, several, stacked, states, written
 from test_nonfinite import dumped
 from tiny import Spread, assert_same, built, differs, saved, small_d, small_g, trainer, weights
 from torch import Tensor, nn
@@ -264,19 +264,8 @@ def test_resumed_it_meets_it_again_and_the_others_are_the_same(tmp_path: Path) -
 
 
 def test_a_seed_that_is_trained_alone_stops_alone(tmp_path: Path) -> None:
-    made = several(tmp_path, 2, marked(33, NEVER, optimizer=norms))
+    made = several(tmp_path, 2, marked(33, NEVER, optimizer=normalised))
     runs = made.fit(60)
     assert made.reason is not None
     assert "was nan at iteration 33 " in str(runs[0].failure)
     assert [run.iteration for run in runs] == [40, 60]
-
-
-def norms(parameters: Any, lr: float) -> torch.optim.Optimizer:
-    class Normed(torch.optim.SGD):
-        @torch.no_grad()
-        def step(self, closure: None = None) -> None:
-            for p in self.param_groups[0]["params"]:
-                p.grad /= p.grad.norm() + 1.0
-            super().step()
-
-    return Normed(parameters, lr)
