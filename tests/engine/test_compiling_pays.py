@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 from images import images
-from several import one, several
+from several import EXACT, one, several, states
+from stacks import assert_near
 from tiny import assert_same, state, trainer
 
 import steadygan as sg
-from steadygan.engine import executors
+from steadygan.engine import executors, seeds
 from steadygan.engine.executors import COMPILING, MARGIN, SHARE, SHORT, TIMED, worthwhile
 
 FAR = {"method": sg.methods.FakeAsReal(2, factor=3), "penalties": [sg.penalties.r1(0.1)]}
@@ -142,3 +143,18 @@ def test_a_rehearsal_leaves_no_trace() -> None:
     assert_same(state(timed), state(plain))
     timed.fit(95)
     assert executors.rehearse(loop, 23) == 5  # as many as are left of the block
+
+
+def test_later_stacks_of_the_same_seeds_compile_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four seeds in two stacks: a D step and a G step are compiled, once, and all four are their lone runs."""
+    found: list[Any] = []
+    monkeypatch.setattr(torch, "compile", lambda step, **_: found.append(step) or step)
+    monkeypatch.setattr(seeds, "cut", lambda trainers: [trainers[:2], trainers[2:]])
+    made = several(None, 4, compile="on", **EXACT)
+    made.fit(5)
+    assert len(found) == 2
+    assert [len(session.trainers) for session in made._stacks] == [2, 2]
+    for seed, whole in enumerate(states(made)):
+        alone = several(None, [seed], compile="off", **EXACT)
+        alone.fit(5)
+        assert_near(whole.networks, states(alone)[0].networks, 1e-10)

@@ -99,3 +99,14 @@ def test_a_stack_is_repeated_bit_for_bit_by_its_own_code() -> None:
     stack.go_back(before)
     assert_same(rows(stack, blocks, 5, case.factor), once)
     assert_same(stack.snapshot(), after)
+
+
+def test_equal_stacks_share_their_code(traced: list[Any]) -> None:
+    """The second stack traces nothing, and trains its own runs by the first one's steps."""
+    case = Case({"D": replace(PLAIN, penalties=(sg.penalties.r1(1.0, interval=3),))})
+    compiler = Compiler(on=True)
+    for _ in range(2):
+        assert_members_are_lone_runs(case, 3, compiler=compiler)
+        assert (compiler.failures, len(traced)) == ([], 3)
+    assert_members_are_lone_runs(case, 2, compiler=compiler)
+    assert len(traced) == 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,15 @@ class Compiler:
     seconds: float = 0.0  # that the first calls took
     failures: list[str] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
+    steps: dict[Hashable, Callable[..., Any]] = field(default_factory=dict)  # compiled ones, also of equal stacks
+
+    def once(self, key: Hashable, make: Callable[[], Callable[..., Any]], device: torch.device) -> Callable[..., Any]:
+        """The compiled step that is known as `key`, or what `make` gives, compiled at its first call."""
+        if not self.on:
+            return make()
+        if key not in self.steps:
+            self.steps[key] = self.compiled(make(), device)
+        return self.steps[key]
 
     def compiled(self, step: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
         """The step, compiled at its first call."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -32,12 +33,17 @@ class CannotStackError(Exception):
 
 
 def settled(
-    plan: Plan, loop: Loop, stored: str | None, obstacle: Callable[[], str | None]
+    plan: Plan,
+    loop: Loop,
+    stored: str | None,
+    obstacle: Callable[[], str | None],
+    steps: dict[Hashable, Callable[..., Any]] | None = None,
 ) -> tuple[Plan, list[str], list[str]]:
     """Gives the loop its executor; the plan as it came out, what there is to say about it, and what belongs in a log.
 
     stored: the `compile` of the checkpoint that the runs go on from, which stands where the plan leaves it open.
     obstacle: finds out why a lone run cannot have its gradients taken by functions of its weights.
+    steps: compiled ones of a stack of equal runs that was trained before; those of this one are added.
     """
     journals = loop.journals
     members = [journal.executor for journal in journals]
@@ -67,7 +73,7 @@ def settled(
     traces: list[str] = []
     ways = [(Captured, True), (Functional, True), (Captured, False)] if on_gpu(loop) else [(Functional, True)]
     for kind, compiled in ways:
-        compiler = Compiler(on=compiled)
+        compiler = Compiler(on=compiled, steps=dict(steps or {}))
         try:
             loop.executor = kind(members, compiler)
             rehearse_all(loop)
@@ -77,6 +83,8 @@ def settled(
         traces += [f"compiling failed:\n{trace}" for trace in compiler.traces]
         if failed is None:
             done = f"compiled in {compiler.seconds:.0f} s" if compiled else "recorded as a CUDA graph, not compiled"
+            if compiled and steps is not None:
+                steps.update(compiler.steps)
             found = replace(plan, executor="functional", compile="on" if compiled else "off")
             return found, [*told, done], traces
         what = "compiling" if kind is Functional else "a CUDA graph"

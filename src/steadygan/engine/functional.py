@@ -46,7 +46,7 @@ class Functional(Executor):
             self.weights[player] = leaf.detach()
         self.average: Tensor | None = None
         self._released: set[int] = set()
-        self._steps: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._steps: dict[int, Callable[..., Any]] = {}  # by the id of what acts, which the executor holds
         self.adopt()
 
     @property
@@ -103,7 +103,7 @@ class Functional(Executor):
         self, acting: Mapping[str, Opponent], step: Step, number: Tensor, fake: Batch | None = None
     ) -> Mapping[str, Tensor]:
         arguments = (self.weights["D"], self.weights["G"], self._fixed, step, self.parts)
-        slopes, (terms, states) = self._run(("D", id(acting)), lambda: self._d(acting), number, arguments)
+        slopes, (terms, states) = self._step(acting, number)(number, *arguments)
         self._update("D", slopes)
         for name, state in states.items():  # in place: a recorded step finds it where it was
             for part, entries in state.items():
@@ -114,7 +114,7 @@ class Functional(Executor):
 
     def g_step(self, step: Step, number: Tensor) -> Mapping[str, Tensor]:
         arguments = (self.weights["G"], self.weights["D"], self._fixed, step, self.parts)
-        slopes, terms = self._run(("G",), self._g, number, arguments)
+        slopes, terms = self._step(None, number)(number, *arguments)
         self._update("G", slopes)
         return terms  # type: ignore[no-any-return]
 
@@ -166,12 +166,22 @@ class Functional(Executor):
         optimizer.step()
         leaf.grad = None
 
-    def _run(
-        self, key: tuple[Any, ...], make: Callable[[], Callable[..., Any]], number: Tensor, arguments: tuple[Any, ...]
-    ) -> Any:
-        if key not in self._steps:
-            self._steps[key] = self.compiler.compiled(lifted(make(), len(self.members)), number.device)
-        return self._steps[key](number, *arguments)
+    def _step(self, acting: Mapping[str, Opponent] | None, number: Tensor) -> Callable[..., Any]:
+        """The D step of these opponents, or the G step: compiled once for all stacks of equal runs."""
+        if id(acting) not in self._steps:
+            k = len(self.members)
+            name = "G" if acting is None else self._which(acting)
+            self._steps[id(acting)] = self.compiler.once(
+                (k, name), lambda: lifted(self._g() if acting is None else self._d(acting), k), number.device
+            )
+        return self._steps[id(acting)]
+
+    def _which(self, acting: Mapping[str, Opponent]) -> tuple[tuple[int, ...], ...]:
+        """Which penalties act, by their places: what another stack of equal runs would say, too."""
+        return tuple(
+            tuple(i for i, p in enumerate(o.penalties) if any(p is q for q in acting[name].penalties))
+            for name, o in self.opponents.items()
+        )
 
     def _d(self, acting: Mapping[str, Opponent]) -> Callable[..., Any]:
         first, layouts = self.first, self.layouts

@@ -56,14 +56,13 @@ class Seeds:
         Raises Interrupted after SIGINT or SIGTERM; checkpoints are written by then.
         """
         check_whole("iterations", iterations, 0)
-        if not self._groups:  # all folders now, and not when it is their turn
-            for trainer in self.trainers:
+        if not self._groups:  # a later fit keeps them: each goes on where it stopped
+            for trainer in self.trainers:  # all folders now, and not when it is their turn
                 if trainer.out is not None:
                     horizon = trainer.session.horizon or max(1, iterations)
                     RunFolder(trainer.out).check(trainer.setup.saved_settings(horizon), trainer.resume)
-        runs: dict[int, Run] = {}
-        if not self._groups:  # a later fit keeps them: each goes on where it stopped
             self._groups = self._grouped(iterations)
+        runs: dict[int, Run] = {}
         for together in self._groups:
             for trainer, run in zip(together, self._fit(together, iterations), strict=True):
                 runs[id(trainer)] = run
@@ -86,6 +85,7 @@ class Seeds:
         if session is None:
             first = together[0].session
             session = Session(together, first.horizon, first.threads, first.compiled, first.resume)
+            session.steps = self._stacks[0].steps if self._stacks else {}  # compiled once
             self._stacks.append(session)
         try:
             runs = [*session.fit(iterations)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -39,6 +39,7 @@ class Session:
         self.reason: str | None = None  # why the run is trained alone, though others were to come with it
         self.loop: Loop | None = None
         self.runs: list[Run] = []
+        self.steps: dict[Hashable, Callable[..., Any]] = {}  # compiled, for stacks of equal runs
         self._work: int | None = None  # multiply-adds of a forward
         self._random: Mapping[str, Tensor] | None = None  # torch's global generators between two fits
 
@@ -80,7 +81,9 @@ class Session:
                     for index, (trainer, folder) in enumerate(zip(self.trainers, folders, strict=True))
                 ]
                 with mendable(len(self.trainers)):
-                    self.loop, self.runs = start(orders, plan, self.horizon, self.resume, iterations, self.reason)
+                    self.loop, self.runs = start(
+                        orders, plan, self.horizon, self.resume, iterations, self.reason, self.steps
+                    )
             loop = self.loop
             for journal in loop.journals:
                 stack.callback(journal.log.close)

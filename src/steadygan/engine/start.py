@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -55,12 +55,14 @@ def start(
     resume: bool,
     until: int | None = None,
     alone: str | None = None,
+    steps: dict[Hashable, Callable[..., Any]] | None = None,
 ) -> tuple[Loop, list[Run]]:
     """Builds everything, checks it against the folders, and goes back to the newest checkpoint when resuming.
 
     Several orders become the members of a stack; they must have a checkpoint of one iteration in common, or none. The
     plan says what is wished for; what came of it is stored with the runs. Runs that are done and measured at `until`
     are only opened: nothing is written. alone: why a run is trained alone, though others were to come with it.
+    steps: compiled steps that stacks of equal runs share.
     """
     settings = [order.setup.saved_settings(horizon) for order in orders]
     assert all(order.setup.trainable for order in orders)  # known now, before everything is frozen
@@ -77,7 +79,7 @@ def start(
         loop.opened = True
         return loop, [each.run for each in enlisted]
     stored = None if saved is None else str(saved["plan"].get("compile"))
-    plan, told, logged = settled(plan, loop, stored, lambda: obstacle([setup], alone=True))
+    plan, told, logged = settled(plan, loop, stored, lambda: obstacle([setup], alone=True), steps)
     if alone is not None:
         told = [f"one seed after the other: {alone}", *told]
     for order, each in zip(orders, enlisted, strict=True):
