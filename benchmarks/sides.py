@@ -13,6 +13,7 @@ import torch
 from plain import BETAS, DECAY, Case, Plain
 
 import steadygan as sg
+from steadygan.engine import figures
 from steadygan.engine.checks import work_of
 from steadygan.engine.compiling import Compiler
 from steadygan.engine.folder import RunFolder
@@ -72,7 +73,8 @@ class Ours:
     """The runs of some seeds, in stacks as `Seeds` makes them, each advanced in turn."""
 
     def __init__(self, case: Case, way: Way, out: Path | None, dtype: torch.dtype = torch.float32) -> None:
-        trainers = [trainer(case, way, seed, out, dtype) for seed in range(way.seeds)]
+        self.trainers = trainers = [trainer(case, way, seed, out, dtype) for seed in range(way.seeds)]
+        self.steps: dict[Any, Any] = {}  # compiled once for all stacks, as `Seeds` does it
         self.seeds, self.written, self.stack = way.seeds, out is not None, ExitStack()
         groups = cut(trainers) if way.device == "cpu" else [trainers]
         self.loops = [self._loop(way, together) for together in groups]
@@ -98,7 +100,7 @@ class Ours:
             if order.folder is not None:
                 order.folder.acquire()
                 self.stack.callback(order.folder.release)
-        loop, _ = start(orders, plan, HORIZON, False)
+        loop, _ = start(orders, plan, HORIZON, False, steps=self.steps)
         if way.graph:
             loop.blocks = StackedBlocks([journal.draws for journal in loop.journals])
             loop.executor = Captured([journal.executor for journal in loop.journals], Compiler(on=False))
@@ -116,6 +118,12 @@ class Ours:
                 signals = StopSignals()
                 while loop.iteration < until:
                     loop.segment(min(until, (loop.iteration // 100 + 1) * 100), signals)
+
+    def draw(self) -> None:
+        """What else a run does once it is done: its figures, here those of the first seed."""
+        journal, case = self.loops[0].journals[0], self.trainers[0].setup
+        assert journal.folder is not None
+        figures.draw(journal.folder, case.source, journal.probes.real, journal.log.records, (None, None), "a run")
 
     def close(self) -> None:
         """Gives locks, threads and modes back."""

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -65,11 +66,16 @@ class Side(Protocol):
 
 def turn(side: Side, iterations: int, seeds: int) -> float:
     """Seconds per iteration and seed; both sides end by reading their losses, so that a GPU is done by then."""
+    return timed(lambda: side.advance(iterations)) / (iterations * seeds)
+
+
+def timed(what: Callable[[], None]) -> float:
+    """Seconds that it takes."""
     began = time.perf_counter()
-    side.advance(iterations)
+    what()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return (time.perf_counter() - began) / (iterations * seeds)
+    return time.perf_counter() - began
 
 
 def measured(name: str, ways: list[Way], pairs: int, device: str = "cpu") -> list[dict[str, Any]]:
@@ -157,6 +163,14 @@ def costs(name: str) -> list[dict[str, Any]]:
     return rows
 
 
+def drawing() -> float:
+    """Seconds that the figures of one run of `mlp` take."""
+    with ours(MLP, EAGER) as side:
+        side.advance(10_000)
+        side.draw()  # the first time, matplotlib reads its fonts
+        return timed(side.draw)
+
+
 def growth() -> dict[str, list[dict[str, Any]]]:
     """Microseconds per iteration and seed of the compiled step alone, as members, batch and width grow."""
     found: dict[str, list[dict[str, Any]]] = {"K": [], "batch": [], "width": []}
@@ -202,13 +216,15 @@ def main() -> None:
         return
     names = [arguments.only] if arguments.only else ["mlp", "dcgan"]
     found: dict[str, Any] = {"machine": machine(), "pairs": arguments.pairs}
-    found["largest_difference"] = check(MLP, [EAGER, Way("", 3)])
+    found["largest_difference"] = check(MLP, [EAGER, Way("", 3), Way("", 1, True), Way("", 3, True)])
     for name in names:
         ways = WAYS[name]
         found[name] = measured(name, ways, arguments.pairs)
         print(table(found[name]), flush=True)
         if not arguments.quick:
             found[f"{name}_costs"] = costs(name)
+        if name == "mlp":
+            found["figures"] = drawing()
         if torch.cuda.is_available():
             found[f"{name}_gpu"] = measured(name, GPU if name == "mlp" else GPU[:3], arguments.pairs, "cuda")
     if not arguments.quick and "mlp" in names:
