@@ -80,11 +80,11 @@ def page(found: Mapping[str, Any]) -> str:
         "sides of a pair one after the other in one process.",
         "The plain loop is a careful user's: fused Adam, no host synchronisation, losses read every 100 iterations, no "
         "evaluation, no logs, no checkpoints. Ours does the same maths (weights of `mlp`, eager, stacked and compiled, "
-        f"agree within {found['largest_difference']:.0e} after 20 iterations in float64, given the same draws) and, for "
-        "`mlp`, everything the command does after its start: an evaluation of 10,000 samples every 1,000 iterations, gradient "
-        "probes and TensorBoard every 200, checkpoints every 2,000. Stacks of more than 10 seeds are trained in stacks "
-        "of 8. The ceiling is the time that a step's matrix products take by themselves, batched over the members "
-        "(`mlp`), or at the rate of a large matrix product (`dcgan`).",
+        f"agree within {found['largest_difference']:.0e} after 20 iterations in float64, given the same draws). For "
+        "`mlp` it is everything the command does after its start: an evaluation of 10,000 samples every 1,000 "
+        "iterations, gradient probes and TensorBoard every 200, checkpoints every 2,000. Stacks of more than 10 seeds "
+        "are trained in stacks of 8. The ceiling is the time that a step's matrix products take by themselves, batched "
+        "over the members (`mlp`), or at the rate of a large matrix product (`dcgan`).",
     ]
     for name, heading in HEADINGS.items():
         if name in found:
