@@ -3,39 +3,89 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .errors import InputError
+from .errors import InputError, unknown
 from .rng import borrowed
+from .taps import tapped
 from .types import Batch, Critic, Output
 from .types.scoring import HALF, widened
 
 
-def wrap_model(model: Callable[..., Any], couples_samples: bool | None = None) -> Critic:
+def wrap_model(model: Callable[..., Any], couples_samples: bool | None = None, layers: Sequence[str] = ()) -> Critic:
     """The critic behind `types.critic`."""
     if isinstance(model, Critic):
         return model if couples_samples is None else replace(model, couples_samples=couples_samples)
     if couples_samples is None:
         couples_samples = looks_coupled(model)
-    labelled = takes_label(model)
+    labelled, taps = takes_label(model), tapped(model, layers)
 
-    def forward(batch: Batch) -> Output:
+    def judged(batch: Batch) -> Output:
         result = model(batch.x, label=batch.label) if labelled else model(batch.x)
         return as_output(result, batch.size)
+
+    def forward(batch: Batch) -> Output:
+        if taps is None:
+            return judged(batch)
+        with taps:
+            return with_features(judged(batch), taps.collected())
 
     def untracked(batch: Batch) -> Output:
         with kept_buffers(model):
             return forward(batch)
 
     has_buffers = isinstance(model, nn.Module) and any(True for _ in model.buffers())
-    return Critic(forward, couples_samples, untracked=untracked if has_buffers else None)
+    auxiliaries = {name: partial(_apply, part) for name, part in auxiliaries_of(model).items()}
+    return Critic(forward, couples_samples, untracked=untracked if has_buffers else None, auxiliaries=auxiliaries)
+
+
+def with_features(output: Output, more: Mapping[str, Tensor]) -> Output:
+    """The output with further features, in float32 where they are of half precision."""
+    return Output(output.logits, {**output.features, **{key: widened(value) for key, value in more.items()}})
+
+
+def auxiliaries_of(model: Callable[..., Any]) -> dict[str, nn.Module]:
+    """The further networks that a discriminator brings, those named in its attribute `auxiliaries`.
+
+    Raises InputError for a name that is none of its own sub-modules'.
+    """
+    if not isinstance(model, nn.Module):
+        return {}
+    names = getattr(model, "auxiliaries", ())
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        return {}
+    parts = dict(model.named_children())
+    for name in names:
+        if name not in parts:
+            raise unknown("auxiliary network", name, parts)
+    return {name: parts[name] for name in names}
+
+
+def _apply(part: nn.Module, x: Tensor, training: bool) -> Tensor:
+    if training:
+        return part(x)  # type: ignore[no-any-return]
+    with kept_buffers(part), evaluating(part):
+        return part(x)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """The network in eval mode, part by part as it was afterwards."""
+    modes = [(part, part.training) for part in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
 
 
 def as_output(result: Any, n: int) -> Output:
@@ -86,10 +136,12 @@ def looks_coupled(model: Callable[..., Any]) -> bool:
     """Whether a module has batch norm in train mode, or says itself that it couples samples."""
     if not isinstance(model, nn.Module):
         return bool(getattr(model, "couples_samples", False))
+    aside = {id(part) for own in auxiliaries_of(model).values() for part in own.modules()}
     return any(
         (isinstance(part, _BatchNorm) and (part.training or not part.track_running_stats))
         or bool(getattr(part, "couples_samples", False))
         for part in model.modules()
+        if id(part) not in aside
     )
 
 

@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # and from those below it.
 LEVEL = {
     "errors": 0, "registry": 0, "rng": 0, "thresholds": 0, "comparison": 0, "config": 0, "places": 0,
-    "types": 1, "critics": 1, "pixels": 1,
+    "types": 1, "critics": 1, "pixels": 1, "taps": 1,
     "losses": 2, "penalties": 2, "models": 2, "data": 2,
     "methods": 3,
     "engine": 4, "callbacks": 4,

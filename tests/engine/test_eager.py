@@ -156,9 +156,9 @@ def test_a_methods_terms_join_both_players():
 class Counting(sg.penalties.WeightClipping):
     calls = 0
 
-    def after_d_step(self, parameters) -> None:
+    def after_d_step(self, network, parameters) -> None:
         type(self).calls += 1
-        super().after_d_step(parameters)
+        super().after_d_step(network, parameters)
 
 
 def test_a_constraint_acts_after_every_d_step():

@@ -195,14 +195,14 @@ def test_weights_of_another_run_are_where_training_begins(tmp_path: Path) -> Non
     found = saved(tmp_path / "first")["state"].networks
     made = images()
     G, D = made.setup.G, made.setup.opponents["D"].critic
-    take_weights(tmp_path / "first", G, D)
+    take_weights(tmp_path / "first", G, {"D": D})
     assert_same(dict(G.state_dict()), dict(found["G"]))
     assert_same(dict(D.state_dict()), dict(found["D"]))
     before = weights(G)
     with pytest.raises(InputError, match=r"cannot begin with the weights of .*: the checkpoint is of another model"):
-        take_weights(tmp_path / "first", images(norm="batch").setup.G, D)
+        take_weights(tmp_path / "first", images(norm="batch").setup.G, {"D": D})
     with pytest.raises(InputError, match=r"expected a run with a checkpoint in .*, got none: check --init-from"):
-        take_weights(tmp_path / "none", G, D)
+        take_weights(tmp_path / "none", G, {"D": D})
     assert_same(weights(G), before)
 
 

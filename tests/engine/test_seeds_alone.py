@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import steadygan as sg
 from steadygan.engine.optim import OptimizerSettings
 from steadygan.errors import InputError
-from steadygan.types import Method, Opponent, Term
+from steadygan.types import Constraint, Method, Opponent, Term
 
 
 class Host(Method):
@@ -38,10 +38,10 @@ class Random(Method):
         return {"random": Term(fake.logits * torch.rand_like(fake.logits))}
 
 
-class Rebound:
+class Rebound(Constraint):
     """A constraint that replaces parameters, where the others change them in place."""
 
-    def after_d_step(self, parameters: Any) -> None:
+    def after_d_step(self, network: Any, parameters: Any) -> None:
         for p in parameters:
             p.data = p.data.clamp(-0.05, 0.05)
 

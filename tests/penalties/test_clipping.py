@@ -14,7 +14,7 @@ from steadygan.penalties import CONSTRAINTS, WeightClipping
 
 def test_by_hand() -> None:
     D = Linear([0.5, -0.5, 0.05, -0.1, 0.1], 7)
-    WeightClipping(0.1).after_d_step(D.parameters())
+    WeightClipping(0.1).after_d_step(D, D.parameters())
     assert D.w.tolist() == [0.1, -0.1, 0.05, -0.1, 0.1]
     assert D.b.item() == 0.1
     assert D.w.requires_grad
@@ -24,7 +24,7 @@ def test_by_hand() -> None:
 def test_every_parameter_in_place() -> None:
     D = seeded(0, lambda: mlp(2, 1, 16))
     before = {name: (p, p.detach().clone()) for name, p in D.named_parameters()}
-    WeightClipping().after_d_step(D.parameters())
+    WeightClipping().after_d_step(D, D.parameters())
     for name, p in D.named_parameters():
         assert p is before[name][0]
         assert_close(p.detach(), before[name][1].clamp(-0.01, 0.01), rtol=0, atol=0)
@@ -33,7 +33,7 @@ def test_every_parameter_in_place() -> None:
 
 def test_nan_stays_visible() -> None:
     D = Linear([float("nan"), 1])
-    WeightClipping().after_d_step(D.parameters())
+    WeightClipping().after_d_step(D, D.parameters())
     assert torch.isnan(D.w[0])
 
 

@@ -11,7 +11,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from ..errors import InputError
 from ..rng import borrowed
-from ..types import Batch, Critic, Loss
+from ..types import Batch, Critic, Loss, Method, Output, Scored
 from ..types import critic as as_critic
 
 
@@ -39,15 +39,19 @@ def gradient_figures(norms: Tensor) -> dict[str, float]:
 
 
 def generator_gradient(
-    critic: Critic | Callable[..., Any], loss: Loss, fake: Batch, real: Batch | None = None
+    critic: Critic | Callable[..., Any],
+    loss: Loss,
+    fake: Batch,
+    real: Batch | None = None,
+    method: Method | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Per sample, the gradient norms ||grad_y L_G(y)|| and ||grad_y d(y)||, each (n,) and without a graph [tao2020].
 
-    L_G is the sum over the loss's terms of weight * sum_i value_i, so for the nonsaturating loss the first norm is
-    sigmoid(-d(y)) ||grad d(y)||; a term with more values than fakes (cyclic pairs) counts as n times its mean. `real`
-    is for losses that need real logits, which are constants here. No parameter gathers a gradient; buffers, grad mode
-    and random state stay as they were, and dropout acts as seeded with 0. Raises InputError when there are no fakes,
-    or the loss needs reals and gets none.
+    L_G is the sum over the terms of the loss, and of the method where one is given, of weight * sum_i value_i, so for
+    the nonsaturating loss the first norm is sigmoid(-d(y)) ||grad d(y)||; a term with more values than fakes (cyclic
+    pairs) counts as n times its mean. `real` is for those that compare with real samples, which are constants here. No
+    parameter gathers a gradient; buffers, grad mode and random state stay as they were, and dropout acts as seeded with
+    0. Raises InputError when there are no fakes, or the loss needs reals and gets none.
     """
     if fake.size == 0:
         raise InputError("expected at least one fake to take gradients at, got none: draw some")
@@ -56,14 +60,21 @@ def generator_gradient(
     judge = as_critic(critic)
     forward = judge.untracked or judge.forward
     with borrowed(0, fake.x.device):
-        reference = None if real is None else judge.constant(real, fake.size).logits
+        reference = None if real is None else _scored(real, judge.constant(real, fake.size))
         with torch.enable_grad():
-            y = fake.x.detach().clone().requires_grad_()
+            y = Batch(fake.x.detach().clone().requires_grad_(), fake.label)
             with saved_tensors_hooks(_copy, _same):
-                logits = forward(Batch(y, fake.label)).logits
-            terms = loss.g(logits, reference).values()
-            total = torch.stack([fake.size * (weight * value.mean()) for value, weight in terms]).sum()
-            return _norms(total, y), _norms(logits.sum(), y)
+                judged = _scored(y, forward(y))
+                further = {} if method is None else method.g_terms(judge, reference, judged)
+            own = loss.g(judged.logits, None if reference is None else reference.logits)
+            terms = (*own.values(), *further.values())
+            parts = [fake.size * (weight * value.mean()) for value, weight in terms if weight is not None]
+            total = torch.stack(parts).sum()
+            return _norms(total, y.x), _norms(judged.logits.sum(), y.x)
+
+
+def _scored(batch: Batch, output: Output) -> Scored:
+    return Scored(batch, output.logits, output.features, lambda _: ())
 
 
 def _copy(saved: Tensor) -> Tensor:

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..critics import kept_buffers, wrap_model
+from ..critics import evaluating, kept_buffers, wrap_model
 from ..errors import InputError
 from ..rng import borrowed
 from ..types import Batch, cat
 from .draws import labels
 from .eager import Eager
-from .sampling import evaluating
 from .setup import Setup
 
 TRIED = 2  # samples in the forward that is counted

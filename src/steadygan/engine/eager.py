@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..critics import kept_buffers, looks_coupled, probe_coupling, wrap_model
+from ..critics import auxiliaries_of, kept_buffers, looks_coupled, probe_coupling, wrap_model
 from ..types import Batch, Critic, Now, Opponent, cat
 from .draws import AT_ONCE, Step
 from .ema import Average, Ema
@@ -59,7 +59,7 @@ class Eager(Executor):
             "D": optimizers[1](self._d_parameters, rates[1]),
         }
         self.precision = precision or Precision()
-        self.critics = {name: self._critic(network) for name, network in self.networks.items() if name != "G"}
+        self.critics = {name: self._critic(name) for name in self.opponents}
         self.average = None if ema is None else Average(G, ema)
         device = self.g_parameters[0].device
         self.parts: dict[str, Any] = {
@@ -97,10 +97,12 @@ class Eager(Executor):
 
             # What a network says of itself counts beside what is seen: first weights may hide it.
             couples = looks_coupled(self.networks[name]) or (shown.size > 1 and probe_coupling(logits, shown.x))
-            self.critics[name] = self._critic(self.networks[name], couples)
+            self.critics[name] = self._critic(name, couples)
 
-    def _critic(self, network: nn.Module, couples: bool | None = None) -> Critic:
-        return self.precision.critic(wrap_model(network, couples), next(network.parameters()).device.type)
+    def _critic(self, name: str, couples: bool | None = None) -> Critic:
+        network = self.networks[name]
+        critic = wrap_model(network, couples, self.opponents[name].method.layers)
+        return self.precision.critic(critic, next(network.parameters()).device.type)
 
     @property
     def shown(self) -> int:
@@ -158,7 +160,9 @@ class Eager(Executor):
         """What is done to the discriminators after each of their steps."""
         for name, opponent in self.opponents.items():
             if opponent.constraint is not None:
-                opponent.constraint.after_d_step(self.d_parameters[name])
+                aside = {id(p) for part in auxiliaries_of(self.networks[name]).values() for p in part.parameters()}
+                own = [p for p in self.d_parameters[name] if id(p) not in aside]
+                opponent.constraint.after_d_step(self.networks[name], own)
 
     def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
         self.optimizers[player].step()

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__
+from ..critics import evaluating
 from ..errors import InputError
 from ..metrics.summary import At, final_and_best
 from ..rng import borrowed
 from .beside import added
 from .run import Run
-from .sampling import evaluating, generate
+from .sampling import generate
 
 WEIGHTS, PROGRAM, CARD = FILES = ("generator.safetensors", "generator.pt2", "card.json")
 FORMAT = 1

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, grad_and_value
 from torch.utils._pytree import tree_map
 
-from ..critics import as_output, takes_label
-from ..types import Batch, Critic, Now, Opponent, Output
+from ..critics import auxiliaries_of
+from ..taps import tapped
+from ..types import Batch, Critic, Now, Opponent
 from .compiling import Compiler
 from .draws import Step
 from .eager import Eager, in_chunks
 from .executor import Executor
 from .flat import Flat, expose, gather, leaf_of
+from .functions import fixed, functional_auxiliary, functional_forward, lifted, share_buffers, within
 from .held import cloned
 from .objective import d_objective, g_objective
 from .stacking import member_of, stacked
@@ -46,6 +49,9 @@ class Functional(Executor):
             self.weights[player] = leaf.detach()
         self.average: Tensor | None = None
         self._released: set[int] = set()
+        self._taps = {
+            name: taps for name, o in first.opponents.items() if (taps := tapped(first.networks[name], o.method.layers))
+        }
         self._steps: dict[int, Callable[..., Any]] = {}  # by the id of what acts, which the executor holds
         self.adopt()
 
@@ -73,6 +79,8 @@ class Functional(Executor):
                 layout.bind(parameters, self.average[k])
         self.parts: Tree = stacked([member.parts for member in self.members])
         self._fixed = stacked([fixed(member) for member in self.members])
+        for k, member in enumerate(self.members):
+            share_buffers(member.networks, member_of(self._fixed, k))
         self._show_all()
 
     def _show_all(self) -> None:
@@ -94,6 +102,8 @@ class Functional(Executor):
         networks = [*own.networks.values()] + ([] if own.average is None else [own.average.network])
         for p in (p for network in networks for p in network.parameters()):
             p.data = p.data.clone()
+        for network in networks:
+            share_buffers({"": network}, {"": cloned(dict(network.named_buffers()))})
         own.parts = cloned(own.parts)
         for optimizer in own.optimizers.values():
             for key, state in optimizer.state.items():
@@ -103,7 +113,8 @@ class Functional(Executor):
         self, acting: Mapping[str, Opponent], step: Step, number: Tensor, fake: Batch | None = None
     ) -> Mapping[str, Tensor]:
         arguments = (self.weights["D"], self.weights["G"], self._fixed, step, self.parts)
-        slopes, (terms, states) = self._step(acting, number)(number, *arguments)
+        with self._tapping():
+            slopes, (terms, states) = self._step(acting, number)(number, *arguments)
         self._update("D", slopes)
         for name, state in states.items():  # in place: a recorded step finds it where it was
             for part, entries in state.items():
@@ -114,7 +125,8 @@ class Functional(Executor):
 
     def g_step(self, step: Step, number: Tensor) -> Mapping[str, Tensor]:
         arguments = (self.weights["G"], self.weights["D"], self._fixed, step, self.parts)
-        slopes, terms = self._step(None, number)(number, *arguments)
+        with self._tapping():
+            slopes, terms = self._step(None, number)(number, *arguments)
         self._update("G", slopes)
         return terms  # type: ignore[no-any-return]
 
@@ -141,7 +153,7 @@ class Functional(Executor):
         return tuple(map(cloned, self._held()))
 
     def go_back(self, snapshot: Tree) -> None:
-        weights, average, optimizers, parts = snapshot
+        weights, average, optimizers, parts, still = snapshot
         for player, optimizer in self.optimizers.items():
             self.weights[player].copy_(weights[player])
             for k, member in enumerate(self.members):
@@ -152,12 +164,13 @@ class Functional(Executor):
                 optimizer.state[leaf_of(optimizer)] = cloned(optimizers[player])
         if self.average is not None:
             self.average.copy_(average)
+        tree_map(lambda own, kept: own.copy_(kept), self._fixed, still)  # in place: buffers are views of them
         self.parts = cloned(parts)
         self._show_all()
 
     def _held(self) -> Tree:
         states = {player: dict(o.state.get(leaf_of(o), {})) for player, o in self.optimizers.items()}
-        return self.weights, self.average, states, self.parts
+        return self.weights, self.average, states, self.parts, self._fixed
 
     def _update(self, player: str, slopes: Tensor) -> None:
         optimizer = self.optimizers[player]
@@ -165,6 +178,15 @@ class Functional(Executor):
         leaf.grad = slopes
         optimizer.step()
         leaf.grad = None
+
+    def _tapping(self) -> AbstractContextManager[Any]:
+        """Hooks on feature layers while a step runs; set inside of it, they would break a compiled one apart."""
+        if not self._taps:
+            return nullcontext()
+        stack = ExitStack()
+        for taps in self._taps.values():
+            stack.enter_context(taps)
+        return stack
 
     def _step(self, acting: Mapping[str, Opponent] | None, number: Tensor) -> Callable[..., Any]:
         """The D step of these opponents, or the G step: compiled once for all stacks of equal runs."""
@@ -233,48 +255,17 @@ class Functional(Executor):
     def _critics(self, own: Mapping[str, Tensor], fixed: Tree) -> dict[str, Critic]:
         made = {}
         for name in self.first.opponents:
-            prefix = f"{name}."
-            mine = {key.removeprefix(prefix): value for key, value in own.items() if key.startswith(prefix)}
+            mine = within(own, name)
             network = self.first.networks[name]
+            tensors = {**mine, **fixed[name]}
             critic = Critic(
-                functional_forward(network, {**mine, **fixed[name]}),
+                functional_forward(network, tensors, self._taps.get(name)),
                 couples_samples=self.first.critics[name].couples_samples,
                 functional=True,
+                auxiliaries={
+                    key: functional_auxiliary(part, within(tensors, key))
+                    for key, part in auxiliaries_of(network).items()
+                },
             )
             made[name] = self.first.precision.critic(critic, self.weights["D"].device.type)
         return made
-
-
-def functional_forward(network: nn.Module, tensors: Mapping[str, Tensor]) -> Callable[[Batch], Output]:
-    """The network's forward with other weights than its own."""
-    labelled = takes_label(network)
-
-    def forward(batch: Batch) -> Output:
-        told = {"label": batch.label} if labelled else {}
-        return as_output(functional_call(network, dict(tensors), (batch.x,), told), batch.size)
-
-    return forward
-
-
-def lifted(one: Callable[..., Any], members: int) -> Callable[..., Any]:
-    """`one(number, *trees)` for all members at once: trees with an axis of members in front, in and out."""
-
-    def lone(number: Tensor, *trees: Tree) -> Any:
-        found = one(number, *(member_of(tree, 0) for tree in trees))
-        return tree_map(lambda leaf: leaf.unsqueeze(0), found)
-
-    def together(number: Tensor, *trees: Tree) -> Any:
-        axes = tree_map(lambda leaf: 0 if isinstance(leaf, Tensor) else None, trees)
-        return vmap(one, in_dims=(None, *axes))(number, *trees)
-
-    return lone if members == 1 else together
-
-
-def fixed(member: Eager) -> dict[str, dict[str, Tensor]]:
-    """All that the networks' forwards use beside the weights that are trained: frozen ones, and buffers."""
-    open_ones = {id(p) for player in ("G", "D") for p in member.trained(player).values()}
-    return {
-        name: {key: p.detach() for key, p in network.named_parameters() if id(p) not in open_ones}
-        | dict(network.named_buffers())
-        for name, network in member.networks.items()
-    }

@@ -83,7 +83,7 @@ class Journal:
         record: dict[str, Any] = {"iteration": self.iteration, **self._losses()}
         if closing and self.log.records and self.log.records[-1]["iteration"] == self.iteration:
             record = self.log.records[-1] | record  # no iterations since: the losses are those of the tick just told
-        gradients, dead = self.probes.look()
+        gradients, dead = self.probes.look(self.iteration)
         record |= gradients
         began, picture = time.perf_counter(), None
         if closing or self.iteration % self.rhythm.evaluate == 0:

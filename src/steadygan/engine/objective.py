@@ -50,14 +50,14 @@ def d_objective(
             f"loss/{key}": term for key, term in o.loss.d(scored_real.logits, scored_fake.logits).items()
         }
         for key, term in method.d_terms(critic, scored_real, scored_fake).items():
-            terms[f"method/{key}"] = term
+            terms[key if key.startswith("loss/") else f"method/{key}"] = term
         for penalty in o.penalties:
             terms[f"penalty/{penalty.name}"] = penalty(critic, scored_real, scored_fake)
 
         means = {key: term.value.mean() for key, term in terms.items()}
-        weighted = {key: times(term.weight, means[key]) for key, term in terms.items()}
+        weighted = {key: times(term.weight, means[key]) for key, term in terms.items() if term.weight is not None}
         objectives.append(times(o.weight, total(weighted.values())))
-        statistics |= summary(name, weighted)
+        statistics |= summary(name, means, weighted)
         states[name] = next_states(resting, here, means)
     return total(objectives), (statistics, states)
 
@@ -88,11 +88,12 @@ def g_objective(
         real_logits = None if scored_real is None else scored_real.logits
         terms = {f"loss/{key}": term for key, term in o.loss.g(scored_fake.logits, real_logits).items()}
         for key, term in method.g_terms(critic, scored_real, scored_fake).items():
-            terms[f"method/{key}"] = term
+            terms[key if key.startswith("loss/") else f"method/{key}"] = term
 
-        weighted = {key: times(term.weight, term.value.mean()) for key, term in terms.items()}
+        means = {key: term.value.mean() for key, term in terms.items()}
+        weighted = {key: times(term.weight, means[key]) for key, term in terms.items() if term.weight is not None}
         objectives.append(times(o.weight, total(weighted.values())))
-        statistics |= summary(name, weighted)
+        statistics |= summary(name, means, weighted)
     return total(objectives), statistics
 
 
@@ -115,9 +116,16 @@ def total(values: Iterable[Tensor]) -> Tensor:
     return first
 
 
-def summary(name: str, weighted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What is logged of an opponent's terms: the adversarial loss in one, everything else by its own name."""
-    logged = {f"{name}/{key}": value.detach() for key, value in weighted.items() if not key.startswith("loss/")}
+def summary(name: str, means: Mapping[str, Tensor], weighted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What is logged of an opponent's terms: the adversarial loss in one, everything else by its own name.
+
+    A term without a weight is logged as its plain mean.
+    """
+    logged = {
+        f"{name}/{key}": weighted.get(key, mean).detach()
+        for key, mean in means.items()
+        if key not in weighted or not key.startswith("loss/")
+    }
     losses = [value for key, value in weighted.items() if key.startswith("loss/")]
     if losses:
         logged[f"{name}/loss"] = total(losses).detach()

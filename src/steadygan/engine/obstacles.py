@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.testing import assert_close
 
-from ..critics import takes_label
+from ..critics import auxiliaries_of, takes_label
 from ..rng import borrowed
 from ..types import Batch, cat
 from .compiling import first_line
@@ -40,7 +41,7 @@ def obstacle(setups: Sequence[Setup], alone: bool = False) -> str | None:
         reason = reason or differing(name, [setup.named_networks[name] for setup in setups])
     for setup in setups:
         for name, network in setup.named_networks.items():
-            reason = reason or restless(name, network, inputs[name])
+            reason = reason or restless(name, network, inputs[name]) or counting(name, network)
     for name, network in first.named_networks.items():
         reason = reason or idle(name, network, inputs[name], first.trainable)
     for name in first.named_networks:
@@ -101,6 +102,14 @@ def restless(name: str, network: nn.Module, inputs: tuple[Any, ...]) -> str | No
     return f"{name} draws random numbers in its forward" if drawn else None
 
 
+def counting(name: str, network: nn.Module) -> str | None:
+    """Batch norm in an auxiliary, which the network's own forward does not run."""
+    for key, part in auxiliaries_of(network).items():
+        if any(isinstance(each, _BatchNorm) for each in part.modules()):
+            return f"{name}.{key} has batch norm, whose buffers change in its forward"
+    return None
+
+
 def shared(setup: Setup) -> str | None:
     """Two networks that have a parameter in common."""
     seen: dict[int, str] = {}
@@ -113,7 +122,8 @@ def shared(setup: Setup) -> str | None:
 
 def idle(name: str, network: nn.Module, inputs: tuple[Any, ...], trainable: frozenset[int]) -> str | None:
     """The first trained parameter that takes no part in the output: alone, an optimiser leaves it as it is."""
-    open_ones = {key: p for key, p in network.named_parameters() if id(p) in trainable}
+    aside = {id(p) for part in auxiliaries_of(network).values() for p in part.parameters()}
+    open_ones = {key: p for key, p in network.named_parameters() if id(p) in trainable and id(p) not in aside}
     frozen = [p for p in open_ones.values() if not p.requires_grad]
     with torch.enable_grad(), borrowed(0, inputs[0].device):
         try:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from ..errors import InputError, check_whole
-from ..losses import NonSaturating
+from ..losses import NonSaturating, Nothing
 from ..methods import Plain, chain
-from ..types import Constraint, Loss, Method, Opponent, Penalty
+from ..penalties import GradientPenalty
+from ..types import Constraint, Critic, Loss, Method, Opponent, Penalty
 
 
 def opponents_of(
@@ -32,7 +34,7 @@ def opponents_of(
             if not isinstance(opponent, Opponent):
                 raise InputError(f"D[{name!r}] must be a types.Opponent, not {type(opponent).__name__}")
             module_of(opponent.critic, f"D[{name!r}].critic")
-        return dict(D)
+        return {name: ready(opponent) for name, opponent in D.items()}
     if isinstance(penalties, Penalty):
         raise InputError(f"penalties must be a list such as [penalties.r1(10)], not {penalties!r}: put it in brackets")
     if isinstance(method, Sequence) and not isinstance(method, str):
@@ -40,7 +42,16 @@ def opponents_of(
             if not isinstance(each, Method):
                 raise InputError(f"a method must be one such as methods.FakeAsReal(8), not {each!r}")
         method = chain(*method) if method else None
-    return {"D": Opponent(module_of(D, "D"), loss or NonSaturating(), tuple(penalties), method or Plain(), constraint)}
+    method = method or Plain()
+    loss = loss or (Nothing() if method.replaces_loss else NonSaturating())
+    return {"D": ready(Opponent(module_of(D, "D"), loss, tuple(penalties), method, constraint))}
+
+
+def ready(opponent: Opponent) -> Opponent:
+    """The opponent whose method knows its D, and whose D is as its constraint wants it."""
+    if opponent.constraint is not None:
+        opponent.constraint.prepare(opponent.critic)
+    return replace(opponent, method=opponent.method.on(opponent.critic))
 
 
 def module_of(network: Any, name: str) -> nn.Module:
@@ -66,3 +77,17 @@ def equilibrium_of(opponents: Mapping[str, Opponent]) -> tuple[float | None, flo
         known = [weight * value for weight, value in values if value is not None]
         sums.append(sum(known) if len(known) == len(values) else None)
     return sums[0], sums[1]
+
+
+def notes_of(opponents: Mapping[str, Opponent], critics: Mapping[str, Critic]) -> list[str]:
+    """What is worth saying of a combination that is allowed, but computes something else than one may think."""
+    found = []
+    for name, opponent in opponents.items():
+        measured = [p.name for p in opponent.penalties if isinstance(p, GradientPenalty)]
+        if measured and critics[name].couples_samples:
+            found.append(
+                f"{name} lets the samples of a batch depend on each other (batch norm or minibatch discrimination): "
+                f"{' and '.join(measured)} take{'s' * (len(measured) == 1)} the gradient of the sum of a batch's "
+                "logits in each sample"
+            )
+    return found

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..critics import kept_buffers
+from ..critics import evaluating, kept_buffers
 from ..diagnostics.gradients import generator_gradient, gradient_figures
 from ..diagnostics.probe import active_units, dead_discriminator
 from ..rng import borrowed
-from ..types import Batch, cat
+from ..types import Batch, Now, cat
 from .draws import Latent
 from .eager import Eager
-from .sampling import CHUNK, evaluating, generate, label_chunks, latents
+from .sampling import CHUNK, generate, label_chunks, latents
 
 if TYPE_CHECKING:
     from ..data import Source
@@ -73,18 +73,20 @@ class Probes:
         found = self.source.at(torch.randint(size, (PROBE,), generator=generator, device=generator.device))
         return found if self._label is not None else Batch(found.x)
 
-    def look(self) -> tuple[dict[str, float], dict[str, str]]:
+    def look(self, iteration: int) -> tuple[dict[str, float], dict[str, str]]:
         """What G receives per sample from its (first) opponent, and why each dead opponent counts as dead."""
         record: dict[str, float] = {}
         dead: dict[str, str] = {}
         with self._undisturbed():
             y = self.executor.made(self._z[:PROBE], None if self._label is None else self._label[:PROBE])
             y = Batch(y.x.detach(), y.label)
-            for name, opponent in self.executor.opponents.items():
+            now = Now(torch.tensor(iteration, device=self.device), self.executor.parts, {})
+            for name, resting in self.executor.opponents.items():
+                opponent = resting.without_penalties().at(now.enter(name))
                 method, critic = opponent.method, self.executor.critics[name]
                 whole = method.raw(PROBE // method.raw(1))  # packing shows whole groups only
                 fake, real = (method.present(batch.first(whole)) for batch in (y, self._training))
-                received, slope = map(gradient_figures, generator_gradient(critic, opponent.loss, fake, real))
+                received, slope = map(gradient_figures, generator_gradient(critic, opponent.loss, fake, real, method))
                 if not record:
                     record = {f"gradient_{key}": value for key, value in received.items()}
                     record |= {"d_gradient_mean": slope["mean"], "d_gradient_max": slope["max"]}

@@ -213,7 +213,7 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     return run
 
 
-def take_weights(path: str | Path, G: nn.Module, D: nn.Module) -> None:
+def take_weights(path: str | Path, G: nn.Module, ds: Mapping[str, nn.Module]) -> None:
     """Loads the networks as they were trained last in the run at `path`, in place; nothing else of the run is taken.
 
     Raises InputError when the folder holds no run, or one of another model.
@@ -224,7 +224,7 @@ def take_weights(path: str | Path, G: nn.Module, D: nn.Module) -> None:
             f"expected a run with a checkpoint in {path} to take weights from, got none: check --init-from"
         )
     found = checkpoint.read(newest)["state"].networks
-    for network, name in ((G, "G"), (D, "D")):
+    for name, network in {"G": G, **ds}.items():
         try:
             load_network(network, found.get(name, {}), name)
         except InputError as error:

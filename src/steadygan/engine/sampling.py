@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice, repeat
 
 import torch
 from torch import Tensor, nn
 
-from ..critics import kept_buffers
+from ..critics import evaluating, kept_buffers
 from ..errors import check_number
 from ..rng import Borrowed
 from .draws import Latent, labels
 
 CHUNK = 256  # latents are drawn and generated this many at a time, whatever n: a longer sample begins like a shorter
 LABEL_STREAM = 0x5EED1ABE  # other bits among the lowest 32: torch's CPU generator looks at no more of a seed
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Eval mode inside, every module's own mode afterwards."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def latents(latent: Latent, n: int, seed: int, device: torch.device) -> Tensor:

@@ -21,7 +21,7 @@ from .journal import Journal
 from .log import Log
 from .loop import Loop
 from .obstacles import obstacle
-from .opponents import equilibrium_of
+from .opponents import equilibrium_of, notes_of
 from .plan import Plan
 from .probes import Evaluate, Probes
 from .run import Run
@@ -82,6 +82,7 @@ def start(
     plan, told, logged = settled(plan, loop, stored, lambda: obstacle([setup], alone=True), steps)
     if alone is not None:
         told = [f"one seed after the other: {alone}", *told]
+    told = [*notes_of(setup.opponents, journals[0].executor.critics), *told]
     for order, each in zip(orders, enlisted, strict=True):
         write_down(each, order, plan, told, logged)
     return loop, [each.run for each in enlisted]

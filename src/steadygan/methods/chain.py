@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -28,6 +28,12 @@ class Chain(Method):
         names = [method.name for method in self.methods]
         if len(set(names)) != len(names):
             raise InputError(f"each method may stand once in a chain, but these came: {', '.join(names)}")
+        single = [method.name for method in self.methods if method.single]
+        if len(single) > 1:
+            raise InputError(
+                f"expected one method that changes what the critic is, got {' and '.join(single)} on one critic: give "
+                "each a discriminator of its own"
+            )
 
     @property
     def needs_real(self) -> bool:  # type: ignore[override]
@@ -36,6 +42,17 @@ class Chain(Method):
     @property
     def shares_batch(self) -> bool:  # type: ignore[override]
         return any(method.shares_batch for method in self.methods)
+
+    @property
+    def replaces_loss(self) -> bool:  # type: ignore[override]
+        return any(method.replaces_loss for method in self.methods)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(layer for method in self.methods for layer in method.layers))
+
+    def on(self, network: Any) -> Self:
+        return replace(self, methods=tuple(method.on(network) for method in self.methods))
 
     def initial_state(self) -> dict[str, Tensor]:
         return {
@@ -95,14 +112,14 @@ class Chain(Method):
 
     def d_terms(self, critic: Critic, real: Scored, fake: Scored) -> Terms:
         return {
-            f"{method.name}.{key}": term
+            _named(method.name, key): term
             for method in self.methods
             for key, term in method.d_terms(critic, real, fake).items()
         }
 
     def g_terms(self, critic: Critic, real: Scored | None, fake: Scored) -> Terms:
         return {
-            f"{method.name}.{key}": term
+            _named(method.name, key): term
             for method in self.methods
             for key, term in method.g_terms(critic, real, fake).items()
         }
@@ -111,6 +128,10 @@ class Chain(Method):
 def chain(*methods: Method) -> Method:
     """One method of several; a lone one is returned as it is."""
     return methods[0] if len(methods) == 1 else Chain(tuple(methods))
+
+
+def _named(method: str, key: str) -> str:
+    return key if key.startswith("loss/") else f"{method}.{key}"
 
 
 def _part(values: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

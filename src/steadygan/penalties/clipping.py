@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ CONSTRAINTS: Registry[type[Constraint]] = Registry("constraint")
 
 @CONSTRAINTS.register("weight_clipping")
 @dataclass(frozen=True)
-class WeightClipping:
+class WeightClipping(Constraint):
     """Clamps every parameter of D to [-c, c] after each of its steps [arjovsky2017]."""
 
     c: float = 0.01
@@ -25,7 +26,7 @@ class WeightClipping:
     def __post_init__(self) -> None:
         check_number("weight_clipping: c", self.c, 0, above=True)
 
-    def after_d_step(self, parameters: Iterable[Tensor]) -> None:
+    def after_d_step(self, network: Any, parameters: Iterable[Tensor]) -> None:
         with torch.no_grad():
             for parameter in parameters:
                 parameter.clamp_(-self.c, self.c)

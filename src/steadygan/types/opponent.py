@@ -30,6 +30,16 @@ class Opponent:
         if not isinstance(self.method, Method):
             raise InputError(f"method must be one such as methods.FakeAsReal(8), not {self.method!r}")
         check_number("the opponent's weight", self.weight, 0)
+        if self.method.replaces_loss and not self.loss.empty:
+            raise InputError(
+                f"expected no loss beside the method {self.method.name}, which has an objective of its own, got "
+                f"{self.loss.name}: leave the loss out, or give losses.Nothing()"
+            )
+        if self.loss.empty and not self.method.replaces_loss:
+            raise InputError(
+                f"expected a loss beside the method {self.method.name or 'plain'}, got one without terms: give for "
+                "instance losses.NonSaturating()"
+            )
         names = [penalty.name for penalty in self.penalties]
         if len(set(names)) != len(names):
             raise InputError(f"each penalty may stand once per discriminator, but these came: {', '.join(names)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 from torch import Tensor
 
@@ -13,10 +13,13 @@ from .scoring import Critic, Scored, critic
 
 
 class Term(NamedTuple):
-    """One summand of an objective: `weight * mean(value)`, the value per sample and never reduced inside a part."""
+    """One summand of an objective: `weight * mean(value)`, the value per sample and never reduced inside a part.
+
+    weight None: the mean is logged and takes no part in the objective.
+    """
 
     value: Tensor  # (n,)
-    weight: Tensor | float = 1.0
+    weight: Tensor | float | None = 1.0
 
 
 Terms: TypeAlias = Mapping[str, Term]
@@ -73,6 +76,7 @@ class Loss(Part):
     """An adversarial loss on logits, for both players; real and fake counts may differ."""
 
     equilibrium: tuple[float | None, float | None] = (None, None)  # (D, G) loss when p_G = p_data
+    empty: ClassVar[bool] = False  # has no terms: the method brings the whole objective
 
     def d(self, real: Tensor, fake: Tensor) -> Terms:
         """Terms the discriminator minimises; logits (n,) and (m,)."""
@@ -102,7 +106,7 @@ class Penalty(Part):
         score = critic(D)
         scored = score.score(Batch(real))
         value, weight = self(score, scored, scored if fake is None else score.score(Batch(fake)))
-        return weight * value.mean()
+        return (1.0 if weight is None else weight) * value.mean()
 
 
 class DBatch(NamedTuple):
@@ -115,6 +119,18 @@ class DBatch(NamedTuple):
 
 class Method(Part):
     """Changes which samples a critic is shown and as what, or compares samples; the base class is plain training."""
+
+    replaces_loss: ClassVar[bool] = False  # its terms are the whole objective, beside a `losses.Nothing`
+    single: ClassVar[bool] = False  # changes what the critic is: one such method per discriminator
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The sub-modules of D whose outputs it wants among the features, by name."""
+        return ()
+
+    def on(self, network: Any) -> Self:
+        """The method for this D, before training; raises InputError when D lacks what it needs."""
+        return self
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
         """Presented samples wanted for a D step in which the critic is to see `real` and `fake` of them."""
@@ -141,7 +157,7 @@ class Method(Part):
         return critic
 
     def d_terms(self, critic: Critic, real: Scored, fake: Scored) -> Terms:
-        """Further terms for the discriminator."""
+        """Further terms for the discriminator; a key that begins with `loss/` counts as part of the loss."""
         return {}
 
     def g_terms(self, critic: Critic, real: Scored | None, fake: Scored) -> Terms:
@@ -149,8 +165,12 @@ class Method(Part):
         return {}
 
 
-class Constraint(Protocol):
-    """Something done to the discriminator's parameters after each of its steps (weight clipping)."""
+class Constraint:
+    """Something done to the discriminator's weights or buffers after each of its steps (clipping, spectral norm)."""
 
-    def after_d_step(self, parameters: Iterable[Tensor]) -> None:
-        """Changes the parameters in place, outside autograd."""
+    def prepare(self, network: Any) -> None:
+        """Makes the module ready, before it is trained."""
+
+    def after_d_step(self, network: Any, parameters: Iterable[Tensor]) -> None:
+        """Changes the trained parameters or the buffers in place, outside autograd."""
+        raise NotImplementedError

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
@@ -13,6 +13,7 @@ from .batch import Batch, Output
 
 Of: TypeAlias = Literal["logit", "probability"]
 Forward: TypeAlias = Callable[[Batch], Output]
+Auxiliary: TypeAlias = Callable[[Tensor, bool], Tensor]  # (input, as in training) -> output
 
 HALF = (torch.bfloat16, torch.float16)
 
@@ -48,6 +49,7 @@ class Critic:
     functional: input gradients come from `torch.func.vjp` (stacked or compiled steps) instead of autograd in place.
     untracked: a forward that leaves buffers as they were; `forward` itself when there are none.
     ranked: the forward of samples that are only ranked, which may be less exact; `untracked` when there is none.
+    auxiliaries: further networks that are trained with D, by name (a denoiser of its features).
     """
 
     forward: Forward
@@ -55,6 +57,7 @@ class Critic:
     functional: bool = False
     untracked: Forward | None = None
     ranked: Forward | None = None
+    auxiliaries: Mapping[str, Auxiliary] = field(default_factory=dict)
 
     def __call__(self, batch: Batch) -> Output:
         return self.forward(batch)
@@ -112,13 +115,14 @@ class Critic:
         return replace(self, forward=change(self.forward), untracked=untracked, ranked=ranked)
 
 
-def critic(model: Callable[..., Any], couples_samples: bool | None = None) -> Critic:
+def critic(model: Callable[..., Any], couples_samples: bool | None = None, layers: Sequence[str] = ()) -> Critic:
     """Wraps a module or function x -> logits, (n,) or (n, 1), as a `Critic`.
 
     The model may also return `Output`, or (logits, features); a module whose forward has a `label` parameter is given
-    the labels. couples_samples: None takes it from the module (batch norm, or an attribute of that name).
-    Raises InputError when it does not return one logit per sample.
+    the labels. couples_samples: None takes it from the module (batch norm, or an attribute of that name). layers:
+    sub-modules whose outputs are features, too, under their names.
+    Raises InputError when it does not return one logit per sample, and for a layer that is not there.
     """
     from ..critics import wrap_model
 
-    return wrap_model(model, couples_samples)
+    return wrap_model(model, couples_samples, layers)
