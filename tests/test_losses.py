@@ -86,7 +86,7 @@ AT_EQUILIBRIUM: dict[str, tuple[float, float, float | None]] = {
     "relativistic_average": (0.0, 2 * log(2), 2 * log(2)),
 }
 
-each = pytest.mark.parametrize("name", LOSSES)
+each = pytest.mark.parametrize("name", BY_HAND)  # the two others have files of their own
 
 
 def g(loss: Loss, fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
@@ -94,7 +94,7 @@ def g(loss: Loss, fake: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
 
 
 def test_every_loss_has_its_closed_form_here() -> None:
-    assert set(BY_HAND) == set(SLOPES) == set(AT_EQUILIBRIUM) == set(LOSSES)
+    assert set(BY_HAND) == set(SLOPES) == set(AT_EQUILIBRIUM) == set(LOSSES) - {"d2gan", "began"}
 
 
 @each

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from math import log
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +16,24 @@ from torch import Tensor
 
 from .errors import check_number
 from .registry import Registry
-from .types import Loss, Term, Terms
+from .types import Loss, Now, Term, Terms
 
 LOSSES: Registry[type[Loss]] = Registry("loss")
+FAR = -37.0  # from there on log sp(t) = t - e^t / 2 + ... is t itself in double precision
+
+
+@dataclass(frozen=True)
+class Nothing(Loss):
+    """No terms: for a method that brings the whole objective; not registered, as it trains nothing by itself."""
+
+    name = "nothing"
+    empty = True
+
+    def d(self, real: Tensor, fake: Tensor) -> Terms:
+        return {}
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        return {}
 
 
 @LOSSES.register("nonsaturating")
@@ -149,6 +166,95 @@ class RelativisticAverage(Loss):
             "real": Term(F.softplus(real - fake.mean())),
             "fake": Term(F.softplus(real.mean() - fake)),
         }
+
+
+@LOSSES.register("d2gan")
+@dataclass(frozen=True)
+class D2GAN(Loss):
+    """One of D2GAN's two discriminators, whose positive outputs are the softplus of a logit [nguyen2017].
+
+    The first, D1 = sp(d), is high on reals. D: -alpha E log D1(x) + E D1(y); G: -E D1(y); equilibrium
+    alpha - alpha log alpha / -alpha, at D1 = alpha. The second, D2 = sp(-d), is high on fakes, so that a higher d means
+    more real there too. D: E D2(x) - beta E log D2(y); G: beta E log D2(y); equilibrium beta - beta log beta /
+    beta log beta, at D2 = beta. For data p and fakes q the best are D1 = alpha p / q and D2 = beta q / p.
+    """
+
+    alpha: float = 0.2
+    beta: float = 0.1
+    second: bool = False
+
+    name = "d2gan"
+
+    def __post_init__(self) -> None:
+        check_number("d2gan: alpha", self.alpha, 0, above=True)
+        check_number("d2gan: beta", self.beta, 0, above=True)
+
+    @property
+    def equilibrium(self) -> tuple[float | None, float | None]:  # type: ignore[override]
+        if self.second:
+            return self.beta - self.beta * log(self.beta), self.beta * log(self.beta)
+        return self.alpha - self.alpha * log(self.alpha), -self.alpha
+
+    def d(self, real: Tensor, fake: Tensor) -> Terms:
+        if self.second:
+            return {"real": Term(F.softplus(-real)), "fake": Term(-log_softplus(-fake), self.beta)}
+        return {"real": Term(-log_softplus(real), self.alpha), "fake": Term(F.softplus(fake))}
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        if self.second:
+            return {"fake": Term(log_softplus(-fake), self.beta)}
+        return {"fake": Term(-F.softplus(fake))}
+
+
+@LOSSES.register("began")
+@dataclass(frozen=True)
+class Began(Loss):
+    """Reconstruction errors, those of fakes in a proportion k that follows their balance [berthelot2017].
+
+    The logits are d = -e, e(v) = mean |v - AE(v)| the error of an autoencoder AE. D: E e(x) - k E e(y); G: E e(y), on
+    the D step's fakes. After each D step k <- clip(k + rate (gamma E e(x) - E e(y)), 0, 1), from k = 0 on, which draws
+    E e(y) towards gamma E e(x). Logged beside: k, and how far training is, E e(x) + |gamma E e(x) - E e(y)|. What the
+    errors are at equilibrium depends on AE.
+    """
+
+    gamma: float = 0.5
+    rate: float = 0.001
+    k: float | Tensor = field(default=0.0, repr=False)  # at this step
+
+    name = "began"
+    shares_batch = True
+
+    def __post_init__(self) -> None:
+        check_number("began: gamma", self.gamma, 0)
+        check_number("began: rate", self.rate, 0)
+
+    def initial_state(self) -> dict[str, Tensor]:
+        return {"k": torch.tensor(0.0)}
+
+    def at(self, now: Now) -> Self:
+        return replace(self, k=now.state["k"])
+
+    def next_state(self, state: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        k = state["k"] + self.rate * (self.gamma * means["real"] - means["fake"])
+        return {"k": k.clamp(0.0, 1.0).to(state["k"].dtype)}
+
+    def d(self, real: Tensor, fake: Tensor) -> Terms:
+        on_real, on_fake = -real.detach().mean(), -fake.detach().mean()
+        measure = on_real + (self.gamma * on_real - on_fake).abs()
+        return {
+            "real": Term(-real),
+            "fake": Term(-fake, -self.k),
+            "k": Term(torch.ones_like(real) * self.k, None),
+            "convergence": Term(measure.expand_as(real), None),
+        }
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
+        return {"fake": Term(-fake)}
+
+
+def log_softplus(t: Tensor) -> Tensor:
+    """log sp(t), which tends to t where e^t is lost."""
+    return torch.where(t <= FAR, t, F.softplus(t.clamp_min(FAR)).log())
 
 
 def paired(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
