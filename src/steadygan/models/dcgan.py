@@ -8,13 +8,14 @@ from itertools import pairwise
 
 from torch import nn
 
-from ..config.networks import SIDES, halvings
-from ..errors import InputError, check_whole, unknown
+from ..errors import check_whole
+from . import heads
+from .activations import activation as activation_named
 from .conditional import LabelledGenerator, ProjectionDiscriminator
-from .layers import BatchNorm, MinibatchDiscrimination, Unrounded
+from .layers import Unrounded
 from .registry import DISCRIMINATORS, GENERATORS
+from .stages import normed, stages
 
-NORMS = ("none", "batch")
 EMBEDDING = 32  # numbers that tell G the class, or latent_dim if that is less
 
 
@@ -30,21 +31,13 @@ def dcgan_generator(
     min(latent_dim, 32) numbers beside z. Weights start as torch starts them.
     Raises InputError for other shapes, an unknown norm, and sizes below 1.
     """
-    channels, stages, base = _checked(shape, classes, width, norm)
+    if classes is not None:
+        check_whole("classes", classes, 1)
+    channels, halved, base = stages("dcgan", shape, width, norm)
     check_whole("latent_dim", latent_dim, 1)
-    widths = [width * 2**i for i in reversed(range(stages))]
     told = 0 if classes is None else min(latent_dim, EMBEDDING)
-    layers: list[nn.Module] = [
-        nn.Linear(latent_dim + told, widths[0] * base**2, bias=norm == "none"),
-        nn.Unflatten(1, (widths[0], base, base)),
-        *_norm(norm, widths[0]),
-        nn.ReLU(),
-    ]
-    for before, after in pairwise(widths):
-        layers.append(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"))
-        layers += [*_norm(norm, after), nn.ReLU()]
-    layers += [nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]
-    body = nn.Sequential(*layers)
+    widths = [width * 2**i for i in reversed(range(halved))]
+    body = nn.Sequential(*upward(latent_dim + told, widths, base, channels, norm))
     return body if classes is None else LabelledGenerator(body, classes, told)
 
 
@@ -55,50 +48,71 @@ def dcgan_discriminator(
     width: int = 64,
     norm: str = "none",
     minibatch_discrimination: int = 0,
+    embedding: int = 0,
+    denoiser: int = 0,
+    denoiser_depth: int = 10,
+    denoiser_norm: str = "batch",
 ) -> nn.Module:
     """k convolutions 4/2/1 with width 2^i channels, leaky ReLU 0.2, > linear > one logit [radford2016].
 
     (n, c, h, h) -> (n,). k halvings take h to a side of 2..7, as in `dcgan_generator`; with shape (3, 32, 32) it has
     662,977 parameters. norm: "batch" after each convolution but the first, without that layer's bias.
     minibatch_discrimination: kernels of 5 numbers each that compare the samples of a batch, 0 for none [salimans2016].
+    embedding: numbers h in place of the logit, which is then -||h||, 0 for none; see `Embedded` [bellemare2017].
+    denoiser: width of a network of `denoiser_depth` layers on the last feature map, 0 for none; see `Denoised` and
+    `denoiser` in `heads` [wardefarley2017].
     classes: a projection of the last feature map is added to the logit [miyato2018b]. Weights start as torch starts
-    them. Raises InputError for other shapes, an unknown norm, and sizes that are too small.
+    them. Raises InputError for other shapes, an unknown norm, sizes that are too small, and an embedding or a denoiser
+    beside each other or classes.
     """
-    channels, stages, base = _checked(shape, classes, width, norm)
-    check_whole("minibatch_discrimination", minibatch_discrimination, 0)
-    widths = [width * 2**i for i in range(stages)]
-    layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
-    for before, after in pairwise(widths):
-        layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none"))
-        layers += [*_norm(norm, after), nn.LeakyReLU(0.2)]
-    features = nn.Sequential(*layers)
+    if classes is not None:
+        check_whole("classes", classes, 1)
+    channels, halved, base = stages("dcgan", shape, width, norm)
+    heads.check_ends("dcgan", classes, minibatch_discrimination, embedding, denoiser)
+    widths = [width * 2**i for i in range(halved)]
+    features = nn.Sequential(*downward(channels, widths, norm))
 
-    last: list[nn.Module] = [nn.Flatten()]
     count = widths[-1] * base**2
-    if minibatch_discrimination:
-        last.append(MinibatchDiscrimination(count, minibatch_discrimination))
-    last += [nn.Linear(count + minibatch_discrimination, 1), nn.Flatten(0)]
-    head = Unrounded(*last)
+    last = [nn.Flatten(), *heads.last_layers(count, embedding or 1, minibatch_discrimination)]
+    if embedding:
+        return heads.Embedded(nn.Sequential(OrderedDict(features=features, head=Unrounded(*last))))
+    head = Unrounded(*last, nn.Flatten(0))
+    if denoiser:
+        restored = heads.denoiser(count, denoiser, denoiser_depth, denoiser_norm)
+        return heads.Denoised(features, head, restored, count)
     if classes is not None:
         return ProjectionDiscriminator(features, head, classes, widths[-1], base)
     return nn.Sequential(OrderedDict(features=features, head=head))
 
 
-def _checked(shape: Sequence[int], classes: int | None, width: int, norm: str) -> tuple[int, int, int]:
-    """(channels, halvings, side of the smallest map)."""
-    check_whole("width", width, 1)
-    if classes is not None:
-        check_whole("classes", classes, 1)
-    if norm not in NORMS:
-        raise unknown("norm", norm, NORMS)
-    found = halvings(shape[1]) if len(shape) == 3 and shape[0] >= 1 and shape[1] == shape[2] else None
-    if found is None:
-        raise InputError(
-            f"dcgan expects square images (c, h, h) with h {SIDES} (32, 64, ...), got shape {tuple(shape)}: "
-            "resize them, or use mlp"
-        )
-    return shape[0], *found
+def downward(
+    channels: int, widths: Sequence[int], norm: str = "none", activation: str = "leaky_relu"
+) -> list[nn.Module]:
+    """Convolutions 4/2/1 of these widths, each with the activation: (n, channels, h, h) -> (n, widths[-1], s, s).
+
+    norm: after each but the first, in place of its bias.
+    """
+    layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1), activation_named(activation)]
+    for before, after in pairwise(widths):
+        layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none"))
+        layers += [*normed(norm, after), activation_named(activation)]
+    return layers
 
 
-def _norm(norm: str, channels: int) -> list[nn.Module]:
-    return [BatchNorm(channels)] if norm == "batch" else []
+def upward(
+    inputs: int, widths: Sequence[int], base: int, channels: int, norm: str = "none", activation: str = "relu"
+) -> list[nn.Module]:
+    """linear > widths[0] x base x base > transposed convolutions 4/2/1, > tanh: (n, inputs) -> (n, channels, h, h).
+
+    norm: after each layer but the last, in place of its bias.
+    """
+    layers: list[nn.Module] = [
+        nn.Linear(inputs, widths[0] * base**2, bias=norm == "none"),
+        nn.Unflatten(1, (widths[0], base, base)),
+        *normed(norm, widths[0]),
+        activation_named(activation),
+    ]
+    for before, after in pairwise(widths):
+        layers.append(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"))
+        layers += [*normed(norm, after), activation_named(activation)]
+    return [*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]

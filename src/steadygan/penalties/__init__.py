@@ -4,6 +4,7 @@ from .clipping import CONSTRAINTS, WeightClipping
 from .difference import ClosePairDifference, ClosePairFakeAsReal, PairDifference, close_pairs
 from .gradient import PENALTIES, GradientPenalty, dragan, one_gp, r1, r2, zero_gp
 from .points import AroundReal, Interpolated, OnFake, OnReal, Points
+from .spectral import SpectralNorm
 
 __all__ = [
     "CONSTRAINTS",
@@ -17,6 +18,7 @@ __all__ = [
     "OnReal",
     "PairDifference",
     "Points",
+    "SpectralNorm",
     "WeightClipping",
     "close_pairs",
     "dragan",

@@ -1,0 +1,78 @@
+"""Discriminators that rebuild a sample from a short code: what they rebuild badly is less real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import Tensor, nn
+
+from ..errors import check_whole
+from ..types.scoring import widened
+from .dcgan import downward, upward
+from .layers import Unrounded
+from .mlp import hidden
+from .registry import DISCRIMINATORS, refuse_classes
+from .stages import stages
+
+
+class Autoencoder(nn.Module):
+    """D(x) = -mean over the numbers of a sample of |x - decoder(encoder(x))|: (n, *shape) -> (n,) [berthelot2017]."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        rebuilt = self.decoder(self.encoder(x))
+        return -(widened(x) - widened(rebuilt)).abs().flatten(1).mean(1)
+
+
+@DISCRIMINATORS.register("mlp_autoencoder")
+def mlp_autoencoder(
+    shape: Sequence[int],
+    classes: int | None = None,
+    width: int = 64,
+    depth: int = 2,
+    activation: str = "leaky_relu",
+    code: int = 2,
+) -> nn.Module:
+    """numbers > width x depth > code > width x depth > numbers, as `Autoencoder`: (n, *shape) -> (n,) [berthelot2017].
+
+    `depth` counts hidden layers on each side of the code; neither the code nor the output has an activation.
+    Raises InputError for an unknown activation, a code below 1, and classes: there is no conditional form.
+    """
+    refuse_classes("mlp_autoencoder", classes)
+    check_whole("code", code, 1)
+    numbers = prod(shape)
+    encoder = nn.Sequential(
+        nn.Flatten(),
+        *hidden(numbers, width, depth, activation),
+        nn.Linear(width if depth else numbers, code),
+    )
+    last = Unrounded(nn.Linear(width if depth else code, numbers), nn.Unflatten(1, tuple(shape)))
+    return Autoencoder(encoder, nn.Sequential(*hidden(code, width, depth, activation), last))
+
+
+@DISCRIMINATORS.register("dcgan_autoencoder")
+def dcgan_autoencoder(
+    shape: Sequence[int],
+    classes: int | None = None,
+    width: int = 64,
+    activation: str = "leaky_relu",
+    code: int = 64,
+) -> nn.Module:
+    """The convolutions of `dcgan_discriminator` > linear > code > the layers of `dcgan_generator` [berthelot2017].
+
+    As `Autoencoder`, (n, c, h, h) -> (n,), for samples in [-1, 1]: tanh closes it, as in public code [pfnet2017]. No
+    norm; the code has no activation. Raises InputError for other shapes, an unknown activation, sizes below 1, and
+    classes: there is no conditional form.
+    """
+    refuse_classes("dcgan_autoencoder", classes)
+    check_whole("code", code, 1)
+    channels, halved, base = stages("dcgan_autoencoder", shape, width)
+    widths = [width * 2**i for i in range(halved)]
+    down = downward(channels, widths, activation=activation)
+    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(widths[-1] * base**2, code))
+    *up, last, bounded = upward(code, widths[::-1], base, channels, activation=activation)
+    return Autoencoder(encoder, nn.Sequential(*up, Unrounded(last, bounded)))

@@ -1,0 +1,133 @@
+"""The networks of the dual discriminators and of what they are compared with."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import pairwise
+from math import sqrt
+
+from torch import Tensor, nn
+
+from ..errors import InputError, check_whole, unknown
+from .activations import activation as activation_named
+from .heads import last_layers
+from .layers import Unrounded
+from .registry import DISCRIMINATORS, GENERATORS, refuse_classes
+from .stages import normed, stages
+
+DEVIATION = 0.02  # of all first weights, but those of a network of SELUs
+JUDGING = ("leaky_relu", "selu")
+
+
+class ResidualBlock(nn.Module):
+    """act(skip(x) + norm(conv(act(norm(conv(x)))))), convolutions 3/1/1: (n, a, h, h) -> (n, b, h, h) [he2016].
+
+    skip is the identity, or a 1x1 convolution without a bias where a != b. With a norm the convolutions have no bias.
+    """
+
+    def __init__(self, before: int, after: int, norm: str, activation: str) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            *_convolution(before, after, norm), activation_named(activation), *_convolution(after, after, norm)
+        )
+        self.skip = nn.Identity() if before == after else nn.Conv2d(before, after, 1, bias=False)
+        self.activation = activation_named(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.activation(self.skip(x) + self.residual(x))
+        return out
+
+
+@GENERATORS.register("dual")
+def dual_generator(
+    latent_dim: int, shape: Sequence[int], classes: int | None = None, width: int = 64, norm: str = "batch"
+) -> nn.Sequential:
+    """z > linear > width 2^k x s x s > k transposed convolutions 4/2/1, > convolution 3/1/1 > tanh [pfnet2017].
+
+    (n, latent_dim) -> (n, c, h, h) in [-1, 1]: each transposed convolution halves the channels, ReLU between. k
+    halvings take h to s, 32 to 4 by three: 512, 256, 128, 64 channels there [zhang2018].
+    norm: "batch" after each layer but the last, without that layer's bias; every number of the first layer has its own
+    statistics. Weights start as N(0, 0.02^2), biases at 0.
+    Raises InputError for other shapes, an unknown norm, sizes below 1, and classes: there is no conditional form.
+    """
+    refuse_classes("dual", classes)
+    channels, halved, base = stages("dual", shape, width, norm)
+    check_whole("latent_dim", latent_dim, 1)
+    widths = [width * 2**i for i in reversed(range(halved + 1))]
+    first = widths[0] * base**2
+    layers: list[nn.Module] = [
+        nn.Linear(latent_dim, first, bias=norm == "none"),
+        *normed(norm, first),
+        nn.ReLU(),
+        nn.Unflatten(1, (widths[0], base, base)),
+    ]
+    for before, after in pairwise(widths):
+        layers.append(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"))
+        layers += [*normed(norm, after), nn.ReLU()]
+    G = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, 1, 1), nn.Tanh())
+    _start(G)
+    return G
+
+
+@DISCRIMINATORS.register("dual")
+def dual_discriminator(
+    shape: Sequence[int],
+    classes: int | None = None,
+    width: int = 64,
+    norm: str = "batch",
+    activation: str = "leaky_relu",
+    residual: bool = False,
+    minibatch_discrimination: int = 0,
+) -> nn.Sequential:
+    """convolution 3/1/1 > k times (convolution 4/2/1, the channels doubled, > 3/1/1) > linear > one logit [pfnet2017].
+
+    (n, c, h, h) -> (n,), k as in `dual_generator`: width, 2 width, 2 width, ..., 2^k width, 2^k width channels; 64,
+    128, 128, 256, 256, 512, 512 for 32 x 32 pixels.
+    norm: "batch" after each layer but the first and the last, without that layer's bias. activation: "leaky_relu"
+    (0.2), or "selu", which takes the place of batch norm and needs norm="none" [klambauer2017]. residual: a
+    `ResidualBlock` in place of each convolution 3/1/1. minibatch_discrimination: kernels of 5 numbers each that compare
+    the samples of a batch, 0 for none [salimans2016]. In the pair, the first D is residual with 100 kernels and the
+    second one has SELU [zhang2018].
+    Weights start as N(0, 0.02^2), with SELU as N(0, 1 / fan-in); biases at 0.
+    Raises InputError for other shapes, unknown names, sizes that are too small, SELU with a norm, and classes: there
+    is no conditional form.
+    """
+    refuse_classes("dual", classes)
+    channels, halved, base = stages("dual", shape, width, norm)
+    check_whole("minibatch_discrimination", minibatch_discrimination, 0)
+    if activation not in JUDGING:
+        raise unknown("activation", activation, JUDGING)
+    if activation == "selu" and norm != "none":
+        raise InputError(
+            f"dual: expected norm=none with activation=selu, which normalises by itself, got norm={norm}: set norm=none"
+        )
+
+    def same(before: int, after: int, norm: str) -> list[nn.Module]:
+        if residual:
+            return [ResidualBlock(before, after, norm, activation)]
+        return [*_convolution(before, after, norm), activation_named(activation)]
+
+    layers = same(channels, width, "none")
+    for before, after in pairwise(width * 2**i for i in range(halved + 1)):
+        layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none"))
+        layers += [*normed(norm, after), activation_named(activation), *same(after, after, norm)]
+    count = width * 2**halved * base**2
+    head = Unrounded(nn.Flatten(), *last_layers(count, 1, minibatch_discrimination), nn.Flatten(0))
+    D = nn.Sequential(OrderedDict(features=nn.Sequential(*layers), head=head))
+    _start(D, by_inputs=activation == "selu")
+    return D
+
+
+def _convolution(before: int, after: int, norm: str) -> list[nn.Module]:
+    """A convolution 3/1/1 and its norm, which has a shift and makes a bias idle."""
+    return [nn.Conv2d(before, after, 3, 1, 1, bias=norm == "none"), *normed(norm, after)]
+
+
+def _start(network: nn.Module, by_inputs: bool = False) -> None:
+    """Weights from N(0, 0.02^2), or from N(0, 1 / inputs) of each output; biases 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, std=1 / sqrt(layer.weight[0].numel()) if by_inputs else DEVIATION)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,0 +1,91 @@
+"""How a discriminator ends: samples compared, an embedding in place of the logit, a denoiser beside it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError, check_whole, unknown
+from ..types.scoring import widened
+from .layers import MinibatchDiscrimination
+from .stages import NORMS, normed
+
+
+class Embedded(nn.Module):
+    """D(x) = (-||h||, {"h": h}), h = body(x): (n, *shape) -> (n,) and (n, e), for Cramer GAN [bellemare2017].
+
+    The slope of the norm at h = 0 is 0.
+    """
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        h = widened(self.body(x))
+        squared = h.square().sum(1)
+        nonzero = squared != 0  # true of NaN too, which must stay visible; sqrt has an infinite slope at 0
+        return -torch.where(nonzero, squared, 1.0).sqrt() * nonzero, {"h": h}
+
+
+class Denoised(nn.Module):
+    """D(x) = (head(h), {"h": h}), h = body(x), flat: (n, *shape) -> (n,) and (n, features) [wardefarley2017].
+
+    Its `denoiser`, (n, features) -> (n, features), is trained with it but takes no part in its forward.
+    """
+
+    auxiliaries = ("denoiser",)
+
+    def __init__(self, body: nn.Module, head: nn.Module, denoiser: nn.Module, features: int) -> None:
+        super().__init__()
+        self.body, self.head, self.denoiser, self.features = body, head, denoiser, features
+
+    def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        h = self.body(x).flatten(1)
+        return self.head(h), {"h": h}
+
+
+def denoiser(features: int, width: int, depth: int = 10, norm: str = "batch") -> nn.Sequential:
+    """`depth` linear layers, features > width > ... > width > features: (n, features) -> (n, features).
+
+    Leaky ReLU 0.2 between them, before it batch norm in place of the bias with norm="batch" [wardefarley2017].
+    Raises InputError for an unknown norm and for sizes below 1.
+    """
+    check_whole("denoiser", width, 1)
+    check_whole("denoiser_depth", depth, 1)
+    if norm not in NORMS:
+        raise unknown("denoiser_norm", norm, NORMS)
+    *inner, last = pairwise([features, *[width] * (depth - 1), features])
+    layers: list[nn.Module] = []
+    for before, after in inner:
+        layers += [nn.Linear(before, after, bias=norm == "none"), *normed(norm, after), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Linear(*last))
+
+
+def last_layers(features: int, outputs: int, kernels: int = 0) -> list[nn.Module]:
+    """A linear layer, behind minibatch discrimination of so many kernels of 5 numbers: (n, features) -> (n, outputs).
+
+    kernels 0: no samples are compared [salimans2016].
+    """
+    compared: list[nn.Module] = [MinibatchDiscrimination(features, kernels)] if kernels else []
+    return [*compared, nn.Linear(features + kernels, outputs)]
+
+
+def check_ends(name: str, classes: int | None, kernels: int, embedding: int, denoiser: int) -> None:
+    """Raises InputError for sizes below 0, for embedding and denoiser at once, and for either with classes."""
+    ends = {"embedding": embedding, "denoiser": denoiser}
+    for setting, size in {"minibatch_discrimination": kernels, **ends}.items():
+        check_whole(setting, size, 0)
+    if embedding and denoiser:
+        raise InputError(
+            f"{name}: expected an embedding or a denoiser, got embedding={embedding} and denoiser={denoiser}: "
+            "set one of them to 0"
+        )
+    for setting, size in ends.items():
+        if size and classes is not None:
+            raise InputError(
+                f"{name}: expected no classes beside {setting}={size}, got classes={classes}: set {setting}=0, or "
+                "leave labels out"
+            )
