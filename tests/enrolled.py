@@ -7,20 +7,45 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from known import F64, generator, normal
 from steadygan.engine.objective import Sides
-from steadygan.losses import LOSSES, NonSaturating, RelativisticPairing
+from steadygan.losses import LOSSES, NonSaturating, Nothing, RelativisticPairing
 from steadygan.methods import METHODS, FakeAsReal, Packing, chain
 from steadygan.penalties import PENALTIES, one_gp, r1, r2, zero_gp
-from steadygan.types import Batch, Now, Opponent
+from steadygan.types import Batch, Draw, Loss, Method, Now, Opponent
 
 SIDES = Sides(6, 8)  # different, so that pairing and shuffling have something to do
 SETTINGS: dict[str, Any] = {"count": 3, "in_features": 2, "out_features": 1}
+IMAGES = ("diff_augment",)  # methods for images alone
+
+
+@dataclass(frozen=True)
+class Pictured(Method):
+    """A method for images where samples are vectors: number j of a sample is channel j, a ramp over 4 x 4 pixels."""
+
+    method: Method
+
+    name = "pictured"
+
+    def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
+        return self.method.noise(real, fake, shape)
+
+    def at(self, now: Now) -> Self:
+        return replace(self, method=self.method.at(now))
+
+    def present(self, batch: Batch) -> Batch:
+        x = batch.x
+        if x.ndim != 2:
+            return self.method.present(batch)
+        ramp = torch.linspace(0.5, 1.5, 16, dtype=x.dtype, device=x.device).view(4, 4)
+        shown = self.method.present(Batch(x[:, :, None, None] * ramp, batch.label))
+        return Batch(shown.x.flatten(1), shown.label)
 
 
 def make(entry: Callable[..., Any], **settings: Any) -> Any:
@@ -32,10 +57,22 @@ def make(entry: Callable[..., Any], **settings: Any) -> Any:
     return entry(**settings)
 
 
+OWN_NETWORK = ("denoising_feature_matching",)  # wants a D of its own, and has these tests in tests/methods
+
+
+def loss_beside(method: Method) -> Loss:
+    """A loss for a method under test: none beside one that brings the whole objective."""
+    return Nothing() if method.replaces_loss else NonSaturating()
+
+
 OPPONENTS: dict[str, Opponent] = {
     **{f"loss {name}": Opponent(None, make(entry)) for name, entry in LOSSES.items()},
     **{f"penalty {name}": Opponent(None, NonSaturating(), (make(entry),)) for name, entry in PENALTIES.items()},
-    **{f"method {name}": Opponent(None, NonSaturating(), (), make(entry)) for name, entry in METHODS.items()},
+    **{
+        f"method {name}": Opponent(None, loss_beside(made), (), Pictured(made) if name in IMAGES else made)
+        for name, made in ((name, make(entry)) for name, entry in METHODS.items())
+        if name not in OWN_NETWORK
+    },
     "all together": Opponent(
         None,
         RelativisticPairing(),

@@ -50,9 +50,17 @@ def test_one_is_no_packing() -> None:
     assert Packing(1).raw(5) == 5
 
 
-def test_a_pack_that_is_not_full_is_refused() -> None:
-    with pytest.raises(RuntimeError):
-        Packing(3).present(Batch(X))
+@pytest.mark.parametrize(
+    ("degree", "n", "message"),
+    [
+        (3, 4, "packing: expected samples in packs of 3, got 4, which leaves 1 over: give 3 of them"),
+        (2, 1, "packing: expected samples in packs of 2, got 1, which leaves 1 over: give 2 of them"),
+    ],
+)
+def test_a_pack_that_is_not_full_is_refused(degree: int, n: int, message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        Packing(degree).present(Batch(X[:n]))
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize("degree", [0, -2])

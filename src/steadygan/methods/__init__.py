@@ -1,8 +1,23 @@
 """Methods: what a critic is shown, and as what."""
 
 from .chain import Chain, chain
+from .cramer import Cramer
+from .denoising import DenoisingFeatureMatching
+from .diff_augment import DiffAugment
 from .fake_as_real import FakeAsReal
 from .packing import Packing
 from .plain import METHODS, Plain
+from .sample_differences import SampleDifferences
 
-__all__ = ["METHODS", "Chain", "FakeAsReal", "Packing", "Plain", "chain"]
+__all__ = [
+    "METHODS",
+    "Chain",
+    "Cramer",
+    "DenoisingFeatureMatching",
+    "DiffAugment",
+    "FakeAsReal",
+    "Packing",
+    "Plain",
+    "SampleDifferences",
+    "chain",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import check_whole
+from ..errors import InputError, check_whole
 from ..types import Batch, Method
 from .plain import METHODS
 
@@ -14,7 +14,8 @@ from .plain import METHODS
 class Packing(Method):
     """Shows D `degree` samples of one kind as one, joined along the first axis of a sample [lin2018].
 
-    (n * degree, c, ...) -> (n, degree * c, ...): D's input has degree times the features or channels.
+    (n * degree, c, ...) -> (n, degree * c, ...): D's input has degree times the features or channels. Raises
+    InputError for samples that do not fill the last pack.
     """
 
     degree: int = 2
@@ -31,5 +32,10 @@ class Packing(Method):
         if self.degree == 1:
             return batch
         n, first, *rest = batch.x.shape
+        if n % self.degree:
+            raise InputError(
+                f"packing: expected samples in packs of {self.degree}, got {n}, which leaves {n % self.degree} over: "
+                f"give {n - n % self.degree or self.degree} of them"
+            )
         label = None if batch.label is None else batch.label[:: self.degree]
         return Batch(batch.x.reshape(n // self.degree, self.degree * first, *rest), label)

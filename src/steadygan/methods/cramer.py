@@ -1,0 +1,87 @@
+"""Cramer GAN: a critic that measures against further fakes, and a generator that lowers an energy distance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..losses import cycled
+from ..types import Batch, Critic, DBatch, Method, Output, Scored, Term, Terms
+from ..types.scoring import Forward
+from .plain import METHODS
+
+
+@METHODS.register("cramer")
+@dataclass(frozen=True)
+class Cramer(Method):
+    """Trains on the energy distance between embeddings h of reals and of two halves of the fakes [bellemare2017].
+
+    With y and y' independent fakes: d(v) = ||h(v) - h(y')|| - ||h(v)||, D minimises E d(y) - E d(x), and G minimises
+    E ||h(x) - h(y)|| + ||h(x) - h(y')|| - ||h(y) - h(y')||. h is D's feature named h, (n, e); without one, the logit
+    stands for an h of one number. For penalties the critic is d with h(y') as a constant; the paper's is one_gp(10).
+    Both steps draw twice the fakes. There is no other loss: use it with `losses.Nothing()`.
+    """
+
+    name: ClassVar[str] = "cramer"  # type: ignore[misc]
+    needs_real = True
+    replaces_loss = True
+    single = True
+
+    def draws_d(self, real: int, fake: int) -> tuple[int, int]:
+        return real, 2 * fake
+
+    def draws_g(self, real: int, fake: int) -> tuple[int, int]:
+        return real, 2 * fake
+
+    def edit(self, real: Batch, fake: Batch, critic: Critic) -> DBatch:
+        first, second = fake.split(fake.size // 2, fake.size - fake.size // 2)
+        return DBatch(real, first, second)
+
+    def critic(self, critic: Critic, held: Batch | None) -> Critic:
+        if held is None:
+            return critic
+        against = embedding(critic(held))  # once: reals, fakes and penalties are all measured against it
+
+        def measured(forward: Forward) -> Forward:
+            def run(batch: Batch) -> Output:
+                output = forward(batch)
+                h = embedding(output)
+                other = cycled(against.detach(), h.shape[0])
+                return Output(length(h - other) - length(h), {**output.features, "h": h, "held": against})
+
+            return run
+
+        return critic.wrap(measured)
+
+    def d_terms(self, critic: Critic, real: Scored, fake: Scored) -> Terms:
+        held = fake.features["held"]  # trained through, unlike in the logits
+        h, g = real.features["h"], fake.features["h"]
+        above = length(h - cycled(held, h.shape[0])) - length(h)
+        below = length(g - cycled(held, g.shape[0])) - length(g)
+        return {"loss/real": Term(-above), "loss/fake": Term(below)}
+
+    def g_terms(self, critic: Critic, real: Scored | None, fake: Scored) -> Terms:
+        if real is None:
+            raise TypeError("cramer compares with real samples in the generator step, too")
+        h = embedding(Output(fake.logits, fake.features))
+        m = h.shape[0] // 2
+        first, second = h[:m], h[m : 2 * m]
+        x = cycled(embedding(Output(real.logits, real.features)), max(m, real.logits.shape[0]))
+        first, second = cycled(first, x.shape[0]), cycled(second, x.shape[0])
+        return {"loss/energy": Term(length(x - first) + length(x - second) - length(first - second))}
+
+
+def embedding(output: Output) -> Tensor:
+    """D's feature h (n, e), or its logits as (n, 1)."""
+    h = output.features.get("h")
+    return output.logits.unsqueeze(1) if h is None else h.flatten(1)
+
+
+def length(h: Tensor) -> Tensor:
+    """||h_i|| for each row of h (n, e), with slope 0 at 0."""
+    squared = h.square().sum(1)
+    nonzero = squared != 0
+    return torch.where(nonzero, squared, 1.0).sqrt() * nonzero

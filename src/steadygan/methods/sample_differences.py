@@ -1,0 +1,136 @@
+"""Sample-differences penalisation: D judges realistic fakes and their nearest real samples alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, check_number, check_whole, unknown
+from ..taps import module_layers
+from ..types import Method, Now, Scored, Term, Terms
+from .plain import METHODS
+
+NORMALISE = ("squared", "l2", "none")
+TINY = 1e-12  # the least squared norm that features are divided by
+DIRECT = 16  # numbers of a sample up to which all differences are formed
+
+
+@METHODS.register("sample_differences")
+@dataclass(frozen=True)
+class SampleDifferences(Method):
+    """Pulls D's scores and features of the k most realistic fakes and of their nearest reals together [zhangsdp].
+
+    L_SDP = sum_i (d(y_i) - d(x_i))^2 + sum_i sum_j ||q_j(y_i) - q_j(x_i)||^2 over the k fakes y_i of the batch with
+    the highest d, x_i the real sample of the batch nearest to y_i (of its class, where there are classes; repeats
+    allowed). q_j = p_j / max(||p_j||^2, 1e-12), p_j the global maximum over the positions of layer j's output, a
+    vector of channels. Both players add weight / k * L_SDP from iteration `start` on, with
+    k = min(batch, count + floor(iteration / grow_every)); G takes the reals' scores and features as constants.
+
+    feature_layers: names of sub-modules of D; without any, the features that D returns, and where it returns none the
+    score term stands alone. normalise: "squared" divides p by ||p||^2 as printed, "l2" by ||p||, "none" leaves it.
+    batch_sum: weight / batch instead of weight / k, the literal sum. reuse_batch: G's step sees D's noise and reals.
+    """
+
+    weight: float = 0.01
+    start: int = 3000
+    count: int = 5
+    grow_every: int = 5000
+    feature_layers: tuple[str, ...] = ()
+    normalise: Literal["squared", "l2", "none"] = "squared"
+    batch_sum: bool = False
+    reuse_batch: bool = False
+    k: Tensor | None = field(default=None, repr=False)  # () int64: pairs at this step, 0 before `start`
+
+    name: ClassVar[str] = "sample_differences"  # type: ignore[misc]
+    needs_real = True
+
+    def __post_init__(self) -> None:
+        if self.k is not None:  # inside of a step, where all is checked
+            return
+        check_number("sample_differences: weight", self.weight, 0)
+        check_whole("sample_differences: start", self.start, 0)
+        check_whole("sample_differences: count", self.count, 1)
+        check_whole("sample_differences: grow_every", self.grow_every, 1)
+        if isinstance(self.feature_layers, str):
+            raise InputError(
+                f"sample_differences: expected a list of feature_layers, got the text {self.feature_layers!r}: write "
+                f"[{self.feature_layers!r}]"
+            )
+        object.__setattr__(self, "feature_layers", tuple(self.feature_layers))
+        if self.normalise not in NORMALISE:
+            raise unknown("sample_differences: normalise", self.normalise, NORMALISE)
+
+    @property
+    def shares_batch(self) -> bool:  # type: ignore[override]
+        return self.reuse_batch
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self.feature_layers
+
+    def on(self, network: Any) -> Self:
+        module_layers(network, self.feature_layers)
+        return self
+
+    def draws_d(self, real: int, fake: int) -> tuple[int, int]:
+        if self.count > fake:
+            raise InputError(
+                f"sample_differences: count must be at most the batch of {fake}, not {self.count}: lower count or "
+                "raise batch_size"
+            )
+        return real, fake
+
+    def at(self, now: Now) -> Self:
+        acting = now.iteration >= self.start
+        return replace(self, k=acting * (self.count + now.iteration // self.grow_every))
+
+    def d_terms(self, critic: Any, real: Scored, fake: Scored) -> Terms:
+        return self._terms(real, fake)
+
+    def g_terms(self, critic: Any, real: Scored | None, fake: Scored) -> Terms:
+        if real is None:
+            raise TypeError("sample_differences compares with real samples in the generator step, too")
+        return self._terms(real, fake)
+
+    def _terms(self, real: Scored, fake: Scored) -> Terms:
+        n = fake.logits.shape[0]
+        scores, chosen = fake.logits.topk(n)
+        nearest = nearest_real(fake, real)[chosen]
+        rank = torch.arange(n, device=scores.device)
+        k = torch.as_tensor(self.count if self.k is None else self.k, device=scores.device).clamp(max=n)
+        share = (rank < k) * (1.0 if self.batch_sum else n / k.clamp(min=1).to(scores.dtype))
+        terms = {"score": Term((scores - real.logits[nearest]).square() * share, self.weight)}
+        names = [name for name in fake.features if not self.feature_layers or name in self.feature_layers]
+        for name in names:
+            p, r = pooled(fake.features[name]), pooled(real.features[name])
+            apart = self._scaled(p)[chosen] - self._scaled(r)[nearest]
+            terms[f"features/{name}"] = Term(apart.square().sum(1) * share, self.weight)
+            terms[f"norm/{name}"] = Term(torch.linalg.vector_norm(p.detach(), dim=1), None)
+        return terms
+
+    def _scaled(self, p: Tensor) -> Tensor:
+        if self.normalise == "none":
+            return p
+        squared = p.square().sum(1, keepdim=True).clamp_min(TINY)
+        return p / (squared if self.normalise == "squared" else squared.sqrt())
+
+
+def nearest_real(fake: Scored, real: Scored) -> Tensor:
+    """Index (m,) of the real sample nearest to each fake by ||x - y||^2, of the fake's class where one came."""
+    y, x = fake.batch.x.detach().flatten(1), real.batch.x.detach().flatten(1)
+    if y.shape[1] <= DIRECT:
+        squared = (y[:, None] - x).square().sum(2)
+    else:  # one matrix product; its rounding does not matter among so many numbers
+        squared = y.square().sum(1, keepdim=True) - 2.0 * y @ x.T + x.square().sum(1)
+    if fake.batch.label is not None and real.batch.label is not None:
+        same = fake.batch.label[:, None] == real.batch.label
+        squared = torch.where(same | ~same.any(1, keepdim=True), squared, torch.inf)
+    return squared.argmin(1)
+
+
+def pooled(features: Tensor) -> Tensor:
+    """Global maximum over positions: (n, c, ...) -> (n, c); (n,) is one channel."""
+    return features.reshape(features.shape[0], -1) if features.ndim < 3 else features.flatten(2).amax(2)
