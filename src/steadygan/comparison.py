@@ -9,7 +9,13 @@ PLAN_KEYS = frozenset({"device", "threads", "compile"})  # where a run is done: 
 KEEPING_KEYS = frozenset({"keep"})  # how many checkpoints are kept
 READING_KEYS = frozenset({"data.path", "data.workers"})  # where data is and who reads it: its content is compared
 ABSENT = "absent"
-LATER = {"precision": "float32", "candidates": None}  # settings that older runs do not name, and what they had
+LATER = {  # settings that older runs do not name, and what they had
+    "precision": "float32",
+    "candidates": None,
+    "discriminator.minibatch_discrimination": 0,
+    "discriminator.embedding": 0,
+    "discriminator.denoiser": 0,
+}
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = False) -> list[tuple[str, Any, Any]]:

@@ -48,11 +48,13 @@ def settings_of(block: type[Block]) -> dict[str, Any]:
 
 
 def settings_in(entry: Callable[..., Any]) -> dict[str, Any]:
-    """parameter -> default of a registered class or factory, without its name."""
+    """parameter -> default of a registered class or factory, without its name and what a step puts in."""
+    fields = dataclasses.fields(entry) if dataclasses.is_dataclass(entry) else ()
+    put_in = {field.name for field in fields if not field.repr}
     return {
         name: REQUIRED if parameter.default is parameter.empty else parameter.default
         for name, parameter in inspect.signature(entry).parameters.items()
-        if name != "name"
+        if name != "name" and name not in put_in
     }
 
 

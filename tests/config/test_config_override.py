@@ -19,6 +19,7 @@ BASE = Settings(
 )
 R1 = {"weight": 0.1, "of": "logit", "interval": 1}
 UNTOUCHED = BASE.plain()
+FAR = "method.fake_as_real"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,9 @@ def test_overriding_optimizer_settings_keeps_the_others() -> None:
         ("data=points data.standardise=2", "data.standardise: expected true or false, got 2"),
         ("loss.b=2", "unknown setting 'loss.b': loss=nonsaturating has no settings of its own"),
         ("data.path=x.csv", "unknown setting 'data.path': data=grid25 has n, scale, seed"),
-        ("count=4", "unknown setting 'count': did you mean method.fake_as_real.count?"),
+        ("count=4", f"unknown setting 'count': did you mean {FAR}.count or method.sample_differences.count?"),
+        ("alpha=1", "unknown setting 'alpha': did you mean loss.alpha or optimizer.alpha?"),
+        ("method.cramer.x=1", "unknown setting 'method.cramer.x': method.cramer has no settings of its own"),
         ("batch_size.x=3", "unknown setting 'batch_size.x': batch_size is a single value"),
         ("batch_size", "expected a setting as key=value, got 'batch_size': write for instance batch_size=128"),
         ("recipe=x", "recipe: expected as the first word, got recipe=...: write steadygan train ring8/far"),

@@ -39,7 +39,7 @@ def test_settings_cannot_be_changed_in_place() -> None:
         ({"batch_size": True}, "batch_size: expected a whole number of 1 or more, got True"),
         ({"lr_g": float("nan")}, "lr_g: expected a number above 0, got nan"),
         ({"penalty": {"r1": 10}}, "penalty.r1: expected settings of its own (penalty.r1.weight"),
-        ({"loss": "hinge"}, "loss: expected settings of its own (loss.name, loss.a, loss.b, loss.c), got 'hinge'"),
+        ({"loss": "hinge"}, "loss: expected settings of its own (loss.name, loss.a, loss.b, loss.c, loss.alpha, "),
         ({"loss": {}}, "loss.name: expected a value, got nothing"),
         ({"loss": {"name": "hinge", "b": 3}}, "unknown setting 'loss.b': loss=hinge has no settings of its own"),
         ({"zzz": 1}, "unknown setting 'zzz': known: "),

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = Path(steadygan.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 BRACKETS = re.compile(r"\[([^\[\]]*)\]")
-KEY = re.compile(r"\b[a-z]+(?:19|20)\d\d[a-z]?\b")
+KEY = re.compile(r"\b(?:[a-z]+(?:19|20)\d\d[a-z]?|zhangsdp)\b")  # one text names no year
 ENTRIES = {
     f"{registry.kind} {name}": entry
     for registry in (LOSSES, PENALTIES, METHODS, GENERATORS, DISCRIMINATORS, CONSTRAINTS)

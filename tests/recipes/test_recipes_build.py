@@ -18,10 +18,11 @@ from steadygan.engine.ema import Ema
 from steadygan.engine.optim import OptimizerSettings
 from steadygan.engine.schedule import Constant, Linear
 from steadygan.errors import InputError
-from steadygan.losses import LeastSquares, RelativisticPairing
-from steadygan.methods import FakeAsReal, Packing
+from steadygan.losses import LeastSquares, NonSaturating, RelativisticPairing
+from steadygan.methods import Chain, FakeAsReal, Packing, Plain
 from steadygan.penalties import WeightClipping, dragan, r1, r2
 from steadygan.recipes import RECIPES, Recipe, build
+from steadygan.types import Opponent
 
 SMALL = ("evaluate.n=200", "device=cpu", "threads=1")
 
@@ -79,10 +80,14 @@ def test_parts_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> Non
     words = ["loss=least_squares", "loss.b=2", "penalty=r1,r2,dragan", "penalty.r2.interval=4", "method.packing=3"]
     words += ["constraint.weight_clipping=0.2", "optimizer=sgd", "optimizer.momentum=0.5", "ema.half_life=1e4"]
     settings = override(RECIPES["ring8/far"](), words)
-    assert build.loss(settings) == LeastSquares(b=2.0)
-    assert build.penalties(settings) == [r1(10.0), r2(10.0, interval=4), dragan(10.0)]
-    assert build.methods(settings) == [Packing(3), FakeAsReal(8, 8)]
-    assert build.constraint(settings) == WeightClipping(0.2)
+    D = nn.Linear(6, 1)
+    assert build.opponent(settings.judges()["D"], D) == Opponent(
+        D,
+        LeastSquares(b=2.0),
+        (r1(10.0), r2(10.0, interval=4), dragan(10.0)),
+        Chain((Packing(3), FakeAsReal(8, 8))),
+        WeightClipping(0.2),
+    )
     seen = given(settings, monkeypatch)
     assert seen["optimizer"] == OptimizerSettings("sgd", momentum=0.5)
     assert seen["ema"] == Ema(decay=None, half_life=1e4)
@@ -92,11 +97,12 @@ def test_parts_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_plain_training_has_no_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = override(RECIPES["gaussian/nsgan"](), ["ema=none", "lr_d=0.01"])
-    assert (build.penalties(settings), build.methods(settings), build.constraint(settings)) == ([], [], None)
+    D = nn.Linear(2, 1)
+    assert build.opponent(settings.judges()["D"], D) == Opponent(D, NonSaturating(), (), Plain())
     seen = given(settings, monkeypatch)
     assert seen["ema"] is None
     assert (seen["schedule"], seen["lr_g"], seen["lr_d"]) == (Constant(), 3e-3, 0.01)
-    assert isinstance(build.loss(RECIPES["ring8/rpgan"]()), RelativisticPairing)
+    assert isinstance(build.opponent(RECIPES["ring8/rpgan"]().judges()["D"], D).loss, RelativisticPairing)
 
 
 def test_first_weights_are_the_seeds_and_the_global_generator_stays() -> None:

@@ -33,7 +33,18 @@ def test_every_data_set_is_trained_in_every_way() -> None:
 def test_small_is_the_same_training_in_less_time(entry: Recipe) -> None:
     """Networks, lengths, rates and weights may differ; data, loss, which remedies and everything else may not."""
     small = {key.split(".")[0] for key, _, _ in difference(entry(), entry(scale="small"))}
-    assert small <= {"scale", "generator", "discriminator", "horizon", "lr_g", "ema", "evaluate", "penalty", "method"}
+    assert small <= {
+        "scale",
+        "generator",
+        "discriminator",
+        "horizon",
+        "lr_g",
+        "ema",
+        "evaluate",
+        "penalty",
+        "method",
+        "opponents",
+    }
     here, there = entry(), entry(scale="small")
     for key in ("penalty", "method"):
         assert [name for name, _ in getattr(here, key).items()] == [name for name, _ in getattr(there, key).items()]

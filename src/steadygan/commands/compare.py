@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -84,7 +85,7 @@ def planned(
     scale: str = "full",
 ) -> Iterator[Job]:
     """The runs that are compared, seeds 0 .. K-1 of each recipe."""
-    names = list(dict.fromkeys(word for word in words if "=" not in word))
+    names = list(dict.fromkeys(name for word in words if "=" not in word for name in matching(word)))
     changes = [word for word in words if "=" in word]
     if not names:
         raise InputError("expected recipes to compare, got none: write for instance grid25/r1 grid25/far")
@@ -99,6 +100,16 @@ def planned(
                 settings = override(settings, [f"data.path={own_data(settings, data)}"])
             folder = default_folder(settings, out or Path("runs"))
             yield Job(settings, folder, settings.horizon if iterations is None else iterations)
+
+
+def matching(word: str) -> list[str]:
+    """The recipes of a pattern such as grid25/*, or the one of this name; raises InputError when there is none."""
+    if not any(sign in word for sign in "*?["):
+        return [word]
+    found = fnmatch.filter(RECIPES, word)
+    if not found:
+        raise InputError(f"expected recipes that match {word!r}, got none: see steadygan recipes")
+    return found
 
 
 def by_recipe(jobs: Sequence[Job]) -> list[list[Job]]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
+from ..errors import InputError
 from .values import Text
 
 
@@ -21,6 +22,19 @@ class Block(BaseModel):
     def expand(cls, value: Text) -> dict[str, Any]:
         """The block meant by a lone value."""
         return {next(iter(cls.model_fields)): value}
+
+
+class Switch(Block):
+    """A block without settings, which is there or not: `key=` puts it there."""
+
+    key: ClassVar[str]
+
+    @classmethod
+    def expand(cls, value: Text) -> dict[str, Any]:
+        """Nothing but an empty value."""
+        if value:
+            raise InputError(f"{cls.key}: expected no value, as it has no settings, got {str(value)!r}: drop it")
+        return {}
 
 
 class Parts(Block):

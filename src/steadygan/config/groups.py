@@ -153,6 +153,9 @@ Data: TypeAlias = Annotated[
 ]
 
 
+POINTS = (Gaussian, Ring8, Grid25, Swissroll, TwoGaussians, Points)
+
+
 class Optimizer(Block):
     """Both players' optimiser: betas belong to adam, alpha to rmsprop, momentum to rmsprop and sgd."""
 

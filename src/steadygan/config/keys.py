@@ -53,7 +53,10 @@ def unknown_key(root: Models, models: Models, prefix: str, key: str) -> InputErr
     """The error for a key that no block has: offers the nearest one, here or wherever a setting of that name is."""
     first, *rest = key.split(".")
     here = {f"{prefix}{name}" for model in models for name in model.model_fields}
-    elsewhere = [] if rest else [leaf for leaf in dict.fromkeys(leaves(root)) if leaf.endswith(f".{first}")]
+    if not here:
+        return InputError(f"unknown setting {prefix + key!r}: {prefix.rstrip('.')} has no settings of its own")
+    found = [] if rest else [leaf for leaf in dict.fromkeys(leaves(root)) if leaf.endswith(f".{first}")]
+    elsewhere = [leaf for leaf in found if not any(leaf.endswith(f".{other}") for other in found)]  # not of opponents
     if elsewhere and not get_close_matches(prefix + first, here, n=1, cutoff=0.8):
         more = " ..." if len(elsewhere) > 3 else ""
         return InputError(f"unknown setting {prefix + key!r}: did you mean {' or '.join(elsewhere[:3])}{more}?")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from .block import Block, Parts
-from .values import Count, Natural, Of, Positive, Real, Weight
+from ..errors import InputError
+from .block import Block, Parts, Switch
+from .values import Count, Flag, Names, Natural, Of, Positive, Real, Weight, choice, real
 
 
 class PlainLoss(Block):
@@ -25,7 +26,24 @@ class LeastSquares(Block):
     c: Real = 1.0
 
 
-Loss: TypeAlias = Annotated[PlainLoss | LeastSquares, Field(discriminator="name")]
+class D2GAN(Block):
+    """The first or second of two discriminators with positive outputs: alpha is the first one's, beta the second's."""
+
+    name: Literal["d2gan"] = "d2gan"
+    alpha: Positive = 0.2
+    beta: Positive = 0.1
+    second: Flag = False
+
+
+class Began(Block):
+    """Reconstruction errors: fakes' ones are drawn to `gamma` times those of reals, at `rate`."""
+
+    name: Literal["began"] = "began"
+    gamma: Weight = 0.5
+    rate: Weight = 0.001
+
+
+Loss: TypeAlias = Annotated[PlainLoss | LeastSquares | D2GAN | Began, Field(discriminator="name")]
 
 
 class GradientPenalty(Block):
@@ -90,11 +108,51 @@ class Packing(Block):
     degree: Count = 2
 
 
+class DiffAugment(Block):
+    """Images are changed at random before D sees them: colours, shifts and holes of these shares of a side."""
+
+    color: Flag = True
+    translation: Annotated[float, real(0.0, 1.0)] = 0.125
+    cutout: Annotated[float, real(0.0, 1.0)] = 0.5
+
+
+class SampleDifferences(Block):
+    """D judges its `count` most realistic fakes and their nearest reals alike, from iteration `start` on.
+
+    `count` grows by one every `grow_every` iterations; `feature_layers` are sub-modules of D that are compared, too.
+    """
+
+    weight: Weight = 0.01
+    start: Natural = 3000
+    count: Count = 5
+    grow_every: Count = 5000
+    feature_layers: Names = ()
+    normalise: Annotated[Literal["squared", "l2", "none"], choice("squared", "l2", "none")] = "squared"
+    batch_sum: Flag = False
+    reuse_batch: Flag = False
+
+
+class Cramer(Switch):
+    """An energy distance between embeddings in place of the loss; no settings: `method.cramer=` turns it on."""
+
+    key: ClassVar[str] = "method.cramer"
+
+
+class DenoisingFeatureMatching(Block):
+    """G's features follow what a denoiser of those of reals makes of them."""
+
+    weight: Weight = 0.03
+
+
 class Methods(Parts):
     """Methods on what the discriminator is shown; none of them is plain training."""
 
+    diff_augment: DiffAugment | None = None  # before packing, so that each image has changes of its own
     packing: Packing | None = None
     fake_as_real: FakeAsReal | None = None
+    sample_differences: SampleDifferences | None = None
+    cramer: Cramer | None = None
+    denoising_feature_matching: DenoisingFeatureMatching | None = None
 
 
 class WeightClipping(Block):
@@ -103,7 +161,23 @@ class WeightClipping(Block):
     c: Positive = 0.01
 
 
+class SpectralNorm(Switch):
+    """Every weight of D is divided by its largest singular value; no settings: `constraint.spectral_norm=` is it."""
+
+    key: ClassVar[str] = "constraint.spectral_norm"
+
+
 class Constraints(Parts):
-    """What is done to D's parameters after each of its steps."""
+    """What is done to D's parameters or buffers after each of its steps: one thing at most."""
+
+    exclusive: ClassVar[tuple[str, ...]] = ("weight_clipping", "spectral_norm")
 
     weight_clipping: WeightClipping | None = None
+    spectral_norm: SpectralNorm | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        names = [name for name, _ in self.items()]
+        if len(names) > 1:
+            raise InputError(f"constraint: expected one at most, got {' and '.join(names)}: drop one of them")
+        return self

@@ -10,9 +10,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
 from .block import Block
-from .groups import Data, Ema, Evaluate, Folder, Optimizer, Schedule, Size
+from .groups import POINTS, Data, Ema, Evaluate, Folder, Optimizer, Schedule, Size
 from .keys import one_line
-from .networks import SIDES, DcganGenerator, Discriminator, Generator, Mlp, halvings
+from .networks import SIDES, DcganGenerator, Discriminator, Generator, Mlp, MlpDiscriminator, halvings
+from .opponents import CONDITIONAL, Judge, Opponent, Opponents, fits
 from .parts import Constraints, Loss, Methods, Penalties, PlainLoss
 from .values import Count, Flag, Natural, Positive, choice, real, text
 
@@ -26,10 +27,10 @@ class Settings(Block):
     """A run's settings: what is saved as settings.json, printed by `--dry-run` and compared on resume.
 
     `horizon` is the length in iterations that the schedule refers to, whatever part of it is run; `lr_d` none means
-    `lr_g`, `threads` none leaves the number to the plan, `ema` none trains without an average. `conditional` networks
-    are told the classes of the data; `init_from` is a run whose weights are the first ones. `precision` is what the
-    networks compute in, float32 meaning `dtype`; `candidates` is the same for samples that are only ranked, none
-    meaning `precision`.
+    `lr_g`, `threads` none leaves the number to the plan, `ema` none trains without an average. `opponents` are several
+    discriminators, where there is not one. `conditional` networks are told the classes of the data; `init_from` is a
+    run whose weights are the first ones. `precision` is what the networks compute in, float32 meaning `dtype`;
+    `candidates` is the same for samples that are only ranked, none meaning `precision`.
     """
 
     recipe: Annotated[str, text("the name of a recipe")] = "custom"
@@ -37,7 +38,7 @@ class Settings(Block):
     seed: Natural = 0
     data: Data
     generator: Generator = Field(default_factory=Mlp)
-    discriminator: Discriminator = Field(default_factory=Mlp)
+    discriminator: Discriminator = Field(default_factory=MlpDiscriminator)
     latent_dim: Count = 2
     conditional: Flag = False
     init_from: Annotated[str | None, text("the folder of a run", optional=True)] = None
@@ -45,6 +46,7 @@ class Settings(Block):
     penalty: Penalties = Field(default_factory=Penalties)
     method: Methods = Field(default_factory=Methods)
     constraint: Constraints = Field(default_factory=Constraints)
+    opponents: Opponents = Field(default_factory=Opponents)
     batch_size: Count = 64
     d_steps: Count = 1
     optimizer: Optimizer = Field(default_factory=Optimizer)
@@ -67,20 +69,16 @@ class Settings(Block):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         """What one setting alone cannot know."""
-        far = self.method.fake_as_real
-        if far is not None and far.count > self.batch_size:
+        if self.conditional and self.generator.name not in CONDITIONAL:
             raise InputError(
-                f"method.fake_as_real.count: expected at most the batch of {self.batch_size}, got {far.count}: "
-                "lower it or raise batch_size"
+                f"generator: expected dcgan with conditional=true, as {self.generator.name} knows no classes, got "
+                f"{self.generator.name}"
             )
-        if self.conditional and self.method.packing is not None:
-            raise InputError(
-                "method.packing: expected no packing with conditional=true, as several samples have no one class: "
-                "set method.packing=none or conditional=false"
-            )
-        for player, network in (("generator", self.generator), ("discriminator", self.discriminator)):
-            if self.conditional and isinstance(network, Mlp):
-                raise InputError(f"{player}: expected dcgan with conditional=true, as mlp knows no classes, got mlp")
+        several = dict(self.opponents.items())
+        image = not isinstance(self.data, POINTS)
+        for name, judge in self.judges().items():
+            where = f"opponents.{name}." if name in several else ""
+            fits(judge, where, self.batch_size, self.conditional, image, len(several) < 2)
         size = self.data.size if isinstance(self.data, Folder) else None
         if size is not None and isinstance(self.generator, DcganGenerator) and halvings(size) is None:
             raise InputError(f"data.size: expected a side that dcgan can make, {SIDES}, got {size}: choose one of them")
@@ -88,6 +86,12 @@ class Settings(Block):
             raise InputError("data.channels: expected 1 (grey) or 3 (colour), or none, got 2")
         check_precision(self.dtype, self.precision, self.candidates)
         return self
+
+    def judges(self) -> dict[str, Judge]:
+        """What each discriminator has, by name: one named D, or the opponents with what they share filled in."""
+        common = Judge(self.discriminator, self.loss, self.penalty, self.method, self.constraint)
+        own = {name: common.overlaid(block) for name, block in self.opponents.items() if isinstance(block, Opponent)}
+        return own or {"D": common}
 
     def plain(self) -> dict[str, Any]:
         """The settings as JSON's types, nested as the command line names them."""

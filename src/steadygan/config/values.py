@@ -66,9 +66,10 @@ def real(
 
 
 def choice(*names: str, optional: bool = False) -> BeforeValidator:
-    """Reads one of the given names."""
+    """Reads one of the given names, which may be none itself."""
 
     def read(value: Any) -> str:
+        value = "none" if value is None else value  # as the command line gives it
         if not isinstance(value, str) or value not in names:
             raise ValueError
         return str(value)
@@ -114,6 +115,23 @@ def pair(low: float, below: float, example: str) -> BeforeValidator:
     return _reader(read, f"two numbers from {low:g} to below {below:g}, such as {example}", optional=False)
 
 
+def names(example: str) -> BeforeValidator:
+    """Reads any number of names, typed as `net.2,net.5`; nothing, or none, is no name at all."""
+
+    def read(value: Any) -> tuple[str, ...]:
+        items = value.strip("()[] ").split(",") if isinstance(value, Text) else () if value is None else value
+        if isinstance(value, Text) and items == [""]:
+            return ()
+        if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+            raise ValueError
+        found = tuple(str(item).strip() for item in items)
+        if not all(re.fullmatch(r"[^\s,]+", item) for item in found):
+            raise ValueError
+        return found
+
+    return _reader(read, f"names separated by commas, such as {example}", optional=False)
+
+
 def _reader(read: Callable[[Any], Any], expected: str, optional: bool, names: tuple[str, ...] = ()) -> BeforeValidator:
     wanted = f"{expected}, or none" if optional else expected
 
@@ -145,4 +163,5 @@ Natural: TypeAlias = Annotated[int, whole(0)]
 Weight: TypeAlias = Annotated[float, real(0.0)]
 Positive: TypeAlias = Annotated[float, real(above=0.0)]
 Real: TypeAlias = Annotated[float, real()]
+Names: TypeAlias = Annotated[tuple[str, ...], names("net.2,net.5")]
 Flag: TypeAlias = Annotated[bool, truth()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from ..config import Folder, ImageSet, Points, Settings
+from ..config.opponents import Judge
 from ..data import DATA, Source
 from ..data.samples import Progress
 from ..engine.ema import Ema
@@ -21,13 +21,13 @@ from ..engine.run import take_weights
 from ..engine.schedule import SCHEDULES
 from ..engine.trainer import Callback, Trainer
 from ..errors import InputError
-from ..losses import LOSSES
-from ..methods import METHODS
-from ..models import DISCRIMINATORS, GENERATORS
+from ..losses import LOSSES, Nothing
+from ..methods import METHODS, Plain, chain
+from ..models import DISCRIMINATORS, GENERATORS, spectral_norm
 from ..penalties import CONSTRAINTS, PENALTIES
 from ..registry import Registry
 from ..rng import borrowed
-from ..types import Constraint, Loss, Method, Penalty
+from ..types import Loss, Opponent
 
 
 def trainer(
@@ -47,17 +47,15 @@ def trainer(
     data = source(settings, progress) if data is None else data
     spec = network_settings(settings, data)
     G, D = networks(spec, settings.seed)
+    ds = {"D": D} if isinstance(D, nn.Module) else D
+    judges = settings.judges()
     if settings.init_from is not None and not (resume and out is not None and RunFolder(Path(out)).begun):
-        take_weights(settings.init_from, G, D)
+        take_weights(settings.init_from, G, ds)
     return Trainer(
         G,
-        D,
+        {name: opponent(judge, ds[name]) for name, judge in judges.items()},
         data,
         latent_dim=settings.latent_dim,
-        loss=loss(settings),
-        penalties=penalties(settings),
-        method=methods(settings),
-        constraint=constraint(settings),
         batch_size=settings.batch_size,
         d_steps=settings.d_steps,
         optimizer=OptimizerSettings(**settings.optimizer.model_dump()),
@@ -114,50 +112,60 @@ def whereabouts(settings: Settings) -> tuple[torch.device, torch.dtype]:
     return choose_device(settings.device), torch.float64 if settings.dtype == "float64" else torch.float32
 
 
-def loss(settings: Settings) -> Loss:
-    """The adversarial loss."""
-    return LOSSES[settings.loss.name](**settings.loss.model_dump(exclude={"name"}))
-
-
-def penalties(settings: Settings) -> list[Penalty]:
-    """The penalties on D."""
-    registry: Mapping[str, Any] = PENALTIES
-    return [registry[name](**block.model_dump()) for name, block in settings.penalty.items()]
-
-
-def methods(settings: Settings) -> list[Method]:
-    """The methods in the order in which they act; none of them is plain training."""
-    return [METHODS[name](**block.model_dump()) for name, block in settings.method.items()]
-
-
-def constraint(settings: Settings) -> Constraint | None:
-    """What is done to D after each of its steps."""
-    made = [CONSTRAINTS[name](**block.model_dump()) for name, block in settings.constraint.items()]
-    return made[0] if made else None
+def opponent(judge: Judge, critic: nn.Module) -> Opponent:
+    """A discriminator with all that trains it; its methods act in the order of the settings."""
+    penalties: Mapping[str, Any] = PENALTIES
+    made = [METHODS[name](**block.model_dump()) for name, block in judge.method.items()]
+    method = chain(*made) if made else Plain()
+    constraints = [CONSTRAINTS[name](**block.model_dump()) for name, block in judge.constraint.items()]
+    loss: Loss = (
+        Nothing() if method.replaces_loss else LOSSES[judge.loss.name](**judge.loss.model_dump(exclude={"name"}))
+    )
+    return Opponent(
+        critic,
+        loss,
+        tuple(penalties[name](**block.model_dump()) for name, block in judge.penalty.items()),
+        method,
+        constraints[0] if constraints else None,
+        judge.weight,
+    )
 
 
 def network_settings(settings: Settings, data: Source) -> dict[str, Any]:
     """What G and D are rebuilt from for samples of `data`: names, shapes and sizes as plain types."""
-    first, *rest = data.shape
-    shown = prod(method.raw(1) for method in methods(settings))  # packing shows D several samples as one
     classes = data.classes if settings.conditional else None
     generator = {"latent_dim": settings.latent_dim, "shape": [*data.shape], "classes": classes}
-    discriminator = {"shape": [first * shown, *rest], "classes": classes}
-    return {
-        "generator": {**generator, **settings.generator.model_dump()},
-        "discriminator": {**discriminator, **settings.discriminator.model_dump()},
-    }
+    discriminators = {}
+    for name, judge in settings.judges().items():
+        first, *rest = data.shape
+        degree = 1 if judge.method.packing is None else judge.method.packing.degree  # D is shown several samples as one
+        discriminators[name] = {
+            "shape": [first * degree, *rest],
+            "classes": classes,
+            **judge.discriminator.model_dump(),
+        }
+        if judge.constraint.spectral_norm is not None:
+            discriminators[name]["spectral"] = True
+    told = {"discriminator": discriminators["D"]} if "D" in discriminators else {"discriminators": discriminators}
+    return {"generator": {**generator, **settings.generator.model_dump()}, **told}
 
 
-def networks(spec: Mapping[str, Mapping[str, Any]], seed: int = 0) -> tuple[nn.Module, nn.Module]:
-    """(G, D) of a `network_settings`, on the CPU, with the first weights of `seed`.
+def networks(
+    spec: Mapping[str, Mapping[str, Any]], seed: int = 0
+) -> tuple[nn.Module, nn.Module | dict[str, nn.Module]]:
+    """(G, D) of a `network_settings`, on the CPU, with the first weights of `seed`; D by name where there are several.
 
     Raises InputError for settings that the networks do not have, such as those of a run of another version.
     """
     try:
         with borrowed(seed), torch.device("cpu"):
             G = _network(GENERATORS, dict(spec["generator"]))
-            D = _network(DISCRIMINATORS, dict(spec["discriminator"]))
+            if "discriminators" in spec:
+                D: nn.Module | dict[str, nn.Module] = {
+                    name: _network(DISCRIMINATORS, dict(own)) for name, own in spec["discriminators"].items()
+                }
+            else:
+                D = _network(DISCRIMINATORS, dict(spec["discriminator"]))
     except TypeError as error:
         raise InputError(
             f"expected network settings of this version of steadygan, got others ({error}): use the version that "
@@ -167,4 +175,6 @@ def networks(spec: Mapping[str, Mapping[str, Any]], seed: int = 0) -> tuple[nn.M
 
 
 def _network(registry: Registry[Callable[..., nn.Module]], arguments: dict[str, Any]) -> nn.Module:
-    return registry[arguments.pop("name")](**arguments)
+    spectral = arguments.pop("spectral", False)
+    made = registry[arguments.pop("name")](**arguments)
+    return spectral_norm(made) if spectral else made

@@ -1,4 +1,4 @@
-"""Recipes for images: five data sets, each trained in four ways, full and for two cores; a conditional one."""
+"""Recipes for images: five data sets, full and for two cores; a conditional one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..config import (
 )
 from ..config.groups import Data
 from .base import recipe
-from .variants import VARIANTS, Base, enrol, far
+from .variants import FOR_IMAGES, Base, enrol, far
 
 METHODS = ("nsgan", "r1", "far", "rpgan")
 
@@ -92,7 +92,7 @@ def conditional(base: Base) -> Settings:
 
 
 for _data, _base in BASES.items():
-    enrol(_data, _base, VARIANTS if _data == "digits" else METHODS)
+    enrol(_data, _base, METHODS if _data in ("stacked-mnist", "folder") else FOR_IMAGES)
 
 _mnist = BASES["mnist"]
 recipe(
