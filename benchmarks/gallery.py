@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from steadygan.engine.run import Run, load
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import networks, trainer
 from steadygan.viz import image_grid
+from steadygan.viz.canvas import canvas
 
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
 BEGIN, END = "<!-- table: made by the command above -->", "<!-- end of the table -->"
@@ -41,8 +43,8 @@ def spread(x: Tensor) -> float:
     return float(torch.pdist(flat).mean())
 
 
-def row_of(name: str, places: dict[str, str], out: Path) -> tuple[Run, dict[str, Any]]:
-    """The recipe's run at its full length, and what is told of it."""
+def row_of(name: str, places: dict[str, str], out: Path, length: int | None) -> tuple[Run, dict[str, Any]]:
+    """The recipe's run at its full length, or that of the check, and what is told of it."""
     data = name.split("/")[0]
     own = [f"data.path={places[data]}"] if data in places else []
     own += ["data.size=32", "data.channels=3"] if data == "folder" else []
@@ -54,7 +56,7 @@ def row_of(name: str, places: dict[str, str], out: Path) -> tuple[Run, dict[str,
     shutil.rmtree(folder, ignore_errors=True)
     made = trainer(settings, out=folder)
     found = life(made.fit(LIFE), made.setup.source)
-    run = made.fit(settings.horizon)
+    run = made.fit(length or settings.horizon)
     final = {key: run.metrics[-1].get(key) for key in ("modes", "emptiest_mode", "balance", "energy_distance")}
     end = {"share_at_end": diversity(run, made.setup.source), **final}
     row = {"recipe": name, **found, "iterations": run.iteration, "seconds": round(run.wall_time), **end}
@@ -72,16 +74,20 @@ def diversity(run: Run, data: Source) -> float:
 def life(run: Run, data: Source) -> dict[str, Any]:
     """What the check found, and whether it is enough."""
     assert run.network_settings is not None
-    first = dict(zip(("G", "D"), networks(run.network_settings, run.settings["seed"]), strict=True))
-    moved = True
-    for name, network in (("G", run.G_live), ("D", run.D)):
-        assert isinstance(network, torch.nn.Module)
+    G, D = networks(run.network_settings, run.settings["seed"])
+    first, moved = {"G": G, **by_name(D)}, True
+    for name, network in {"G": run.G_live, **by_name(run.D)}.items():
         now = dict(network.named_parameters())
         weights = {key: p for key, p in first[name].named_parameters() if p.ndim > 1}
         moved = moved and all(not torch.equal(now[key].cpu(), p) for key, p in weights.items())
     gradient, share = min(record["gradient_mean"] for record in run.metrics), diversity(run, data)
     lives = moved and gradient > 1e-6 and share >= 0.25  # a term that is not finite would have ended the run
     return {"lives": lives, "moved": moved, "gradient": gradient, "share": share}
+
+
+def by_name(D: Any) -> dict[str, torch.nn.Module]:
+    """The discriminators, one named D or several."""
+    return dict(D) if isinstance(D, Mapping) else {"D": D}
 
 
 def grid(run: Run, path: Path) -> None:
@@ -91,6 +97,21 @@ def grid(run: Run, path: Path) -> None:
     else:
         x, columns = torch.cat([run.sample(8, label=label) for label in range(min(run.classes, 10))]), 8
     image_grid(x.cpu().numpy(), path, columns, max(1, 64 // x.shape[-1]))
+
+
+def contact_sheet(found: dict[str, tuple[Run, dict[str, Any]]], path: Path) -> None:
+    """The first 24 fakes of every run, with what the check found below."""
+    columns = 5
+    rows = -(-len(found) // columns)
+    with canvas(path, 2.3 * columns, 1.95 * rows + 0.2) as figure:
+        for axes in (every := figure.subplots(rows, columns, squeeze=False).ravel()):
+            axes.set_axis_off()
+        for axes, (name, (run, row)) in zip(every, found.items(), strict=False):
+            x = run.sample(24).clamp(-1, 1).add(1).div(2)
+            tiles = x.unflatten(0, (4, 6)).permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)  # (4 h, 6 w, c)
+            axes.imshow(tiles.squeeze(2).cpu().numpy(), cmap="gray", vmin=0, vmax=1)
+            lives = "lives" if row["lives"] else "DOES NOT LIVE"
+            axes.set_title(f"{name}\n{lives}, diversity {100 * row['share']:.0f} %", fontsize=8)
 
 
 def write_table(out: Path) -> None:
@@ -118,16 +139,23 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--only", default="*")
     parser.add_argument("--out", type=Path, default=Path("runs/gallery"))
+    parser.add_argument("--sheet", type=Path, help="check only: 1,000 iterations each, and all grids on this sheet")
     given = parser.parse_args()
     places = {"mnist": given.mnist, "stacked-mnist": given.mnist, "cifar10": given.cifar10, "folder": given.folder}
     GALLERY.mkdir(parents=True, exist_ok=True)
     given.out.mkdir(parents=True, exist_ok=True)
+    found: dict[str, tuple[Run, dict[str, Any]]] = {}
     for name in RECIPES:
         if name.split("/")[0] in SETS and fnmatch(name, given.only):
-            run, row = row_of(name, places, given.out)
-            grid(run, GALLERY / f"{name.replace('/', '-')}.png")
+            run, row = row_of(name, places, given.out, LIFE if given.sheet else None)
+            found[name] = run, row
+            if not given.sheet:
+                grid(run, GALLERY / f"{name.replace('/', '-')}.png")
             print(json.dumps(row), flush=True)
-    write_table(given.out)
+    if given.sheet:
+        contact_sheet(found, given.sheet)
+    else:
+        write_table(given.out)
 
 
 if __name__ == "__main__":

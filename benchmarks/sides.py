@@ -72,8 +72,8 @@ def trainer(case: Case, way: Way, seed: int, out: Path | None, dtype: torch.dtyp
 class Ours:
     """The runs of some seeds, in stacks as `Seeds` makes them, each advanced in turn."""
 
-    def __init__(self, case: Case, way: Way, out: Path | None, dtype: torch.dtype = torch.float32) -> None:
-        self.trainers = trainers = [trainer(case, way, seed, out, dtype) for seed in range(way.seeds)]
+    def __init__(self, trainers: list[sg.Trainer], way: Way, out: Path | None) -> None:
+        self.trainers = trainers
         self.steps: dict[Any, Any] = {}  # compiled once for all stacks, as `Seeds` does it
         self.seeds, self.written, self.stack = way.seeds, out is not None, ExitStack()
         groups = cut(trainers) if way.device == "cpu" else [trainers]
@@ -134,7 +134,8 @@ class Ours:
 def ours(case: Case, way: Way, written: bool = True, dtype: torch.dtype = torch.float32) -> Iterator[Ours]:
     """Our side in a folder of its own that goes afterwards."""
     with TemporaryDirectory() as folder:
-        made = Ours(case, way, Path(folder) if written else None, dtype)
+        out = Path(folder) if written else None
+        made = Ours([trainer(case, way, seed, out, dtype) for seed in range(way.seeds)], way, out)
         try:
             yield made
         finally:
