@@ -40,7 +40,7 @@ def here(tmp_path: Path) -> Path:
 
 
 REFUSALS = {
-    "train ring8/fra": "unknown recipe 'ring8/fra': did you mean 'ring8/far'? known: cifar10/far, ",
+    "train ring8/fra": "unknown recipe 'ring8/fra': did you mean 'ring8/far'? known: cifar10/began, ",
     "train ring8/far grid25/far": "expected one recipe, got ring8/far, grid25/far: write settings as key=value",
     "train btach_size=3": "unknown setting 'btach_size': did you mean 'batch_size'?",
     "train method.fake_as_real.count=65": "method.fake_as_real.count: expected at most the batch of 64, got 65",

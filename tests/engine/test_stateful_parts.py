@@ -13,6 +13,7 @@ from torch import Tensor
 import steadygan as sg
 from known import F64
 from steadygan.engine.optim import OptimizerSettings
+from steadygan.engine.probes import Probes
 from steadygan.types import Method, Now
 
 SGD = OptimizerSettings("sgd")
@@ -100,7 +101,13 @@ class Heard(Pulled):
         return super().at(now)
 
 
-def test_time_reaches_a_part_as_the_absolute_iteration(tmp_path):
+@pytest.fixture
+def unprobed(monkeypatch):
+    """Only steps tell parts the time."""
+    monkeypatch.setattr(Probes, "look", lambda *_: ({}, {}))
+
+
+def test_time_reaches_a_part_as_the_absolute_iteration(tmp_path, unprobed):
     """The method's weight is 0.1 t / 100: at iteration 0 it changes nothing, later on it does."""
     Heard.heard.clear()
     settings = {"optimizer": SGD, "ema": None}
@@ -114,7 +121,7 @@ def test_time_reaches_a_part_as_the_absolute_iteration(tmp_path):
     assert [now.iteration.item() for now in Heard.heard] == [i for i in range(132) for _ in ("D's step", "G's step")]
 
 
-def test_noise_is_new_in_every_step_of_either_player():
+def test_noise_is_new_in_every_step_of_either_player(unprobed):
     Heard.heard.clear()
     trainer(method=Heard(), d_steps=2).fit(5)
     noise = [now.noise["u"] for now in Heard.heard]

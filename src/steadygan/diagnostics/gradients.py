@@ -51,13 +51,27 @@ def generator_gradient(
     the nonsaturating loss the first norm is sigmoid(-d(y)) ||grad d(y)||; a term with more values than fakes (cyclic
     pairs) counts as n times its mean. `real` is for those that compare with real samples, which are constants here. No
     parameter gathers a gradient; buffers, grad mode and random state stay as they were, and dropout acts as seeded with
-    0. Raises InputError when there are no fakes, or the loss needs reals and gets none.
+    0. Raises InputError when there are no fakes, no terms, or no reals for a loss or method that needs them.
     """
+    received, slope = generator_slopes(critic, loss, fake, real, method)
+    return norms_of(received), norms_of(slope)
+
+
+def generator_slopes(
+    critic: Critic | Callable[..., Any],
+    loss: Loss,
+    fake: Batch,
+    real: Batch | None = None,
+    method: Method | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The gradients themselves, grad_y L_G(y) and grad_y d(y), each (n, numbers of a sample); see above."""
     if fake.size == 0:
         raise InputError("expected at least one fake to take gradients at, got none: draw some")
     if loss.needs_real and real is None:
         raise InputError(f"expected real samples for the loss {loss.name or type(loss).__name__}, got none: pass real=")
-    judge = as_critic(critic)
+    if method is not None and method.needs_real and real is None:
+        raise InputError(f"expected real samples for the method {method.name}, got none: pass real=")
+    judge = as_critic(critic, layers=() if method is None else method.layers)
     forward = judge.untracked or judge.forward
     with borrowed(0, fake.x.device):
         reference = None if real is None else _scored(real, judge.constant(real, fake.size))
@@ -68,9 +82,19 @@ def generator_gradient(
                 further = {} if method is None else method.g_terms(judge, reference, judged)
             own = loss.g(judged.logits, None if reference is None else reference.logits)
             terms = (*own.values(), *further.values())
+            if all(weight is None for _, weight in terms):
+                raise InputError(
+                    "expected a loss that has terms, or a method that brings some, got neither: pass method="
+                )
             parts = [fake.size * (weight * value.mean()) for value, weight in terms if weight is not None]
             total = torch.stack(parts).sum()
-            return _norms(total, y.x), _norms(judged.logits.sum(), y.x)
+            return _slopes(total, y.x), _slopes(judged.logits.sum(), y.x)
+
+
+def norms_of(slopes: Tensor) -> Tensor:
+    """The norm of each row of slopes (n, dim)."""
+    norms: Tensor = torch.linalg.vector_norm(slopes, dim=1)
+    return norms
 
 
 def _scored(batch: Batch, output: Output) -> Scored:
@@ -86,11 +110,8 @@ def _same(saved: Tensor) -> Tensor:
     return saved
 
 
-def _norms(total: Tensor, y: Tensor) -> Tensor:
+def _slopes(total: Tensor, y: Tensor) -> Tensor:
     found = None
     if total.requires_grad:  # a critic that ignores its input has no graph
         (found,) = torch.autograd.grad(total, y, retain_graph=True, allow_unused=True)
-    if found is None:
-        return y.new_zeros(y.shape[0])
-    norms: Tensor = torch.linalg.vector_norm(found.flatten(1), dim=1)
-    return norms
+    return torch.zeros_like(y).flatten(1) if found is None else found.flatten(1)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..data import Stream
 from ..data.loader import Loader
-from ..types import Batch
+from ..types import Batch, Draw
 from .needs import Needs, Noise
 
 BLOCK = 100  # iterations
@@ -201,15 +201,19 @@ class Draws:
 
     def _noise(self, noise: Noise, steps: int, dtype: torch.dtype) -> dict[str, dict[str, dict[str, Tensor]]]:
         """Opponent -> part -> name -> tensor (steps, *shape)."""
-        drawn: dict[str, dict[str, dict[str, Tensor]]] = {}
+        found: dict[str, dict[str, dict[str, Tensor]]] = {}
         for opponent, parts in noise.items():
             for part, draws in parts.items():
-                for name, (shape, kind) in draws.items():
-                    draw = torch.rand if kind == "uniform" else torch.randn
-                    drawn.setdefault(opponent, {}).setdefault(part, {})[name] = draw(
-                        (steps, *shape), generator=self.generator, device=self.generator.device, dtype=dtype
-                    )
-        return drawn
+                for name, draw in draws.items():
+                    several = Draw((steps, *draw.shape), draw.kind)
+                    found.setdefault(opponent, {}).setdefault(part, {})[name] = drawn(several, self.generator, dtype)
+        return found
+
+
+def drawn(draw: Draw, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """The numbers that a part asked for."""
+    draws = torch.rand if draw.kind == "uniform" else torch.randn
+    return draws(draw.shape, generator=generator, device=generator.device, dtype=dtype)
 
 
 def split(whole: Whole, needs: Needs, axis: int = 0) -> list[Iteration]:

@@ -39,22 +39,18 @@ class Needs:
             g.append(tuple(map(method.raw, method.draws_g(*sides))))
             wants_real = wants_real or opponent.needs_real()
             shown = shown_shape(opponent, shape)
-            noise_d[name] = _noise(opponent, sides, shown)
-            noise_g[name] = _noise(opponent.without_penalties(), sides, shown)
+            noise_d[name] = noise_of(opponent, sides, shown)
+            noise_g[name] = noise_of(opponent.without_penalties(), sides, shown)
         real_g = max(real for real, _ in g) if wants_real else 0
-        return Needs(
-            max(real for real, _ in d),
-            max(fake for _, fake in d),
-            real_g,
-            max(fake for _, fake in g),
-            d_steps,
-            any(part.shares_batch for opponent in opponents.values() for _, part in opponent.parts()),
-            noise_d,
-            noise_g,
-        )
+        real_d, fake_d, fake_g = max(real for real, _ in d), max(fake for _, fake in d), max(fake for _, fake in g)
+        shares = any(part.shares_batch for opponent in opponents.values() for _, part in opponent.parts())
+        if shares:  # what the G step shares is drawn for the D step, which may show fewer (fake-as-real)
+            real_d, fake_d = max(real_d, real_g), max(fake_d, fake_g)
+        return Needs(real_d, fake_d, real_g, fake_g, d_steps, shares, noise_d, noise_g)
 
 
-def _noise(opponent: Opponent, sides: Sides, shape: tuple[int, ...]) -> dict[str, Mapping[str, Draw]]:
+def noise_of(opponent: Opponent, sides: Sides, shape: tuple[int, ...]) -> dict[str, Mapping[str, Draw]]:
+    """The random numbers that each part of an opponent wants for a step."""
     return {key: draws for key, part in opponent.parts() if (draws := part.noise(*sides, shape))}
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 from torch.testing import assert_close
 
 from ..critics import auxiliaries_of, takes_label
@@ -43,7 +44,8 @@ def obstacle(setups: Sequence[Setup], alone: bool = False) -> str | None:
         for name, network in setup.named_networks.items():
             reason = reason or restless(name, network, inputs[name]) or counting(name, network)
     for name, network in first.named_networks.items():
-        reason = reason or idle(name, network, inputs[name], first.trainable)
+        embeds = name in first.opponents and first.opponents[name].method.replaces_loss
+        reason = reason or idle(name, network, inputs[name], first.trainable, embeds)
     for name in first.named_networks:
         reason = reason or _together(name, [setup.named_networks[name] for setup in setups], inputs[name])
     return reason
@@ -103,10 +105,13 @@ def restless(name: str, network: nn.Module, inputs: tuple[Any, ...]) -> str | No
 
 
 def counting(name: str, network: nn.Module) -> str | None:
-    """Batch norm in an auxiliary, which the network's own forward does not run."""
+    """Batch norm or dropout in an auxiliary, which the network's own forward does not run."""
     for key, part in auxiliaries_of(network).items():
-        if any(isinstance(each, _BatchNorm) for each in part.modules()):
-            return f"{name}.{key} has batch norm, whose buffers change in its forward"
+        for each in part.modules():
+            if isinstance(each, _BatchNorm):
+                return f"{name}.{key} has batch norm, whose buffers change in its forward"
+            if isinstance(each, _DropoutNd):
+                return f"{name}.{key} has dropout, which draws random numbers in its forward"
     return None
 
 
@@ -120,8 +125,13 @@ def shared(setup: Setup) -> str | None:
     return None
 
 
-def idle(name: str, network: nn.Module, inputs: tuple[Any, ...], trainable: frozenset[int]) -> str | None:
-    """The first trained parameter that takes no part in the output: alone, an optimiser leaves it as it is."""
+def idle(
+    name: str, network: nn.Module, inputs: tuple[Any, ...], trainable: frozenset[int], embeds: bool = False
+) -> str | None:
+    """The first trained parameter that takes no part in the output: alone, an optimiser leaves it as it is.
+
+    embeds: the output is the features, where there are any, and not the logits.
+    """
     aside = {id(p) for part in auxiliaries_of(network).values() for p in part.parameters()}
     open_ones = {key: p for key, p in network.named_parameters() if id(p) in trainable and id(p) not in aside}
     frozen = [p for p in open_ones.values() if not p.requires_grad]
@@ -129,7 +139,7 @@ def idle(name: str, network: nn.Module, inputs: tuple[Any, ...], trainable: froz
         try:
             for p in frozen:
                 p.requires_grad_(True)
-            result = _forward(network, inputs)
+            result = _forward(network, inputs, features=embeds)
             slopes = torch.autograd.grad(result.sum(), [*open_ones.values()], allow_unused=True)
         except Exception:  # told elsewhere
             return None
@@ -222,10 +232,14 @@ def _inputs(setup: Setup) -> dict[str, tuple[Any, ...]]:
     return found
 
 
-def _forward(network: nn.Module, inputs: tuple[Any, ...], call: Callable[..., Any] | None = None) -> Tensor:
+def _forward(
+    network: nn.Module, inputs: tuple[Any, ...], call: Callable[..., Any] | None = None, features: bool = False
+) -> Tensor:
     x, label = inputs
     told = {"label": label} if label is not None and takes_label(network) else {}
     result = network(x, **told) if call is None else call((x,), told)
+    if features and isinstance(result, tuple) and result[1]:
+        return torch.cat([each.flatten() for each in result[1].values()])
     return result[0] if isinstance(result, tuple) else result  # type: ignore[no-any-return]
 
 

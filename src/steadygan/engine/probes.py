@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from ..critics import evaluating, kept_buffers
-from ..diagnostics.gradients import generator_gradient, gradient_figures
+from ..diagnostics.gradients import generator_slopes, gradient_figures, norms_of
 from ..diagnostics.probe import active_units, dead_discriminator
 from ..rng import borrowed
-from ..types import Batch, Now, cat
-from .draws import Latent
+from ..types import Batch, Now, Opponent, cat
+from .draws import Latent, drawn
 from .eager import Eager
+from .needs import noise_of, shown_shape
 from .sampling import CHUNK, generate, label_chunks, latents
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ def scale_for(shape: tuple[int, ...]) -> int:
 
 
 Evaluate = Callable[[Tensor], Mapping[str, float]]
+
+
+def parts(batch: Batch, size: int) -> tuple[Batch, ...]:
+    """As many parts of this size as the batch fills; all of it for 0, and where it fills none."""
+    whole = batch.size // size if size else 0
+    return batch.split(*[size] * whole, batch.size - size * whole)[:whole] if whole else (batch,)
 
 
 class Probes:
@@ -74,28 +81,50 @@ class Probes:
         return found if self._label is not None else Batch(found.x)
 
     def look(self, iteration: int) -> tuple[dict[str, float], dict[str, str]]:
-        """What G receives per sample from its (first) opponent, and why each dead opponent counts as dead."""
+        """What G receives per sample from its opponents, and why each dead opponent counts as dead."""
         record: dict[str, float] = {}
         dead: dict[str, str] = {}
+        received: list[Tensor] = []
         with self._undisturbed():
             y = self.executor.made(self._z[:PROBE], None if self._label is None else self._label[:PROBE])
             y = Batch(y.x.detach(), y.label)
-            now = Now(torch.tensor(iteration, device=self.device), self.executor.parts, {})
             for name, resting in self.executor.opponents.items():
-                opponent = resting.without_penalties().at(now.enter(name))
+                opponent = self._at(name, resting, iteration)
                 method, critic = opponent.method, self.executor.critics[name]
                 whole = method.raw(PROBE // method.raw(1))  # packing shows whole groups only
                 fake, real = (method.present(batch.first(whole)) for batch in (y, self._training))
-                received, slope = map(gradient_figures, generator_gradient(critic, opponent.loss, fake, real, method))
+                together = critic.couples_samples or opponent.needs_real()  # as many at a time as in training
+                pairs = zip(
+                    *(parts(batch, self.executor.sides.fake if together else 0) for batch in (fake, real)), strict=True
+                )
+                found = [generator_slopes(critic, opponent.loss, one, other, method) for one, other in pairs]
+                own, slope = (torch.cat(each) for each in zip(*found, strict=True))
+                received.append(opponent.weight * own)
+                figures = gradient_figures(norms_of(slope))
                 if not record:
-                    record = {f"gradient_{key}": value for key, value in received.items()}
-                    record |= {"d_gradient_mean": slope["mean"], "d_gradient_max": slope["max"]}
+                    record = {"d_gradient_mean": figures["mean"], "d_gradient_max": figures["max"]}
                 shown = cat(real.first(real.size // 2), fake.first(fake.size // 2))
                 active = active_units(self.executor.networks[name], shown.x, shown.label)
-                reason = dead_discriminator(slope["mean"], active)
+                reason = dead_discriminator(figures["mean"], active)
                 if reason is not None:
                     dead[name] = reason
+            alike = [each for each in received if each.shape == received[0].shape]  # packs have another shape
+            total = torch.stack(alike).sum(0) if len(alike) > 1 else alike[0]
+            record |= {f"gradient_{key}": value for key, value in gradient_figures(norms_of(total)).items()}
         return record, dead
+
+    def _at(self, name: str, opponent: Opponent, iteration: int) -> Opponent:
+        """The opponent of a G step at this iteration, with random numbers of the probe's own."""
+        resting = opponent.without_penalties()
+        generator = torch.Generator(self.device).manual_seed(self._seed)
+        draws = noise_of(resting, self.executor.sides, shown_shape(resting, self.source.shape))
+        dtype = self._z.dtype
+        noise = {
+            part: {key: drawn(draw, generator, dtype) for key, draw in sorted(own.items())}
+            for part, own in draws.items()
+        }
+        state = self.executor.parts.get(name, {})
+        return resting.at(Now(torch.tensor(iteration, device=self.device), state, noise))
 
     def samples(self, n: int, label: Tensor | None = None) -> Tensor:
         """The first n samples of the probe's latents, from the average when there is one."""
@@ -138,7 +167,7 @@ class Probes:
     def _surface(self) -> dict[str, Any]:
         """The first critic's logits on a square around the real data, where it judges single samples."""
         name, opponent = next(iter(self.executor.opponents.items()))
-        if opponent.method.raw(1) != 1:
+        if opponent.method.raw(1) != 1 or self.executor.critics[name].couples_samples:
             return {}
         low, high = self.real.amin(0), self.real.amax(0)
         margin = torch.where(high > low, 0.25 * (high - low), 0.25)  # a constant coordinate still has a width

@@ -48,6 +48,10 @@ class Chain(Method):
         return any(method.replaces_loss for method in self.methods)
 
     @property
+    def single(self) -> bool:  # type: ignore[override]
+        return any(method.single for method in self.methods)
+
+    @property
     def layers(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(layer for method in self.methods for layer in method.layers))
 

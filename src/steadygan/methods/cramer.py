@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -12,6 +12,8 @@ from ..losses import cycled
 from ..types import Batch, Critic, DBatch, Method, Output, Scored, Term, Terms
 from ..types.scoring import Forward
 from .plain import METHODS
+
+HELD = "cramer's held fakes"
 
 
 @METHODS.register("cramer")
@@ -50,15 +52,16 @@ class Cramer(Method):
                 output = forward(batch)
                 h = embedding(output)
                 other = cycled(against.detach(), h.shape[0])
-                return Output(length(h - other) - length(h), {**output.features, "h": h, "held": against})
+                return Output(length(h - other) - length(h), {**output.features, "h": h})
 
             return run
 
-        return critic.wrap(measured)
+        kept = {HELD: lambda *_: against}
+        return replace(critic.wrap(measured), auxiliaries={**critic.auxiliaries, **kept})
 
     def d_terms(self, critic: Critic, real: Scored, fake: Scored) -> Terms:
-        held = fake.features["held"]  # trained through, unlike in the logits
         h, g = real.features["h"], fake.features["h"]
+        held = critic.auxiliaries[HELD](g, True)  # trained through, unlike in the logits
         above = length(h - cycled(held, h.shape[0])) - length(h)
         below = length(g - cycled(held, g.shape[0])) - length(g)
         return {"loss/real": Term(-above), "loss/fake": Term(below)}

@@ -30,8 +30,8 @@ class SampleDifferences(Method):
     k = min(batch, count + floor(iteration / grow_every)); G takes the reals' scores and features as constants.
 
     feature_layers: names of sub-modules of D; without any, the features that D returns, and where it returns none the
-    score term stands alone. normalise: "squared" divides p by ||p||^2 as printed, "l2" by ||p||, "none" leaves it.
-    batch_sum: weight / batch instead of weight / k, the literal sum. reuse_batch: G's step sees D's noise and reals.
+    score term alone. normalise: "squared" divides p by ||p||^2 as printed, "l2" by ||p||, "none" leaves it. batch_sum:
+    weight / (k batch) instead of weight / k, the literal reading. reuse_batch: G's step sees D's noise and reals.
     """
 
     weight: float = 0.01
@@ -101,7 +101,7 @@ class SampleDifferences(Method):
         nearest = nearest_real(fake, real)[chosen]
         rank = torch.arange(n, device=scores.device)
         k = torch.as_tensor(self.count if self.k is None else self.k, device=scores.device).clamp(max=n)
-        share = (rank < k) * (1.0 if self.batch_sum else n / k.clamp(min=1).to(scores.dtype))
+        share = (rank < k) * ((1.0 if self.batch_sum else n) / k.clamp(min=1).to(scores.dtype))
         terms = {"score": Term((scores - real.logits[nearest]).square() * share, self.weight)}
         names = [name for name in fake.features if not self.feature_layers or name in self.feature_layers]
         for name in names:

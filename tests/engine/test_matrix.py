@@ -1,0 +1,134 @@
+"""Every registered loss with every penalty and every method, stacked: finite where it makes sense, else one clear line.
+
+All of them take a step; fifty iterations are taken by a few in which each part appears, beside ever other ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from stacks import Case, rows, trained
+from torch import nn
+
+import steadygan as sg
+from enrolled import IMAGES, Pictured, make
+from steadygan.errors import InputError
+from steadygan.losses import LOSSES, Nothing
+from steadygan.methods import METHODS
+from steadygan.models import mlp, mlp_discriminator
+from steadygan.penalties import PENALTIES
+from steadygan.types import Loss, Method, Opponent, Penalty
+
+REPLACING = [name for name, entry in METHODS.items() if entry.replaces_loss]
+BESIDE = [name for name in METHODS if name not in REPLACING]
+WITHOUT = "no penalty"
+
+
+def d_of(method: str) -> Callable[[int], nn.Module]:
+    """A discriminator that has what the method needs."""
+    more = {"cramer": {"embedding": 4}, "denoising_feature_matching": {"denoiser": 8, "denoiser_depth": 2}}
+    return lambda features: mlp_discriminator((features,), width=8, depth=1, **more.get(method, {}))
+
+
+def method_of(name: str) -> Method:
+    """Acting from the first iteration on, with what it finds out of D before training."""
+    made = make(METHODS[name])
+    if name == "sample_differences":
+        made = replace(made, start=0, feature_layers=("1",))
+    return Pictured(made) if name in IMAGES else made.on(d_of(name)(2))
+
+
+def penalties_of(name: str) -> tuple[Penalty, ...]:
+    return () if name == WITHOUT else (make(PENALTIES[name]),)
+
+
+def case(loss: Loss, penalty: str, method: str) -> Case:
+    opponent = Opponent(None, loss, penalties_of(penalty), method_of(method))
+    return Case({"D": opponent}, lambda: mlp(2, 2, 8, 1), d_of(method), ema=None)
+
+
+def assert_trains(case: Case, iterations: int) -> None:
+    """Terms and weights of both members stay finite, and both players move."""
+    stack, blocks = case.stack(2)
+    before = [trained(member) for member in stack.members]
+    for row in rows(stack, blocks, iterations, case.factor):
+        for key, value in row.items():
+            assert value.shape == (2,)
+            assert value.isfinite().all(), key
+    for member, were in zip(stack.members, before, strict=True):
+        for player, weights in trained(member).items():
+            assert weights.isfinite().all(), player
+            assert not torch.equal(weights, were[player]), player
+
+
+@pytest.mark.parametrize("method", BESIDE)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_step_beside_every_penalty(loss: str, method: str) -> None:
+    for penalty in (WITHOUT, *PENALTIES):
+        assert_trains(case(make(LOSSES[loss]), penalty, method), 1)
+
+
+@pytest.mark.parametrize("method", REPLACING)
+def test_a_step_of_methods_that_bring_the_objective(method: str) -> None:
+    for penalty in (WITHOUT, *PENALTIES):
+        assert_trains(case(Nothing(), penalty, method), 1)
+
+
+def some() -> list[tuple[str, str, str]]:
+    """As many as there are parts of the largest kind, twice: the second time, each beside others."""
+    losses, penalties, methods = [*LOSSES], [WITHOUT, *PENALTIES], [*METHODS]
+    count = max(map(len, (losses, penalties, methods)))
+    return [
+        (losses[(i + 2 * turn) % len(losses)], penalties[i % len(penalties)], methods[(i + turn) % len(methods)])
+        for turn in range(2)
+        for i in range(count)
+    ]
+
+
+def test_some_are_of_every_part() -> None:
+    losses = {loss for loss, _, method in some() if method not in REPLACING}
+    _, penalties, methods = zip(*some(), strict=True)
+    assert (losses, {*penalties}, {*methods}) == ({*LOSSES}, {*PENALTIES, WITHOUT}, {*METHODS})
+
+
+@pytest.mark.parametrize(("loss", "penalty", "method"), some(), ids=map(", ".join, some()))
+def test_fifty_iterations(loss: str, penalty: str, method: str) -> None:
+    own = Nothing() if method in REPLACING else make(LOSSES[loss])
+    assert_trains(case(own, penalty, method), 50)
+
+
+class TestWhereItMakesNoSense:
+    """Told in one line before the first step."""
+
+    @pytest.mark.parametrize("method", REPLACING)
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_a_loss_beside_an_objective(self, loss: str, method: str) -> None:
+        self.refused("expected no loss beside the method", method=make(METHODS[method]), loss=make(LOSSES[loss]))
+
+    @pytest.mark.parametrize("method", BESIDE)
+    def test_no_loss(self, method: str) -> None:
+        if method not in IMAGES and method != "denoising_feature_matching":
+            self.refused("expected a loss beside the method", method=make(METHODS[method]), loss=Nothing())
+
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_a_denoiser_that_is_not_there(self, loss: str) -> None:
+        method = make(METHODS["denoising_feature_matching"])
+        self.refused("expected a D with a denoiser of its features", method=method, loss=make(LOSSES[loss]))
+
+    def test_images_alone(self) -> None:
+        for name in IMAGES:
+            self.refused("expected images", method=make(METHODS[name]))
+
+    def test_another_shape(self) -> None:
+        """Packs of two have four numbers, which a discriminator of two does not take."""
+        self.refused("cannot take samples", method=make(METHODS["packing"]))
+
+    def refused(self, said: str, **settings: Any) -> None:
+        G, D = mlp(2, 2, 8, 1), mlp(2, 1, 8, 1)
+        with pytest.raises(InputError, match=said) as caught:
+            sg.Trainer(G, D, torch.randn(20, 2), latent_dim=2, batch_size=8, evaluator=None, **settings).fit(1)
+        assert "\n" not in str(caught.value)
