@@ -24,7 +24,7 @@ from steadygan.penalties import WeightClipping, dragan, r1, r2
 from steadygan.recipes import RECIPES, Recipe, build
 from steadygan.types import Opponent
 
-SMALL = ("evaluate.n=200", "device=cpu", "threads=1")
+SMALL = ("evaluate.n=200", "device=cpu", "threads=1", "compile=off")
 
 
 @pytest.fixture(scope="module")

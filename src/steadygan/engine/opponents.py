@@ -43,7 +43,8 @@ def opponents_of(
                 raise InputError(f"a method must be one such as methods.FakeAsReal(8), not {each!r}")
         method = chain(*method) if method else None
     method = method or Plain()
-    loss = loss or (Nothing() if method.replaces_loss else NonSaturating())
+    whole = isinstance(method, Method) and method.replaces_loss  # what is no method is told by the opponent
+    loss = loss or (Nothing() if whole else NonSaturating())
     return {"D": ready(Opponent(module_of(D, "D"), loss, tuple(penalties), method, constraint))}
 
 
