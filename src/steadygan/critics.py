@@ -77,15 +77,22 @@ def _apply(part: nn.Module, x: Tensor, training: bool) -> Tensor:
 
 
 @contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """The network in eval mode, part by part as it was afterwards."""
+def kept_modes(network: nn.Module) -> Iterator[None]:
+    """Every module's own train or eval mode afterwards."""
     modes = [(part, part.training) for part in network.modules()]
-    network.eval()
     try:
         yield
     finally:
         for part, mode in modes:
             part.training = mode
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Eval mode inside, every module's own mode afterwards."""
+    with kept_modes(network):
+        network.eval()
+        yield
 
 
 def as_output(result: Any, n: int) -> Output:

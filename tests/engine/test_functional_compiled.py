@@ -12,6 +12,7 @@ import torch
 from stacks import PLAIN, Case, assert_members_are_lone_runs, assert_near, rows, tanh
 from test_functional import CASES
 from tiny import assert_same
+from tracing import traced_steps
 
 import steadygan as sg
 from steadygan.engine.compiling import Compiler
@@ -44,15 +45,7 @@ def test_generated_code_trains_the_same_runs(members: int, dtype: torch.dtype, i
 @pytest.fixture
 def traced(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
     """Steps are traced as for the compiler, and the traced operations done as they are; which steps these were."""
-    found, plain = [], torch.compile
-
-    def compiled(step: Callable[..., Any], *, options: dict[str, Any], **wishes: Any) -> Callable[..., Any]:
-        found.append(step)
-        options = {key: value for key, value in options.items() if key == "guard_filter_fn"}
-        return plain(step, backend="eager", options=options, **wishes)
-
-    monkeypatch.setattr(torch, "compile", compiled)
-    return found
+    return traced_steps(monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["two opponents", "a shared batch and a state", "noise and time", "classes"])

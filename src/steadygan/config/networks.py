@@ -25,15 +25,6 @@ def halvings(side: int) -> tuple[int, int] | None:
     return (stages, base) if stages >= 2 and 2 <= base <= 7 else None
 
 
-def one_end(embedding: int, denoiser: int) -> None:
-    """Raises InputError for a discriminator that is to have an embedding and a denoiser."""
-    if embedding and denoiser:
-        raise InputError(
-            f"discriminator: expected an embedding or a denoiser, got embedding={embedding} and denoiser={denoiser}: "
-            "set one of them to 0"
-        )
-
-
 class Mlp(Block):
     """A fully connected network of `depth` hidden layers; `output` closes it (tanh for data in [-1, 1])."""
 
@@ -44,8 +35,8 @@ class Mlp(Block):
     output: Annotated[str | None, choice(*ACTIVATIONS, optional=True)] = None
 
 
-class MlpDiscriminator(Mlp):
-    """The same with ends of its own: kernels that compare samples, an embedding for the logit, a denoiser beside it.
+class Ends(Block):
+    """What a discriminator may end in: kernels that compare samples, an embedding for the logit, a denoiser beside it.
 
     All are off at 0; `denoiser` is the width of its `denoiser_depth` layers.
     """
@@ -58,8 +49,16 @@ class MlpDiscriminator(Mlp):
 
     @model_validator(mode="after")
     def _one_end(self) -> Self:
-        one_end(self.embedding, self.denoiser)
+        if self.embedding and self.denoiser:
+            raise InputError(
+                f"discriminator: expected an embedding or a denoiser, got embedding={self.embedding} and "
+                f"denoiser={self.denoiser}: set one of them to 0"
+            )
         return self
+
+
+class MlpDiscriminator(Ends, Mlp):
+    """The same as a discriminator."""
 
 
 class DcganGenerator(Block):
@@ -70,19 +69,10 @@ class DcganGenerator(Block):
     norm: Norm = "none"
 
 
-class DcganDiscriminator(DcganGenerator):
-    """Convolutions of stride 2, the mirror image, with the ends that an mlp has."""
+class DcganDiscriminator(Ends, DcganGenerator):
+    """Convolutions of stride 2, the mirror image."""
 
-    minibatch_discrimination: Natural = 0
-    embedding: Natural = 0
-    denoiser: Natural = 0
-    denoiser_depth: Count = 10
     denoiser_norm: Norm = "batch"
-
-    @model_validator(mode="after")
-    def _one_end(self) -> Self:
-        one_end(self.embedding, self.denoiser)
-        return self
 
 
 class DualGenerator(Block):

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from .. import __version__
+from ..critics import kept_modes
 from ..errors import InputError
 from ..rng import borrowed
 
@@ -103,13 +104,11 @@ def host(threads: int, seed: int, device: torch.device) -> Iterator[None]:
 @contextmanager
 def training(network: nn.Module) -> Iterator[None]:
     """Train mode inside; every module's own mode and every parameter's `requires_grad` afterwards."""
-    modes = [(module, module.training) for module in network.modules()]
     flags = [(p, p.requires_grad) for p in network.parameters()]
-    network.train()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
+    with kept_modes(network):
+        network.train()
+        try:
+            yield
+        finally:
+            for parameter, flag in flags:
+                parameter.requires_grad_(flag)
