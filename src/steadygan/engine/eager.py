@@ -52,6 +52,13 @@ class Eager(Executor):
         self.d_parameters = {
             name: [p for p in self.networks[name].parameters() if p.requires_grad] for name in opponents
         }
+        aside = {
+            id(p)
+            for name in opponents
+            for part in auxiliaries_of(self.networks[name]).values()
+            for p in part.parameters()
+        }
+        self._constrained = {name: [p for p in own if id(p) not in aside] for name, own in self.d_parameters.items()}
         self._d_parameters = [p for parameters in self.d_parameters.values() for p in parameters]
         self.factories = optimizers
         self.optimizers = {
@@ -160,9 +167,7 @@ class Eager(Executor):
         """What is done to the discriminators after each of their steps."""
         for name, opponent in self.opponents.items():
             if opponent.constraint is not None:
-                aside = {id(p) for part in auxiliaries_of(self.networks[name]).values() for p in part.parameters()}
-                own = [p for p in self.d_parameters[name] if id(p) not in aside]
-                opponent.constraint.after_d_step(self.networks[name], own)
+                opponent.constraint.after_d_step(self.networks[name], self._constrained[name])
 
     def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
         self.optimizers[player].step()
