@@ -1,0 +1,154 @@
+"""The Inception network of FID, KID and the Inception Score: torch-fidelity's, with its resize."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import pickle
+import socket
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..places import given
+from ..rng import kept
+from .network import Features
+
+LAYERS = ("2048", "logits_unbiased")  # torch-fidelity's: FID and KID use the one, the Inception Score the other
+PATIENCE = 60.0  # seconds until a server that says nothing counts as out of reach
+
+
+class InceptionFeatures:
+    """TensorFlow's Inception v3 of 2015-12-05 as torch-fidelity computes it [szegedy2016, obukhov2020].
+
+    vectors (n, 2048) are what its last layer reads, logits (n, 1008) what it says without its bias. Grey images count
+    as three equal channels. It computes where the images are.
+
+    path: the file of its weights; None takes it from torch.hub's folder, where torch-fidelity keeps it too (TORCH_HOME
+    moves it), and downloads it on first use. Raises InputError when it cannot be had, is damaged, or is of another
+    network.
+    """
+
+    name: str = "inception"
+    resize: str = "299 x 299, TensorFlow's bilinear (torch-fidelity), grey as three equal channels"
+    classes: int | None = 1008
+    chunk: int = 64
+    known_as: Mapping[str, str] = {"frechet": "fid", "kernel_distance": "kid", "class_score": "inception_score"}
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        file = _cached_weights() if path is None else given(path, "Inception's weights")
+        content = _read(file)
+        digest = hashlib.sha256(content).hexdigest()
+        if path is None and not digest.startswith(_hash(file.name)):
+            raise InputError(
+                f"expected Inception's weights with a SHA-256 of {_hash(file.name)}... in {str(file)!r}, "
+                f"got {digest[:8]}...: delete it, and it is downloaded again"
+            )
+        self.digest = digest[:12]
+        self._network = _network(content, file)
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises InputError unless a shape (channels, height, width) has 1 or 3 channels."""
+        if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
+            raise InputError(
+                f"{self.name}: expected images (1 or 3 channels, height, width), got {shape}: "
+                "measure with a network of your own"
+            )
+
+    def __call__(self, images: Tensor) -> Features:
+        """Of uint8 images (n, 1 or 3, height, width); the result is on the CPU."""
+        colour = images if images.shape[1] == 3 else images.expand(-1, 3, -1, -1)
+        with _float32(images.device):
+            vectors, logits = self._network.to(images.device)(colour)
+        return Features(vectors.cpu(), logits.cpu())
+
+
+@contextlib.contextmanager
+def _float32(device: torch.device) -> Iterator[None]:
+    """No device rounds to TF32, as cuDNN does unless told otherwise, and no caller's half precision counts."""
+    switches: tuple[Any, ...] = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
+    before = [switch.fp32_precision for switch in switches]
+    try:
+        for switch in switches:
+            switch.fp32_precision = "ieee"
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for switch, precision in zip(switches, before, strict=True):
+            switch.fp32_precision = precision
+
+
+def _cached_weights() -> Path:
+    """The file of Inception's weights in torch.hub's folder, downloaded there if need be; raises InputError."""
+    from torch_fidelity import feature_extractor_inceptionv3 as theirs
+
+    url: str = theirs.URL_INCEPTION_V3
+    file = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    patience = socket.getdefaulttimeout()
+    try:
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            socket.setdefaulttimeout(PATIENCE)
+            torch.hub.download_url_to_file(url, str(file), _hash(file.name), progress=sys.stderr.isatty())
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise InputError(
+            f"expected to download Inception's weights, got {_line(error)}: fetch {url} elsewhere and put it into "
+            f"{str(file.parent)!r} as {file.name}, or say with --inception (or path=) which file it is"
+        ) from None
+    finally:
+        socket.setdefaulttimeout(patience)
+    return file
+
+
+def _hash(name: str) -> str:
+    """The first digits of the SHA-256 that a file's name ends in."""
+    return name.rpartition(".")[0].rpartition("-")[2]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"expected a file of Inception's weights at {str(file)!r}, got {_line(error)}: give the file"
+        ) from None
+
+
+def _network(content: bytes, file: Path) -> Any:
+    from torch_fidelity.utils import create_feature_extractor
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a traced network, which is refused
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"expected Inception's weights in {str(file)!r}, got a file that torch.load cannot read "
+            f"({type(error).__name__}): it is damaged or no checkpoint; delete it, or give another"
+        ) from None
+    checked = io.BytesIO()
+    torch.save(state, checked)  # torch-fidelity's own load would run whatever a file holds
+    checked.seek(0)
+    try:
+        with kept():  # its layers are drawn before they are filled
+            return create_feature_extractor(
+                "inception-v3-compat", [*LAYERS], cuda=False, verbose=False, feature_extractor_weights_path=checked
+            )
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"expected Inception's weights in {str(file)!r}, got a checkpoint of something else ({_line(error)}): "
+            "give the file that torch-fidelity uses"
+        ) from None
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:197]}..."

@@ -1,0 +1,82 @@
+"""What a feature network is: images as bytes in, feature vectors and class logits out, and words for both."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+
+class Features(NamedTuple):
+    """Of n images: `vectors` (n, dim) float32, and `logits` (n, classes) float32 where the network names classes."""
+
+    vectors: Tensor
+    logits: Tensor | None = None
+
+    @property
+    def n(self) -> int:
+        return self.vectors.shape[0]
+
+    def first(self, n: int) -> Features:
+        """Those of the first n images."""
+        return Features(self.vectors[:n], None if self.logits is None else self.logits[:n])
+
+    def at(self, index: Tensor) -> Features:
+        """Those of the images at `index` (k,)."""
+        return Features(self.vectors[index], None if self.logits is None else self.logits[index])
+
+    @staticmethod
+    def cat(parts: list[Features]) -> Features:
+        """One after the other."""
+        logits = [part.logits for part in parts if part.logits is not None]
+        return Features(torch.cat([part.vectors for part in parts]), torch.cat(logits) if logits else None)
+
+
+@runtime_checkable
+class FeatureNetwork(Protocol):
+    """A frozen network that images are measured with.
+
+    `name` and `digest` (of its weights or its source) say which one, `resize` in words what it does to an image's
+    size, `classes` how many classes its logits tell apart (None: none), `chunk` how many images it takes at a time.
+    """
+
+    name: str
+    digest: str
+    resize: str
+    classes: int | None
+    chunk: int
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises InputError for images of a shape (channels, height, width) that it cannot take."""
+
+    def __call__(self, images: Tensor) -> Features:
+        """Of uint8 images (n, channels, height, width), wherever they are; the result is on the CPU."""
+
+
+@torch.no_grad()
+def extract(network: FeatureNetwork, images: Tensor) -> Features:
+    """The features of uint8 images (n, channels, height, width), a chunk at a time.
+
+    Raises InputError for other tensors, and for what the network makes of them if it is no (n, dim) or not finite.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[0] == 0:
+        raise InputError(
+            f"expected uint8 images (n >= 1, channels, height, width), got {images.dtype} {tuple(images.shape)}: "
+            "convert them"
+        )
+    network.check(tuple(images.shape[1:]))
+    parts = []
+    for chunk in torch.split(images, network.chunk):
+        found = network(chunk)
+        if found.vectors.ndim != 2 or found.vectors.shape[0] != chunk.shape[0]:
+            raise InputError(
+                f"{network.name}: expected features ({chunk.shape[0]}, dim) of {chunk.shape[0]} images, "
+                f"got {tuple(found.vectors.shape)}: return one row per image"
+            )
+        if not bool(found.vectors.isfinite().all()):
+            raise InputError(f"{network.name}: expected finite features, got NaN or infinity: mend the network")
+        parts.append(found)
+    return Features.cat(parts)
