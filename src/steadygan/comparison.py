@@ -15,6 +15,7 @@ LATER = {  # settings that older runs do not name, and what they had
     "discriminator.minibatch_discrimination": 0,
     "discriminator.embedding": 0,
     "discriminator.denoiser": 0,
+    "evaluate.features": "auto",
 }
 
 

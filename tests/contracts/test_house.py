@@ -19,16 +19,16 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # types <- losses, penalties, models, data <- methods <- engine <- recipes <- cli: a room imports from its own level
 # and from those below it.
 LEVEL = {
-    "errors": 0, "registry": 0, "rng": 0, "thresholds": 0, "comparison": 0, "config": 0, "places": 0,
+    "errors": 0, "headers": 0, "registry": 0, "rng": 0, "thresholds": 0, "comparison": 0, "config": 0, "places": 0,
     "types": 1, "critics": 1, "pixels": 1, "taps": 1,
     "losses": 2, "penalties": 2, "models": 2, "data": 2,
     "methods": 3,
     "engine": 4, "callbacks": 4,
-    "recipes": 5,
+    "recipes": 5, "evaluation": 5,
     "commands": 6, "cli": 6, "__main__": 6,
 }  # fmt: skip
 # Beside the line: these know what is below data and each other; the engine and what is above it know them.
-ASIDE = {"metrics", "diagnostics", "viz"}
+ASIDE = {"features", "metrics", "diagnostics", "viz"}
 ASIDE_KNOWS = 1
 KNOW_ASIDE = 4
 # Imports inside a function that point up: a run that came from a recipe is rebuilt by the recipe.
@@ -44,6 +44,7 @@ HEAVY = {
     "tensorboard",
     "wandb",
     "torchvision",
+    "torch_fidelity",
     "pandas",
 }
 # Help and refused settings answer before torch is imported: these rooms and all that they import at module level.

@@ -8,7 +8,7 @@ import torch
 
 from steadygan.data import grid25, ring8
 from steadygan.errors import InputError, NonFiniteError
-from steadygan.metrics import class_modes, mixture_modes
+from steadygan.metrics import class_modes, expected_kl, mixture_modes
 
 CENTRES = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]], dtype=torch.float64)
 
@@ -158,3 +158,47 @@ def test_class_thresholds():
 def test_wrong_labels(found, classes, reference):
     with pytest.raises(InputError, match="expected"):
         class_modes(found, classes, reference)
+
+
+def test_a_perfect_model_of_mnist_s_digits_is_not_even():
+    # MNIST's own counts of its ten digits; three of them are a class of Stacked MNIST
+    counts = torch.tensor([5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949], dtype=torch.float64)
+    share = counts / counts.sum()
+    classes = torch.einsum("a,b,c->abc", share, share, share).flatten()
+    even = expected_kl(classes, 26_000, against=torch.ones(1000))
+    assert even == pytest.approx(0.0237, abs=2e-4)
+    bias = 999 / (2 * 26_000)  # of a histogram of n draws, to first order
+    assert expected_kl(classes, 26_000) == pytest.approx(bias, rel=0.02)
+    own = 3 * float((share * (10 * share).log()).sum())  # of the classes themselves, exactly
+    assert even == pytest.approx(bias + own, rel=0.01)
+
+
+def test_expected_kl_of_one_sample_and_of_many():
+    assert expected_kl(torch.ones(4), 1) == pytest.approx(math.log(4))  # a single class holds everything
+    assert expected_kl(torch.ones(10), 10**7) < 1e-5
+    assert expected_kl(torch.tensor([3.0, 1.0]), 50) == pytest.approx(expected_kl(torch.tensor([0.75, 0.25]), 50))
+    with pytest.raises(InputError, match="empty class"):
+        expected_kl(torch.tensor([1.0, 0.0]), 10)
+    with pytest.raises(InputError, match="whole number"):
+        expected_kl(torch.ones(2), 0)
+
+
+def test_expected_kl_by_a_loop():
+    shares = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    total, n = 0.0, 4
+    for a in range(n + 1):
+        for b in range(n + 1 - a):
+            c = n - a - b
+            p = torch.tensor([a, b, c], dtype=torch.float64) / n
+            ways = math.factorial(n) / (math.factorial(a) * math.factorial(b) * math.factorial(c))
+            chance = ways * 0.5**a * 0.3**b * 0.2**c
+            total += chance * float(torch.special.xlogy(p, p / shares).sum())
+    assert expected_kl(shares, n, draws=200_000) == pytest.approx(total, rel=0.01)
+
+
+def test_three_classes_of_ten_are_three_modes():
+    labels = torch.tensor([1, 4, 7]).repeat(500)
+    found = class_modes(labels, 10)
+    assert found["modes"] == 3
+    assert found["emptiest_mode"] == 0.0
+    assert found["mode_kl"] == pytest.approx(math.log(10 / 3))

@@ -211,7 +211,13 @@ class Ema(Block):
 
 
 class Evaluate(Block):
-    """Generated samples are measured every so many iterations, `n` at a time."""
+    """Generated samples are measured every so many iterations, `n` at a time; images by the `features` of a network.
+
+    auto: the data set's own network, where there is one. inception: FID and its kin, weights downloaded on first use.
+    """
 
     every: Count = 1000
     n: Annotated[int, whole(100)] = 10_000
+    features: Annotated[
+        Literal["auto", "digits", "inception"] | None, choice("auto", "digits", "inception", optional=True)
+    ] = "auto"

@@ -63,6 +63,7 @@ def mnist(
         held_out_label=digits.test_label,
         image=True,
         class_names=CLASSES,
+        features="digits",
         flip=flip,
         workers=workers,
         licence=LICENCES["mnist"].licence,

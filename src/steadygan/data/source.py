@@ -33,6 +33,8 @@ class Source:
     offset, scale: the user's units are `x * scale + offset`, both of a sample's shape; None when x is in them already.
     image: samples are images (c, h, w) with values in [-1, 1], drawn as such; class_names: of the classes 0, 1, ...
     nearest_classes: the nearest held-out sample tells a sample's class (true of digits, not of photographs).
+    features: the name of the network that such images are measured with, where there is one of their own.
+    benchmark_n: how many fakes the literature draws to judge a generator of this data.
     flip: a training image is mirrored left to right in half of its visits, which ones is fixed by their position.
     workers: None reads `train` in place; k > 0 lets k processes read ahead.
     digest: a hash of the training set, where one is known; licence: of the data; notes: what a user should be told.
@@ -53,6 +55,8 @@ class Source:
     image: bool = False
     class_names: tuple[str, ...] = ()
     nearest_classes: bool = True
+    features: str | None = None
+    benchmark_n: int = 10_000
     flip: bool = False
     workers: int | None = None
     digest: str | None = None

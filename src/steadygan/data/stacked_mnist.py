@@ -51,6 +51,8 @@ def stacked_mnist(
         image=True,
         class_names=tuple(f"{mode:03d}" for mode in range(MODES)),
         nearest_classes=False,
+        features="digits",
+        benchmark_n=26_000,
         flip=flip,
         workers=workers,
         digest=_digest(digits.train, digits.label, table),

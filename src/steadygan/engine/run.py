@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, NonFiniteError, check_number, check_whole
+from ..metrics import Protocol
 from ..types import Batch
 from . import checkpoint
 from .draws import Latent, normal_latent
@@ -58,6 +59,8 @@ class Run:
         self.beside = 1  # runs of its stack that are going on, itself included
         self.failure: NonFiniteError | None = None  # what it stopped at
         self.protocol = ""
+        self.protocols: dict[str, Protocol] = {}  # of each figure
+        self.reference: dict[str, float] = {}  # what real data gets
         self._latent, self._units, self._prior = latent, units, prior
 
     @property
@@ -210,6 +213,8 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     run.wall_time = float(timing[-1]["seconds"]) if timing else 0.0
     run.iterations_per_second = float(timing[-1]["iterations_per_second"]) if timing else 0.0
     run.protocol = str(content.get("protocol", ""))
+    run.protocols = {name: Protocol.read(kept) for name, kept in content.get("protocols", {}).items()}
+    run.reference = dict(content.get("reference", {}))
     return run
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..critics import needs_label, takes_label
 from ..data import Source
 from ..errors import InputError
+from ..features import FeatureNetwork
 from ..types import Opponent
 from .draws import Latent
 from .ema import Ema
@@ -48,6 +49,7 @@ class Setup:
     rhythm: Rhythm
     evaluator: Evaluate | Literal["auto"] | None
     evaluate_n: int
+    features: str | FeatureNetwork | None
     settings: dict[str, Any] | None
     network_settings: dict[str, Any] | None
 

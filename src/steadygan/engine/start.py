@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from ..errors import InputError
-from ..metrics import Evaluator
 from . import checkpoint
 from .checks import check_shapes
 from .draws import Draws
 from .eager import Eager
+from .evaluators import evaluator_of
 from .executors import settled
 from .folder import RunFolder, read_records, write_json
 from .journal import Journal
@@ -23,12 +22,10 @@ from .loop import Loop
 from .obstacles import obstacle
 from .opponents import equilibrium_of, notes_of
 from .plan import Plan
-from .probes import Evaluate, Probes
+from .probes import Probes
 from .run import Run
 from .setup import Setup
 from .state import restore
-
-MEASURED = 10_000  # training images that an evaluation may look at
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,7 @@ class Enlisted(NamedTuple):
     journal: Journal
     run: Run
     saved: dict[str, Any] | None
+    note: str = ""  # what a user should be told of it
 
 
 def start(
@@ -82,7 +80,8 @@ def start(
     plan, told, logged = settled(plan, loop, stored, lambda: obstacle([setup], alone=True), steps)
     if alone is not None:
         told = [f"one seed after the other: {alone}", *told]
-    told = [*notes_of(setup.opponents, journals[0].executor.critics), *told]
+    missing = [each.note for each in enlisted[:1] if each.note]
+    told = [*notes_of(setup.opponents, journals[0].executor.critics), *missing, *told]
     for order, each in zip(orders, enlisted, strict=True):
         write_down(each, order, plan, told, logged)
     return loop, [each.run for each in enlisted]
@@ -116,9 +115,11 @@ def enlist(order: Order, plan: Plan, settings: dict[str, Any], at: int | None) -
     optimizers = setup.optimizer, setup.optimizer
     executor = Eager(setup.G, setup.opponents, setup.sides, optimizers, setup.rates, setup.ema, setup.precision)
     check_shapes(setup, executor)
-    evaluate = evaluator_of(setup)
+    evaluate, note = evaluator_of(setup)
     run = new_run(setup, executor, folder, settings)
     run.protocol = str(getattr(evaluate, "protocol", ""))
+    run.protocols = dict(getattr(evaluate, "protocols", {}))
+    run.reference = dict(getattr(evaluate, "reference", {}))
     journal = Journal(
         executor=executor,
         draws=draws,
@@ -134,7 +135,7 @@ def enlist(order: Order, plan: Plan, settings: dict[str, Any], at: int | None) -
     if saved is not None:
         assert folder is not None
         go_back(journal, folder, saved)
-    return Enlisted(journal, run, saved)
+    return Enlisted(journal, run, saved, note)
 
 
 def go_back(journal: Journal, folder: RunFolder, saved: dict[str, Any]) -> None:
@@ -150,7 +151,7 @@ def go_back(journal: Journal, folder: RunFolder, saved: dict[str, Any]) -> None:
 
 def done(each: Enlisted, order: Order, until: int) -> bool:
     """Whether a run was trained and measured up to `until` before; then it is read as it stands."""
-    journal, run, saved = each
+    journal, run, saved, _ = each
     if saved is None or order.folder is None or journal.iteration < until:
         return False
     records = read_records(order.folder.metrics)
@@ -168,7 +169,7 @@ def done(each: Enlisted, order: Order, until: int) -> bool:
 
 def write_down(each: Enlisted, order: Order, plan: Plan, told: Sequence[str], logged: Sequence[str]) -> None:
     """Settings and plan, only now that the run is known to start, and its logs cut back to where it stands."""
-    journal, run, saved = each
+    journal, run, saved, _ = each
     journal.plan = plan
     folder = order.folder
     if folder is not None:
@@ -189,26 +190,6 @@ def write_down(each: Enlisted, order: Order, plan: Plan, told: Sequence[str], lo
         journal.log.event(f"not bit-identical: {'; '.join(differing)}")
     run.notes = [*told]
     run.metrics, run.events = journal.log.records, journal.log.events
-
-
-def evaluator_of(setup: Setup) -> Evaluate | None:
-    """The user's evaluator, or the one that fits the data."""
-    if setup.evaluator != "auto":
-        return setup.evaluator
-    source = setup.source
-    in_place = isinstance(source.train, Tensor) and source.train.is_floating_point()
-    telling = source.nearest_classes
-    evaluator = Evaluator.build(
-        source.train if in_place else source.some(MEASURED),  # type: ignore[arg-type]
-        source.unseen,
-        source.centres,
-        source.std,
-        source.held_out_samples() if telling else None,
-        source.held_out_label if telling else None,
-        n=setup.evaluate_n,
-        device=setup.device,
-    )
-    return replace(evaluator, protocol=f"{evaluator.protocol}; distances between pixels") if source.image else evaluator
 
 
 def new_run(setup: Setup, executor: Eager, folder: RunFolder | None, settings: dict[str, Any]) -> Run:
@@ -256,6 +237,8 @@ def extras(setup: Setup, run: Run) -> dict[str, Any]:
         "latent_dim": setup.latent_dim,
         "equilibrium": list(run.equilibrium),
         "protocol": run.protocol,
+        "protocols": {name: protocol.plain() for name, protocol in run.protocols.items()},
+        "reference": run.reference,
         "networks": setup.network_settings,
         "units": units,
         "data": run.data["digest"],

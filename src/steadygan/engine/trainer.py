@@ -12,6 +12,7 @@ from torch import nn
 
 from ..data import from_user
 from ..errors import InputError, check_number, check_whole, unknown
+from ..features import FEATURES, FeatureNetwork
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from .draws import Latent, normal_latent
 from .ema import Ema
@@ -45,6 +46,7 @@ class Trainer:
     precision: what the networks compute in, "bf16" or the dtype; candidates: the same for samples that are only ranked.
     compile: "on" generates code for the step, "auto" where the horizon is long enough for it to pay.
     ema: an `Ema`, a plain decay, or None; evaluator: "auto", None, or samples -> {name: figure}.
+    features: what images are measured with, "digits", "inception", a network, None, or "auto" for the data set's own.
     out: the run's folder (None writes nothing); resume: go on from its newest checkpoint.
     Raises InputError for settings that do not fit.
     """
@@ -78,6 +80,7 @@ class Trainer:
         compile: Literal["auto", "on", "off"] = "auto",  # noqa: A002 (torch's word for it)
         evaluator: Evaluate | Literal["auto"] | None = "auto",
         evaluate_n: int = 10_000,
+        features: str | FeatureNetwork | None = "auto",
         log_every: int = 200,
         evaluate_every: int = 1000,
         checkpoint_every: int = 2000,
@@ -94,6 +97,8 @@ class Trainer:
         positive(**{name: value for name, value in optional.items() if value is not None})
         if compile not in COMPILE:
             raise unknown("compile", compile, COMPILE)
+        if isinstance(features, str) and features != "auto" and features not in FEATURES:
+            raise unknown("feature network", features, ("auto", *FEATURES))
         lr_d = lr_g if lr_d is None else lr_d
         check_number("lr_g", lr_g, 0, above=True)
         check_number("lr_d", lr_d, 0, above=True)
@@ -127,6 +132,7 @@ class Trainer:
             rhythm=Rhythm(log_every, evaluate_every, checkpoint_every, keep),
             evaluator=evaluator,
             evaluate_n=evaluate_n,
+            features=features,
             settings=settings,
             network_settings=network_settings,
         )

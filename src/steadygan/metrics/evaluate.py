@@ -2,76 +2,50 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError, NonFiniteError
+from ..features.network import FeatureNetwork, Features, extract
+from ..pixels import to_pixels, to_values
 from .balance import Balance
 from .distances import EnergyDistance
-from .modes import class_modes, mixture_modes
+from .feature_measures import RealSide, measures_of, measures_of_samples
+from .measures import Energy, Evenness, Measure, MixtureModes, NearestSample, Shown
 from .nearest import NearestNeighbour
+from .protocol import Protocol, together
 
 Fresh: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
 CELLS = 1000  # real samples that stand for an unlimited training set
 MOST_CELLS = 2000  # training samples that fakes are assigned to: beyond it most cells of 10,000 fakes are nearly empty
+MOST_IMAGES = 5000  # fakes whose pixels are compared with all real ones: 10,000 take seconds
 QUALITY_QUANTILE = 0.99
-
-BETTER: dict[str, Literal["higher", "lower", "one"]] = {
-    "modes": "higher",
-    "high_quality": "higher",
-    "emptiest_mode": "higher",
-    "mode_kl": "lower",
-    "balance": "one",  # as even as real data: less is collapse, more is spread where real data is not
-    "balance_tv": "lower",
-    "energy_distance": "lower",
-}
-
-
-def best(name: str, values: Iterable[float]) -> int:
-    """Index of the best of `values` of the metric `name`, the first of equals; NaN never wins unless all are NaN.
-
-    Raises InputError for a metric without a better side, or no values.
-    """
-    if name not in BETTER:
-        raise InputError(f"expected a metric with a better side, got {name!r}: choose from {', '.join(BETTER)}")
-    known = list(values)
-    if not known:
-        raise InputError(f"expected at least one value of {name} to choose from, got none: evaluate once")
-    return min(range(len(known)), key=lambda index: _badness(name, known[index]))  # min keeps the first of equals
-
-
-def _badness(name: str, value: float) -> tuple[bool, float]:
-    if math.isnan(value):
-        return True, 0.0
-    side = BETTER[name]
-    return False, -value if side == "higher" else value if side == "lower" else abs(value - 1.0)
+PIXELS = "clamped and rounded to 8 bits, as a saved image is"
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluator:
     """Measures samples (n, *shape) with fixed real references, so that every evaluation of a run is comparable.
 
-    Which figures come out depends on what is known of the data: `modes`, `high_quality`, `emptiest_mode`, `mode_kl` for
-    mixtures of Gaussians and for data with held-out classes (these also `class_<k>`, the share of each class), always
-    `balance`, `balance_tv` and `energy_distance`. `protocol` says how, in words, and belongs beside every figure.
-    Make one with `Evaluator.build`.
+    Which figures come out depends on what is known of the data: `protocols` names them, each with how it is measured,
+    and belongs beside them. `reference` holds what real data gets. Make one with `Evaluator.build`.
     """
 
-    balance: Balance
-    energy: EnergyDistance
-    centres: Tensor | None
-    std: float | None
-    held: NearestNeighbour | None  # held-out samples, with their classes if they have any
-    class_counts: Tensor | None
-    near: float | None  # distance to held-out data that 99 % of the training samples keep
+    measures: tuple[Measure, ...]
     n: int
-    protocol: str
+    like: Tensor  # device and dtype of the references
+    seed: int
+    network: FeatureNetwork | None
+    image: bool
+    real: Callable[[], Shown] | None  # real samples that no reference holds
+    about: Protocol  # what the caller knows of data and generator
+    known: Mapping[str, float] = field(default_factory=dict)  # what real data got before
 
     @staticmethod
     def build(
@@ -84,6 +58,10 @@ class Evaluator:
         n: int = 10_000,
         seed: int = 0,
         device: torch.device | str | None = None,
+        image: bool = False,
+        features: RealSide | None = None,
+        full: bool = False,
+        about: Protocol | None = None,
     ) -> Evaluator:
         """The evaluator for data given as its parts; `n` samples are what it should be shown.
 
@@ -91,8 +69,10 @@ class Evaluator:
         fresh: (count, generator) -> real samples that training never sees; not asked when there is `held_out` data.
         When both are None, half of the training samples, drawn once, stand for fresh ones and the others are the
         cells. Everything is drawn on the CPU from `seed`, so the references are the same on every device. device:
-        where to measure; None: where `train` is, else the CPU. Raises InputError when there is no real data at all,
-        or `n` is below 1.
+        where to measure; None: where `train` is, else the CPU. image: samples are images in [-1, 1], measured as 8-bit
+        ones. features: the real side of a feature network, where there is one. full: also what takes longer. about:
+        what else the figures' protocols should say. Raises InputError when there is no real data at all, or `n` is
+        below 1.
         """
         if n < 1:
             raise InputError(f"expected at least 1 sample to evaluate, got n={n}: raise n")
@@ -102,64 +82,107 @@ class Evaluator:
         generator = torch.Generator().manual_seed(seed)
         *drawn, words = _references(train, fresh, held_out, n, generator)
         cells, real, target = (part.to(device, torch.float32) for part in drawn)
-        told = [f"n={n:,} fakes", words]
-        held = counts = near = None
+        found: list[Measure] = []
         if centres is not None and std is not None:
-            centres = centres.to(device, torch.float32)
-            told.append("modes: >= 20 per 2,500 samples within 3 std of a centre; emptiest by nearest centre")
-        else:
-            centres = std = None
-        if held_out is not None:
-            label = None if held_out_label is None else held_out_label.to(device)
-            held = NearestNeighbour(held_out.to(device, torch.float32), label)
-            if train is not None:
-                known = held.distance(train.to(device, torch.float32))
-                near = float(torch.quantile(known.cpu().to(torch.float64), QUALITY_QUANTILE))
-                if centres is None:
-                    told.append(f"high quality: within {near:.4g} of a held-out sample, as 99 % of the training set")
-            if label is not None and centres is None:
-                counts = label.bincount()
-                told.append(f"classes: nearest of {len(label):,} held-out samples, >= 20 per 2,500 samples count")
-        told.append(f"energy distance without square root to {target.shape[0]:,} real samples, all pairs")
+            found.append(MixtureModes(centres.to(device, torch.float32), std))
+        elif held_out is not None and (features is None or features.shares is None):
+            near = _nearest_samples(train, held_out, held_out_label, device)
+            found += [near] if near.how else []
+        unequal = features is not None and features.held is not None
+        if not unequal:
+            space = "between pixels, " if image else ""
+            found.append(Evenness(Balance(cells, real), f"{space}{words}"))
+        found.append(Energy(EnergyDistance(target), MOST_IMAGES if image else None))
+        if features is not None:
+            found += measures_of(features, n, full)
+        elif full and not image:
+            unlimited = held_out is None and fresh is not None
+            found += measures_of_samples(target, cells if train is not None else None, real if unlimited else None)
+        drawer = None
+        if held_out is None and fresh is not None and not image:  # fresh images are held-out ones, drawn once more
+            drawer = lambda: Shown(fresh(n, generator).to(device, torch.float32))  # noqa: E731 (drawn only when asked)
         return Evaluator(
-            balance=Balance(cells, real),
-            energy=EnergyDistance(target),
-            centres=centres,
-            std=std,
-            held=held,
-            class_counts=counts,
-            near=near,
+            measures=tuple(found),
             n=n,
-            protocol="; ".join([*told, f"reference seed {seed}"]),
+            like=cells,
+            seed=seed,
+            network=None if features is None else features.network,
+            image=image,
+            real=drawer,
+            about=about or Protocol(""),
         )
 
     @torch.no_grad()
     def __call__(self, samples: Tensor) -> dict[str, float]:
         """The figures of samples (n, *shape); raises NonFiniteError when one of them is NaN or infinite."""
-        samples = samples.detach().to(self.balance.training)
-        bad = int((~samples.flatten(1).isfinite().all(1)).sum()) if samples.ndim > 1 else 0
+        samples = samples.detach().to(self.like)
+        if samples.shape[0] == 0 or samples.shape[1:] != self.like.shape[1:]:
+            raise InputError(
+                f"expected samples of shape (n >= 1, {', '.join(map(str, self.like.shape[1:]))}), "
+                f"got {tuple(samples.shape)}: reshape them"
+            )
+        bad = int((~samples.flatten(1).isfinite().all(1)).sum())
         if bad:
             raise NonFiniteError(f"{bad} of {samples.shape[0]} generated samples are not finite: nothing to measure")
-        figures = {**self._modes(samples), **self.balance(samples)}
-        figures["energy_distance"] = self.energy(samples)
+        return self.measured(self.shown(samples))
+
+    def shown(self, samples: Tensor) -> Shown:
+        """Samples as they are measured: images as 8-bit ones, with their features."""
+        if not self.image:
+            return Shown(samples)
+        pixels = to_pixels(samples)
+        features: Features | None = None if self.network is None else extract(self.network, pixels)
+        return Shown(to_values(pixels), features)
+
+    def measured(self, shown: Shown) -> dict[str, float]:
+        """The figures of what is shown."""
+        figures: dict[str, float] = {}
+        for measure in self.measures:
+            figures |= measure(shown)
         return figures
 
-    def _modes(self, samples: Tensor) -> dict[str, float]:
-        if self.centres is not None and self.std is not None:
-            return mixture_modes(samples, self.centres, self.std)
-        figures: dict[str, float] = {}
-        if self.held is None:
-            return figures
-        nearest = self.held.assign(samples)
-        if self.near is not None:
-            good = self.held.distance(samples, nearest) <= self.near
-            figures["high_quality"] = int(good.sum()) / samples.shape[0]
-        if self.class_counts is not None:
-            labels, classes = self.held.classify(samples, nearest), self.class_counts.shape[0]
-            figures |= class_modes(labels, classes, self.class_counts)
-            shares = (labels.bincount(minlength=classes).to("cpu", torch.float64) / labels.shape[0]).tolist()
-            figures |= {f"class_{k}": share for k, share in enumerate(shares)}
-        return figures
+    @cached_property
+    def reference(self) -> dict[str, float]:
+        """What real data gets: the mean over many draws where that is known, else that of real samples held back."""
+        known = dict(self.known)
+        if self.real is not None:
+            known |= self.measured(self.real())
+        for measure in self.measures:
+            known |= measure.real(self.n)
+        return known
+
+    @cached_property
+    def protocols(self) -> dict[str, Protocol]:
+        """How each figure is measured."""
+        made: dict[str, Protocol] = {}
+        for measure in self.measures:
+            network = self.network if measure.featured else None
+            shared = replace(
+                self.about,
+                n_fake=self.n,
+                n_real=measure.n_real,
+                features="" if network is None else f"{network.name} {network.digest} ({network.resize})",
+                pixels=PIXELS if self.image else "",
+                seeds="; ".join(filter(None, [self.about.seeds, f"references {self.seed}"])),
+            )
+            made |= {name: replace(shared, how=how) for name, how in measure.how.items()}
+        return made
+
+    @property
+    def protocol(self) -> str:
+        """All of them in one line."""
+        return together(self.protocols)
+
+
+def _nearest_samples(
+    train: Tensor | None, held_out: Tensor, label: Tensor | None, device: torch.device
+) -> NearestSample:
+    held = NearestNeighbour(held_out.to(device, torch.float32), None if label is None else label.to(device))
+    near = None
+    if train is not None:
+        known = held.distance(train.to(device, torch.float32))
+        near = float(torch.quantile(known.cpu().to(torch.float64), QUALITY_QUANTILE))
+    return NearestSample(held, near, None if label is None else label.to(device).bincount())
 
 
 def _references(
@@ -180,7 +203,7 @@ def _references(
         cells, whose = fresh(CELLS, generator), "real"
     else:
         raise InputError("expected training samples or a sampler beside held_out, got neither: give train or fresh")
-    words = f"balance: {len(cells):,} {whose} samples, against {len(real):,} {kind} ones in equal numbers"
+    words = f"{len(cells):,} {whose} samples as cells, against {len(real):,} {kind} ones in equal numbers"
     return cells, real, real, words
 
 
@@ -190,7 +213,7 @@ def _halves(train: Tensor, n: int, generator: torch.Generator) -> tuple[Tensor, 
     order = torch.randperm(train.shape[0], generator=generator).to(train.device)
     half = train.shape[0] // 2
     cells, others = train[order[:half][:MOST_CELLS]], train[order[half:][:n]]
-    words = f"balance: {len(cells):,} training samples, against {len(others):,} others in equal numbers"
+    words = f"{len(cells):,} training samples as cells, against {len(others):,} others in equal numbers"
     return cells, others, train[order[:n]], words
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, check_whole
 from .nearest import NearestNeighbour
 
 ENOUGH = 20 / 2500  # share of all samples that must fall on a mode for it to count
@@ -64,8 +65,30 @@ def class_modes(
             "leave out classes without real samples"
         )
     counts = labels.flatten().bincount(minlength=classes)
-    shares = reference.cpu().to(torch.float64)
-    return {"modes": _covered(counts, n, threshold), **_evenness(counts, shares / shares.sum())}
+    return {"modes": _covered(counts, n, threshold), **_evenness(counts, _as_shares(reference))}
+
+
+@torch.no_grad()
+def expected_kl(shares: Tensor, n: int, against: Tensor | None = None, draws: int = 200, seed: int = 0) -> float:
+    """mode_kl of n samples of a perfect generator, E[sum_k p_k log(p_k / q_k)], in nats: what no model can go below.
+
+    shares (classes,) are the data's counts or shares, p the histogram of n independent draws from them; q is `against`,
+    or the data's shares themselves (then about (classes - 1) / (2 n)). The mean over `draws` drawn with `seed`.
+    Raises InputError when a class is empty in `against`, or n is below 1.
+    """
+    check_whole("n", n, 1)
+    data = _as_shares(shares)
+    reference = data if against is None else _as_shares(against)
+    if not bool((reference > 0).all()):
+        raise InputError("expected no empty class to compare with, got one: leave out classes without real samples")
+    rng = np.random.default_rng(seed)
+    p = torch.from_numpy(rng.multinomial(n, data.numpy(), size=draws) / n)
+    return float(torch.special.xlogy(p, p / reference).sum(1).mean())
+
+
+def _as_shares(shares: Tensor) -> Tensor:
+    shares = shares.cpu().to(torch.float64)
+    return shares / shares.sum()
 
 
 def _counted(samples: Tensor) -> int:

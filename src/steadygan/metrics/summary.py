@@ -8,9 +8,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ..thresholds import DEAD_GRADIENT
-from .evaluate import BETTER, best
+from .better import BETTER, best
 
-FIGURES = ("modes", "high_quality", "emptiest_mode", "mode_kl", "balance", "balance_tv", "energy_distance")
+FIGURES = tuple(BETTER)
 GRADIENTS = ("gradient_mean", "gradient_max", "gradient_max_over_mean", "gradient_top1_share")
 
 

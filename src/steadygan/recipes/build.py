@@ -72,6 +72,7 @@ def trainer(
         candidates=settings.candidates,
         compile=settings.compile,
         evaluate_n=settings.evaluate.n,
+        features=settings.evaluate.features,
         log_every=settings.log_every,
         evaluate_every=settings.evaluate.every,
         checkpoint_every=settings.checkpoint_every,

@@ -71,10 +71,10 @@ BASES = {
     ),
     "stacked-mnist": Base(
         "three MNIST digits as colours, 1,000 modes",
-        dcgan(64, n=5000, data=StackedMnist(), horizon=50_000, evaluate=Evaluate(every=5000, n=5000)),
+        dcgan(64, n=26_000, data=StackedMnist(), horizon=50_000, evaluate=Evaluate(every=5000, n=26_000)),
         weight=2.0,
         count=32,
-        small=cores(StackedMnist(), 2.0),
+        small=cores(StackedMnist(), 2.0, evaluate=Evaluate(every=2000, n=26_000)),
     ),
     "folder": Base(
         "images of your own (--data)",
