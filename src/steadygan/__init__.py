@@ -8,29 +8,46 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import callbacks, data, diagnostics, losses, methods, metrics, models, penalties, types
+    from . import callbacks, data, diagnostics, features, losses, methods, metrics, models, penalties, types
     from .engine.export import export
     from .engine.run import Run, load
     from .engine.seeds import Seeds
     from .engine.trainer import Trainer
+    from .evaluation import Evaluation, evaluate
 
-_MODULES = ("callbacks", "data", "diagnostics", "losses", "methods", "metrics", "models", "penalties", "types")
+_MODULES = (
+    "callbacks",
+    "data",
+    "diagnostics",
+    "features",
+    "losses",
+    "methods",
+    "metrics",
+    "models",
+    "penalties",
+    "types",
+)
 _OBJECTS = {
+    "Evaluation": "evaluation",
     "Run": "engine.run",
     "Seeds": "engine.seeds",
     "Trainer": "engine.trainer",
+    "evaluate": "evaluation",
     "export": "engine.export",
     "load": "engine.run",
 }
 
 __all__ = [
+    "Evaluation",
     "Run",
     "Seeds",
     "Trainer",
     "callbacks",
     "data",
     "diagnostics",
+    "evaluate",
     "export",
+    "features",
     "load",
     "losses",
     "methods",

@@ -171,6 +171,53 @@ def compare(
 
 
 @app.command()
+def evaluate(
+    what: Annotated[
+        Path,
+        typer.Argument(
+            metavar="WHAT", help="A run; a folder, .zip, .npy, .npz of images; a .csv of points.", show_default=False
+        ),
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Real data: a name (mnist, ring8, ...), a path, or own: the run's."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="PATH", help="Where the files of a named data set are.")] = None,
+    n: Annotated[
+        int | None, typer.Option("-n", parser=at_least(1), metavar="N", help="Fakes: of a run 10,000, of files all.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(parser=at_least(0, 2**63 - 1), metavar="S", help="Draws the fakes of a run.")
+    ] = 0,
+    weights: Weights = "ema",
+    split: Annotated[
+        str, typer.Option(metavar="train|held-out", help="Which real images features are compared with.")
+    ] = "train",
+    features: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="digits, inception, none, module:function of your own, or auto for the data set's own network.",
+        ),
+    ] = "auto",
+    inception: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Inception's weights; without it they are downloaded once.")
+    ] = None,
+    real: Annotated[
+        int, typer.Option(parser=at_least(100), metavar="N", help="Most real images of a split that are looked at.")
+    ] = 60_000,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these figures, such as fid,recall,balance.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print figures and protocols as JSON.")] = False,
+) -> int:
+    """Judge what any generator made: quality, diversity, modes, memorisation, each figure with its protocol."""
+    from .commands.evaluate import evaluate as command
+
+    return command(what, against, data, n, seed, weights, split, features, inception, real, metrics, json)
+
+
+@app.command()
 def doctor() -> int:
     """Check versions, devices, folders and speed of this machine."""
     from .commands.doctor import doctor as command

@@ -29,13 +29,15 @@ def close(console: Console, run: Run, settings: Settings) -> None:
         title_justify="left",
         title_style="bold",
     )
-    for column in ("", "final", "best", "at", "peak", "at"):
+    for column in ("", "final", "real data", "best", "at", "peak", "at"):
         table.add_column(column, justify="left" if not column else "right")
     for row in final_and_best(run.metrics):
         if row.key not in LABELS:
             continue
         peak = ("", "") if row.peak is None else shown(row.key, row.peak, modes)
-        table.add_row(LABELS[row.key], figure(row.key, row.final.value, modes), *shown(row.key, row.best, modes), *peak)
+        real = figure(row.key, run.reference[row.key], modes) if row.key in run.reference else ""
+        final = figure(row.key, row.final.value, modes)
+        table.add_row(LABELS[row.key], final, real, *shown(row.key, row.best, modes), *peak)
     console.print(table)
     console.print(losses(run))
     shares = classes(run)

@@ -12,14 +12,31 @@ LABELS = {
     "modes": "modes",
     "high_quality": "high-quality share",
     "emptiest_mode": "emptiest mode / even share",
+    "mode_kl": "KL of modes to the data's",
+    "veegan_modes": "modes, first 2,500 samples, any",
+    "veegan_high_quality": "high-quality share of these",
+    "confidence": "mean top probability",
     "balance": "balance (1 = as even as real)",
     "energy_distance": "energy distance",
+    "class_score": "class score",
+    "inception_score": "Inception Score",
+    "frechet": "Frechet distance",
+    "fid": "FID",
+    "kernel_distance": "kernel distance",
+    "kid": "KID",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "support": "support, birthday test",
+    "memorised": "nearer to training than 99 % held out",
+    "nearer_than_held_out": "nearer to training than held out",
     "gradient_mean": "gradient at G, mean",
     "gradient_max": "gradient at G, max",
     "gradient_max_over_mean": "gradient at G, max / mean",
     "gradient_top1_share": "gradient at G, top 1 % hold",
 }
-SHARES = frozenset({"high_quality", "gradient_top1_share"})
+SHARES = frozenset({"high_quality", "veegan_high_quality", "memorised", "gradient_top1_share"})
 PLAIN_WIDTH = 110  # of a table that does not go to a terminal
 
 

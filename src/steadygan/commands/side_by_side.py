@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..metrics import BETTER, Protocol
 from ..metrics.summary import final_and_best
 from .console import LABELS, clock, figure, plain
 from .why import Case, why
@@ -85,16 +86,20 @@ class SideBySide(NamedTuple):
             title_justify="left",
             title_style="bold",
         )
-        for column in ("", "recipe", "final", "best", "peak"):
-            table.add_column(column, justify="right" if column in ("final", "best", "peak") else "left")
+        numbers_of = ("final", "best", "peak", "real data")
+        for column in ("", "recipe", *numbers_of):
+            table.add_column(column, justify="right" if column in numbers_of else "left")
         figures = {name: self.figures(name) for name in self.by_recipe}
         modes = settings.data.modes
         for key, label in LABELS.items():
-            holders = [name for name in figures if key in figures[name]]
-            for name in holders:
-                cells = figures[name][key]
-                shown = [cells[kind].shown(key, modes) if kind in cells else "" for kind in ("final", "best", "peak")]
-                table.add_row(label if name == holders[0] else "", name, *shown, end_section=name == holders[-1])
+            for like, holders in self.alike(key, figures):
+                for name in holders:
+                    cells = figures[name][key]
+                    shown = [cells[kind].shown(key, modes) if kind in cells else "" for kind in numbers_of[:3]]
+                    heading = f"{label}{like}" if name == holders[0] else ""
+                    real = self.real(name, key)
+                    shown.append("" if real is None or name != holders[0] else figure(key, real, modes))
+                    table.add_row(heading, name, *shown, end_section=name == holders[-1])
         for name, results in self.by_recipe.items():
             seconds = [result.seconds for result in results]
             members = max(result.members for result in results)
@@ -104,6 +109,27 @@ class SideBySide(NamedTuple):
         if len(self.by_recipe) > 1:
             console.print(f"why: {self.why()}")
         console.print(f"measured with: {first[0].run.protocol}", style="dim")
+
+    def alike(self, key: str, holders: Iterable[str]) -> list[tuple[str, list[str]]]:
+        """The recipes that have the figure, those of one protocol together, and what the others do otherwise."""
+        groups: list[tuple[Protocol, list[str]]] = []
+        for name in holders:
+            if key not in self.figures(name):
+                continue
+            run = self.by_recipe[name][0].run
+            own = run.protocols.get(key, Protocol(run.protocol if key in BETTER else ""))
+            for protocol, names in groups:
+                if not own.differences(protocol):
+                    names.append(name)
+                    break
+            else:
+                groups.append((own, [name]))
+        return [(_otherwise(protocol, groups[0][0]), names) for protocol, names in groups]
+
+    def real(self, name: str, key: str) -> float | None:
+        """What real data gets, where it is known."""
+        known = [r.run.reference[key] for r in self.by_recipe[name] if key in r.run.reference]
+        return fmean(known) if known else None
 
     def why(self) -> str:
         """The reason, in plain words drawn from the numbers."""
@@ -133,6 +159,8 @@ class SideBySide(NamedTuple):
                         key: {kind: over.plain() for kind, over in cells.items()}
                         for key, cells in self.figures(name).items()
                     },
+                    "real": {key: self.real(name, key) for key in results[0].run.reference},
+                    "protocols": {key: protocol.plain() for key, protocol in results[0].run.protocols.items()},
                 }
                 for name, results in self.by_recipe.items()
             },
@@ -152,6 +180,12 @@ class SideBySide(NamedTuple):
             title=None if len(first) == 1 else f"means of {len(first)} seeds",
             equilibrium=shared.pop() if len(shared) == 1 else (None, None),
         )
+
+
+def _otherwise(protocol: Protocol, first: Protocol) -> str:
+    """What is unlike the first of several protocols: " (fakes 2,000, not 10,000)"."""
+    told = [f"{name.replace('_', ' ')}: {own}, not {other}" for name, own, other in protocol.differences(first)]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def averaged(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, float]]:

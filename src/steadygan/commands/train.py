@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import shlex
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import Folder, ImageSet, Points, Settings, difference, override, saved
 from ..config.saved import NAME as SETTINGS
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
+from ..headers import holds_images
 from ..recipes import RECIPES
 from .closing import close, whereabouts
 from .console import stdout
@@ -117,29 +116,6 @@ def default(data: Path | None) -> str:
         return DEFAULT
     images = data.is_dir() or data.suffix.lower() == ".zip" or holds_images(data)
     return DEFAULT_IMAGES if images else DEFAULT_POINTS
-
-
-def holds_images(path: Path) -> bool:
-    """Whether a .npy or .npz has an array of three axes or more, by its header."""
-
-    def axes(stream: IO[bytes]) -> int:
-        version = stream.read(8)[6]  # after the mark; numpy itself would take a tenth of a second to import
-        size = int.from_bytes(stream.read(2 if version == 1 else 4), "little")
-        return len(ast.literal_eval(stream.read(min(size, 10_000)).decode("latin1"))["shape"])
-
-    try:
-        if path.suffix.lower() == ".npy":
-            with path.open("rb") as file:
-                return axes(file) > 2
-        if path.suffix.lower() == ".npz":
-            with zipfile.ZipFile(path) as archive:
-                for name in archive.namelist():
-                    with archive.open(name) as entry:
-                        if axes(entry) > 2:
-                            return True
-    except (OSError, ValueError, LookupError, TypeError, SyntaxError, zipfile.BadZipFile):  # its reader tells it better
-        pass
-    return False
 
 
 def own_data(settings: Settings, data: Path) -> Path:

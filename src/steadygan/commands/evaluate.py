@@ -1,0 +1,130 @@
+"""`steadygan evaluate`: the figures of what any generator made, each with its protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..config.saved import NAME as SETTINGS
+from ..errors import InputError
+from .console import LABELS, figure, stderr, stdout
+from .existing import settings_of, weights_named
+from .progress import Reading
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..evaluation import Evaluation
+    from ..features import FeatureNetwork
+
+
+def evaluate(
+    what: Path,
+    against: str | None,
+    data: Path | None,
+    n: int | None,
+    seed: int,
+    weights: str,
+    split: str,
+    features: str,
+    inception: Path | None,
+    real: int,
+    metrics: str | None,
+    as_json: bool,
+) -> int:
+    """Judges what is there, and prints the figures beside real data's."""
+    kind = weights_named(weights)
+    if against is None:
+        raise InputError(f"expected --against DATA, got none: {_hint(what)}")
+    if not what.expanduser().exists():
+        raise InputError(f"expected a run, images or points at '{what}', found nothing there: check the path")
+    console = stderr() if as_json else stdout()
+    from ..evaluation import evaluate as judged
+
+    with Reading(console) as reading:
+        found = judged(
+            what,
+            against,
+            n=n,
+            seed=seed,
+            weights=kind,
+            split=_split(split),
+            features=_features(features, inception),
+            data=data,
+            real=real,
+            metrics=[] if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()],
+            progress=reading,
+        )
+    if as_json:
+        print(json.dumps(found.plain(), indent=2))
+    else:
+        show(found, console)
+    return 0
+
+
+def show(found: Evaluation, console: Console) -> None:
+    """The table, how each figure was measured, and what a user should be told."""
+    from rich.table import Table
+
+    from ..metrics.protocol import together
+
+    some = next(iter(found.protocols.values()))
+    table = Table(
+        title=f"{found.what} against {found.against}: {some.n_fake:,} fakes"
+        + (f", {some.weights} weights" if some.weights else ""),
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("")
+    table.add_column("fakes", justify="right")
+    table.add_column("real data", justify="right")
+    for name, label in known(found.figures).items():
+        value, real = found.figures[name], found.reference.get(name)
+        spread = found.figures.get(f"{name}_std")
+        shown = figure(name, value) + ("" if spread is None else f" ± {figure(name, spread)}")
+        table.add_row(label, shown, "" if real is None else figure(name, real))
+    console.print(table)
+    shares = {name.removeprefix("class_"): share for name, share in found.figures.items() if _is_share(name)}
+    if shares:
+        console.print("classes: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items()))
+    for note in found.notes:
+        console.print(f"note: {note}", style="bold yellow")
+    shown_protocols = {name: protocol for name, protocol in found.protocols.items() if name in found.figures}
+    console.print(f"measured with: {together(shown_protocols)}", style="dim")
+
+
+def known(figures: Mapping[str, Any]) -> dict[str, str]:
+    """The labels of the figures that a table shows, in their order."""
+    return {name: label for name, label in LABELS.items() if name in figures}
+
+
+def _is_share(name: str) -> bool:
+    return name.startswith("class_") and name.removeprefix("class_").isdigit()
+
+
+def _split(split: str) -> Literal["train", "held_out"]:
+    if split not in ("train", "held-out", "held_out"):
+        raise InputError(f"expected --split train or held-out, got {split!r}: choose one")
+    return "train" if split == "train" else "held_out"
+
+
+def _features(name: str, inception: Path | None) -> str | FeatureNetwork | None:
+    if inception is not None and name not in ("auto", "inception"):
+        raise InputError(f"expected --inception without --features {name}: give one of them")
+    if inception is not None:
+        from ..features import InceptionFeatures
+
+        return InceptionFeatures(inception)
+    if ":" in name:
+        from ..features import user_features
+
+        return user_features(name)
+    return None if name == "none" else name
+
+
+def _hint(what: Path) -> str:
+    if (what.expanduser() / SETTINGS).is_file():
+        return f"write --against own for the data it was trained on, {settings_of(what).data.name}"
+    return "write the name of a data set, such as mnist or cifar10, or the path of real images or points"

@@ -1,0 +1,5 @@
+"""Judging what any generator made, against any data: one evaluator for runs, files and arrays."""
+
+from .judge import Evaluation, evaluate
+
+__all__ = ["Evaluation", "evaluate"]

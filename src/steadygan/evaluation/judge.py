@@ -1,0 +1,203 @@
+"""One evaluator for whatever any generator made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..data import Source
+from ..data.samples import Progress
+from ..engine.evaluators import FEATURED, evaluator_for, network_for, versions
+from ..errors import InputError, check_whole, unknown
+from ..features import FEATURES, FeatureNetwork
+from ..metrics import Protocol
+from ..metrics.evaluate import Evaluator
+from ..metrics.feature_measures import KERNEL_SIZE
+from ..rng import borrowed
+from .fakes import Fakes, of_anything
+from .reals import reals
+
+LEAST = 100  # fakes: below it no figure means anything
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of it: `figures` by name, the `protocols` they were measured by, what real data gets (`reference`).
+
+    notes: what a user should be told, figures that could not be had among it.
+    """
+
+    what: str
+    against: str
+    figures: dict[str, float]
+    protocols: dict[str, Protocol]
+    reference: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON: each figure with its value, what real data gets, and its protocol."""
+        return {
+            "what": self.what,
+            "against": self.against,
+            "figures": {
+                name: {
+                    "value": value,
+                    "real": self.reference.get(name),
+                    "protocol": self.protocols[name].plain() if name in self.protocols else {},
+                }
+                for name, value in self.figures.items()
+            },
+            "notes": list(self.notes),
+        }
+
+
+def evaluate(
+    what: Any,
+    against: Any,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    weights: Literal["ema", "live"] = "ema",
+    split: Literal["train", "held_out"] = "train",
+    features: str | FeatureNetwork | None = "auto",
+    data: str | Path | None = None,
+    real: int = FEATURED,
+    device: str = "cpu",
+    metrics: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Judges what any generator made: `evaluate("runs/mnist-far/seed-0", "mnist")`.
+
+    what: a `Run`, the folder of one, a folder, .zip, .npy or .npz of images, a .csv, .npy or .npz of points, or an
+    array (n, *shape). against: a data set's name ("own": the run's own data), a path, or samples; `data`: where the
+    files of a data set lie. n: how many fakes; of a run 10,000, or as many as its data's benchmark asks for, drawn with
+    `seed`; of files all. split: which real images features are compared with, at most `real` of them. features:
+    "digits", "inception", a `FeatureNetwork`, None, or "auto" for the data set's own. metrics: the figures wanted;
+    none: all that apply. Global random generators are left as they were.
+
+    Raises InputError for data that does not fit or is too little, and NonFiniteError for samples that are not finite.
+    """
+    check_whole("real", real, LEAST)
+    check_whole("seed", seed, 0)
+    with borrowed(seed, torch.device("cpu")):
+        return _evaluate(what, against, n, seed, weights, split, features, data, real, device, metrics, progress)
+
+
+def _evaluate(
+    what: Any,
+    against: Any,
+    n: int | None,
+    seed: int,
+    weights: Literal["ema", "live"],
+    split: Literal["train", "held_out"],
+    features: str | FeatureNetwork | None,
+    data: str | Path | None,
+    real: int,
+    device: str,
+    metrics: Sequence[str],
+    progress: Progress | None,
+) -> Evaluation:
+    path = None if data is None else Path(data)
+    settings = settings_of(what)
+    source = reals(against, path, settings, progress)
+    fakes = of_anything(what, n, seed, weights, source.benchmark_n)
+    check_alike(fakes, source)
+    network, missing = None, ""
+    if isinstance(features, str) and features != "auto" and features not in FEATURES:
+        raise unknown("feature network", features, ("auto", *FEATURES))
+    try:
+        network = network_for(source, features)
+    except InputError as error:  # of its weights: the other figures can be had
+        missing = f"no figures of {features}: {error}"
+    if network is not None:
+        network.check(source.shape)
+    about = Protocol(
+        "",
+        weights=fakes.weights,
+        batch_norm=fakes.batch_norm,
+        seeds=fakes.seeds,
+        versions=versions(network),
+    )
+    evaluator = evaluator_for(
+        source, fakes.n, network, split, full=True, about=about, device=torch.device(device), most=real
+    )
+    chosen = wanted(evaluator, metrics)
+    figures = chosen(in_units(fakes, source))
+    if metrics:
+        figures = {name: figures[name] for name in metrics}
+    notes = [*fakes.notes, *([missing] if missing else []), *left_out(chosen, fakes, network)]
+    return Evaluation(fakes.name, source.name, figures, chosen.protocols, chosen.reference, tuple(notes))
+
+
+def settings_of(what: Any) -> dict[str, Any] | None:
+    """The settings of a run from a recipe; None for anything else."""
+    from ..engine.folder import read_json
+    from ..engine.run import Run
+
+    if isinstance(what, Run):
+        own = what.settings
+    elif isinstance(what, str | Path) and (Path(what).expanduser() / "settings.json").is_file():
+        own = read_json(Path(what).expanduser() / "settings.json")
+    else:
+        return None
+    return own if "recipe" in own else None
+
+
+def check_alike(fakes: Fakes, source: Source) -> None:
+    """Raises InputError unless fakes and reals are of one kind and shape, and enough."""
+    if fakes.n < LEAST:
+        raise InputError(
+            f"expected at least {LEAST} fakes in {fakes.name}, got {fakes.n}: raise -n, or generate more of them"
+        )
+    if fakes.image != source.image:
+        kinds = ("numbers", "images")
+        raise InputError(
+            f"expected {kinds[source.image]} to compare with {source.name}, got {kinds[fakes.image]} in {fakes.name}: "
+            "name other data with --against"
+        )
+    shape = tuple(fakes.samples.shape[1:])
+    if shape == source.shape:
+        return
+    if source.image:
+        told = f"{_kind(shape)} in {fakes.name}, and images are never resized for it"
+        raise InputError(
+            f"expected images of {_kind(source.shape)} as in {source.name}, got {told}: save them as those are"
+        )
+    raise InputError(f"expected samples of shape {source.shape} as in {source.name}, got {shape}: name other data")
+
+
+def in_units(fakes: Fakes, source: Source) -> Tensor:
+    """The fakes as the source gives its samples."""
+    values = fakes.values()
+    if source.offset is None or source.scale is None:
+        return values
+    return (values - source.offset) / source.scale
+
+
+def wanted(evaluator: Evaluator, metrics: Sequence[str]) -> Evaluator:
+    """The evaluator of these figures alone, or as it is; raises InputError for a figure that it cannot give."""
+    if not metrics:
+        return evaluator
+    for name in metrics:
+        if name not in evaluator.protocols:
+            raise unknown("metric", name, evaluator.protocols)
+    kept = tuple(measure for measure in evaluator.measures if set(metrics) & measure.how.keys())
+    return replace(evaluator, measures=kept)
+
+
+def left_out(evaluator: Evaluator, fakes: Fakes, network: FeatureNetwork | None) -> list[str]:
+    """Lines for the figures that there are too few samples for."""
+    if network is not None and fakes.n < KERNEL_SIZE:
+        return [f"no kernel distance: it needs {KERNEL_SIZE:,} fakes, got {fakes.n:,}"]
+    if network is None and fakes.image:
+        return ["no figures of features: add --features inception for FID and its kin"]
+    return []
+
+
+def _kind(shape: tuple[int, ...]) -> str:
+    return f"{'grey' if shape[0] == 1 else 'RGB'} {shape[2]} x {shape[1]}"

@@ -1,0 +1,64 @@
+"""What fakes are judged against: a data set by its name, the user's own files, or the data of the run itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..config import ImageSet, Settings
+from ..data import DATA, Source, folder, from_user, points
+from ..data.samples import Progress
+from ..errors import InputError, unknown
+from ..headers import holds_images
+from ..recipes.build import source
+
+OWN = "own"
+FILES = ("folder", "points")  # these are named by their path
+
+
+def reals(
+    against: Any, path: Path | None, settings: Mapping[str, Any] | None, progress: Progress | None = None
+) -> Source:
+    """The real data that `against` means: a name, a path, "own", or samples as `data.from_user` takes them.
+
+    path: where the files of a data set lie. settings: of the run that is judged; its own data, named "own" or by its
+    name, comes as the run's settings have it. Raises InputError for names that are not known and data that is missing.
+    """
+    if not isinstance(against, str | Path):
+        return from_user(against)
+    word = str(against)
+    own = None if settings is None else Settings.check(settings)
+    if word == OWN or (own is not None and own.data.name == word):
+        if own is None:
+            raise InputError("expected a run from a recipe with --against own, got something else: name the data")
+        return source(_at(own, path), progress)
+    if word in DATA and word not in FILES:
+        builder = DATA[word]
+        if not takes_path(word):
+            if path is not None:
+                raise InputError(f"expected no --data, as {word} makes its own, got {path}: leave it out")
+            return builder()
+        return builder(path=path, progress=progress)
+    place = Path(word).expanduser()
+    if not place.exists():
+        raise unknown("data", word, [OWN, *(name for name in DATA if name not in FILES), "or the path of files"])
+    if place.suffix.lower() == ".csv" or (place.suffix.lower() in (".npy", ".npz") and not holds_images(place)):
+        return points(place)
+    return folder(place, progress=progress)
+
+
+def takes_path(name: str) -> bool:
+    """Whether a data set lies in files."""
+    from inspect import signature
+
+    return "path" in signature(DATA[name]).parameters
+
+
+def _at(settings: Settings, path: Path | None) -> Settings:
+    if path is None:
+        return settings
+    if not isinstance(settings.data, ImageSet):
+        raise InputError(f"expected no --data, as {settings.data.name} makes its own, got {path}: leave it out")
+    data = settings.data.model_copy(update={"path": str(path)})
+    return settings.model_copy(update={"data": data})

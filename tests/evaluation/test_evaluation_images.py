@@ -1,0 +1,164 @@
+"""Images judged by features: the parts are the functions, real sides are kept, fakes are measured as saved."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from plainnet import Quarters, noise
+
+import steadygan as sg
+from steadygan.data import Source
+from steadygan.engine import evaluators
+from steadygan.engine.evaluators import real_side
+from steadygan.metrics import Manifold, Moments, RealSide, class_modes, frechet, precision_recall
+
+
+def real(n=400, held=300):
+    """Dark and light images in turn."""
+    dark, light = noise(n, 1, low=0, high=120), noise(n, 2, low=130, high=256)
+    train = torch.where((torch.arange(n) % 2 == 0).view(-1, 1, 1, 1), dark, light)
+    return Source("real", (1, 8, 8), train, torch.arange(n) % 2, held_out=noise(held, 3), image=True)
+
+
+def fakes(n=200):
+    return noise(n, 4, low=20, high=200)
+
+
+def judged(x, source=None, **changes):
+    return sg.evaluate(x, source or real(), features=Quarters(), **changes)
+
+
+def test_figures_are_the_functions():
+    found, net = judged(fakes()), Quarters()
+    vectors, logits = net(fakes())
+    order = torch.randperm(400, generator=torch.Generator().manual_seed(0))
+    other = net(real().train[order])
+    assert found.figures["frechet"] == pytest.approx(frechet(Moments.of(vectors), Moments.of(other.vectors)))
+    near = Manifold(other.vectors[:200])(vectors) | precision_recall(vectors, other.vectors[:200])
+    for name, value in near.items():
+        assert found.figures[name] == pytest.approx(value)
+    modes = class_modes(logits.argmax(1), 2, torch.tensor([200, 200]))
+    for name in ("modes", "mode_kl", "emptiest_mode"):
+        assert found.figures[name] == pytest.approx(modes[name])
+    assert found.figures["confidence"] == pytest.approx(float(logits.softmax(1).amax(1).mean()))
+    assert "kernel_distance" not in found.figures
+    assert any("1,000 fakes, got 200" in note for note in found.notes)
+
+
+def test_every_figure_has_a_protocol():
+    found = judged(fakes())
+    named = {name for name in found.figures if not name.startswith("class_0") and not name.startswith("class_1")}
+    assert named - {"class_score_std"} <= found.protocols.keys()
+    protocol = found.protocols["frechet"]
+    assert protocol.features == "quarters 0123 (none)"
+    assert (protocol.n_fake, protocol.n_real) == (200, 400)
+    assert protocol.real.startswith("real train ")
+    assert "8 bits" in protocol.pixels
+    assert found.protocols["recall"].n_real == 200
+    assert found.protocols["energy_distance"].features == ""
+
+
+def test_the_split_that_is_asked_for():
+    train, held = judged(fakes()), judged(fakes(), split="held_out")
+    vectors = Quarters()(fakes()).vectors
+    expected = frechet(Moments.of(vectors), Moments.of(Quarters()(noise(300, 3)).vectors))
+    assert held.figures["frechet"] == pytest.approx(expected)
+    assert held.figures["frechet"] != train.figures["frechet"]
+    assert held.protocols["frechet"].real.startswith("real held_out")
+
+
+def test_real_images_do_well_and_copies_are_noticed():
+    source = real()
+    copies = judged(source.train[:200], source)
+    assert copies.figures["memorised"] == 1.0
+    everything = judged(source.train, source)
+    assert everything.figures["frechet"] == pytest.approx(0.0, abs=1e-9)
+    assert everything.figures["density"] == everything.figures["coverage"] == everything.figures["recall"] == 1.0
+
+
+def test_floats_are_measured_as_the_bytes_they_would_be_saved_as():
+    pixels = fakes()
+    exact = pixels.float() / 127.5 - 1.0
+    moved = exact + torch.linspace(-0.49, 0.49, 200).view(-1, 1, 1, 1) / 127.5  # less than half a step
+    assert judged(moved).figures == judged(pixels).figures
+
+
+def test_real_features_are_computed_once(monkeypatch):
+    monkeypatch.setattr(evaluators, "KEPT_FROM", 100)
+    first, again, other = Quarters(), Quarters(), Quarters(digest="4567")
+    side = real_side(real(), first)
+    assert sum(first.calls) == 700
+    kept = real_side(real(), again)
+    assert again.calls == []
+    assert torch.equal(kept.train.vectors, side.train.vectors)
+    assert torch.equal(kept.held.logits, side.held.logits)
+    real_side(real(), other)  # another network under the same name
+    assert sum(other.calls) == 700
+    changed = real()
+    changed.train[0] += 1
+    fresh = Quarters()
+    real_side(changed, fresh)
+    assert sum(fresh.calls) == 400  # the held-out images are the same
+
+
+def test_at_most_so_many_real_images():
+    side = real_side(real(), Quarters(), most=50)
+    assert (side.train.n, side.held.n) == (50, 50)
+
+
+def test_the_data_s_own_labels_say_how_frequent_its_classes_are():
+    unlabelled = Source("u", (1, 8, 8), real().train[:300], held_out=noise(10), image=True)
+    labelled = Source("l", (1, 8, 8), real().train[:300], torch.arange(300) % 2, image=True, held_out=noise(10))
+    assert real_side(labelled, Quarters(), most=99).shares.tolist() == [150, 150]
+    assert sum(real_side(unlabelled, Quarters(), most=99).shares.tolist()) == 99
+    strange = Source("s", (1, 8, 8), real().train[:300], (torch.arange(300) + 1) % 2, image=True)
+    assert sum(real_side(strange, Quarters(), most=99).shares.tolist()) == 99  # its classes mean something else
+    dark = Source("d", (1, 8, 8), noise(300, high=100), image=True)
+    assert real_side(dark, Quarters()).shares is None  # a class that the data has not
+    assert "modes" not in judged(fakes(), dark).figures
+
+
+def test_jpeg_files_are_taken_with_a_warning(tmp_path):
+    for i, pixels in enumerate(noise(120, 5, (1, 16, 16))):
+        Image.fromarray(pixels[0].numpy()).save(tmp_path / f"{i:03d}.{'jpg' if i < 30 else 'png'}")
+    source = Source("real", (1, 16, 16), noise(150, 6, (1, 16, 16)), image=True)
+    found = sg.evaluate(tmp_path, source, features=Quarters())
+    (warning,) = [note for note in found.notes if "JPEG" in note]
+    assert warning.startswith("30 of the fakes")
+    assert "21 at 75" in warning
+
+
+def test_an_array_in_a_file_is_judged_as_the_array(tmp_path):
+    np.savez(tmp_path / "fakes.npz", images=fakes()[:, 0].numpy())
+    assert judged(tmp_path / "fakes.npz").figures == judged(fakes()).figures
+    assert judged(tmp_path / "fakes.npz", n=150).figures == judged(fakes()[:150]).figures
+
+
+def test_only_the_figures_that_are_wanted():
+    found = judged(fakes(), metrics=["recall", "balance"])
+    assert list(found.figures) == ["recall", "balance"]
+    assert found.figures["recall"] == judged(fakes()).figures["recall"]
+
+
+def test_the_host_is_left_as_it_was():
+    torch.manual_seed(5)
+    before, arrays = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    judged(fakes())
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert (np.random.get_state()[1] == arrays).all()  # noqa: NPY002
+
+
+def test_held_out_images_stand_beside_the_fakes(monkeypatch):
+    source, net = real(), Quarters()
+    found = judged(fakes(), source)
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(0))
+    held, train = net(source.held_out[order[:200]]).vectors, net(source.train).vectors
+    assert found.reference["frechet"] == pytest.approx(frechet(Moments.of(held), Moments.of(train)))
+    assert found.reference["memorised"] == 0.01
+    assert "balance" not in found.reference  # its own reference
+    assert "frechet" not in judged(fakes(), source, split="held_out").reference
+    monkeypatch.setattr(evaluators, "KEPT_FROM", 100)
+    kept = judged(fakes(), source).reference
+    assert kept == pytest.approx(found.reference)
+    monkeypatch.setattr(RealSide, "held_out_does", None)  # not asked again
+    assert judged(fakes(), source).reference == kept
