@@ -126,6 +126,8 @@ def test_jpeg_files_are_taken_with_a_warning(tmp_path):
     (warning,) = [note for note in found.notes if "JPEG" in note]
     assert warning.startswith("30 of the fakes")
     assert "21 at 75" in warning
+    (warning,) = [note for note in sg.evaluate(source.train, tmp_path, features=Quarters()).notes if "JPEG" in note]
+    assert warning.startswith("30 of the real images")
 
 
 def test_an_array_in_a_file_is_judged_as_the_array(tmp_path):

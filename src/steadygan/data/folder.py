@@ -18,6 +18,7 @@ from .source import Source
 from .survey import SMALLEST, by
 
 LICENCE = "the user's own: not known"
+LOSSY = (".jpg", ".jpeg")
 
 
 @DATA.register("folder")
@@ -62,6 +63,7 @@ def folder(
         image=True,
         class_names=tuple(found.card["class_names"]),
         nearest_classes=False,
+        lossy=sum(entry.path.lower().endswith(LOSSY) for entry in listing.images),
         flip=flip,
         workers=workers_for(found.train, workers),
         digest=found.card["digest"],

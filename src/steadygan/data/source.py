@@ -35,6 +35,7 @@ class Source:
     nearest_classes: the nearest held-out sample tells a sample's class (true of digits, not of photographs).
     features: the name of the network that such images are measured with, where there is one of their own.
     benchmark_n: how many fakes the literature draws to judge a generator of this data.
+    lossy: how many of its files are compressed with loss, which every distance between images sees.
     flip: a training image is mirrored left to right in half of its visits, which ones is fixed by their position.
     workers: None reads `train` in place; k > 0 lets k processes read ahead.
     digest: a hash of the training set, where one is known; licence: of the data; notes: what a user should be told.
@@ -57,6 +58,7 @@ class Source:
     nearest_classes: bool = True
     features: str | None = None
     benchmark_n: int = 10_000
+    lossy: int = 0
     flip: bool = False
     workers: int | None = None
     digest: str | None = None

@@ -130,7 +130,7 @@ def _evaluate(
     figures = chosen(in_units(fakes, source))
     if metrics:
         figures = {name: figures[name] for name in metrics}
-    notes = [*fakes.notes, *([missing] if missing else []), *left_out(chosen, fakes, network)]
+    notes = [*compressed(fakes, source), *([missing] if missing else []), *left_out(chosen, fakes, network)]
     return Evaluation(fakes.name, source.name, figures, chosen.protocols, chosen.reference, tuple(notes))
 
 
@@ -188,6 +188,17 @@ def wanted(evaluator: Evaluator, metrics: Sequence[str]) -> Evaluator:
             raise unknown("metric", name, evaluator.protocols)
     kept = tuple(measure for measure in evaluator.measures if set(metrics) & measure.how.keys())
     return replace(evaluator, measures=kept)
+
+
+def compressed(fakes: Fakes, source: Source) -> list[str]:
+    """A line where one side is compressed with loss [parmar2022]."""
+    sides = ((fakes.lossy, "the fakes"), (source.lossy, "the real images"))
+    return [
+        f"{count:,} of {whose} are JPEG files: compression alone moves the FID by 0.2 at quality 100, by 6 at 90 and "
+        "by 21 at 75 (Parmar et al. 2022, on FFHQ): compare with PNG files"
+        for count, whose in sides
+        if count
+    ]
 
 
 def left_out(evaluator: Evaluator, fakes: Fakes, network: FeatureNetwork | None) -> list[str]:
