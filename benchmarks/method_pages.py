@@ -8,6 +8,8 @@ prints the tables of docs/results/methods.md. With --write it puts them there, f
 `<!-- results: METHOD -->` of the pages, and draws docs/results/methods: METHOD.png, curves beside nsgan's, and
 strips-SET.png, the last samples of each method's first seed.
 
+A second table holds what `steadygan evaluate RUN --against own` says of the networks as they ended, beside real data.
+
 A run counts as come to an end when it was measured at the last iteration that any run of its set reached; others are
 counted, and left out of means and curves.
 """
@@ -28,7 +30,7 @@ from PIL import Image
 
 import steadygan as sg
 from steadygan.commands.compare import Result, finished
-from steadygan.commands.console import LABELS
+from steadygan.commands.console import LABELS, figure
 from steadygan.commands.seeds import Job
 from steadygan.commands.side_by_side import Over, SideBySide
 from steadygan.config import Settings, difference, saved
@@ -53,6 +55,10 @@ COLUMNS = 3
 SHOWN = (
     *((key, kind) for key in ("modes", "high_quality") for kind in ("final", "best")),
     *((key, "final") for key in ("emptiest_mode", "balance", "energy_distance")),
+)
+JUDGED = (
+    *("mode_kl", "veegan_modes", "veegan_high_quality", "balance"),
+    *("precision", "recall", "density", "coverage", "memorised"),
 )
 POINTS = 1000  # real ones behind a sheet's samples
 Floats = NDArray[np.float64]
@@ -118,6 +124,24 @@ def numbers(runs: Runs) -> dict[str, str]:
     cells["largest gradient at G, second half"] = peaks.shown("gradient_max", None)
     cells["minutes per seed"] = minutes.shown("minutes", None)
     return {label: cell.replace("e-0", "e-").replace("e+0", "e") for label, cell in cells.items()}
+
+
+def judged(found: Mapping[str, Runs], pages: Mapping[str, Path]) -> str:
+    """What the evaluator says of the networks at the end, one row per method, real data first."""
+    rows, real = [], dict[str, float]()
+    for method, runs in found.items():
+        every = [sg.evaluate(result.run, "own") for result in runs.results]
+        cells = []
+        for key in JUDGED:
+            over = Over(tuple(each.figures[key] for each in every if key in each.figures))
+            cells.append(over.shown(key, None) if over.values else "")
+        for each in every[:1]:
+            real |= each.reference
+        rows.append([f"[{method}]({away(pages[method], PAGE)})" if method in pages else method, *cells])
+    kept = [i for i, _ in enumerate(JUDGED) if any(row[i + 1] for row in rows)]
+    head = ["", *(LABELS[JUDGED[i]].split(" (")[0] for i in kept)]
+    ideal = ["real data", *(figure(JUDGED[i], real[JUDGED[i]]) if JUDGED[i] in real else "" for i in kept)]
+    return lines([head, ideal, *([row[0], *(row[i + 1] for i in kept)] for row in rows)]).replace("e-0", "e-")
 
 
 def lines(rows: Sequence[Sequence[str]]) -> str:
@@ -206,8 +230,8 @@ def band(results: Sequence[Result], quantity: Quantity) -> tuple[Series, Floats,
 def draw(method: str, found: Mapping[str, Mapping[str, Runs]], path: Path) -> None:
     """Curves of nsgan and the method on each set, two rows of panels a set."""
     rows = len(found) * len(PANELS) // COLUMNS
-    with canvas(path, 3.3 * COLUMNS + 0.2, 2.2 * rows + 0.7) as figure:
-        grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel().tolist()
+    with canvas(path, 3.3 * COLUMNS + 0.2, 2.2 * rows + 0.7) as drawing:
+        grid = drawing.subplots(rows, COLUMNS, squeeze=False).ravel().tolist()
         places = [(data, quantity) for data in found for quantity in PANELS]
         for i, (axes, (data, quantity)) in enumerate(zip(grid, places, strict=True)):
             own = {name: found[data][name] for name in (BASE, method) if found[data][name].results}
@@ -225,7 +249,7 @@ def draw(method: str, found: Mapping[str, Mapping[str, Runs]], path: Path) -> No
             iteration_axis(axes, label=i % len(PANELS) >= len(PANELS) - COLUMNS)
         legends = [axes.get_legend_handles_labels() for axes in grid]  # a method may have nothing to show on one set
         entries = {label: handle for own in legends for handle, label in zip(*own, strict=True)}
-        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2)
+        drawing.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2)
     shrink(path)
 
 
@@ -236,8 +260,8 @@ def sheet(found: Mapping[str, Runs], path: Path) -> None:
     xmin, xmax, ymin, ymax = view(real, [])
     columns = min(5, len(found))
     rows = -(-len(found) // columns)
-    with canvas(path, 2.0 * columns, 2.25 * rows + 0.4) as figure:
-        grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    with canvas(path, 2.0 * columns, 2.25 * rows + 0.4) as drawing:
+        grid = drawing.subplots(rows, columns, squeeze=False).ravel().tolist()
         for axes in grid[len(found) :]:
             axes.set_visible(False)
         for axes, runs in zip(grid, found.values(), strict=False):
@@ -256,7 +280,7 @@ def sheet(found: Mapping[str, Runs], path: Path) -> None:
             axes.set(xlim=(xmin, xmax), ylim=(ymin, ymax), aspect="equal", xticks=[], yticks=[])
             axes.spines[["top", "right"]].set_visible(True)
         handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, markerscale=1.5)
+        drawing.legend(handles, labels, loc="outside lower center", ncols=2, markerscale=1.5)
     shrink(path)
 
 
@@ -279,7 +303,7 @@ def main() -> None:
         text = table(own, pages)
         print(f"{data}\n\n{text}\n")
         if given.write:
-            put(PAGE, f"<!-- table: {data} -->", text)
+            put(PAGE, f"<!-- table: {data} -->", f"{text}\n\n{judged(own, pages)}")
             sheet(own, FIGURES / f"strips-{data}.png")
     for method in [name for name in VARIANTS if name in pages and given.write]:
         both = {data: own for data, own in found.items() if {BASE, method} <= own.keys()}

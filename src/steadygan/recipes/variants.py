@@ -161,7 +161,8 @@ def began(base: Base) -> Settings:
     """D is an autoencoder whose error is the score; how much fakes count is steered."""
     width = getattr(base.settings.discriminator, "width")  # noqa: B009
     network = DcganAutoencoder(width=width) if base.image else MlpAutoencoder(width=width, code=1)
-    return base.but(loss=Began(), discriminator=network)
+    rate = 1.0 if base.image else 0.001  # at the paper's, k stays 0 for thousands of iterations, and G makes one image
+    return base.but(loss=Began(rate=rate), discriminator=network)
 
 
 def cramer(base: Base) -> Settings:
