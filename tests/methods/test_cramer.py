@@ -168,7 +168,7 @@ def test_least_where_the_samples_are_alike() -> None:
 
 
 class TestPenalties:
-    """Their critic is v -> ||h(v) - h(y')|| - ||h(v)|| with h(y') as a constant."""
+    """Their critic is v -> ||h(v) - h(y')|| - ||h(v)||, trained through h(y') too."""
 
     def hand(self, D: nn.Module, mix: Tensor, constant: bool) -> Tensor:
         """10 E (||grad crit(a x + (1 - a) y)|| - 1)^2."""
@@ -184,10 +184,10 @@ class TestPenalties:
         D, mix = seeded(0, Embedding), uniform(4, 4)
         plain, _ = d_step(D, way, 4, 4)
         value, means = d_step(D, way, 4, 4, one_gp(10.0), noise={"penalty/one_gp": {"mix": mix}})
-        expected, live = (self.hand(D, mix, constant) for constant in (True, False))
+        expected, detached = (self.hand(D, mix, constant) for constant in (False, True))
         assert_close(means["D/penalty/one_gp"], expected.detach())
         assert_close(value - plain, expected)
-        found, wanted, other = (gradients(each, D) for each in (value - plain, expected, live))
+        found, wanted, other = (gradients(each, D) for each in (value - plain, expected, detached))
         assert_close(found, wanted)
         assert (found["h.0.weight"] - other["h.0.weight"]).abs().max() > 1e-2
 

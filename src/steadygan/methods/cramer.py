@@ -23,7 +23,7 @@ class Cramer(Method):
 
     With y and y' independent fakes: d(v) = ||h(v) - h(y')|| - ||h(v)||, D minimises E d(y) - E d(x), and G minimises
     E ||h(x) - h(y)|| + ||h(x) - h(y')|| - ||h(y) - h(y')||. h is D's feature named h, (n, e); without one, the logit
-    stands for an h of one number. For penalties the critic is d with h(y') as a constant; the paper's is one_gp(10).
+    stands for an h of one number. For penalties the critic is d, trained through h(y') too; the paper's is one_gp(10).
     Both steps draw twice the fakes. There is no other loss: use it with `losses.Nothing()`.
     """
 
@@ -51,7 +51,7 @@ class Cramer(Method):
             def run(batch: Batch) -> Output:
                 output = forward(batch)
                 h = embedding(output)
-                other = cycled(against.detach(), h.shape[0])
+                other = cycled(against, h.shape[0])  # not a constant: a penalty would push h away from it without end
                 return Output(length(h - other) - length(h), {**output.features, "h": h})
 
             return run

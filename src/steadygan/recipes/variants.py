@@ -168,7 +168,7 @@ def began(base: Base) -> Settings:
 def cramer(base: Base) -> Settings:
     """An energy distance between embeddings, slopes of norm 1, five D steps."""
     penalty = Penalties(one_gp=GradientPenalty(weight=base.weight))
-    judged = {"embedding": 256} if base.image else {"embedding": 32, "activation": "tanh"}  # unbounded, h runs away
+    judged = {"embedding": 256 if base.image else 32}
     return base.but(method=Methods(cramer=Cramer()), penalty=penalty, d_steps=5, **base.judged(**judged))
 
 
