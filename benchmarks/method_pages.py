@@ -120,9 +120,7 @@ def numbers(runs: Runs) -> dict[str, str]:
         cells[f"{LABELS[key].split(' / ')[0].split(' (')[0]}, {kind}"] = figures[key][kind].shown(key, None)
     late = [[r for r in result.records if r["iteration"] > runs.length / 2] for result in runs.results]
     peaks = Over(tuple(max(r.get("gradient_max", 0.0) for r in records) for records in late))
-    minutes = Over(tuple(result.seconds / result.members / 60 for result in runs.results))  # a stack shares its time
     cells["largest gradient at G, second half"] = peaks.shown("gradient_max", None)
-    cells["minutes per seed"] = minutes.shown("minutes", None)
     return {label: cell.replace("e-0", "e-").replace("e+0", "e") for label, cell in cells.items()}
 
 
