@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .console import LABELS, clock, figure, plain
+from .console import LABELS, classes, clock, figure, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,9 +40,9 @@ def close(console: Console, run: Run, settings: Settings) -> None:
         table.add_row(LABELS[row.key], final, real, *shown(row.key, row.best, modes), *peak)
     console.print(table)
     console.print(losses(run))
-    shares = classes(run)
+    shares = [told for record in reversed(run.metrics) if (told := classes(record))]
     if shares:
-        console.print(shares)
+        console.print(shares[0])
     console.print(f"measured with: {run.protocol}", style="dim")
     console.print(f"wall time {clock(run.wall_time)}, {plain(run.iterations_per_second)} iterations per second")
     for event in run.events:
@@ -62,15 +62,6 @@ def losses(run: Run) -> str:
         if known:
             parts.append(f"{name} {known[-1]:.3f} ({'free' if level is None else f'{level:.3f}'} at equilibrium)")
     return f"losses without penalties: {', '.join(parts)}" if parts else "no iteration was trained"
-
-
-def classes(run: Run) -> str:
-    """The share of each class among the fakes, where there are classes."""
-    for record in reversed(run.metrics):
-        shares = {key.removeprefix("class_"): value for key, value in record.items() if key.startswith("class_")}
-        if shares:
-            return "classes: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items())
-    return ""
 
 
 def whereabouts(console: Console, folder: Path) -> None:

@@ -6,6 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
 LABELS = {
@@ -77,6 +79,13 @@ def plain(value: float) -> str:
         digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
         return f"{value:,.{digits}f}"
     return f"{value:.1e}"
+
+
+def classes(figures: Mapping[str, float]) -> str:
+    """The share of each class among the fakes, in one line; "" where there are no classes."""
+    shares = [(key.removeprefix("class_"), value) for key, value in figures.items() if key.startswith("class_")]
+    told = [f"{name} {100 * share:.1f} %" for name, share in shares if name.isdigit()]  # class_score is another thing
+    return f"classes: {', '.join(told)}" if told else ""
 
 
 def clock(seconds: float) -> str:

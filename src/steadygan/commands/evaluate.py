@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..config.saved import NAME as SETTINGS
 from ..errors import InputError
-from .console import LABELS, figure, stderr, stdout
+from .console import LABELS, classes, figure, stderr, stdout
 from .existing import settings_of, weights_named
 from .progress import Reading
 
@@ -86,9 +86,8 @@ def show(found: Evaluation, console: Console) -> None:
         shown = figure(name, value) + ("" if spread is None else f" ± {figure(name, spread)}")
         table.add_row(label, shown, "" if real is None else figure(name, real))
     console.print(table)
-    shares = {name.removeprefix("class_"): share for name, share in found.figures.items() if _is_share(name)}
-    if shares:
-        console.print("classes: " + ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items()))
+    if shares := classes(found.figures):
+        console.print(shares)
     for note in found.notes:
         console.print(f"note: {note}", style="bold yellow")
     shown_protocols = {name: protocol for name, protocol in found.protocols.items() if name in found.figures}
@@ -98,10 +97,6 @@ def show(found: Evaluation, console: Console) -> None:
 def known(figures: Mapping[str, Any]) -> dict[str, str]:
     """The labels of the figures that a table shows, in their order."""
     return {name: label for name, label in LABELS.items() if name in figures}
-
-
-def _is_share(name: str) -> bool:
-    return name.startswith("class_") and name.removeprefix("class_").isdigit()
 
 
 def _split(split: str) -> Literal["train", "held_out"]:

@@ -1,0 +1,15 @@
+"""How commands put figures into words."""
+
+from steadygan.commands.console import classes, figure
+
+
+def test_shares_of_classes_are_told_and_nothing_else_is_taken_for_one() -> None:
+    figures = {"modes": 2.0, "class_0": 0.25, "class_11": 0.75, "class_score": 7.2, "class_score_std": 0.3}
+    assert classes(figures) == "classes: 0 25.0 %, 11 75.0 %"
+    assert classes({"class_score": 7.2}) == ""
+
+
+def test_figures() -> None:
+    assert figure("modes", 24.0, 25) == "24 of 25"
+    assert figure("high_quality", 0.123) == "12.3 %"
+    assert figure("fid", 12.34) == "12.3"
