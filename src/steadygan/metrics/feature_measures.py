@@ -93,12 +93,11 @@ def measures_of_samples(real: Tensor, training: Tensor | None, fresh: Tensor | N
 
 
 @dataclass(frozen=True, eq=False)
-class NamedClasses:
+class NamedClasses(Measure):
     """Modes as the classes that a network names; shares (classes,): of the data."""
 
     classes: int
     shares: Tensor
-    n_real: int = 0
     featured: bool = True
 
     @property
@@ -127,7 +126,7 @@ class NamedClasses:
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class Spread(Measure):
     """Frechet distance, class score and, where there are enough samples, the kernel distance of features."""
 
     side: RealSide
@@ -153,9 +152,6 @@ class Spread:
             )
         return told
 
-    def real(self, n: int) -> dict[str, float]:
-        return {}
-
     def __call__(self, shown: Shown) -> dict[str, float]:
         assert shown.features is not None
         vectors, logits, names = shown.features.vectors, shown.features.logits, self.side.known_as
@@ -171,7 +167,7 @@ class Spread:
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbourhood:
+class Neighbourhood(Measure):
     """Precision, recall, density and coverage against as many real vectors as there are fakes."""
 
     vectors: Tensor
@@ -193,15 +189,12 @@ class Neighbourhood:
         by = "a tree" if self.vectors.shape[1] <= FEW else "torch-fidelity"
         return dict.fromkeys(("precision", "recall"), f"{by}, k = 3") | dict.fromkeys(("density", "coverage"), "k = 5")
 
-    def real(self, n: int) -> dict[str, float]:
-        return {}
-
     def __call__(self, shown: Shown) -> dict[str, float]:
         return self._measure(seen(shown, self.featured).flatten(1))
 
 
 @dataclass(frozen=True, eq=False)
-class Repeats:
+class Repeats(Measure):
     """The birthday test's size of the support; pairs as near as 1 % of the real samples have one count as equal."""
 
     vectors: Tensor
@@ -231,7 +224,7 @@ class Repeats:
 
 
 @dataclass(frozen=True, eq=False)
-class Novelty:
+class Novelty(Measure):
     """Whether fakes lie nearer to training samples than held-out data does."""
 
     memorisation: Memorisation

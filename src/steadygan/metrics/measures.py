@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,35 +30,38 @@ class Shown(NamedTuple):
         return self.x.shape[0]
 
 
-class Measure(Protocol):
-    """Figures of samples, measured against the same real samples every time."""
+class Measure(ABC):
+    """Figures of samples, measured against the same `n_real` real samples every time (0: it needs none).
 
-    @property
-    def how(self) -> Mapping[str, str]:
-        """The figures by name, each with its method in words."""
+    featured: it looks at features, not at samples.
+    """
+
+    featured: bool
 
     @property
     def n_real(self) -> int:
-        """Real samples it compares with; 0 where it needs none."""
+        return 0
 
     @property
-    def featured(self) -> bool:
-        """Whether it looks at features, not at samples."""
+    @abstractmethod
+    def how(self) -> dict[str, str]:
+        """The figures by name, each with its method in words."""
 
-    def real(self, n: int) -> dict[str, float]:
-        """What n real samples get on average, where that is known without measuring any."""
-
+    @abstractmethod
     def __call__(self, shown: Shown) -> dict[str, float]:
         """The figures."""
 
+    def real(self, n: int) -> dict[str, float]:
+        """What n real samples get on average, where that is known without measuring any."""
+        return {}
+
 
 @dataclass(frozen=True, eq=False)
-class MixtureModes:
+class MixtureModes(Measure):
     """Modes of a mixture of equal Gaussians, after our protocol and after the literature's [srivastava2017]."""
 
     centres: Tensor
     std: float
-    n_real: int = 0
     featured: bool = False
 
     @property
@@ -89,7 +92,7 @@ class MixtureModes:
 
 
 @dataclass(frozen=True, eq=False)
-class NearestSample:
+class NearestSample(Measure):
     """Quality and class of each sample by the held-out sample nearest to it.
 
     near: the distance to held-out data that 99 % of the training samples keep; counts: held-out samples per class.
@@ -129,7 +132,7 @@ class NearestSample:
 
 
 @dataclass(frozen=True, eq=False)
-class Evenness:
+class Evenness(Measure):
     """`balance` and `balance_tv` of samples or of their features."""
 
     balance: Balance
@@ -144,15 +147,12 @@ class Evenness:
     def how(self) -> dict[str, str]:
         return dict.fromkeys(("balance", "balance_tv"), self.words)
 
-    def real(self, n: int) -> dict[str, float]:
-        return {}
-
     def __call__(self, shown: Shown) -> dict[str, float]:
         return self.balance(seen(shown, self.featured))
 
 
 @dataclass(frozen=True, eq=False)
-class Energy:
+class Energy(Measure):
     """`energy_distance` of samples as they are, of no more than the first `most` of them."""
 
     distance: EnergyDistance
@@ -167,9 +167,6 @@ class Energy:
     def how(self) -> dict[str, str]:
         first = "" if self.most is None else f" of at most the first {self.most:,} fakes"
         return {"energy_distance": f"without square root, all pairs{first}"}
-
-    def real(self, n: int) -> dict[str, float]:
-        return {}
 
     def __call__(self, shown: Shown) -> dict[str, float]:
         return {"energy_distance": self.distance(shown.x[: self.most])}
