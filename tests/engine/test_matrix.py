@@ -1,10 +1,12 @@
 """Every registered loss with every penalty and every method, stacked: finite where it makes sense, else one clear line.
 
-All of them take a step; fifty iterations are taken by a few in which each part appears, beside ever other ones.
+All of them take a step; fifty iterations are taken by a few in which each part appears, beside ever other ones. With
+STEADYGAN_MATRIX=50 in the environment all of them take fifty.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -26,6 +28,7 @@ from steadygan.types import Loss, Method, Opponent, Penalty
 REPLACING = [name for name, entry in METHODS.items() if entry.replaces_loss]
 BESIDE = [name for name in METHODS if name not in REPLACING]
 WITHOUT = "no penalty"
+ITERATIONS = int(os.environ.get("STEADYGAN_MATRIX", "1"))
 
 
 def d_of(method: str) -> Callable[[int], nn.Module]:
@@ -67,15 +70,17 @@ def assert_trains(case: Case, iterations: int) -> None:
 
 @pytest.mark.parametrize("method", BESIDE)
 @pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.timeout(300 * max(1, ITERATIONS // 10))
 def test_a_step_beside_every_penalty(loss: str, method: str) -> None:
     for penalty in (WITHOUT, *PENALTIES):
-        assert_trains(case(make(LOSSES[loss]), penalty, method), 1)
+        assert_trains(case(make(LOSSES[loss]), penalty, method), ITERATIONS)
 
 
 @pytest.mark.parametrize("method", REPLACING)
+@pytest.mark.timeout(300 * max(1, ITERATIONS // 10))
 def test_a_step_of_methods_that_bring_the_objective(method: str) -> None:
     for penalty in (WITHOUT, *PENALTIES):
-        assert_trains(case(Nothing(), penalty, method), 1)
+        assert_trains(case(Nothing(), penalty, method), ITERATIONS)
 
 
 def some() -> list[tuple[str, str, str]]:
