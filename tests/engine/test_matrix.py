@@ -1,12 +1,10 @@
-"""Every registered loss with every penalty and every method, stacked: finite where it makes sense, else one clear line.
+"""Every registered loss with every penalty and method, stacked, for 50 iterations: finite where it makes sense.
 
-All of them take a step; fifty iterations are taken by a few in which each part appears, beside ever other ones. With
-STEADYGAN_MATRIX=50 in the environment all of them take fifty.
+What makes none is told in one clear line.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -28,7 +26,7 @@ from steadygan.types import Loss, Method, Opponent, Penalty
 REPLACING = [name for name, entry in METHODS.items() if entry.replaces_loss]
 BESIDE = [name for name in METHODS if name not in REPLACING]
 WITHOUT = "no penalty"
-ITERATIONS = int(os.environ.get("STEADYGAN_MATRIX", "1"))
+ITERATIONS = 50
 
 
 def d_of(method: str) -> Callable[[int], nn.Module]:
@@ -70,40 +68,15 @@ def assert_trains(case: Case, iterations: int) -> None:
 
 @pytest.mark.parametrize("method", BESIDE)
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.timeout(300 * max(1, ITERATIONS // 10))
-def test_a_step_beside_every_penalty(loss: str, method: str) -> None:
+def test_beside_every_penalty(loss: str, method: str) -> None:
     for penalty in (WITHOUT, *PENALTIES):
         assert_trains(case(make(LOSSES[loss]), penalty, method), ITERATIONS)
 
 
 @pytest.mark.parametrize("method", REPLACING)
-@pytest.mark.timeout(300 * max(1, ITERATIONS // 10))
-def test_a_step_of_methods_that_bring_the_objective(method: str) -> None:
+def test_methods_that_bring_the_objective(method: str) -> None:
     for penalty in (WITHOUT, *PENALTIES):
         assert_trains(case(Nothing(), penalty, method), ITERATIONS)
-
-
-def some() -> list[tuple[str, str, str]]:
-    """As many as there are parts of the largest kind, twice: the second time, each beside others."""
-    losses, penalties, methods = [*LOSSES], [WITHOUT, *PENALTIES], [*METHODS]
-    count = max(map(len, (losses, penalties, methods)))
-    return [
-        (losses[(i + 2 * turn) % len(losses)], penalties[i % len(penalties)], methods[(i + turn) % len(methods)])
-        for turn in range(2)
-        for i in range(count)
-    ]
-
-
-def test_some_are_of_every_part() -> None:
-    losses = {loss for loss, _, method in some() if method not in REPLACING}
-    _, penalties, methods = zip(*some(), strict=True)
-    assert (losses, {*penalties}, {*methods}) == ({*LOSSES}, {*PENALTIES, WITHOUT}, {*METHODS})
-
-
-@pytest.mark.parametrize(("loss", "penalty", "method"), some(), ids=map(", ".join, some()))
-def test_fifty_iterations(loss: str, penalty: str, method: str) -> None:
-    own = Nothing() if method in REPLACING else make(LOSSES[loss])
-    assert_trains(case(own, penalty, method), 50)
 
 
 class TestWhereItMakesNoSense:

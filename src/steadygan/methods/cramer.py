@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -12,8 +12,6 @@ from ..losses import cycled
 from ..types import Batch, Critic, DBatch, Method, Output, Scored, Term, Terms
 from ..types.scoring import Forward
 from .plain import METHODS
-
-HELD = "cramer's held fakes"
 
 
 @METHODS.register("cramer")
@@ -52,19 +50,14 @@ class Cramer(Method):
                 output = forward(batch)
                 h = embedding(output)
                 other = cycled(against, h.shape[0])  # not a constant: a penalty would push h away from it without end
-                return Output(length(h - other) - length(h), {**output.features, "h": h})
+                return Output(length(h - other) - length(h), output.features)
 
             return run
 
-        kept = {HELD: lambda *_: against}
-        return replace(critic.wrap(measured), auxiliaries={**critic.auxiliaries, **kept})
+        return critic.wrap(measured)
 
     def d_terms(self, critic: Critic, real: Scored, fake: Scored) -> Terms:
-        h, g = real.features["h"], fake.features["h"]
-        held = critic.auxiliaries[HELD](g, True)  # trained through, unlike in the logits
-        above = length(h - cycled(held, h.shape[0])) - length(h)
-        below = length(g - cycled(held, g.shape[0])) - length(g)
-        return {"loss/real": Term(-above), "loss/fake": Term(below)}
+        return {"loss/real": Term(-real.logits), "loss/fake": Term(fake.logits)}
 
     def g_terms(self, critic: Critic, real: Scored | None, fake: Scored) -> Terms:
         if real is None:
