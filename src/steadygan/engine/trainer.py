@@ -12,7 +12,8 @@ from torch import nn
 
 from ..data import from_user
 from ..errors import InputError, check_number, check_whole, unknown
-from ..features import FEATURES, FeatureNetwork
+from ..features import FeatureNetwork
+from ..features.registry import check_name
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from .draws import Latent, normal_latent
 from .ema import Ema
@@ -97,8 +98,7 @@ class Trainer:
         positive(**{name: value for name, value in optional.items() if value is not None})
         if compile not in COMPILE:
             raise unknown("compile", compile, COMPILE)
-        if isinstance(features, str) and features != "auto" and features not in FEATURES:
-            raise unknown("feature network", features, ("auto", *FEATURES))
+        check_name(features)
         lr_d = lr_g if lr_d is None else lr_d
         check_number("lr_g", lr_g, 0, above=True)
         check_number("lr_d", lr_d, 0, above=True)

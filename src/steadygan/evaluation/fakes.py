@@ -10,12 +10,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..data import Source, folder, from_user, points
+from ..data import Source, from_user
 from ..engine.evaluators import batch_norm
 from ..engine.run import Run, load
 from ..errors import InputError, NonFiniteError
-from ..headers import holds_images
 from ..pixels import to_pixels, to_values
+from .reals import from_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +71,7 @@ def of_path(path: Path, n: int | None, seed: int, weights: Literal["ema", "live"
         return of_run(run, n or drawn, seed, weights)
     if not path.exists():
         raise InputError(f"expected a run, images or points at {str(path)!r}, found nothing there: check the path")
-    if path.suffix.lower() == ".csv" or (path.suffix.lower() in (".npy", ".npz") and not holds_images(path)):
-        return of_source(points(path), n)
-    return of_source(folder(path), n)
+    return of_source(from_file(path), n)
 
 
 def of_source(source: Source, n: int | None) -> Fakes:

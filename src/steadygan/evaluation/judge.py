@@ -13,8 +13,11 @@ from torch import Tensor
 from ..data import Source
 from ..data.samples import Progress
 from ..engine.evaluators import FEATURED, evaluator_for, network_for, versions
+from ..engine.folder import read_json
+from ..engine.run import Run
 from ..errors import InputError, check_whole, unknown
-from ..features import FEATURES, FeatureNetwork
+from ..features import FeatureNetwork
+from ..features.registry import check_name
 from ..metrics import Protocol
 from ..metrics.evaluate import Evaluator
 from ..metrics.feature_measures import KERNEL_SIZE
@@ -108,8 +111,7 @@ def _evaluate(
     fakes = of_anything(what, n, seed, weights, source.benchmark_n)
     check_alike(fakes, source)
     network, missing = None, ""
-    if isinstance(features, str) and features != "auto" and features not in FEATURES:
-        raise unknown("feature network", features, ("auto", *FEATURES))
+    check_name(features)
     try:
         network = network_for(source, features)
     except InputError as error:  # of its weights: the other figures can be had
@@ -136,9 +138,6 @@ def _evaluate(
 
 def settings_of(what: Any) -> dict[str, Any] | None:
     """The settings of a run from a recipe; None for anything else."""
-    from ..engine.folder import read_json
-    from ..engine.run import Run
-
     if isinstance(what, Run):
         own = what.settings
     elif isinstance(what, str | Path) and (Path(what).expanduser() / "settings.json").is_file():

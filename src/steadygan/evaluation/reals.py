@@ -43,7 +43,13 @@ def reals(
     place = Path(word).expanduser()
     if not place.exists():
         raise unknown("data", word, [OWN, *(name for name in DATA if name not in FILES), "or the path of files"])
-    if place.suffix.lower() == ".csv" or (place.suffix.lower() in (".npy", ".npz") and not holds_images(place)):
+    return from_file(place, progress)
+
+
+def from_file(place: Path, progress: Progress | None = None) -> Source:
+    """Points of a .csv, .npy or .npz, or images of a folder, .zip, .npy or .npz."""
+    suffix = place.suffix.lower()
+    if suffix == ".csv" or (suffix in (".npy", ".npz") and not holds_images(place)):
         return points(place)
     return folder(place, progress=progress)
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..errors import unknown
 from ..registry import Registry
 from .digits import DigitFeatures
 from .inception import InceptionFeatures
 from .network import FeatureNetwork
 
 FEATURES: Registry[Callable[[tuple[int, ...]], FeatureNetwork]] = Registry("feature network")  # by images' shape
+
+
+def check_name(wanted: object) -> None:
+    """Raises InputError for the name of a network that is not known; "auto" is the data set's own."""
+    if isinstance(wanted, str) and wanted != "auto" and wanted not in FEATURES:
+        raise unknown(FEATURES.kind, wanted, ("auto", *FEATURES))
 
 
 @FEATURES.register("digits")

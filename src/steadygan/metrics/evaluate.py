@@ -16,14 +16,13 @@ from ..pixels import to_pixels, to_values
 from .balance import Balance
 from .distances import EnergyDistance
 from .feature_measures import RealSide, measures_of, measures_of_samples
-from .measures import Energy, Evenness, Measure, MixtureModes, NearestSample, Shown
+from .measures import MOST_CELLS, Energy, Evenness, Measure, MixtureModes, NearestSample, Shown
 from .nearest import NearestNeighbour
 from .protocol import Protocol, together
 
 Fresh: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
 CELLS = 1000  # real samples that stand for an unlimited training set
-MOST_CELLS = 2000  # training samples that fakes are assigned to: beyond it most cells of 10,000 fakes are nearly empty
 MOST_IMAGES = 5000  # fakes whose pixels are compared with all real ones: 10,000 take seconds
 QUALITY_QUANTILE = 0.99
 PIXELS = "clamped and rounded to 8 bits, as a saved image is"
@@ -88,8 +87,7 @@ class Evaluator:
         elif held_out is not None and (features is None or features.shares is None):
             near = _nearest_samples(train, held_out, held_out_label, device)
             found += [near] if near.how else []
-        unequal = features is not None and features.held is not None
-        if not unequal:
+        if features is None or features.held is None:  # else features tell it better
             space = "between pixels, " if image else ""
             found.append(Evenness(Balance(cells, real), f"{space}{words}"))
         found.append(Energy(EnergyDistance(target), MOST_IMAGES if image else None))
@@ -97,7 +95,8 @@ class Evaluator:
             found += measures_of(features, n, full)
         elif full and not image:
             unlimited = held_out is None and fresh is not None
-            found += measures_of_samples(target, cells if train is not None else None, real if unlimited else None)
+            training = None if train is None else train.to(device, torch.float32)
+            found += measures_of_samples(target, training, real if unlimited else None)
         drawer = None
         if held_out is None and fresh is not None and not image:  # fresh images are held-out ones, drawn once more
             drawer = lambda: Shown(fresh(n, generator).to(device, torch.float32))  # noqa: E731 (drawn only when asked)

@@ -15,14 +15,13 @@ from .balance import Balance
 from .birthday import near_duplicate, support
 from .fidelity import Moments, class_score, frechet, kernel_distance, precision_recall
 from .manifold import Manifold
-from .measures import Evenness, Measure, Shown, class_shares, counted, seen
+from .measures import MOST_CELLS, Evenness, Measure, Shown, class_shares, counted, seen
 from .memorisation import Memorisation
 from .modes import class_modes, expected_kl
-from .trees import FEW, Neighbours, near_pairs, near_point
+from .trees import DIMENSIONS, Neighbours, near_pairs, near_point
 
 SURE = 0.9  # top probability from which a sample counts as of high quality
 KERNEL_SIZE = 1000  # samples per subset of the kernel distance
-MOST_CELLS = 2000
 EVERY_ONE = 1000  # classes from which one sample is enough, as the literature counts Stacked MNIST's modes
 
 
@@ -179,14 +178,14 @@ class Neighbourhood(Measure):
 
     @cached_property
     def _measure(self) -> Callable[[Tensor], dict[str, float]]:
-        if self.vectors.shape[1] <= FEW:
+        if self.vectors.shape[1] <= DIMENSIONS:
             return Neighbours(self.vectors)
         manifold = Manifold(self.vectors)
         return lambda fakes: precision_recall(fakes, self.vectors) | manifold(fakes)
 
     @property
     def how(self) -> dict[str, str]:
-        by = "a tree" if self.vectors.shape[1] <= FEW else "torch-fidelity"
+        by = "a tree" if self.vectors.shape[1] <= DIMENSIONS else "torch-fidelity"
         return dict.fromkeys(("precision", "recall"), f"{by}, k = 3") | dict.fromkeys(("density", "coverage"), "k = 5")
 
     def __call__(self, shown: Shown) -> dict[str, float]:
@@ -206,10 +205,10 @@ class Repeats(Measure):
 
     @cached_property
     def _near(self) -> float:
-        return near_point(self.vectors) if self.vectors.shape[1] <= FEW else near_duplicate(self.vectors)
+        return near_point(self.vectors) if self.vectors.shape[1] <= DIMENSIONS else near_duplicate(self.vectors)
 
     def _support(self, samples: Tensor) -> float:
-        count = near_pairs if self.vectors.shape[1] <= FEW else support
+        count = near_pairs if self.vectors.shape[1] <= DIMENSIONS else support
         return count(samples, self._near).size
 
     @property

@@ -15,6 +15,7 @@ from .distances import EnergyDistance
 from .modes import class_modes, expected_kl, mixture_modes
 from .nearest import NearestNeighbour
 
+MOST_CELLS = 2000  # training samples that fakes are assigned to: beyond it most cells of 10,000 fakes are nearly empty
 FEW = 2500  # samples of the literature's 2-D protocol
 MOST_SHARES = 100  # classes whose shares are told one by one
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from .birthday import RULE_OF_THREE, Support
 from .pairwise import TIE, flat_samples
 
-FEW = 3  # coordinates up to which a tree beats all pairs
+DIMENSIONS = 3  # up to which a tree beats all pairs
 AT_A_TIME = 256  # balls whose samples are listed together: a collapsed generator's all lie in each of them
 
 
