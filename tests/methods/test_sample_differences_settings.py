@@ -170,7 +170,7 @@ class TestFeatures:
         assert logged.keys() == {"score"}
 
     def test_beside_cramer(self) -> None:
-        """Its embedding is a feature, too; what it measures against is none."""
+        """The logit it measures with, where D tells no h, does not become one of D's features."""
         D, both = seeded(3, Telling), chain(Cramer(), SampleDifferences(weight=0.3, start=0, count=2))
         opponent = {"D": Opponent(D, Nothing(), (), both)}
         fake, now = Batch(images(2, 2 * M)), Now(torch.tensor(0), {}, {})
@@ -178,7 +178,7 @@ class TestFeatures:
             told = step(opponent, {"D": critic(D)}, X, fake, now, SIDES)[1]
             means = told[0] if step is d_objective else told
             parts = {key.rsplit("/", 1)[1] for key in means if ".features/" in key}
-            assert parts == ({*LAYERS, "h"} if step is d_objective else {*LAYERS})
+            assert parts == {*LAYERS}
 
     def test_layers_of_all_methods_of_a_chain(self) -> None:
         both = chain(FakeAsReal(2), SampleDifferences(feature_layers=("net.2",)))
