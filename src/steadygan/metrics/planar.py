@@ -4,8 +4,8 @@ The points are halved again and again into blocks of neighbours. Between two blo
 as the polynomial through its values at p x p Chebyshev nodes of either block. The points of a block then act as so many
 weights at its nodes, which serve for every other block: p^4 pairs of nodes stand for all pairs of points. Blocks too
 near each other for that are halved; what is left of the smallest ones is summed point by point. p follows from a bound
-of the error, so that all of it stays below TOLERANCE mean distances; it is mostly a hundredth of that and less
-[fong2009].
+of the error, so that all of it stays below TOLERANCE mean distances; it is a thirtieth of that and less, and mostly a
+hundredth of what another draw of the samples would change [fong2009].
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Array: TypeAlias = NDArray[Any]
 
 WORTH = 3000  # pairs per point: with fewer, all pairs are as fast
 LEAF = 20  # points of a smallest block, at most
-NODES = 8  # per axis, at most
-TOLERANCE = 1e-5
+NODES = 7  # per axis, at most
+TOLERANCE = 1e-4
 BUFFER = 1 << 19  # distances at a time: more leave the caches, fewer make short vectors
 NOWHERE = 1e-12  # sides and gaps below it, in mean distances, are none
 
