@@ -1,4 +1,6 @@
-"""Every registered loss with every penalty and method, stacked, for 50 iterations: finite where it makes sense.
+"""Every registered loss with every penalty and method for 50 iterations: finite where it makes sense.
+
+The first iterations are of a stack, whose gradients come about in another way; a stack of all 50 says nothing new.
 
 What makes none is told in one clear line.
 """
@@ -27,6 +29,7 @@ REPLACING = [name for name, entry in METHODS.items() if entry.replaces_loss]
 BESIDE = [name for name in METHODS if name not in REPLACING]
 WITHOUT = "no penalty"
 ITERATIONS = 50
+STACKED = 2
 
 
 def d_of(method: str) -> Callable[[int], nn.Module]:
@@ -52,16 +55,19 @@ def case(loss: Loss, penalty: str, method: str) -> Case:
     return Case({"D": opponent}, lambda: mlp(2, 2, 8, 1), d_of(method), ema=None)
 
 
-def assert_trains(case: Case, iterations: int) -> None:
-    """Terms and weights of both members stay finite, and both players move."""
+def assert_trains(case: Case) -> None:
+    """Terms and weights stay finite, and both players move: of a stack of two, and of a lone run for longer."""
     stack, blocks = case.stack(2)
-    before = [trained(member) for member in stack.members]
-    for row in rows(stack, blocks, iterations, case.factor):
+    lone, draws = case.member(0)
+    runs = (*stack.members, lone)
+    before = [trained(run) for run in runs]
+    told = rows(stack, blocks, STACKED, case.factor) + rows(lone, draws.block, ITERATIONS, case.factor)
+    stack.settle()
+    for row in told:
         for key, value in row.items():
-            assert value.shape == (2,)
             assert value.isfinite().all(), key
-    for member, were in zip(stack.members, before, strict=True):
-        for player, weights in trained(member).items():
+    for run, were in zip(runs, before, strict=True):
+        for player, weights in trained(run).items():
             assert weights.isfinite().all(), player
             assert not torch.equal(weights, were[player]), player
 
@@ -70,13 +76,13 @@ def assert_trains(case: Case, iterations: int) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_beside_every_penalty(loss: str, method: str) -> None:
     for penalty in (WITHOUT, *PENALTIES):
-        assert_trains(case(make(LOSSES[loss]), penalty, method), ITERATIONS)
+        assert_trains(case(make(LOSSES[loss]), penalty, method))
 
 
 @pytest.mark.parametrize("method", REPLACING)
 def test_methods_that_bring_the_objective(method: str) -> None:
     for penalty in (WITHOUT, *PENALTIES):
-        assert_trains(case(Nothing(), penalty, method), ITERATIONS)
+        assert_trains(case(Nothing(), penalty, method))
 
 
 class TestWhereItMakesNoSense:
