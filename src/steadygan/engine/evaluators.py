@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -48,8 +49,9 @@ def evaluator_for(
     about: Protocol | None = None,
     device: torch.device | None = None,
     most: int = FEATURED,
+    metrics: Sequence[str] = (),
 ) -> Evaluator:
-    """The evaluator of n fakes against this source; see `Evaluator.build` and `real_side`."""
+    """The evaluator of n fakes against this source; see `Evaluator.build`, `Evaluator.only` and `real_side`."""
     in_place = isinstance(source.train, Tensor) and source.train.is_floating_point()
     side = None if network is None else real_side(source, network, split, most)
     telling = source.nearest_classes or not source.image
@@ -68,12 +70,14 @@ def evaluator_for(
         full=full,
         about=replace(about or Protocol(""), real=told(source, split)),
     )
-    return evaluator if side is None else replace(evaluator, known=_held_out(source, side, evaluator))
+    if metrics:
+        evaluator = evaluator.only(metrics)
+    return evaluator if side is None else replace(evaluator, known=_held_out(source, side, evaluator, bool(metrics)))
 
 
-def _held_out(source: Source, side: RealSide, evaluator: Evaluator) -> dict[str, float]:
-    """What held-out images get, kept where it takes long."""
-    if side.held is None or min(evaluator.n, side.held.n) < KEPT_FROM:
+def _held_out(source: Source, side: RealSide, evaluator: Evaluator, few: bool) -> dict[str, float]:
+    """What held-out images get; that of all figures is kept where it takes long."""
+    if few or side.held is None or min(evaluator.n, side.held.n) < KEPT_FROM:
         return side.held_out_does(evaluator.measures, evaluator.n)
     key = blake2b(digest_size=10)
     for word in (source.fingerprint(), _digest(source.held_out), side.train.n, evaluator.n, evaluator.protocol):

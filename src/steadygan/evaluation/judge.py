@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from ..data.samples import Progress
 from ..engine.evaluators import FEATURED, evaluator_for, network_for, versions
 from ..engine.folder import read_json
 from ..engine.run import Run
-from ..errors import InputError, check_whole, unknown
+from ..errors import InputError, check_whole
 from ..features import FeatureNetwork
 from ..features.registry import check_name
 from ..metrics import Protocol
@@ -125,10 +125,9 @@ def _evaluate(
         seeds=fakes.seeds,
         versions=versions(network),
     )
-    evaluator = evaluator_for(
-        source, fakes.n, network, split, full=True, about=about, device=torch.device(device), most=real
+    chosen = evaluator_for(
+        source, fakes.n, network, split, full=True, about=about, device=torch.device(device), most=real, metrics=metrics
     )
-    chosen = wanted(evaluator, metrics)
     figures = chosen(in_units(fakes, source))
     if metrics:
         figures = {name: figures[name] for name in metrics}
@@ -176,17 +175,6 @@ def in_units(fakes: Fakes, source: Source) -> Tensor:
     if source.offset is None or source.scale is None:
         return values
     return (values - source.offset) / source.scale
-
-
-def wanted(evaluator: Evaluator, metrics: Sequence[str]) -> Evaluator:
-    """The evaluator of these figures alone, or as it is; raises InputError for a figure that it cannot give."""
-    if not metrics:
-        return evaluator
-    for name in metrics:
-        if name not in evaluator.protocols:
-            raise unknown("metric", name, evaluator.protocols)
-    kept = tuple(measure for measure in evaluator.measures if set(metrics) & measure.how.keys())
-    return replace(evaluator, measures=kept)
 
 
 def compressed(fakes: Fakes, source: Source) -> list[str]:

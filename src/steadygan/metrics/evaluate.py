@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -10,7 +10,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from ..errors import InputError, NonFiniteError
+from ..errors import InputError, NonFiniteError, unknown
 from ..features.network import FeatureNetwork, Features, extract
 from ..pixels import to_pixels, to_values
 from .balance import Balance
@@ -110,6 +110,13 @@ class Evaluator:
             real=drawer,
             about=about or Protocol(""),
         )
+
+    def only(self, figures: Sequence[str]) -> Evaluator:
+        """Without the measures that bring none of these figures; raises InputError for one that it cannot give."""
+        for name in figures:
+            if name not in self.protocols:
+                raise unknown("metric", name, self.protocols)
+        return replace(self, measures=tuple(each for each in self.measures if {*figures} & each.how.keys()))
 
     @torch.no_grad()
     def __call__(self, samples: Tensor) -> dict[str, float]:
