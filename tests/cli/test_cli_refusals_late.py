@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock
 
 STEPS = ["--iterations", "4", "checkpoint_every=2", "log_every=2"]
-TINY = [*STEPS, "evaluate.every=4", "evaluate.n=100", "device=cpu", "threads=1"]
+TINY = [*STEPS, "evaluate.every=4", "evaluate.n=100", "device=cpu", "threads=1", "compile=off"]
 RING = ["train", "ring8/far", *TINY, "--resume"]
 
 

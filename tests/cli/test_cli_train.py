@@ -15,7 +15,7 @@ from steadygan.config import Settings, override
 from steadygan.recipes import RECIPES
 
 RHYTHM = ["log_every=10", "evaluate.every=20", "checkpoint_every=20"]
-TINY = [*RHYTHM, "evaluate.n=200", "device=cpu", "threads=1"]
+TINY = [*RHYTHM, "evaluate.n=200", "device=cpu", "threads=1", "compile=off"]
 FAR = "runs/ring8-far/seed-0"
 COMMANDS = {
     "train": ["train", "ring8/far", *TINY, "--iterations", "40"],
@@ -35,7 +35,7 @@ COMMANDS = {
     "compare again": ["compare", "ring8/nsgan", "ring8/far", *TINY, "--iterations", "40"],
     "compare seeds": ["compare", "ring8/far", "ring8/nsgan", *TINY, "--iterations", "40", "--seeds", "2"],
     "compare further": ["compare", "ring8/far", "ring8/nsgan", *TINY, "--iterations", "45"],
-    "grid": ["train", "grid25/r1", *TINY, "--iterations", "2", "--out", "grid"],
+    "grid": ["train", "grid25/r1", *TINY, "compile=auto", "--iterations", "2", "--out", "grid"],
     "non-finite": ["train", "ring8/nsgan", *TINY, "loss=wasserstein", "optimizer=sgd", "lr_g=1e9", "--out", "wild"],
 }
 
