@@ -40,8 +40,11 @@ class Runs(NamedTuple):
         return [f"{key}={new:g}" if isinstance(new, float) else f"{key}={new}" for key, new in differing]
 
 
-def runs_of(root: Path, data: str) -> dict[str, Runs]:
-    """The runs of every method on this set, in the order of the recipes; raises SystemExit where there are none."""
+def runs_of(root: Path, data: str, length: int | None = None) -> dict[str, Runs]:
+    """The runs of every method on this set, in the order of the recipes, as far as the longest of them goes.
+
+    length: how far they are looked at, where that is less. Raises SystemExit where there are none.
+    """
     methods = [name.removeprefix(f"{data}/") for name in RECIPES if name.startswith(f"{data}/")]
     folders = {
         method: [folder for end in ("", "-small") for folder in (root / f"{data}-{method}{end}").glob("seed-*")]
@@ -50,7 +53,8 @@ def runs_of(root: Path, data: str) -> dict[str, Runs]:
     begun = [folder for own in folders.values() for folder in own if (folder / "metrics.jsonl").exists()]
     if not begun:
         raise SystemExit(f"expected runs {root}/{data}-METHOD/seed-N, found none: check the folder")
-    length = max(int(read_records(RunFolder(folder).metrics)[-1]["iteration"]) for folder in begun)
+    if length is None:
+        length = max(int(read_records(RunFolder(folder).metrics)[-1]["iteration"]) for folder in begun)
     found = {}
     for method, own in folders.items():
         jobs = [Job(settings, folder, length) for folder in own if (settings := saved(folder)) is not None]

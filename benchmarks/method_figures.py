@@ -87,7 +87,7 @@ def sheet(found: Mapping[str, Runs], path: Path) -> None:
             axes.set_visible(False)
         for axes, runs in zip(grid, found.values(), strict=False):
             folder = RunFolder(runs.first)
-            shot = max(folder.samples.glob("*.npz"))
+            shot = max(path for path in folder.samples.glob("*.npz") if int(path.stem) <= runs.length)
             with np.load(shot) as arrays:
                 points = arrays["points"]
             draw_clouds(axes, real, points, most=POINTS)
