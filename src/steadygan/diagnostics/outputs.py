@@ -1,0 +1,60 @@
+"""What a discriminator's logits say: whom it tells apart, whether it only knows its training samples by heart."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+SATURATED = 10.0  # |d| beyond which sigmoid's slope is below 5e-5
+
+
+def output_figures(real: Tensor, fake: Tensor, held_out: Tensor | None = None) -> dict[str, float]:
+    """How far D's logits of real (n,), fake (m,) and held-out real samples (k,) lie apart [thanhtung2019].
+
+    accuracy_real, accuracy_fake, accuracy_held_out: the share of logits on the right side of 0. A logit of 0 counts
+    half: it takes no side, and a D that answers 0 to everything guesses, with 1/2 each, instead of being always wrong.
+    logit_gap = mean d(real) - mean d(fake). saturation: the share of real and fake logits with |d| > 10.
+    overfitting_gap = (mean d(real) - mean d(held out)) / s, where s^2, the pooled variance, is the sum of squared
+    deviations from each group's own mean over n + k - 2; it is 0 where s and the difference are 0, and infinite where
+    only s is. Without held-out samples, accuracy_held_out and overfitting_gap are absent, and so is the gap of one
+    logit each. Non-finite logits show in the figures as NaN or infinity: NaN has no side, an infinite one has.
+    Raises InputError when one of the groups is empty.
+    """
+    d_real, d_fake = _logits(real, "real"), _logits(fake, "fake")
+    figures = {"accuracy_real": _share_above(d_real), "accuracy_fake": _share_above(-d_fake)}
+    if held_out is not None:
+        d_held_out = _logits(held_out, "held-out real")
+        figures["accuracy_held_out"] = _share_above(d_held_out)
+        if d_real.shape[0] + d_held_out.shape[0] > 2:
+            figures["overfitting_gap"] = _standardised(d_real, d_held_out)
+    figures["logit_gap"] = float(d_real.mean() - d_fake.mean())
+    figures["saturation"] = _share_above(torch.cat([d_real, d_fake]).abs() - SATURATED, tie=0.0)
+    return figures
+
+
+def _logits(logits: Tensor, name: str) -> Tensor:
+    wide = logits.detach().flatten().to("cpu", torch.float64)
+    if wide.shape[0] == 0:
+        raise InputError(f"expected at least one {name} logit, got none: score one sample or more")
+    return wide
+
+
+def _share_above(values: Tensor, tie: float = 0.5) -> float:
+    """The share of values above 0, one of 0 counting `tie`; NaN when one is."""
+    above = torch.heaviside(values, values.new_tensor(tie))
+    return float(torch.where(values.isnan(), values, above).mean())
+
+
+def _standardised(a: Tensor, b: Tensor) -> float:
+    """(mean a - mean b) / s. Seen from each group's first value: rounding may not tell equal logits apart."""
+    off_a, off_b = a - a[0], b - b[0]
+    difference = float(a[0] - b[0] + off_a.mean() - off_b.mean())
+    squares = float((off_a - off_a.mean()).square().sum() + (off_b - off_b.mean()).square().sum())
+    deviation = math.sqrt(squares / (a.shape[0] + b.shape[0] - 2))
+    if deviation == 0.0:
+        return 0.0 if difference == 0.0 else math.copysign(math.inf, difference)
+    return difference / deviation
