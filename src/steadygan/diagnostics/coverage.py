@@ -20,7 +20,7 @@ def over_coverage(logits: Tensor, cells: Tensor, expected: Tensor) -> float | No
     logits (n,) of fakes that lie in cells (n,), numbered from 0; expected (c,) is what each cell should hold, in any
     unit: ones for the real samples of a batch, shares for modes. Over-coverage of a cell = its fakes / its expected
     number. rho = cov(r, s) / (std r std s) of the ranks r and s, with the mean rank for ties: -1 where D rates the more
-    over-covered cell always lower, as [tao2020, footnote 1] argues of the best D, +1 where higher. None where it is not
+    over-covered cell always lower, as [tao2020, footnote 2] argues of the best D, +1 where higher. None where it is not
     defined: fewer than three cells with fakes, one side constant, or logits that are not finite. Raises InputError for
     cells that do not fit the logits or `expected`, and for an `expected` below 0 or 0 everywhere.
     """
