@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .engine.seeds import Seeds
     from .engine.trainer import Trainer
     from .evaluation import Evaluation, evaluate
+    from .reporting import report
 
 _MODULES = (
     "callbacks",
@@ -35,6 +36,7 @@ _OBJECTS = {
     "evaluate": "evaluation",
     "export": "engine.export",
     "load": "engine.run",
+    "report": "reporting",
 }
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "metrics",
     "models",
     "penalties",
+    "report",
     "types",
 ]
 

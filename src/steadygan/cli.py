@@ -218,6 +218,23 @@ def evaluate(
 
 
 @app.command()
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN ...", help="Runs' folders, or folders of several seeds.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="By default report.html: in RUN, or for several in the current folder."),
+    ] = None,
+) -> int:
+    """Write one self-contained HTML page: verdicts, events, samples, curves, figures and settings, side by side."""
+    from .commands.report import report as command
+
+    return command(runs, out)
+
+
+@app.command()
 def doctor() -> int:
     """Check versions, devices, folders and speed of this machine."""
     from .commands.doctor import doctor as command

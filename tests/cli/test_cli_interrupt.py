@@ -15,7 +15,16 @@ from interrupting import interrupted
 
 from steadygan.commands.train import again
 
-WORDS = ["ring8/far", "--iterations", "3000", "log_every=20", "evaluate.every=1000", "evaluate.n=100", "device=cpu", "compile=off"]
+WORDS = [
+    "ring8/far",
+    "--iterations",
+    "3000",
+    "log_every=20",
+    "evaluate.every=1000",
+    "evaluate.n=100",
+    "device=cpu",
+    "compile=off",
+]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")

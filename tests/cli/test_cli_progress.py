@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from steadygan.commands.console import clock, figure, plain
+from steadygan.commands.console import clock, figure
+from steadygan.numbers import plain
 from steadygan.commands.progress import Watch, live
 
 EVEN = (1.386, 0.693)

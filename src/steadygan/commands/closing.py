@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .console import LABELS, classes, clock, figure, plain
+from ..numbers import plain
+from .console import LABELS, classes, clock, figure
 
 if TYPE_CHECKING:
     from rich.console import Console

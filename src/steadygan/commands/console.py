@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from ..numbers import plain
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -71,14 +73,6 @@ def figure(key: str, value: float, modes: int | None = None) -> str:
     if key in SHARES:
         return f"{100 * value:.1f} %"
     return plain(value)
-
-
-def plain(value: float) -> str:
-    """Three significant digits, without an exponent where that reads well."""
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
-        return f"{value:,.{digits}f}"
-    return f"{value:.1e}"
 
 
 def classes(figures: Mapping[str, float]) -> str:

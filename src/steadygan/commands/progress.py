@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from .console import clock, plain
+from ..numbers import plain
+from .console import clock
 
 if TYPE_CHECKING:
     from rich.console import Console

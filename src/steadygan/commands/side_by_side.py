@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..metrics import BETTER, Protocol
 from ..metrics.summary import final_and_best
-from .console import LABELS, clock, figure, plain
+from ..numbers import plain
+from .console import LABELS, clock, figure
 from .why import Case, why
 
 if TYPE_CHECKING:

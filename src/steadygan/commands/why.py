@@ -8,8 +8,9 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ..config import Settings
+from ..numbers import plain
 from ..thresholds import DEAD_GRADIENT
-from .console import figure, plain
+from .console import figure
 
 CLEAR = 3.0  # ratio of gradients from which on they are called different
 NEAR = 0.05  # share of the equilibrium within which a loss is called near it

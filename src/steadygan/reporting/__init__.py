@@ -1,0 +1,36 @@
+"""One page about one run or several: a file that opens anywhere, without a network and without steadygan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import InputError
+from .folders import found, place
+from .gather import gather
+from .groups import grouped
+
+__all__ = ["report"]
+
+
+def report(runs: str | Path | Sequence[str | Path], out: str | Path | None = None) -> Path:
+    """Writes one self-contained HTML page about runs, side by side; returns its path.
+
+    runs: the folder of a run, one that holds the runs of several seeds (`seed-0`, `seed-1`, ...), or a list of these;
+    runs that differ in their seed alone are drawn as their mean with a band of one standard deviation. out: the page,
+    by default `report.html` in the folder of a single run, and in the current folder for several. What cannot be read
+    is left out and counted. Raises InputError for a folder without a run or without records, and for an `out` that is
+    a folder.
+    """
+    words = [runs] if isinstance(runs, str | Path) else list(runs)
+    if not words:
+        raise InputError("expected at least one run to report on, got none: give the folder that train printed")
+    path = place(words, out)
+    folders, notes = found(words)
+    from ..viz.canvas import replacing
+    from .page import render
+
+    page = render(grouped([gather(folder) for folder in folders]), notes)
+    with replacing(path) as part:
+        part.write_text(page, encoding="utf-8")
+    return path

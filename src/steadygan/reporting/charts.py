@@ -1,0 +1,193 @@
+"""Curves as figures of plotly, in plain dictionaries: what to draw; colours are the page's, light or dark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ..numbers import plain
+from .curves import Curve, curve, rounded, thinned
+from .groups import Group
+from .quantities import Quantity
+
+EQUILIBRIUM = {"d_loss": 0, "g_loss": 1}
+MARKS = 12  # alarms that a chart shows
+STRAIGHT = 8.0  # ratio of largest to smallest below which a linear axis shows as much
+DWARFED = 50.0  # times the usual spread: values beyond are told, not drawn to scale
+Chart = dict[str, Any]
+
+
+def text(words: str) -> str:
+    """Words for plotly, which reads tags in whatever it is given."""
+    return escape(words, quote=False)
+
+
+def chart(quantity: Quantity, groups: Sequence[Group]) -> Chart | None:
+    """One quantity of all groups that have it, None where nothing can be drawn.
+
+    `data` and `layout` are plotly's; a trace's `meta` is its group's number and role. `captions` say in words what
+    lines and marks are, `summary` what the chart shows, for those who do not see it.
+    """
+    curves = {i: found for i, group in enumerate(groups) if (found := _curve(group, quantity)) is not None}
+    if not curves:
+        return None
+    captions: list[str] = []
+    floor = _floor(list(curves.values())) if quantity.log else None  # None: a linear axis
+    if floor is not None and any((row <= 0).any() for found in curves.values() for row in [found.y]):
+        captions.append("Values of 0 stand at the foot of the axis.")
+    data: list[Chart] = []
+    for i, found in curves.items():
+        data += _traces(i, groups[i].name, thinned(_lifted(found, floor)), quantity)
+    shapes = [*_levels(quantity, groups, curves, captions), *_alarms(groups, curves)]
+    layout: Chart = {
+        "xaxis": {"title": {"text": "iteration"}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": text(quantity.unit)}, **_scale(floor, list(curves.values()))},
+        "shapes": shapes,
+    }
+    if floor is None:
+        _tame(layout, list(curves.values()), captions)
+    last = [
+        f"{groups[i].name} ends at {plain(float(found.y[np.isfinite(found.y)][-1]))}" for i, found in curves.items()
+    ]
+    return {
+        "key": quantity.key,
+        "label": quantity.label,
+        "unit": quantity.unit,
+        "data": data,
+        "layout": layout,
+        "captions": captions,
+        "summary": f"{quantity.label} ({quantity.unit}) over iterations: {'; '.join(last)}.",
+    }
+
+
+def _curve(group: Group, quantity: Quantity) -> Curve | None:
+    return curve([run.records.rows for run in group.runs], quantity.key)
+
+
+def _traces(i: int, name: str, found: Curve, quantity: Quantity) -> list[Chart]:
+    x = [int(at) for at in found.x.tolist()]
+    traces: list[Chart] = []
+    if found.low is not None and found.high is not None:
+        edge = {"type": "scatter", "mode": "lines", "x": x, "hoverinfo": "skip", "showlegend": False}
+        line = {"width": 0}
+        traces += [
+            {**edge, "y": rounded(found.low), "line": line, "meta": {"group": i, "role": "edge"}},
+            {**edge, "y": rounded(found.high), "line": line, "fill": "tonexty", "meta": {"group": i, "role": "band"}},
+        ]
+    told = text(name).replace("%{", "% {")
+    value = {
+        "type": "scatter",
+        "mode": "lines" if len(x) > 2 else "lines+markers",
+        "x": x,
+        "y": rounded(found.y),
+        "name": told,
+        "hovertemplate": f"%{{y:.4~g}}  {told}<extra></extra>",
+        "showlegend": False,
+        "meta": {"group": i, "role": "line"},
+    }
+    return [*traces, value]
+
+
+def _floor(curves: Sequence[Curve]) -> float | None:
+    """Where zeros stand on a log axis; None for values that a log axis cannot show, or that need none."""
+    values = np.concatenate([found.y[np.isfinite(found.y)] for found in curves])
+    positive = values[values > 0]
+    if not positive.size or (values < 0).any() or values.max() < STRAIGHT * values.min():
+        return None
+    return float(positive.min()) / (10.0 if positive.size < values.size else 1.0)
+
+
+def _scale(floor: float | None, curves: Sequence[Curve]) -> Chart:
+    """The kind of axis; a log one has a handful of ticks, powers of ten where there are enough of them."""
+    if floor is None:
+        return {"type": "linear", "nticks": 6}
+    high = max(float(np.nanmax(row)) for found in curves for row in found.rows)
+    low, top = int(np.floor(np.log10(floor))), int(np.ceil(np.log10(high)))
+    if high >= 100 * floor:
+        return {"type": "log", "dtick": max(1, -(-(top - low) // 5)), "exponentformat": "power"}
+    ticks = [digit * 10.0**power for power in range(low, top + 1) for digit in (1, 2, 5)]
+    ticks = [tick for tick in ticks if 0.8 * floor <= tick <= 1.25 * high]
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+
+
+def _lifted(found: Curve, floor: float | None) -> Curve:
+    """The curve with nothing below the floor: a mean minus its deviation may be negative."""
+    if floor is None:
+        return found
+    y, low, high = (
+        None if row is None else np.where(row < floor, floor, row) for row in (found.y, found.low, found.high)
+    )
+    assert y is not None
+    return Curve(found.x, y, low, high)
+
+
+def _levels(quantity: Quantity, groups: Sequence[Group], curves: dict[int, Curve], captions: list[str]) -> list[Chart]:
+    """Dashed lines: where the loss is at equilibrium, or a value to compare with."""
+    if quantity.key not in EQUILIBRIUM:
+        if quantity.ideal is None:
+            return []
+        captions.append(f"Dashed: {quantity.ideal:g}" + (f", {quantity.meaning}." if quantity.meaning else "."))
+        return [_line(quantity.ideal, None)]
+    levels = {i: groups[i].first.kept.equilibrium[EQUILIBRIUM[quantity.key]] for i in curves}
+    known = {i: level for i, level in levels.items() if level is not None}
+    if not known:
+        captions.append("The equilibrium of this loss is free or not known.")
+        return []
+    if len({round(level, 9) for level in levels.values() if level is not None}) == 1 and len(known) == len(levels):
+        level = next(iter(known.values()))
+        captions.append(f"Dashed: equilibrium, {level:.3f}.")
+        return [_line(level, None)]
+    told = ", ".join(f"{groups[i].name} {'free' if lv is None else format(lv, '.3f')}" for i, lv in levels.items())
+    captions.append(f"Dashed: equilibrium, {told}.")
+    return [_line(level, i) for i, level in known.items()]
+
+
+def _line(level: float, group: int | None) -> Chart:
+    """A level across the chart; its `name` says whose colour it has."""
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "y0": level,
+        "y1": level,
+        "name": "level" if group is None else f"level-{group}",
+        "line": {"width": 1.2, "dash": "dash"},
+    }
+
+
+def _alarms(groups: Sequence[Group], curves: dict[int, Curve]) -> list[Chart]:
+    """A thin line where a run's log raised an alarm."""
+    found = {(i, e.iteration) for i in curves for run in groups[i].runs for e in run.events if e.kind == "alarm"}
+    return [
+        {
+            "type": "line",
+            "yref": "paper",
+            "x0": at,
+            "x1": at,
+            "y0": 0,
+            "y1": 1,
+            "name": f"alarm-{i}",
+            "line": {"width": 1, "dash": "dot"},
+        }
+        for i, at in sorted(found, key=lambda each: each[1])[:MARKS]
+    ]
+
+
+def _tame(layout: Chart, curves: Sequence[Curve], captions: list[str]) -> None:
+    """Where few values dwarf all others, the axis shows the others, and a caption tells what is beyond."""
+    values = np.concatenate([found.y for found in curves])
+    at = np.concatenate([found.x for found in curves])
+    at, values = at[np.isfinite(values)], values[np.isfinite(values)]
+    low, high = (float(edge) for edge in np.percentile(values, [2, 98]))
+    usual = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-9)
+    if float(values.max()) - float(values.min()) <= DWARFED * usual:
+        return
+    worst = int(np.abs(values - np.median(values)).argmax())
+    layout["yaxis"]["range"] = [low - 0.3 * usual, high + 0.3 * usual]
+    captions.append(
+        f"Beyond the axis: {plain(float(values[worst]))} at iteration {at[worst]:,.0f}. A double click shows all."
+    )

@@ -1,0 +1,172 @@
+"""The page: everything that was gathered, in one template, escaped wherever it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from . import tables
+from .again import command
+from .charts import chart
+from .groups import Group
+from .quantities import OTHERS, quantities
+from .shots import BUDGET, shots
+from .story import bars, happenings, tone, words
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+SEEDS = 4  # of a group, whose samples are shown
+PALETTE = 7  # colours that the style sheet knows; more groups than that share them, with other dashes
+
+
+def render(groups: Sequence[Group], notes: Sequence[str] = ()) -> str:
+    """The page as text."""
+    from jinja2 import Environment, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["thousands"] = lambda value: f"{value:,}"
+    listed, more = happenings(groups)
+    sections = _sections(groups)
+    shown = list(_samples(groups))
+    figures = tables.figures(groups)
+    return environment.from_string(_own("page.html.j2")).render(
+        title=_title(groups),
+        version=__version__,
+        groups=[_card(i, group) for i, group in enumerate(groups)],
+        several=len(groups) > 1,
+        banded=any(group.several for group in groups),
+        palette=PALETTE,
+        notes=notes,
+        bars=bars(groups),
+        happenings=listed,
+        more=more,
+        longest=max(run.records.last for group in groups for run in group.runs),
+        sections=sections,
+        others=OTHERS,
+        samples=shown,
+        quality=[figure for figure in figures if not figure.cells[0].peak],
+        gradients=[figure for figure in figures if figure.cells[0].peak],
+        reals=any(cell.real for figure in figures for cell in figure.cells),
+        unlike=_unlike(figures),
+        differing=tables.differing(groups) if len(groups) > 1 else [],
+        css=_plain("page.css"),
+        plotly=_markup(get_plotlyjs()),
+        scripts=[_plain("charts.js"), _plain("samples.js"), _plain("page.js")],
+        data=embedded(
+            {
+                "palette": PALETTE,
+                "charts": [own for section in sections for own in section["charts"]],
+                "samples": [panel for panel in shown if panel["runs"]],
+            }
+        ),
+    )
+
+
+def embedded(content: Any) -> Markup:
+    """JSON that may stand in a <script>: nothing in it can end the element, whatever the strings hold."""
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)  # ASCII: U+2028 is escaped with the rest
+    return _markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def _markup(text: str) -> Markup:
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+@cache
+def _own(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _plain(name: str) -> Markup:
+    """A file of this folder, put in as it is."""
+    return _markup(_own(name))
+
+
+def _title(groups: Sequence[Group]) -> str:
+    names = [group.name for group in groups]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _card(i: int, group: Group) -> dict[str, Any]:
+    """What stands at the top of a group, and below all charts."""
+    lengths = sorted({run.records.last for run in group.runs})
+    seconds = [run.seconds for run in group.runs if run.seconds is not None]
+    facts = ["{} iterations".format(" to ".join(f"{n:,}" for n in dict.fromkeys((lengths[0], lengths[-1]))))]
+    facts += [f"{len(group.runs)} seeds"] if group.several else []
+    facts += [f"data {group.first.data}"] if group.first.data else []
+    facts += [f"{_clock(sum(seconds) / len(seconds))} of training" + (" each" * group.several)] if seconds else []
+    return {
+        "index": i,
+        "name": group.name,
+        "facts": facts,
+        "verdicts": _verdicts(group),
+        "notes": [(group.called(run), note) for run in group.runs for note in run.notes],
+        "folders": [str(run.path) for run in group.runs],
+        "command": command(group),
+        "measured": tables.measured(group),
+        "settings": tables.settings(group),
+    }
+
+
+def _verdicts(group: Group) -> list[dict[str, str]]:
+    """The last verdicts, seeds of one and the same together; [] where no record has one."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for run in group.runs:
+        if run.verdict is not None:
+            alike.setdefault((run.verdict.verdict, run.verdict.reason), []).append(str(run.seed))
+    return [
+        {
+            "word": words(verdict),
+            "tone": tone(verdict),
+            "reason": reason,
+            "seeds": f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}" if group.several else "",
+        }
+        for (verdict, reason), seeds in alike.items()
+    ]
+
+
+def _unlike(figures: Sequence[tables.Figure]) -> dict[str, list[str]]:
+    """Why figures may not be compared -> their labels."""
+    found: dict[str, list[str]] = {}
+    for figure in figures:
+        if figure.unlike:
+            found.setdefault(figure.unlike, []).append(figure.label)
+    return found
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _sections(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """The charts in their groups, numbered through."""
+    keys = [key for group in groups for run in group.runs for row in run.records.rows for key in row]
+    found = []
+    number = 0
+    for name, own in quantities(dict.fromkeys(keys)).items():
+        charts = [made for quantity in own if (made := chart(quantity, groups)) is not None]
+        for made in charts:
+            made["number"] = number
+            number += 1
+        if charts:
+            found.append({"name": name, "charts": charts})
+    return found
+
+
+def _samples(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
+    """A panel per group, with the samples of its first runs."""
+    budget = BUDGET // sum(min(SEEDS, len(group.runs)) for group in groups)
+    for i, group in enumerate(groups):
+        own = [(run, found) for run in group.runs[:SEEDS] if (found := shots(run, budget)) is not None]
+        named = [{"name": f"seed {run.seed}", "label": group.called(run), **found} for run, found in own]
+        yield {"group": i, "name": group.name, "runs": named, "of": len(group.runs)}

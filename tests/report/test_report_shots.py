@@ -1,0 +1,113 @@
+"""Samples on the page: few, small, and those that cannot be read passed over."""
+
+from base64 import b64decode
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from runs_made import grids, points, run
+
+from steadygan.recipes import RECIPES
+from steadygan.reporting.gather import gather
+from steadygan.reporting.shots import LARGE, POINTS, shots
+
+
+def of(folder, budget=1_000_000):
+    return shots(gather(folder), budget)
+
+
+def test_points_lie_over_real_ones_and_the_surface_comes_back(tmp_path):
+    found = of(points(run(tmp_path / "a")))
+    assert found["kind"] == "points"
+    assert [frame["iteration"] for frame in found["frames"]] == [0, 100, 400]
+    assert found["box"] == [-2, 2, -2, 2]
+    cloud = np.array(found["frames"][2]["points"]).reshape(-1, 2)
+    assert cloud.mean(0) == pytest.approx([0.4, 0.0], abs=0.06)
+    real = np.array(found["real"]).reshape(-1, 2)
+    assert real.shape == (POINTS, 2)
+    assert np.abs(real[:, 0]).max() == pytest.approx(4 / 2.828, abs=0.1)  # grid25
+    frame = found["frames"][0]
+    assert frame["shape"] == [16, 16]
+    levels = np.frombuffer(b64decode(frame["surface"]), np.uint8).reshape(16, 16)
+    logits = found["centre"] + found["half"] * (levels[3] / 127 - 1)
+    expected = np.clip(np.linspace(-2, 2, 16), -found["half"], found["half"])
+    np.testing.assert_allclose(logits, expected, atol=found["half"] / 254)
+
+
+def test_a_surface_that_is_not_finite_keeps_a_level_of_its_own(tmp_path):
+    folder = points(run(tmp_path / "a"), iterations=(0,))
+    surface = np.zeros((4, 4))
+    surface[1, 2] = np.nan
+    np.savez(folder / "samples/000000100.npz", points=np.zeros((3, 2)), surface=surface, extent=[-1, 1, -1, 1])
+    levels = np.frombuffer(b64decode(of(folder)["frames"][1]["surface"]), np.uint8).reshape(4, 4)
+    assert np.argwhere(levels == 255).tolist() == [[1, 2]]
+
+
+def test_few_snapshots_of_many_with_first_and_last(tmp_path):
+    folder = points(run(tmp_path / "a"), iterations=range(0, 6000, 100))
+    found = of(folder)
+    kept = [frame["iteration"] for frame in found["frames"]]
+    assert len(kept) == 24
+    assert (kept[0], kept[-1]) == (0, 5900)
+    assert len(of(folder, budget=60_000)["frames"]) == 4
+    assert found["of"] == 60
+
+
+def test_points_outside_and_of_more_columns(tmp_path):
+    folder = run(tmp_path / "a", settings={"lr": 1})
+    (folder / "samples").mkdir()
+    rng = np.random.default_rng(0)
+    np.savez(folder / "samples/000000100.npz", points=rng.normal(size=(20, 5)))
+    found = of(folder)
+    assert found["columns"] == 5
+    assert found["real"] is None
+    assert len(found["frames"][0]["points"]) == 40
+    assert "surface" not in found["frames"][0]
+
+
+def test_files_that_cannot_be_read_are_passed_over(tmp_path):
+    folder = points(run(tmp_path / "a"))
+    (folder / "samples/000000200.npz").write_bytes(b"PK\x03\x04 cut")
+    (folder / "samples/000000300.npz").write_bytes(b"")
+    np.savez(folder / "samples/000000350.npz", other=np.zeros(3))
+    np.savez(folder / "samples/000000360.npz", points=np.zeros((4, 1)))
+    np.savez(folder / "samples/notes.npz", points=np.zeros((4, 2)))
+    assert [frame["iteration"] for frame in of(folder)["frames"]] == [0, 100, 400]
+    assert of(run(tmp_path / "none")) is None
+
+
+def opened(uri):
+    head, _, body = uri.partition(",")
+    return head, Image.open(BytesIO(b64decode(body)))
+
+
+def test_small_grids_are_embedded_as_they_are(tmp_path):
+    folder = grids(run(tmp_path / "a", recipe="mnist/far"))
+    found = of(folder)
+    assert [frame["iteration"] for frame in found["frames"]] == [0, 100, 400]
+    for frame in found["frames"]:
+        head, image = opened(frame["uri"])
+        assert head == "data:image/png;base64"
+        assert image.getpixel((0, 0)) == 50 + frame["iteration"] // 4
+
+
+def test_large_grids_are_made_smaller(tmp_path):
+    folder = grids(run(tmp_path / "a", settings=RECIPES["mnist/far"](0).plain()), iterations=(0,))
+    noise = np.random.default_rng(0).integers(0, 256, (900, 1300, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "samples/000000500.png")
+    last = of(folder)["frames"][-1]
+    head, image = opened(last["uri"])
+    assert head == "data:image/webp;base64"
+    assert image.size == (640, 443)
+    assert len((folder / "samples/000000500.png").read_bytes()) > 40 * LARGE
+
+
+def test_a_small_budget_keeps_the_last_grid(tmp_path):
+    folder = grids(run(tmp_path / "a", recipe="mnist/far"), iterations=range(0, 1000, 50))
+    assert [frame["iteration"] for frame in of(folder, budget=10)["frames"]] == [950]
+    (folder / "samples/000000950.png").write_bytes(b"no picture")
+    assert [frame["iteration"] for frame in of(folder, budget=10)["frames"]] == [900]
+    for path in folder.glob("samples/*.png"):
+        path.write_bytes(b"no picture")
+    assert of(folder, budget=10) is None
