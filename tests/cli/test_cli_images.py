@@ -160,7 +160,7 @@ REFUSED = {
     "train folder/far --data flat --out flat": "expected a folder for the run, got that of its data, 'flat'",
     "train digits/far --data flat": "use folder/far --data flat",
     "train digits/far --data pixels.npz": "use folder/far --data pixels.npz",
-    "train mnist/far data.name=folder --data flat size=9 conditional=true": "expected a side that dcgan can make",
+    "train mnist/cgan-far data.name=folder --data flat size=9": "expected a side that dcgan can make",
     "train folder/far --data flat workers=-1": "data.workers: expected a whole number of 0 or more, or none, got -1",
     "train mnist/far --data empty": "empty",
     "train mnist/far --data words": "train-images",

@@ -116,9 +116,9 @@ def test_help_needs_no_torch(words: str, ask: Callable[[str], str]) -> None:
 
 def test_the_commands_are_those_of_this_stage(ask: Callable[[str], str]) -> None:
     text = ask("--help")
-    for name in ("train", "recipes", "sample", "export", "compare", "evaluate", "doctor", "--version"):
+    for name in ("train", "recipes", "sample", "export", "compare", "evaluate", "report", "doctor", "--version"):
         assert name in text
-    for name in ("diagnose", "report", "theory", "--install-completion"):
+    for name in ("diagnose", "theory", "--install-completion"):
         assert name not in text
 
 

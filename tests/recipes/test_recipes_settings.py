@@ -52,7 +52,10 @@ def test_small_is_the_same_training_in_less_time(entry: Recipe) -> None:
 
 
 def test_conditional_is_far_with_classes() -> None:
-    assert changed("mnist/far", "mnist/cgan-far") == {"conditional"}
+    told = changed("mnist/far", "mnist/cgan-far")
+    assert {key.partition(".")[0] for key in told} == {"conditional", "generator", "discriminator"}
+    cgan = RECIPES["mnist/cgan-far"]()
+    assert (cgan.generator.name, cgan.discriminator.name) == ("dcgan", "dcgan")
 
 
 @pytest.mark.parametrize("entry", RECIPES.values(), ids=RECIPES)
