@@ -4,10 +4,10 @@ import pytest
 from runs_made import records, run
 
 from steadygan.metrics import Protocol
+from steadygan.numbers import plain
 from steadygan.recipes import RECIPES
 from steadygan.reporting.gather import gather
 from steadygan.reporting.groups import grouped
-from steadygan.numbers import plain
 from steadygan.reporting.quantities import KNOWN, figure, quantities, spread
 from steadygan.reporting.tables import differing, figures, measured, settings
 
