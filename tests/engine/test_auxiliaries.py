@@ -84,6 +84,7 @@ def test_members_are_lone_runs(name: str, members: int) -> None:
     assert_members_are_lone_runs(CASES[name], members)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a denoiser, a penalty, several D steps", "cramer", "cramer after fake-as-real"])
 def test_traced_steps_train_the_same_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found, compiler = traced_steps(monkeypatch), Compiler(on=True)

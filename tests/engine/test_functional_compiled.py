@@ -63,6 +63,7 @@ def test_one_step_per_set_of_acting_penalties(traced: list[Any]) -> None:
     assert (compiler.failures, len(traced)) == ([], 3)
 
 
+@pytest.mark.slow
 def test_stacks_in_one_process_keep_their_code_apart(traced: list[Any]) -> None:
     """Same shapes, other opponents or another number of members, by turns: nothing guards what a step was made of."""
     plain, hinge = ({"D": replace(PLAIN, loss=loss())} for loss in (sg.losses.NonSaturating, sg.losses.Hinge))
@@ -94,6 +95,7 @@ def test_a_stack_is_repeated_bit_for_bit_by_its_own_code() -> None:
     assert_same(stack.snapshot(), after)
 
 
+@pytest.mark.slow
 def test_equal_stacks_share_their_code(traced: list[Any]) -> None:
     """The second stack traces nothing, and trains its own runs by the first one's steps."""
     case = Case({"D": replace(PLAIN, penalties=(sg.penalties.r1(1.0, interval=3),))})

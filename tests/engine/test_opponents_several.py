@@ -69,6 +69,7 @@ def test_members_are_lone_runs(name: str, members: int) -> None:
     assert_members_are_lone_runs(CASES[name], members)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a dual pair", "three opponents"])
 def test_traced_steps_train_the_same_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found, compiler = traced_steps(monkeypatch), Compiler(on=True)

@@ -247,6 +247,7 @@ def in_a_process(cwd: Path, *words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler here")
 def test_compiled_in_a_new_process(tmp_path: Path) -> None:
     """The second process finds the first one's code, and ends with the bits of a run that was never cut."""

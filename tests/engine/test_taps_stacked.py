@@ -84,6 +84,7 @@ def test_members_are_lone_runs(name: str, members: int) -> None:
 @pytest.mark.parametrize(
     "name", ["with a penalty, some of the time", "after fake-as-real", "classes", "two opponents, other layers"]
 )
+@pytest.mark.slow
 def test_traced_steps_train_the_same_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Listening does not break the graph: nothing fails, and D's and G's steps are traced in one piece each."""
     found, compiler = traced_steps(monkeypatch), Compiler(on=True)
