@@ -91,7 +91,8 @@ def sheet(found: Mapping[str, Runs], path: Path) -> None:
             with np.load(shot) as arrays:
                 points = arrays["points"]
             draw_clouds(axes, real, points, most=POINTS)
-            measured = [record["modes"] for record in read_records(folder.metrics) if "modes" in record]
+            records = [record for record in read_records(folder.metrics) if record["iteration"] <= runs.length]
+            measured = [record["modes"] for record in records if "modes" in record]
             title = f"{runs.method}: {measured[-1]} of {runs.settings.data.modes}" if measured else runs.method
             if int(shot.stem) < runs.length:
                 title += f"\nstopped at {int(shot.stem):,}"

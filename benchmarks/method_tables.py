@@ -106,9 +106,8 @@ def table(found: Mapping[str, Runs], shown: Sequence[tuple[str, str]], pages: Ma
     ideal = {heading(key, kind): short(figure(key, real[key])) for key, kind in shown if key in real}
     named = {"real data": ideal} if ideal else {}
     named |= {link(method, pages): row for method, row in rows.items()}
-    return lines(
-        [["method", *labels], *([name, *(row.get(each, "") for each in labels)] for name, row in named.items())]
-    )
+    filled = [[name, *(row.get(each, "") for each in labels)] for name, row in named.items()]
+    return lines([["method", *labels], *filled])
 
 
 def judged(found: Mapping[str, Runs], keys: Sequence[str], pages: Mapping[str, Path]) -> str:
@@ -168,14 +167,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write page and figure")
     given = parser.parse_args()
     own, folder = SETS[given.set], given.out / given.set
-    words = [
-        *own.words,
-        *(["--data", given.data] if given.data else []),
-        "--seeds",
-        str(own.seeds),
-        "--out",
-        str(folder),
-    ]
+    words = [*own.words, "--seeds", str(own.seeds), "--out", str(folder)]
+    words += [] if given.data is None else ["--data", given.data]
+    words += [] if own.iterations is None else ["--iterations", str(own.iterations)]
     code = subprocess.run([sys.executable, "-m", "steadygan", "compare", *words], check=False).returncode
     if code in (EXIT_INPUT, EXIT_INTERRUPTED):
         raise SystemExit(code)

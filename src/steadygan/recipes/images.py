@@ -25,7 +25,7 @@ from .base import recipe
 from .variants import FOR_IMAGES, Base, enrol, far
 
 METHODS = ("nsgan", "r1", "far", "rpgan")
-SMOOTH = DualGenerator(width=24)  # a last convolution over whole pixels: digits of closed strokes in half the time
+SMOOTH = DualGenerator(width=24)  # it ends in a convolution at full resolution: digits of closed strokes
 
 
 def dcgan(width: int, n: int, **changes: Any) -> Settings:
