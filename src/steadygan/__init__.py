@@ -9,6 +9,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import callbacks, data, diagnostics, features, losses, methods, metrics, models, penalties, types
+    from .diagnostics.monitor import CollapseMonitor
+    from .diagnostics.remedy import Remedy
+    from .diagnostics.verdicts import Verdict
+    from .diagnosis import Diagnosis, diagnose
     from .engine.export import export
     from .engine.run import Run, load
     from .engine.seeds import Seeds
@@ -29,10 +33,15 @@ _MODULES = (
     "types",
 )
 _OBJECTS = {
+    "CollapseMonitor": "diagnostics.monitor",
+    "Diagnosis": "diagnosis",
     "Evaluation": "evaluation",
+    "Remedy": "diagnostics.remedy",
     "Run": "engine.run",
     "Seeds": "engine.seeds",
     "Trainer": "engine.trainer",
+    "Verdict": "diagnostics.verdicts",
+    "diagnose": "diagnosis",
     "evaluate": "evaluation",
     "export": "engine.export",
     "load": "engine.run",
@@ -40,12 +49,17 @@ _OBJECTS = {
 }
 
 __all__ = [
+    "CollapseMonitor",
+    "Diagnosis",
     "Evaluation",
+    "Remedy",
     "Run",
     "Seeds",
     "Trainer",
+    "Verdict",
     "callbacks",
     "data",
+    "diagnose",
     "diagnostics",
     "evaluate",
     "export",

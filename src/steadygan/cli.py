@@ -12,7 +12,7 @@ import typer
 
 from . import __version__
 from .config.values import ReadError, Text, real, whole
-from .errors import EXIT_INPUT, EXIT_INTERRUPTED, InputError, NonFiniteError
+from .errors import EXIT_INPUT, EXIT_INTERRUPTED, CollapseError, InputError, NonFiniteError
 
 app = typer.Typer(
     name="steadygan",
@@ -227,11 +227,33 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="By default report.html: in RUN, or for several in the current folder."),
     ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Serve the page to this machine while runs train, and keep it up to date.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            parser=at_least(0, 65535), metavar="N", help="Where --follow serves, by default 8765; 0: any that is free."
+        ),
+    ] = None,
 ) -> int:
     """Write one self-contained HTML page: verdicts, events, samples, curves, figures and settings, side by side."""
     from .commands.report import report as command
 
-    return command(runs, out)
+    return command(runs, out, follow, port)
+
+
+@app.command()
+def diagnose(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run's folder, or one of several seeds.", show_default=False)
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
+) -> int:
+    """Say what is the matter with a run: the verdict, since when, on which evidence, and what helps."""
+    from .commands.diagnose import diagnose as command
+
+    return command(run, json)
 
 
 @app.command()
@@ -243,7 +265,10 @@ def doctor() -> int:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs one command and exits: 0, 2 for bad input, 3 when a term was not finite, 130 when interrupted."""
+    """Runs one command and exits.
+
+    0, 2 for bad input, 3 when a term was not finite, 4 when the monitor stopped a run, 130 when interrupted.
+    """
     sys.exit(run(arguments))
 
 
@@ -253,7 +278,7 @@ def run(arguments: list[str] | None = None) -> int:
 
     try:
         result = typer.main.get_command(app).main(arguments, "steadygan", standalone_mode=False)
-    except (InputError, NonFiniteError) as error:
+    except (CollapseError, InputError, NonFiniteError) as error:
         say_error(error)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):

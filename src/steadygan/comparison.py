@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 PLAN_KEYS = frozenset({"device", "threads", "compile"})  # where a run is done: a matter of the plan
-KEEPING_KEYS = frozenset({"keep"})  # how many checkpoints are kept
+KEEPING_KEYS = frozenset({"keep", "monitor"})  # how many checkpoints are kept, and who watches
 READING_KEYS = frozenset({"data.path", "data.workers"})  # where data is and who reads it: its content is compared
 ABSENT = "absent"
 LATER = {  # settings that older runs do not name, and what they had

@@ -8,6 +8,7 @@ from math import inf, isfinite
 
 EXIT_INPUT = 2
 EXIT_NON_FINITE = 3
+EXIT_STOPPED = 4
 EXIT_INTERRUPTED = 130
 MOST_NAMES = 100  # that one line lists
 
@@ -36,6 +37,12 @@ class NonFiniteError(ArithmeticError):
     """A term of the objective became NaN or infinite; the message names step, term and the last good checkpoint."""
 
     exit_code = EXIT_NON_FINITE
+
+
+class CollapseError(RuntimeError):
+    """The monitor stopped a run; the message says at which iteration, why, and what helps."""
+
+    exit_code = EXIT_STOPPED
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -79,6 +79,17 @@ REFUSALS = {
     "sample runs/ring8-far/seed-0 --out mine.npz/": "expected a file to write at mine.npz, found a folder: choose",
     "export nowhere": "nowhere holds no run (no settings.json): give the folder that train printed",
     "export runs/ring8-far/seed-0 --weights best": "unknown weights 'best': known: ema, live",
+    "report mine --port 9000": "expected --follow beside --port, got --port 9000 alone: add --follow, or leave it out",
+    "report mine --follow --out a.html": "expected no --out beside --follow, which writes no file, got a.html: write",
+    "report mine --follow --port 65536": "'--port': expected a whole number from 0 to 65535, got 65536",
+    "report mine --follow --port -1": "'--port': expected a whole number from 0 to 65535, got -1",
+    "report nowhere --follow": "expected a run in 'nowhere', found no such folder: check the path",
+    "report points.csv --follow": "expected the folder of a run, got the file 'points.csv': give .",
+    "diagnose": "Missing argument 'RUN'",
+    "diagnose nowhere": "expected a run in 'nowhere', found no such folder: check the path",
+    "diagnose points.csv": "expected the folder of a run, got the file 'points.csv': give .",
+    "diagnose runs": "expected a run in 'runs', found no metrics.jsonl there: give the folder that train printed",
+    "diagnose runs/ring8-far/seed-0": "found none: go on with training, --out",
     "compare": "Missing argument",
     "compare batch_size=3": "expected recipes to compare, got none: write for instance grid25/r1 grid25/far",
     "compare ring8/far ring8/nsgn": "unknown recipe 'ring8/nsgn': did you mean 'ring8/nsgan'?",
@@ -116,9 +127,9 @@ def test_help_needs_no_torch(words: str, ask: Callable[[str], str]) -> None:
 
 def test_the_commands_are_those_of_this_stage(ask: Callable[[str], str]) -> None:
     text = ask("--help")
-    for name in ("train", "recipes", "sample", "export", "compare", "evaluate", "report", "doctor", "--version"):
+    for name in ("train", "recipes", "sample", "export", "compare", "evaluate", "report", "diagnose", "doctor", "--version"):
         assert name in text
-    for name in ("diagnose", "theory", "--install-completion"):
+    for name in ("theory", "--install-completion"):
         assert name not in text
 
 

@@ -25,7 +25,7 @@ LEVEL = {
     "losses": 2, "penalties": 2, "models": 2, "data": 2,
     "methods": 3,
     "engine": 4, "callbacks": 4,
-    "recipes": 5, "evaluation": 5, "reporting": 5,
+    "recipes": 5, "evaluation": 5, "reporting": 5, "diagnosis": 5,
     "commands": 6, "cli": 6, "__main__": 6,
 }  # fmt: skip
 # Beside the line: these know what is below data and each other; the engine and what is above it know them.
@@ -59,6 +59,7 @@ TORCH_FREE = (
     "commands.train",
     "commands.sample",
     "commands.export",
+    "commands.diagnose",
     "commands.drawn",
     "commands.existing",
     "commands.report",

@@ -9,7 +9,15 @@ import torch
 from steadygan.diagnostics import output_figures
 from steadygan.errors import InputError
 
-KEYS = {"accuracy_real", "accuracy_fake", "accuracy_held_out", "overfitting_gap", "logit_gap", "saturation"}
+KEYS = {
+    "accuracy_real",
+    "accuracy_fake",
+    "accuracy_held_out",
+    "overfitting_gap",
+    "logit_gap",
+    "separation",
+    "saturation",
+}
 
 
 def logits(n, seed, shift=0.0, scale=1.0):
@@ -25,12 +33,14 @@ def test_figures_by_hand():
         by_hand([1.0, 3.0, -1.0, 0.0]), by_hand([-2.0, -11.0, 0.0, 10.5, 10.0]), by_hand([2.0, -4.0])
     )
     # real: mean 3/4, squares about it 35/4; held out: mean -1, squares 18; s^2 = (35/4 + 18) / (4 + 2 - 2)
+    # fake: mean 3/2, squares about it 324; s^2 = (35/4 + 324) / (4 + 5 - 2)
     assert found == {
         "accuracy_real": (1 + 1 + 0 + 1 / 2) / 4,
         "accuracy_fake": (1 + 1 + 1 / 2) / 5,
         "accuracy_held_out": 1 / 2,
         "overfitting_gap": pytest.approx(1.75 / math.sqrt(107 / 16), rel=1e-14),
         "logit_gap": pytest.approx(0.75 - 1.5, rel=1e-14),
+        "separation": pytest.approx(-0.75 / math.sqrt((35 / 4 + 324) / 7), rel=1e-14),
         "saturation": 2 / 9,  # 10 itself is not beyond
     }
 
@@ -40,6 +50,7 @@ def test_a_loop():
     found = output_figures(real, fake, held)
     r, f, h = (x.tolist() for x in (real, fake, held))
     pooled = (39 * variance(r) + 6 * variance(h)) / 45
+    both = (39 * variance(r) + 29 * variance(f)) / 68
     assert found == pytest.approx(
         {
             "accuracy_real": sum(x > 0 for x in r) / 40,
@@ -47,6 +58,7 @@ def test_a_loop():
             "accuracy_held_out": sum(x > 0 for x in h) / 7,
             "overfitting_gap": (mean(r) - mean(h)) / math.sqrt(pooled),
             "logit_gap": mean(r) - mean(f),
+            "separation": (mean(r) - mean(f)) / math.sqrt(both),
             "saturation": sum(abs(x) > 10 for x in r + f) / 70,
         },
         rel=1e-12,
@@ -60,7 +72,9 @@ def test_signs_and_unequal_sizes():
     for sign in (1.0, -1.0):
         gap = output_figures(pair + sign, pair, pair[:10])["overfitting_gap"]
         assert gap == pytest.approx(sign / math.sqrt((100 + 10) / 108), rel=1e-12)
-        assert output_figures(pair + sign, pair)["logit_gap"] == pytest.approx(sign, rel=1e-12)
+        found = output_figures(pair + sign, pair[:10])
+        assert found["logit_gap"] == pytest.approx(sign, rel=1e-12)
+        assert found["separation"] == pytest.approx(sign / math.sqrt((100 + 10) / 108), rel=1e-12)
 
 
 def test_without_held_out():
@@ -69,7 +83,7 @@ def test_without_held_out():
 
 
 def test_one_logit_each_has_no_spread():
-    assert output_figures(logits(1, 0), logits(1, 1), logits(1, 2)).keys() == KEYS - {"overfitting_gap"}
+    assert output_figures(logits(1, 0), logits(1, 1), logits(1, 2)).keys() == KEYS - {"overfitting_gap", "separation"}
     assert output_figures(by_hand([1.0, 3.0]), logits(1, 1), by_hand([1.0]))["overfitting_gap"] == pytest.approx(
         1 / math.sqrt(2.0)
     )
@@ -79,7 +93,7 @@ def test_one_logit_each_has_no_spread():
 def test_a_discriminator_that_answers_the_same_to_all(value):
     same = torch.full((7,), value, dtype=torch.float64)
     found = output_figures(same, same[:3], same[:5])
-    assert found["overfitting_gap"] == 0.0
+    assert found["overfitting_gap"] == found["separation"] == 0.0
     assert found["logit_gap"] == pytest.approx(0.0, abs=1e-15 * abs(value))
     side = 0.5 if value == 0.0 else float(value > 0)
     assert found["accuracy_real"] == found["accuracy_held_out"] == side
@@ -91,12 +105,13 @@ def test_training_reals_known_by_heart():
     for sign in (1.0, -1.0):
         real, held = (torch.full((7,), sign * value, dtype=torch.float64) for value in (0.3, 0.1))
         assert output_figures(real, real, held)["overfitting_gap"] == sign * math.inf
+        assert output_figures(real, held)["separation"] == sign * math.inf
 
 
 def test_a_common_shift_moves_accuracies_alone():
     real, fake, held = logits(20, 0), logits(20, 1), logits(20, 2)
     one, other = output_figures(real, fake, held), output_figures(real + 3, fake + 3, held + 3)
-    for key in ("overfitting_gap", "logit_gap"):
+    for key in ("overfitting_gap", "logit_gap", "separation"):
         assert other[key] == pytest.approx(one[key], rel=1e-9)
     assert other["accuracy_real"] > one["accuracy_real"]
     assert other["accuracy_fake"] < one["accuracy_fake"]
@@ -106,14 +121,14 @@ def test_scale_and_order():
     real, fake, held = logits(20, 0), logits(20, 1), logits(20, 2)
     one, other = output_figures(real, fake, held), output_figures(2 * real.flip(0), 2 * fake.flip(0), 2 * held.flip(0))
     assert other["logit_gap"] == pytest.approx(2 * one["logit_gap"], rel=1e-12)
-    same = ("overfitting_gap", "accuracy_real", "accuracy_fake", "accuracy_held_out")
+    same = ("overfitting_gap", "separation", "accuracy_real", "accuracy_fake", "accuracy_held_out")
     assert {key: other[key] for key in same} == pytest.approx({key: one[key] for key in same}, rel=1e-12)
 
 
 def test_non_finite_logits_show():
     fine = by_hand([1.0, 2.0])
     found = output_figures(by_hand([math.nan, 1.0]), fine, fine)
-    assert all(math.isnan(found[key]) for key in ("accuracy_real", "overfitting_gap", "logit_gap", "saturation"))
+    assert all(math.isnan(found[key]) for key in KEYS - {"accuracy_fake", "accuracy_held_out"})
     assert found["accuracy_fake"] == 0.0
     assert math.isnan(output_figures(fine, fine, by_hand([math.nan]))["accuracy_held_out"])
     assert math.isnan(output_figures(fine, by_hand([math.nan]))["accuracy_fake"])
@@ -121,6 +136,7 @@ def test_non_finite_logits_show():
     assert (found["accuracy_real"], found["accuracy_fake"], found["saturation"]) == (1.0, 0.5, 0.5)
     assert found["logit_gap"] == math.inf
     assert math.isnan(found["overfitting_gap"])
+    assert math.isnan(found["separation"])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

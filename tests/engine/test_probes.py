@@ -13,7 +13,8 @@ from tiny import assert_same, built, networks, points, ring, small_d, small_g, s
 from torch import Tensor, nn
 
 import steadygan as sg
-from steadygan.engine.probes import PROBE, SHOWN, SURFACE
+from steadygan.engine.looks import POINTS
+from steadygan.engine.probes import SHOWN, SURFACE
 from steadygan.engine.sampling import latents
 from steadygan.models import DISCRIMINATORS, GENERATORS
 from steadygan.types import Opponent
@@ -111,9 +112,9 @@ def test_gradients_of_a_linear_critic():
     """|grad L_G| = sigmoid(-d(y)) |w| for the nonsaturating loss, |grad d| = |w| = 1."""
     made = trainer(D=Slope(), G=small_g(), lr_g=1e-9)
     run = made.fit(0)
-    z = latents(lambda n, g: torch.randn(n, 2, generator=g), PROBE, 3 + 1, torch.device("cpu"))
+    z = latents(lambda n, g: torch.randn(n, 2, generator=g), POINTS, 3 + 1, torch.device("cpu"))
     with torch.no_grad():
-        received = torch.sigmoid(-made.setup.opponents["D"].critic(run.G_live(z)[:PROBE])).double()
+        received = torch.sigmoid(-made.setup.opponents["D"].critic(run.G_live(z)[:POINTS])).double()
     (record,) = run.metrics
     assert record["d_gradient_mean"] == pytest.approx(1.0, rel=1e-6)
     assert record["d_gradient_max"] == pytest.approx(1.0, rel=1e-6)

@@ -1,7 +1,9 @@
 """The page in a browser: it opens without a network and without a complaint, and its controls do what they say."""
 
+import json
 import math
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 from runs_made import grids, points, records, run
 
 import steadygan as sg
+from steadygan.reporting import latest
+from steadygan.reporting.live import Server
 from steadygan.reporting.quantities import KNOWN
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
@@ -33,9 +37,16 @@ PATIENCE = 120_000  # ms: on a busy machine a page takes long
 def until(page, condition):
     """Waits for it from here: the page's own policy forbids it to evaluate strings, as waiting inside it would."""
     end = time.monotonic() + PATIENCE / 1000
-    while not page.evaluate(condition):
+    while not holds(page, condition):
         assert time.monotonic() < end, condition
         page.wait_for_timeout(20)
+
+
+def holds(page, condition):
+    try:
+        return page.evaluate(condition)
+    except playwright.Error:  # of a page that goes, as another one comes
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +59,22 @@ def browser():
 
 @pytest.fixture
 def opened(browser):
-    """(file, width=1280) -> page, after which nothing may have been asked for or complained of."""
+    """(file or address, width=1280, script="") -> page; nothing else may be asked for, nothing complained of."""
     contexts, wrong = [], []
 
-    def open_(path, width=1280):
+    def open_(where, width=1280, script=""):
+        address = where if isinstance(where, str) else where.as_uri()
+        own = ("file:", "data:") if address.startswith("file:") else (address, "data:")
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="light")
+        context.add_init_script(script)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda r: None if r.url.startswith(("file:", "data:")) else wrong.append(r.url))
-        page.goto(path.as_uri())
-        until(page, "document.documentElement.dataset.ready")
+        page.on("request", lambda r: None if r.url.startswith(own) else wrong.append(r.url))
+        page.goto(address)
+        until(page, "document.documentElement.dataset.ready || document.title.startsWith('Waiting')")
         return page
 
     yield open_
@@ -135,3 +149,102 @@ def test_a_long_run_is_small_and_opens(tmp_path, opened):
     assert len(page.evaluate("page.charts")) == 20
     assert max(page.evaluate("page.charts.map((chart) => chart.data[0].x.length)")) <= 1000
     print(f"\n{size:,} bytes, open after {took:.2f} s")
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """(*folders) -> the address of their page, which is as new as it may be."""
+    monkeypatch.setattr(latest, "PAUSE", 0.0)
+    monkeypatch.setattr(latest, "SHARE", math.inf)
+    servers = []
+
+    def serve(*folders):
+        server = Server(0)
+        server.latest = latest.Latest(folders)
+        servers.append((server, threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})))
+        servers[-1][1].start()
+        return server.address
+
+    yield serve
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def grown(folder, *iterations):
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps({"iteration": i, "d_loss": 1.0 + i, "modes": 9}) + "\n" for i in iterations)
+
+
+# A page that took long to open is not opened again at once; by this clock it is.
+RESTED = "const passed = performance.now.bind(performance); performance.now = () => 1e6 + passed();"
+ASK = "document.dispatchEvent(new Event('visibilitychange'))"
+PLACE = """({
+  beyond: Math.round(document.getElementById("curves").getBoundingClientRect().top),
+  focus: document.activeElement.id,
+  theme: document.documentElement.dataset.theme,
+  at: document.getElementById("at").textContent,
+  seed: document.querySelector('[data-panel="0"] select').value,
+  hidden: [...hiddenGroups],
+  open: [...document.querySelectorAll("details")].map((details) => details.open),
+  ranges: [loss().layout.xaxis.range, loss().layout.yaxis.range],
+})"""
+LOSS = "var loss = () => boxes.find((box) => page.charts[Number(box.dataset.chart)].key === 'd_loss')"
+
+
+def test_a_page_that_is_followed_keeps_the_readers_place(tmp_path, served, opened):
+    far, images = tmp_path / "far", tmp_path / "images"
+    for folder in (far, images):
+        folder.mkdir()
+    page = opened(served(far, images), script=RESTED)
+    assert page.locator("h1").inner_text() == "Waiting for the first record"
+    for seed in (0, 1):
+        points(run(far / f"seed-{seed}", seed=seed), seed=seed)
+    grids(run(images / "seed-0", recipe="mnist/far"))
+    page.evaluate(ASK)
+    until(page, "document.documentElement.dataset.placed")
+    assert page.locator("h1").inner_text() == "grid25/far and mnist/far, seed 0"
+    first = page.evaluate("document.documentElement.dataset.state")
+
+    page.get_by_role("button", name="Dark colours").click()
+    page.locator('[data-toggle="1"]').click()
+    page.locator('[data-panel="0"] select').select_option("1")
+    page.get_by_label("Iteration", exact=True).focus()
+    for key in ("Home", "ArrowRight"):
+        page.keyboard.press(key)
+    until(page, "document.getElementById('at').textContent === '100'")
+    page.evaluate("document.querySelector('.again summary').parentElement.open = true")
+    page.evaluate(LOSS)
+    page.evaluate("draw(loss()).then(() => 0)")
+    page.evaluate("Plotly.relayout(loss(), {'xaxis.range': [50, 150], 'yaxis.range': [1, 1.3]}).then(() => 0)")
+    page.evaluate("window.scrollTo({ top: 700, behavior: 'instant' })")
+    place = page.evaluate(PLACE)
+    assert place["open"][-2:] == [True, False]
+    assert {key: value for key, value in place.items() if key not in ("beyond", "open")} == {
+        "focus": "iteration",
+        "theme": "dark",
+        "at": "100",
+        "seed": "1",
+        "hidden": [1],
+        "ranges": [[50, 150], [1, 1.3]],
+    }
+
+    grown(far / "seed-0", 500)
+    with (far / "seed-0/log.txt").open("a", encoding="utf-8") as file:  # another line above what is looked at
+        file.write("2026-01-01 10:00:00 iteration 100: x was nan\n")
+    points(far / "seed-1", iterations=(500,))
+    page.evaluate(ASK)
+    until(page, f"document.documentElement.dataset.placed && document.documentElement.dataset.state !== {first!r}")
+    assert "x was nan" in page.locator(".events").inner_text()
+    page.evaluate(LOSS)
+    after = page.evaluate(PLACE)
+    assert abs(after.pop("beyond") - place.pop("beyond")) <= 2
+    assert after == place
+
+    page.get_by_role("button", name="Follow").click()
+    second = page.evaluate("document.documentElement.dataset.state")
+    grown(far / "seed-0", 600)
+    page.evaluate(ASK)
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.documentElement.dataset.state") == second

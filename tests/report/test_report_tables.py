@@ -96,6 +96,20 @@ def test_quantities_stand_in_their_groups():
     assert all(quantity.unit and quantity.label for own in found.values() for quantity in own)
 
 
+def test_what_a_run_records_of_its_batches_has_a_place():
+    keys = ["separation", "batch_balance", "batch_coverage", "d_loss_std", "g_loss_std", "change_g", "change_d"]
+    found = {group: [q.key for q in own] for group, own in quantities(keys).items()}
+    assert found == {
+        "Losses": ["d_loss_std", "g_loss_std"],
+        "Balance and pairs": ["batch_balance", "batch_coverage"],
+        "What D puts out": ["separation"],
+        "Weights": ["change_g", "change_d"],
+    }
+    assert [key for key in keys if KNOWN[key].log] == ["change_g", "change_d"]
+    assert [key for key in keys if KNOWN[key].ideal is not None] == ["batch_balance"]
+    assert (KNOWN["batch_balance"].ideal, figure("batch_coverage", 0.5)) == (1.0, f"50.0{BLANK}%")
+
+
 def test_all_known_figures_have_a_place():
     from steadygan.metrics import BETTER
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..config import Settings
 from ..config.saved import NAME as SETTINGS
-from ..errors import EXIT_NON_FINITE
 from .console import say_error
 from .progress import Reading, Watch
 
@@ -63,11 +62,11 @@ def told(numbers: Sequence[int]) -> str:
 
 
 def exit_code(runs: Sequence[Run]) -> int:
-    """0, or that of a run which came upon a term that was not finite, each told on stderr."""
+    """0, or that of a run which came upon a term that was not finite or was stopped, each told on stderr."""
     failed = [run for run in runs if run.failure is not None]
     for run in failed:
         say_error(f"{run.settings.get('recipe')} seed {run.settings.get('seed')}: {run.failure}")
-    return EXIT_NON_FINITE if failed else 0
+    return max((run.failure.exit_code for run in failed if run.failure is not None), default=0)
 
 
 def first_folder(out: Path) -> Path:

@@ -12,6 +12,7 @@ from ..errors import InputError
 from .block import Block
 from .groups import POINTS, Data, Ema, Evaluate, Folder, Optimizer, Schedule, Size
 from .keys import one_line
+from .monitor import Monitor
 from .networks import SIDES, DcganGenerator, Discriminator, Generator, Mlp, MlpDiscriminator, halvings
 from .opponents import CONDITIONAL, Judge, Opponent, Opponents, fits
 from .parts import Constraints, Loss, Methods, Penalties, PlainLoss
@@ -30,7 +31,8 @@ class Settings(Block):
     `lr_g`, `threads` none leaves the number to the plan, `ema` none trains without an average. `opponents` are several
     discriminators, where there is not one. `conditional` networks are told the classes of the data; `init_from` is a
     run whose weights are the first ones. `precision` is what the networks compute in, float32 meaning `dtype`;
-    `candidates` is the same for samples that are only ranked, none meaning `precision`.
+    `candidates` is the same for samples that are only ranked, none meaning `precision`. `monitor` takes looks at every
+    tick, none taking none.
     """
 
     recipe: Annotated[str, text("the name of a recipe")] = "custom"
@@ -56,6 +58,7 @@ class Settings(Block):
     horizon: Count
     ema: Ema | None = Field(default_factory=Ema)
     evaluate: Evaluate = Field(default_factory=Evaluate)
+    monitor: Monitor | None = Field(default_factory=Monitor)
     log_every: Count = 200
     checkpoint_every: Count = 2000
     keep: Count = 3

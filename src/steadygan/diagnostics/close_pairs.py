@@ -37,7 +37,7 @@ def pair_figures(real: Tensor, fake: Tensor, delta: float | None = None) -> dict
     except NonFiniteError:
         return dict.fromkeys(("close_pairs", "most_on_one_real", "nearest_share", "duplicates"), math.nan)
     n, m = x.shape[0], y.shape[0]
-    near = EDGE * (CLOSE * _median(F.pdist(x)) if delta is None else delta)
+    near = EDGE * (CLOSE * median(F.pdist(x)) if delta is None else delta)
     close = torch.zeros(n, dtype=torch.int64, device=x.device)  # fakes within delta of each real sample
     for rows, _, inside in ball_tiles(x, x.new_full((n,), near), y):
         close[rows] += inside.sum(1)
@@ -54,7 +54,7 @@ def pair_figures(real: Tensor, fake: Tensor, delta: float | None = None) -> dict
     }
 
 
-def _median(values: Tensor) -> float:
+def median(values: Tensor) -> float:
     """The mean of the two middle ones where their number is even, unlike torch's."""
     ordered, count = values.sort().values, values.shape[0]
     return float((ordered[(count - 1) // 2] + ordered[count // 2]) / 2.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..rng import borrowed
 from ..types import Batch, Critic, Loss, Method, Output, Scored
 from ..types import critic as as_critic
+from .hidden import HiddenUnits
 
 
 def gradient_figures(norms: Tensor) -> dict[str, float]:
@@ -53,18 +54,30 @@ def generator_gradient(
     parameter gathers a gradient; buffers, grad mode and random state stay as they were, and dropout acts as seeded with
     0. Raises InputError when there are no fakes, no terms, or no reals for a loss or method that needs them.
     """
-    received, slope = generator_slopes(critic, loss, fake, real, method)
-    return norms_of(received), norms_of(slope)
+    sight = look(critic, loss, fake, real, method)
+    return norms_of(sight.received), norms_of(sight.slope)
 
 
-def generator_slopes(
+class Sight(NamedTuple):
+    """One look at a critic: the gradients G receives, and what D makes of both sides, without a graph."""
+
+    received: Tensor  # (n, numbers of a sample): grad_y L_G(y)
+    slope: Tensor  # the same of d(y)
+    fake: Output
+    real: Output | None
+    fake_hidden: Tensor | None  # (n, numbers): the last hidden layer's output
+    real_hidden: Tensor | None
+
+
+def look(
     critic: Critic | Callable[..., Any],
     loss: Loss,
     fake: Batch,
     real: Batch | None = None,
     method: Method | None = None,
-) -> tuple[Tensor, Tensor]:
-    """The gradients themselves, grad_y L_G(y) and grad_y d(y), each (n, numbers of a sample); see above."""
+    units: HiddenUnits | None = None,
+) -> Sight:
+    """One forward for each side, and the gradients of `generator_gradient` from it; units: those to be watched."""
     if fake.size == 0:
         raise InputError("expected at least one fake to take gradients at, got none: draw some")
     if loss.needs_real and real is None:
@@ -73,12 +86,19 @@ def generator_slopes(
         raise InputError(f"expected real samples for the method {method.name}, got none: pass real=")
     judge = as_critic(critic, layers=() if method is None else method.layers)
     forward = judge.untracked or judge.forward
+    watched = units if units is not None else HiddenUnits(None)
     with borrowed(0, fake.x.device):
-        reference = None if real is None else _scored(real, judge.constant(real, fake.size))
+        reference, real_hidden = None, None
+        if real is not None:
+            output, real_hidden = _constants(judge, real, fake.size, watched)
+            reference = _scored(real, output)
         with torch.enable_grad():
             y = Batch(fake.x.detach().clone().requires_grad_(), fake.label)
+            watched.begin()
             with saved_tensors_hooks(_copy, _same):
                 judged = _scored(y, forward(y))
+                fake_hidden = watched.features()
+                watched.end()
                 further = {} if method is None else method.g_terms(judge, reference, judged)
             own = loss.g(judged.logits, None if reference is None else reference.logits)
             terms = (*own.values(), *further.values())
@@ -88,13 +108,35 @@ def generator_slopes(
                 )
             parts = [fake.size * (weight * value.mean()) for value, weight in terms if weight is not None]
             total = torch.stack(parts).sum()
-            return _slopes(total, y.x), _slopes(judged.logits.sum(), y.x)
+            received, slope = _slopes(total, y.x), _slopes(judged.logits.sum(), y.x)
+    told = Output(judged.logits.detach(), {key: value.detach() for key, value in judged.features.items()})
+    known = None if reference is None else Output(reference.logits, reference.features)
+    return Sight(received, slope, told, known, fake_hidden, real_hidden)
 
 
 def norms_of(slopes: Tensor) -> Tensor:
     """The norm of each row of slopes (n, dim)."""
     norms: Tensor = torch.linalg.vector_norm(slopes, dim=1)
     return norms
+
+
+def _constants(judge: Critic, batch: Batch, chunk: int, watched: HiddenUnits) -> tuple[Output, Tensor | None]:
+    """`Critic.constant`, and the hidden features: of every part, where coupled samples go in parts of `chunk`."""
+    parts: tuple[Batch, ...] = (batch,)
+    if judge.couples_samples and chunk < batch.size:
+        whole = batch.size // chunk
+        parts = batch.split(*[chunk] * whole, *filter(None, [batch.size - whole * chunk]))
+    outputs, hidden = [], []
+    for part in parts:
+        watched.begin()
+        outputs.append(judge.constant(part))
+        hidden.append(watched.features())
+    known = [each for each in hidden if each is not None]
+    units = torch.cat(known) if known else None
+    if len(outputs) == 1:
+        return outputs[0], units
+    features = {key: torch.cat([o.features[key] for o in outputs]) for key in outputs[0].features}
+    return Output(torch.cat([o.logits for o in outputs]), features), units
 
 
 def _scored(batch: Batch, output: Output) -> Scored:

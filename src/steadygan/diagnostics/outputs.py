@@ -18,10 +18,11 @@ def output_figures(real: Tensor, fake: Tensor, held_out: Tensor | None = None) -
     accuracy_real, accuracy_fake, accuracy_held_out: the share of logits on the right side of 0. A logit of 0 counts
     half: it takes no side, and a D that answers 0 to everything guesses, with 1/2 each, instead of being always wrong.
     logit_gap = mean d(real) - mean d(fake). saturation: the share of real and fake logits with |d| > 10.
-    overfitting_gap = (mean d(real) - mean d(held out)) / s, where s^2, the pooled variance, is the sum of squared
-    deviations from each group's own mean over n + k - 2; it is 0 where s and the difference are 0, and infinite where
-    only s is. Without held-out samples, accuracy_held_out and overfitting_gap are absent, and so is the gap of one
-    logit each. Non-finite logits show in the figures as NaN or infinity: NaN has no side, an infinite one has.
+    separation = (mean d(real) - mean d(fake)) / s, and overfitting_gap = (mean d(real) - mean d(held out)) / s, where
+    s^2, the pooled variance of the two groups, is the sum of squared deviations from each group's own mean over the
+    number of both less 2; it is 0 where s and the difference are 0, and infinite where only s is. Without held-out
+    samples, accuracy_held_out and overfitting_gap are absent, and so are separation and gap of one logit each.
+    Non-finite logits show in the figures as NaN or infinity: NaN has no side, an infinite one has.
     Raises InputError when one of the groups is empty.
     """
     d_real, d_fake = _logits(real, "real"), _logits(fake, "fake")
@@ -32,6 +33,8 @@ def output_figures(real: Tensor, fake: Tensor, held_out: Tensor | None = None) -
         if d_real.shape[0] + d_held_out.shape[0] > 2:
             figures["overfitting_gap"] = _standardised(d_real, d_held_out)
     figures["logit_gap"] = float(d_real.mean() - d_fake.mean())
+    if d_real.shape[0] + d_fake.shape[0] > 2:
+        figures["separation"] = _standardised(d_real, d_fake)
     figures["saturation"] = _share_above(torch.cat([d_real, d_fake]).abs() - SATURATED, tie=0.0)
     return figures
 

@@ -27,8 +27,11 @@ def listed(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.pt") if path.stem.isdigit())
 
 
-def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int) -> Path:
-    """Writes a checkpoint atomically and removes all but the newest `keep`; raises InputError when it cannot."""
+def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int, held: int | None = None) -> Path:
+    """Writes a checkpoint atomically and removes all but the newest `keep` and that of iteration `held`.
+
+    Raises InputError when it cannot.
+    """
     path = folder / name(int(state.iteration))
     beside = path.with_suffix(".tmp")
     try:
@@ -49,7 +52,8 @@ def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int) -
         last = f"; the last good checkpoint is {kept[-1]}" if kept else ""
         raise InputError(f"cannot write {path}: {reason}: free some space and go on with --resume{last}") from error
     for old in listed(folder)[:-keep]:
-        old.unlink(missing_ok=True)
+        if held is None or old.name != name(held):
+            old.unlink(missing_ok=True)
     return path
 
 

@@ -25,6 +25,7 @@ class RunFolder:
         self.samples = path / "samples"
         self.figures = path / "figures"
         self.events = path / "events"
+        self.interventions = path / "interventions.json"
         self.settings = path / "settings.json"
         self.plan = path / "plan.json"
         self.metrics = path / "metrics.jsonl"
@@ -96,7 +97,7 @@ class RunFolder:
 
     def clear(self) -> None:
         """Removes what an earlier attempt left that never reached its first checkpoint."""
-        for path in (self.metrics, self.timing, self.log):
+        for path in (self.metrics, self.timing, self.log, self.interventions):
             path.unlink(missing_ok=True)
         for folder in (self.samples, self.figures, self.events):
             shutil.rmtree(folder, ignore_errors=True)

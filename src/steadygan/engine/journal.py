@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import InputError, NonFiniteError
+from ..diagnostics.equilibrium import off_equilibrium
+from ..diagnostics.verdicts import Judge, Verdict
+from ..errors import CollapseError, InputError, NonFiniteError
 from . import checkpoint
 from .draws import Draws
 from .eager import Eager
 from .folder import RunFolder, writing
+from .guard import Guard
 from .log import Log
 from .plan import Plan
 from .probes import Probes
@@ -36,6 +39,7 @@ class Journal:
     log: Log
     folder: RunFolder | None
     settings: Mapping[str, Any]
+    equilibrium: tuple[float | None, float | None]  # of both losses
     extras: Mapping[str, Any]  # stored in checkpoints beside the state
     on_tick: Callable[[int, dict[str, float]], None]
     iteration: int = 0
@@ -43,8 +47,10 @@ class Journal:
     dead: set[str] = field(default_factory=set)
     seconds: float = 0.0
     iterations_per_second: float = 0.0
-    failure: NonFiniteError | None = None
-    left: bool = False  # its stack, to go on alone
+    failure: NonFiniteError | CollapseError | None = None
+    left: bool = False  # what trained it, to go on alone from an earlier checkpoint
+    judge: Judge | None = None
+    guard: Guard | None = None
 
     @property
     def going(self) -> bool:
@@ -59,7 +65,7 @@ class Journal:
 
     def pause(self) -> None:
         """What is due at this iteration: a tick, a checkpoint."""
-        if self.iteration % self.rhythm.log == 0 or self.iteration % self.rhythm.evaluate == 0:
+        if self.rhythm.tells(self.iteration):
             self.tick(closing=False)
         if self.going and self.iteration % self.rhythm.checkpoint == 0:  # whoever looked may have made it leave
             self.save()
@@ -73,16 +79,32 @@ class Journal:
         """Adds statistics one by one, so that the sums do not depend on where the segments were cut."""
         sums = {key: value.tolist() for key, value in self.sums.items()}
         for row in rows:
-            for key, value in row.items():
+            for key, value in {**row, **self._squared(row)}.items():
                 total, count = sums.get(key, (0.0, 0.0))
                 sums[key] = [total + value, count + 1.0]
         self.sums = {key: torch.tensor(value, dtype=torch.float64) for key, value in sums.items()}
 
+    def _weighted(self, terms: Mapping[str, float]) -> dict[str, float]:
+        """Each player's loss without penalties, the weighted sum over the opponents."""
+        losses = {}
+        for player, key in (("d", "d_loss"), ("g", "g_loss")):
+            known = ((o.weight, terms.get(f"{player}/{name}/loss")) for name, o in self.executor.opponents.items())
+            weighted = [weight * value for weight, value in known if value is not None]
+            if weighted:
+                losses[key] = sum(weighted)
+        return losses
+
+    def _squared(self, row: Mapping[str, float]) -> dict[str, float]:
+        """The squares of an iteration's losses: their means tell how much they go up and down."""
+        return {f"{key} squared": value * value for key, value in self._weighted(row).items()}
+
     def tick(self, closing: bool) -> None:
         """One record: losses since the last tick, gradients now, and an evaluation when it is due."""
         record: dict[str, Any] = {"iteration": self.iteration, **self._losses()}
-        if closing and self.log.records and self.log.records[-1]["iteration"] == self.iteration:
+        again = closing and bool(self.log.records) and self.log.records[-1]["iteration"] == self.iteration
+        if again:
             record = self.log.records[-1] | record  # no iterations since: the losses are those of the tick just told
+            self.reconsider(self.log.records[:-1])
         gradients, dead = self.probes.look(self.iteration)
         record |= gradients
         began, picture = time.perf_counter(), None
@@ -92,13 +114,16 @@ class Journal:
                 with writing(self.folder.samples):
                     picture = self.probes.snapshot(self.folder.samples, self.iteration)
         took = time.perf_counter() - began
-        for key in [key for key, value in record.items() if not math.isfinite(value)]:  # JSON has no word for it
+        for key in [
+            key for key, value in record.items() if not (isinstance(value, str) or math.isfinite(value))
+        ]:  # JSON has no word for it
             self.log.event(f"iteration {self.iteration}: {key} was {record.pop(key)}")
         if closing:
             record["final"] = True
         else:
             self.sums = {}
-        self._name_dead(dead)
+        told = self._name_dead(dead)
+        verdict = self._judged(record, told, again)
         self.log.record(record)
         if picture is not None:
             self.log.picture(picture, self.iteration)
@@ -111,25 +136,62 @@ class Journal:
             }
         )
         self.on_tick(self.iteration, record)
+        if verdict is not None and verdict.alarm and self.guard is not None and not closing:
+            self.guard.act(self, verdict)
+
+    def _judged(self, record: dict[str, Any], told: bool, again: bool) -> Verdict | None:
+        """What is to be thought of the run now, written into the record; told when it changes, unless it was."""
+        if self.judge is None:
+            return None
+        before = self.judge.verdict
+        verdict = self.judge.update(record)
+        record["verdict"] = verdict.verdict
+        record.pop("reason", None)
+        if verdict.reason:
+            record["reason"] = verdict.reason
+        told = again or (told and "dead_discriminator" in (verdict.verdict, before.verdict))
+        if verdict.verdict != before.verdict and not told:
+            if verdict.alarm:
+                self.log.event(f"iteration {self.iteration}: {verdict.told}")
+            elif before.alarm:
+                self.log.event(f"iteration {self.iteration}: {verdict.verdict} again")
+        return verdict
+
+    def reconsider(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Lets the judge know these records and no others."""
+        if self.judge is not None:
+            self.judge = Judge(self.judge.thresholds, self.judge.free)
+            for record in records:
+                self.judge.update(record)
 
     def _losses(self) -> dict[str, float]:
         """Means since the last tick: d_loss and g_loss without penalties, then every other term by its name."""
         means = {key: float(value[0] / value[1]) for key, value in self.sums.items()}
-        losses: dict[str, float] = {}
-        for player, key in (("d", "d_loss"), ("g", "g_loss")):
-            own = {name: means.pop(f"{player}/{name}/loss", None) for name in self.executor.opponents}
-            weighted = [o.weight * value for n, o in self.executor.opponents.items() if (value := own[n]) is not None]
-            if weighted:
-                losses[key] = sum(weighted)
+        losses = self._weighted(means)
+        for key, equilibrium in zip(("d", "g"), self.equilibrium, strict=True):
+            mean, square = losses.get(f"{key}_loss"), means.pop(f"{key}_loss squared", None)
+            if mean is not None and square is not None:
+                losses[f"{key}_loss_std"] = math.sqrt(max(0.0, square - mean * mean))
+            off = off_equilibrium(mean, equilibrium)
+            if off is not None:
+                losses[f"{key}_off"] = off
+            norm = means.pop(f"{key.upper()}/gradients", None)
+            if norm is not None:
+                losses[f"gradient_norm_{key}"] = norm
+            for name in self.executor.opponents:
+                means.pop(f"{key}/{name}/loss", None)
         lone = len(self.executor.opponents) == 1
         return losses | {(_of_a_lone_one(key) if lone else key): value for key, value in means.items()}
 
-    def _name_dead(self, found: Mapping[str, str]) -> None:
+    def _name_dead(self, found: Mapping[str, str]) -> bool:
+        """Tells of opponents that died or live again; whether there was any."""
+        before = self.dead
         for name in found.keys() - self.dead:
             self.log.event(f"iteration {self.iteration}: {found[name]} ({name})")
         for name in self.dead - found.keys():
             self.log.event(f"iteration {self.iteration}: the discriminator {name} is alive again")
         self.dead = set(found)
+        return self.dead != before
 
     def state(self) -> TrainState:
         """The run's state as it is, by reference."""
@@ -139,24 +201,34 @@ class Journal:
         """Writes a checkpoint, where there is a folder."""
         if self.folder is not None:
             meta = {"settings": dict(self.settings), "plan": asdict(self.plan), **self.extras}
-            checkpoint.write(self.folder.checkpoints, self.state(), meta, self.rhythm.keep)
+            held = None if self.guard is None else self.guard.healthy(self)
+            checkpoint.write(self.folder.checkpoints, self.state(), meta, self.rhythm.keep, held)
 
     def leave(self, at: int) -> None:
-        """Leaves the stack: the run goes on alone from its checkpoint of iteration `at`, which newer ones give way to.
+        """Leaves what trains it: the run goes on alone from its checkpoint of iteration `at`; newer ones give way.
 
         Raises InputError without a folder, or without that checkpoint.
         """
         if self.folder is None or at not in {int(path.stem) for path in checkpoint.listed(self.folder.checkpoints)}:
             raise InputError(f"expected a checkpoint of iteration {at} to go back to, got none: keep more of them")
-        self.log.event(f"iteration {self.iteration}: goes on alone from iteration {at}")
+        self.log.say(f"iteration {self.iteration}: goes on alone from iteration {at}")
         self.left = True
         self.folder.cut_back(at)
+
+    def halt(self, told: str) -> None:
+        """Ends the run for what the monitor saw, a checkpoint written."""
+        self.save()
+        self.log.event(told)
+        self.failure = CollapseError(told)
 
     def stop(self, told: str, path: Path | None) -> None:
         """Ends the run at a term that was not finite; `path` holds what led to it."""
         last = None if self.folder is None else checkpoint.latest(self.folder.checkpoints)
         message = f"{told}; batch and networks are in {path}" if path is not None and path.exists() else told
         message += "" if last is None else f"; last good checkpoint: {last}"
+        if self.guard is not None and self.guard.policy == "rollback":
+            self.guard.roll_back(self, "non_finite", told, self.iteration, message)
+            return
         self.log.event(message)
         self.failure = NonFiniteError(message + "; lower the learning rates or raise the penalty")
 

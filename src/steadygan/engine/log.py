@@ -43,7 +43,9 @@ class Log:
             shown = [each for each in self.records if each["iteration"] >= since]
         for each in shown:
             for key, value in each.items():
-                if key != "iteration" and not isinstance(value, bool):
+                if key == "verdict":
+                    self._writer.add_text(key, str(each.get("reason", value)), each["iteration"])
+                elif key != "iteration" and isinstance(value, int | float) and not isinstance(value, bool):
                     self._writer.add_scalar(key, value, each["iteration"])
 
     def picture(self, path: Path, iteration: int) -> None:

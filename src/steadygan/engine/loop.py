@@ -14,6 +14,7 @@ from .draws import BLOCK, Block
 from .executor import Executor
 from .journal import Journal
 from .nonfinite import Evidence, first_bad
+from .norms import gradient_norms
 from .rhythm import Rhythm
 from .schedule import Schedule
 from .signals import StopSignals
@@ -30,6 +31,7 @@ class Loop:
     horizon: int
     rhythm: Rhythm
     iteration: int = 0
+    looks: bool = True  # whether gradients are measured before each tick
     opened: bool = False  # to be looked at: the runs were done before
 
     @property
@@ -94,13 +96,18 @@ class Loop:
         while self.iteration < stop and not signals.asked:
             number = self.iteration
             factor = self.schedule.factor(number, self.horizon)
-            rows.append(self.executor.iteration(block[number % BLOCK], number, factor))
+            if number + 1 == stop and self.looks and self.rhythm.tells(stop):
+                with gradient_norms(self.executor) as norms:
+                    told = self.executor.plainly(block[number % BLOCK], number, factor)
+                rows.append({**told, **norms})
+            else:
+                rows.append(self.executor.iteration(block[number % BLOCK], number, factor))
             done.append((number, factor))
             self.iteration += 1
         if not done:
             return
-        told = on_host([*rows, self.executor.largest_weights()], len(self.journals))
-        for member, (journal, (*terms, weights)) in enumerate(zip(self.journals, told, strict=True)):
+        numbers = on_host([*rows, self.executor.largest_weights()], len(self.journals))
+        for member, (journal, (*terms, weights)) in enumerate(zip(self.journals, numbers, strict=True)):
             if not journal.going:
                 continue
             journal.iteration = self.iteration

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,20 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..critics import evaluating, kept_buffers
-from ..diagnostics.gradients import generator_slopes, gradient_figures, norms_of
-from ..diagnostics.probe import active_units, dead_discriminator
 from ..rng import borrowed
-from ..types import Batch, Now, Opponent, cat
-from .draws import Latent, drawn
+from ..types import Batch
+from .draws import Latent
 from .eager import Eager
-from .needs import noise_of, shown_shape
+from .looks import IMAGES, POINTS, Looks, Shown, undisturbed
 from .sampling import CHUNK, generate, label_chunks, latents
 
 if TYPE_CHECKING:
     from ..data import Source
 
-PROBE = 512  # samples of the gradient probe
 SHOWN = 1000  # points kept for the evolution strip
 SURFACE = 64  # points per side of the critic's surface
 GRID = 100  # images kept for a grid
@@ -40,12 +35,6 @@ def scale_for(shape: tuple[int, ...]) -> int:
 Evaluate = Callable[[Tensor], Mapping[str, float]]
 
 
-def parts(batch: Batch, size: int) -> tuple[Batch, ...]:
-    """As many parts of this size as the batch fills; all of it for 0, and where it fills none."""
-    whole = batch.size // size if size else 0
-    return batch.split(*[size] * whole, batch.size - size * whole)[:whole] if whole else (batch,)
-
-
 class Probes:
     """Gradient figures, dead discriminators, evaluation and snapshots, from latents and reals of their own."""
 
@@ -58,10 +47,11 @@ class Probes:
         device: torch.device,
         evaluate: Evaluate | None,
         prior: Tensor | None = None,
+        looks: bool = True,
     ) -> None:
         self.executor, self.source, self.evaluate, self.device = executor, source, evaluate, device
         self.n = int(getattr(evaluate, "n", 10_000))
-        drawn = max(self.n, PROBE, SHOWN)
+        drawn = max(self.n, SHOWN)
         self._z = latents(latent, drawn, seed + 1, device)
         self._label: Tensor | None = None
         if prior is not None:
@@ -69,62 +59,31 @@ class Probes:
             self._columns = torch.arange(self._z.shape[0], device=device) % COLUMNS % (int(prior.max()) + 1)
         generator = torch.Generator(device).manual_seed(seed + 2)
         self.real = source.fresh(SHOWN, generator)
-        self._training = self._training_samples(generator)
+        size = POINTS if len(source.shape) == 1 else IMAGES
+        training = self._training_samples(size, generator)
         self._seed = seed + 3
+        self.looks: Looks | None = None
+        if looks:
+            held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
+            shown = Shown(
+                self._z[:size],
+                None if self._label is None else self._label[:size],
+                training,
+                self.real[:size],
+                held_out and self._label is None,
+            )
+            self.looks = Looks(executor, shown, source.shape, self._seed, device)
 
-    def _training_samples(self, generator: torch.Generator) -> Batch:
-        """Training samples for the gradient probe: what D is trained on, not what is held out."""
-        size = self.source.size
-        if size is None:
-            return Batch(self.source.fresh(PROBE, generator))
-        found = self.source.at(torch.randint(size, (PROBE,), generator=generator, device=generator.device))
+    def _training_samples(self, size: int, generator: torch.Generator) -> Batch:
+        """What D is trained on, not what is held out."""
+        if self.source.size is None:
+            return Batch(self.source.fresh(size, generator))
+        found = self.source.at(torch.randint(self.source.size, (size,), generator=generator, device=generator.device))
         return found if self._label is not None else Batch(found.x)
 
     def look(self, iteration: int) -> tuple[dict[str, float], dict[str, str]]:
-        """What G receives per sample from its opponents, and why each dead opponent counts as dead."""
-        record: dict[str, float] = {}
-        dead: dict[str, str] = {}
-        received: list[Tensor] = []
-        with self._undisturbed():
-            y = self.executor.made(self._z[:PROBE], None if self._label is None else self._label[:PROBE])
-            y = Batch(y.x.detach(), y.label)
-            for name, resting in self.executor.opponents.items():
-                opponent = self._at(name, resting, iteration)
-                method, critic = opponent.method, self.executor.critics[name]
-                whole = method.raw(PROBE // method.raw(1))  # packing shows whole groups only
-                fake, real = (method.present(batch.first(whole)) for batch in (y, self._training))
-                together = critic.couples_samples or opponent.needs_real()  # as many at a time as in training
-                pairs = zip(
-                    *(parts(batch, self.executor.sides.fake if together else 0) for batch in (fake, real)), strict=True
-                )
-                found = [generator_slopes(critic, opponent.loss, one, other, method) for one, other in pairs]
-                own, slope = (torch.cat(each) for each in zip(*found, strict=True))
-                received.append(opponent.weight * own)
-                figures = gradient_figures(norms_of(slope))
-                if not record:
-                    record = {"d_gradient_mean": figures["mean"], "d_gradient_max": figures["max"]}
-                shown = cat(real.first(real.size // 2), fake.first(fake.size // 2))
-                active = active_units(self.executor.networks[name], shown.x, shown.label)
-                reason = dead_discriminator(figures["mean"], active)
-                if reason is not None:
-                    dead[name] = reason
-            alike = [each for each in received if each.shape == received[0].shape]  # packs have another shape
-            total = torch.stack(alike).sum(0) if len(alike) > 1 else alike[0]
-            record |= {f"gradient_{key}": value for key, value in gradient_figures(norms_of(total)).items()}
-        return record, dead
-
-    def _at(self, name: str, opponent: Opponent, iteration: int) -> Opponent:
-        """The opponent of a G step at this iteration, with random numbers of the probe's own."""
-        resting = opponent.without_penalties()
-        generator = torch.Generator(self.device).manual_seed(self._seed)
-        draws = noise_of(resting, self.executor.sides, shown_shape(resting, self.source.shape))
-        dtype = self._z.dtype
-        noise = {
-            part: {key: drawn(draw, generator, dtype) for key, draw in sorted(own.items())}
-            for part, own in draws.items()
-        }
-        state = self.executor.parts.get(name, {})
-        return resting.at(Now(torch.tensor(iteration, device=self.device), state, noise))
+        """What the look says, and why each dead opponent counts as dead; nothing where looks are off."""
+        return ({}, {}) if self.looks is None else self.looks(iteration)
 
     def samples(self, n: int, label: Tensor | None = None) -> Tensor:
         """The first n samples of the probe's latents, from the average when there is one."""
@@ -176,19 +135,10 @@ class Probes:
             torch.linspace(float(a), float(b), SURFACE, device=self.device) for a, b in zip(low, high, strict=True)
         )
         grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2).to(self.real.dtype)
-        with self._undisturbed():
+        with undisturbed(self.executor, self._seed, self.device):
             logits = self.executor.critics[name].constant(Batch(grid)).logits
         corners = self.source.restore(torch.stack([low, high])).float().cpu().numpy()
         return {
             "surface": logits.reshape(SURFACE, SURFACE).float().cpu().numpy(),
             "extent": np.array([corners[0, 0], corners[1, 0], corners[0, 1], corners[1, 1]], dtype=np.float32),
         }
-
-    def _undisturbed(self) -> ExitStack:
-        """Buffers and torch's global generators stay as they are."""
-        stack = ExitStack()
-        stack.enter_context(borrowed(self._seed, self.device))
-        for network in self.executor.networks.values():
-            stack.enter_context(kept_buffers(network))
-            stack.enter_context(evaluating(network))
-        return stack

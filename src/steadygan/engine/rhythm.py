@@ -20,6 +20,10 @@ class Rhythm:
         """Whether there is anything to look at or to write down here."""
         return any(iteration % every == 0 for every in (self.log, self.evaluate, self.checkpoint))
 
+    def tells(self, iteration: int) -> bool:
+        """Whether a record is written here."""
+        return iteration % self.log == 0 or iteration % self.evaluate == 0
+
     def next_stop(self, iteration: int, until: int) -> int:
         """Where the iterations must pause next: the block's end, a tick, or the end of the run."""
         stops = (BLOCK, self.log, self.evaluate, self.checkpoint)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, NonFiniteError, check_number, check_whole
+from ..errors import CollapseError, InputError, NonFiniteError, check_number, check_whole
 from ..metrics import Protocol
 from ..types import Batch
 from . import checkpoint
@@ -57,7 +57,7 @@ class Run:
         self.events: list[str] = []
         self.notes: list[str] = []  # how it is executed
         self.beside = 1  # runs of its stack that are going on, itself included
-        self.failure: NonFiniteError | None = None  # what it stopped at
+        self.failure: NonFiniteError | CollapseError | None = None  # what it stopped at
         self.protocol = ""
         self.protocols: dict[str, Protocol] = {}  # of each figure
         self.reference: dict[str, float] = {}  # what real data gets

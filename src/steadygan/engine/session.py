@@ -40,14 +40,25 @@ class Session:
         self.loop: Loop | None = None
         self.runs: list[Run] = []
         self.steps: dict[Hashable, Callable[..., Any]] = {}  # compiled, for stacks of equal runs
+        self._events: list[str] = []  # of the run before it was rolled back
         self._work: int | None = None  # multiply-adds of a forward
         self._random: Mapping[str, Tensor] | None = None  # torch's global generators between two fits
 
     def fit(self, iterations: int) -> list[Run]:
         """Trains all runs until `iterations` are done; a run that stopped before has a `failure`.
 
-        Raises Interrupted after SIGINT or SIGTERM, the checkpoints written.
+        A lone run that is rolled back goes on from its checkpoint. Raises Interrupted after SIGINT or SIGTERM, the
+        checkpoints written.
         """
+        runs = self._sit(iterations)
+        while self.loop is not None and len(self.loop.journals) == 1 and self.loop.journals[0].left:
+            events = self.loop.journals[0].log.events
+            self.loop, self.resume, self._random = None, True, None
+            self._events = events
+            runs = self._sit(iterations)
+        return runs
+
+    def _sit(self, iterations: int) -> list[Run]:
         if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
             raise InputError(f"iterations must be a whole number of 0 or more, not {iterations!r}")
         self.horizon = self.horizon or max(1, iterations)
@@ -85,6 +96,7 @@ class Session:
                         orders, plan, self.horizon, self.resume, iterations, self.reason, self.steps
                     )
             loop = self.loop
+            loop.journals[0].log.events[:0], self._events = self._events, []
             for journal in loop.journals:
                 stack.callback(journal.log.close)
                 stack.callback(journal.draws.close)
@@ -115,6 +127,7 @@ class Session:
         for journal in loop.going:
             if journal.log.records and journal.log.records[-1].get("final"):
                 journal.log.records.pop()
+                journal.reconsider(journal.log.records)
                 if journal.folder is not None:
                     journal.folder.cut_back(journal.iteration)
 

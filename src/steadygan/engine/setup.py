@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..critics import needs_label, takes_label
 from ..data import Source
+from ..diagnostics.monitor import CollapseMonitor
 from ..errors import InputError
 from ..features import FeatureNetwork
 from ..types import Opponent
@@ -52,6 +53,7 @@ class Setup:
     features: str | FeatureNetwork | None
     settings: dict[str, Any] | None
     network_settings: dict[str, Any] | None
+    monitor: CollapseMonitor | None = None
 
     @cached_property
     def prior(self) -> Tensor | None:

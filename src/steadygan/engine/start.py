@@ -16,6 +16,8 @@ from .eager import Eager
 from .evaluators import evaluator_of
 from .executors import settled
 from .folder import RunFolder, read_records, write_json
+from .guard import Guard
+from .healing import fresh_draws, healed, interventions
 from .journal import Journal
 from .log import Log
 from .loop import Loop
@@ -72,6 +74,7 @@ def start(
     journals = [each.journal for each in enlisted]
     first, setup = journals[0], orders[0].setup
     loop = Loop(first.executor, journals, first.draws.block, setup.schedule, horizon, setup.rhythm, first.iteration)
+    loop.looks = setup.monitor is not None
     saved = enlisted[0].saved
     if until is not None and all(done(each, order, until) for each, order in zip(enlisted, orders, strict=True)):
         loop.opened = True
@@ -105,6 +108,8 @@ def common(folders: Sequence[RunFolder | None]) -> int | None:
 def enlist(order: Order, plan: Plan, settings: dict[str, Any], at: int | None) -> Enlisted:
     """Builds everything of a run, and puts it where its checkpoint of iteration `at` is."""
     setup, folder = order.setup, order.folder
+    done = [] if at is None or folder is None else interventions(folder)
+    setup = healed(setup, done)
     saved = None if at is None or folder is None else checkpoint.read(folder.checkpoints / checkpoint.name(at))
     for network in setup.networks:
         network.to(setup.device, setup.dtype)
@@ -123,17 +128,33 @@ def enlist(order: Order, plan: Plan, settings: dict[str, Any], at: int | None) -
     journal = Journal(
         executor=executor,
         draws=draws,
-        probes=Probes(executor, setup.source, setup.latent, setup.seed, setup.device, evaluate, setup.prior),
+        probes=Probes(
+            executor,
+            setup.source,
+            setup.latent,
+            setup.seed,
+            setup.device,
+            evaluate,
+            setup.prior,
+            setup.monitor is not None,
+        ),
         plan=plan,
         rhythm=setup.rhythm,
         log=Log(folder, []),
         folder=folder,
         settings=settings,
+        equilibrium=run.equilibrium,
         extras=extras(setup, run),
         on_tick=order.on_tick,
     )
+    if setup.monitor is not None:
+        journal.judge = setup.monitor.judge(run.equilibrium[0])
+        journal.guard = Guard(setup.monitor.policy, setup.monitor.times, setup.monitor.remedy, done)
     if saved is not None:
         assert folder is not None
+        if done:
+            random = fresh_draws(saved["state"].random, setup.seed, done, int(saved["state"].iteration))
+            saved["state"] = saved["state"]._replace(random=random)
         go_back(journal, folder, saved)
     return Enlisted(journal, run, saved, note)
 
@@ -178,6 +199,7 @@ def write_down(each: Enlisted, order: Order, plan: Plan, told: Sequence[str], lo
         else:
             folder.cut_back(journal.iteration)
             journal.log = Log(folder, read_records(folder.metrics))
+            journal.reconsider(journal.log.records)
             timing = read_records(folder.timing)
             journal.seconds = float(timing[-1]["seconds"]) if timing else 0.0
         write_json(folder.settings, journal.settings)

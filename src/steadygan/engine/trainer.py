@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ..data import from_user
+from ..diagnostics.monitor import CollapseMonitor
 from ..errors import InputError, check_number, check_whole, unknown
 from ..features import FeatureNetwork
 from ..features.registry import check_name
@@ -48,6 +49,7 @@ class Trainer:
     compile: "on" generates code for the step, "auto" where the horizon is long enough for it to pay.
     ema: an `Ema`, a plain decay, or None; evaluator: "auto", None, or samples -> {name: figure}.
     features: what images are measured with, "digits", "inception", a network, None, or "auto" for the data set's own.
+    monitor: takes looks at every tick and acts on what it sees; "auto" warns, None takes none.
     out: the run's folder (None writes nothing); resume: go on from its newest checkpoint.
     Raises InputError for settings that do not fit.
     """
@@ -88,6 +90,7 @@ class Trainer:
         keep: int = 3,
         out: str | Path | None = None,
         resume: bool = False,
+        monitor: CollapseMonitor | Literal["auto"] | None = "auto",
         callbacks: Sequence[Callback] = (),
         settings: dict[str, Any] | None = None,
         network_settings: dict[str, Any] | None = None,
@@ -135,6 +138,7 @@ class Trainer:
             features=features,
             settings=settings,
             network_settings=network_settings,
+            monitor=watching(monitor, out),
         )
         self.session = Session([self], horizon, threads, compile, resume)
         self.out, self.resume, self.callbacks = None if out is None else Path(out), resume, list(callbacks)
@@ -149,3 +153,14 @@ class Trainer:
         if run.failure is not None:
             raise run.failure
         return run
+
+
+def watching(monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path | None) -> CollapseMonitor | None:
+    """The monitor that is meant; raises InputError for another thing, and for a roll-back without a folder."""
+    if monitor == "auto":
+        return CollapseMonitor()
+    if monitor is not None and not isinstance(monitor, CollapseMonitor):
+        raise InputError(f"monitor must be a CollapseMonitor, 'auto' or None, not {monitor!r}")
+    if monitor is not None and monitor.policy == "rollback" and out is None:
+        raise InputError("expected a folder for checkpoints to roll back to, got out=None: give out=")
+    return monitor

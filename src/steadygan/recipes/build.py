@@ -13,6 +13,8 @@ from ..config import Folder, ImageSet, Points, Settings
 from ..config.opponents import Judge
 from ..data import DATA, Source
 from ..data.samples import Progress
+from ..diagnostics.monitor import CollapseMonitor
+from ..diagnostics.remedy import Remedy
 from ..engine.ema import Ema
 from ..engine.folder import RunFolder
 from ..engine.optim import OptimizerSettings
@@ -73,6 +75,7 @@ def trainer(
         compile=settings.compile,
         evaluate_n=settings.evaluate.n,
         features=settings.evaluate.features,
+        monitor=monitor(settings),
         log_every=settings.log_every,
         evaluate_every=settings.evaluate.every,
         checkpoint_every=settings.checkpoint_every,
@@ -83,6 +86,15 @@ def trainer(
         settings=settings.plain(),
         network_settings=spec,
     )
+
+
+def monitor(settings: Settings) -> CollapseMonitor | None:
+    """Who watches the run."""
+    own = settings.monitor
+    if own is None:
+        return None
+    remedy = Remedy(**own.remedy.model_dump()) if own.policy == "rollback" else None
+    return CollapseMonitor(policy=own.policy, times=own.times, remedy=remedy)
 
 
 def source(settings: Settings, progress: Progress | None = None) -> Source:

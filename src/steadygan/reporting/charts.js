@@ -82,7 +82,7 @@ const watcher = new IntersectionObserver(
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       watcher.unobserve(entry.target);
-      draw(entry.target);
+      if (!drawn.has(entry.target)) draw(entry.target);
     }
   },
   { rootMargin: "300px 0px" },

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
@@ -18,24 +19,24 @@ from .shots import BUDGET, shots
 from .story import bars, happenings, tone, words
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from markupsafe import Markup
 
 SEEDS = 4  # of a group, whose samples are shown
 PALETTE = 7  # colours that the style sheet knows; more groups than that share them, with other dashes
 
 
-def render(groups: Sequence[Group], notes: Sequence[str] = ()) -> str:
-    """The page as text."""
-    from jinja2 import Environment, StrictUndefined
+def render(groups: Sequence[Group], notes: Sequence[str] = (), state: str = "") -> str:
+    """The page as text; with a `state` it is one that is followed, and asks where it came from for another state."""
     from plotly.offline import get_plotlyjs
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["thousands"] = lambda value: f"{value:,}"
     listed, more = happenings(groups)
     sections = _sections(groups)
     shown = list(_samples(groups))
     figures = tables.figures(groups)
-    return environment.from_string(_own("page.html.j2")).render(
+    return _template("page.html.j2").render(
+        state=state,
+        place=_plain("place.js"),
         title=_title(groups),
         version=__version__,
         groups=[_card(i, group) for i, group in enumerate(groups)],
@@ -57,7 +58,7 @@ def render(groups: Sequence[Group], notes: Sequence[str] = ()) -> str:
         differing=tables.differing(groups) if len(groups) > 1 else [],
         css=_plain("page.css"),
         plotly=_markup(get_plotlyjs()),
-        scripts=[_plain("charts.js"), _plain("samples.js"), _plain("page.js")],
+        scripts=[_plain(f"{name}.js") for name in ("charts", "samples", "page", *(["follow"] if state else []))],
         data=embedded(
             {
                 "palette": PALETTE,
@@ -66,6 +67,21 @@ def render(groups: Sequence[Group], notes: Sequence[str] = ()) -> str:
             }
         ),
     )
+
+
+def waiting(folders: Sequence[Path], state: str) -> str:
+    """The page of runs that have no records yet, followed as those are that have some."""
+    return _template("waiting.html.j2").render(
+        state=state, folders=folders, version=__version__, css=_plain("page.css"), script=_plain("follow.js")
+    )
+
+
+def _template(name: str) -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["thousands"] = lambda value: f"{value:,}"
+    return environment.from_string(_own(name))
 
 
 def embedded(content: Any) -> Markup:

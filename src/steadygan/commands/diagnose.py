@@ -1,0 +1,205 @@
+"""`steadygan diagnose`: what is the matter with a run, since when, on which evidence, and what helps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..reporting import quantities as q
+from ..reporting import records
+from ..reporting.folders import METRICS, found
+from ..reporting.story import tone, words
+from .console import LABELS, figure, stderr, stdout
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..diagnosis import Diagnosis
+
+COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}
+WIDE = 100  # columns that have room for units
+MOST = 8  # changes of the verdict that are listed
+GROUPS = (q.LOSSES, q.GRADIENTS, q.PAIRS, q.OUTPUTS, q.WEIGHTS)
+FURTHER = {
+    each.key: each
+    for each in (
+        q.Quantity("batch_distance", "Distance of fakes from reals", "reals' spread", q.PAIRS, ideal=0.0),
+        q.Quantity("steepness", "Steepness of D at fakes", "logit / spread", q.GRADIENTS),
+    )
+}
+KNOWN = FURTHER | q.KNOWN
+
+
+def diagnose(run: Path, as_json: bool) -> int:
+    """Prints the page of one run, or a line for each seed; the exit code tells nothing of the verdict."""
+    folders, notes = found([run])
+    for folder in folders:
+        _check(folder)
+    console = stderr() if as_json else stdout()
+    told, missing = _told(folders)
+    notes += missing
+    if as_json:
+        print(json.dumps(told[0].plain() if len(folders) == 1 else together(told, notes), indent=2))
+    elif len(folders) == 1:
+        show(told[0], console)
+    else:
+        show_seeds(told, console)
+    for note in notes:
+        console.print(f"note: {note}", style="bold yellow", soft_wrap=False)
+    return 0
+
+
+def _check(folder: Path) -> None:
+    """Raises InputError where no record can be read."""
+    read = records.read(folder / METRICS)
+    if not read.rows:
+        lines = f"{read.unreadable:,} that cannot be read" if read.unreadable else "an empty file"
+        raise InputError(f"expected records in '{folder / METRICS}', got {lines}: train the run on")
+
+
+def _told(folders: Sequence[Path]) -> tuple[list[Diagnosis], list[str]]:
+    """Of each folder; those of several without a look are left out."""
+    from ..diagnosis.runs import of_run
+
+    told: list[Diagnosis] = []
+    errors: list[InputError] = []
+    for folder in folders:
+        try:
+            told.append(of_run(folder))
+        except InputError as error:
+            errors.append(error)
+    if not told:
+        raise errors[0]
+    return told, [f"left out: {error}" for error in errors]
+
+
+def together(told: Sequence[Diagnosis], notes: Sequence[str]) -> dict[str, object]:
+    """Several seeds as one object: the gravest verdict, and each run's own."""
+    worst = gravest(told)
+    plain = worst.plain()
+    head = {key: plain[key] for key in ("verdict", "reason", "evidence", "advice", "what")}
+    return head | {"notes": list(notes), "runs": [each.plain() for each in told]}
+
+
+def gravest(told: Sequence[Diagnosis]) -> Diagnosis:
+    """The one that needs looking at most."""
+    from ..diagnostics.verdicts import VERDICTS
+
+    return max(told, key=lambda each: VERDICTS.index(each.verdict) if each.verdict in VERDICTS else len(VERDICTS))
+
+
+def show(told: Diagnosis, console: Console) -> None:
+    """One run on one page."""
+    from rich.text import Text
+
+    head = Text(f"{told.what}: ") + coloured(told.verdict)
+    if told.since is not None and told.iteration is not None:
+        head.append(f" since iteration {told.since:,}; last look at {told.iteration:,}")
+    console.print(head, soft_wrap=False)
+    if told.reason:
+        console.print(told.reason, soft_wrap=False)
+    if len(told.history) > 1:
+        console.print(_history(told), soft_wrap=False)
+    for each in told.interventions:
+        console.print(
+            f"rolled back from iteration {each['iteration']:,} to {each['to']:,}: {words(str(each.get('verdict', '')))}",
+            style="yellow",
+            soft_wrap=False,
+        )
+    console.print(_indicators(told, console.width >= WIDE))
+    if any(row.key in LABELS for row in told.metrics):
+        console.print(_metrics(told))
+    for note in told.notes:
+        console.print(f"note: {note}", style="bold yellow", soft_wrap=False)
+
+
+def show_seeds(told: Sequence[Diagnosis], console: Console) -> None:
+    """One line for each seed, and where to read on."""
+    table = _table("")
+    table.add_column("verdict")
+    table.add_column("since", justify="right")
+    table.add_column("reason")
+    for each in told:
+        since = "" if each.since is None else f"{each.since:,}"
+        table.add_row(Path(each.what).name, coloured(each.verdict), since, each.reason)
+    console.print(table)
+    for each in told:
+        for note in each.notes:
+            console.print(f"note: {Path(each.what).name}: {note}", style="bold yellow", soft_wrap=False)
+    console.print(f"all indicators with: steadygan diagnose {gravest(told).what}")
+
+
+def coloured(verdict: str) -> Text:
+    """A verdict in its colour."""
+    from rich.text import Text
+
+    return Text(words(verdict), style=f"bold {COLOURS[tone(verdict)]}")
+
+
+def _history(told: Diagnosis) -> Text:
+    from rich.text import Text
+
+    line = Text("verdicts: ")
+    turns = told.history[-MOST:]
+    if len(turns) < len(told.history):
+        line.append(f"{len(told.history) - len(turns):,} before, ")
+    for i, turn in enumerate(turns):
+        line.append(", " if i else "")
+        line.append(f"{turn.iteration:,} ")
+        line.append_text(coloured(turn.verdict))
+    return line
+
+
+def _table(first: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column(first)
+    return table
+
+
+def _indicators(told: Diagnosis, wide: bool) -> Table:
+    table = _table("indicator")
+    firsts = bool(told.first)
+    for name in ("now", *(["first look"] if firsts else []), "real data" if told.real else "ideal"):
+        table.add_column(name, justify="right")
+    if wide:
+        table.add_column("unit", style="dim")
+    for group in GROUPS:
+        own = [each for each in KNOWN.values() if each.group == group and each.key in told.figures]
+        for each in own:
+            now = q.figure(each.key, told.figures[each.key])
+            style = "bold" if each.key in told.evidence else ""
+            first = [_value(each.key, told.first)] if firsts else []
+            table.add_row(each.label, now, *first, _level(each, told.real), *([each.unit] if wide else []), style=style)
+        if own:
+            table.add_section()
+    return table
+
+
+def _value(key: str, figures: Mapping[str, float]) -> str:
+    return q.figure(key, figures[key]) if key in figures else ""
+
+
+def _level(quantity: q.Quantity, real: Mapping[str, float]) -> str:
+    if quantity.key in real:
+        return q.figure(quantity.key, real[quantity.key])
+    return "" if quantity.ideal is None else q.figure(quantity.key, quantity.ideal)
+
+
+def _metrics(told: Diagnosis) -> Table:
+    table = _table("metric")
+    for name in ("final", "real data", "best", "at"):
+        table.add_column(name, justify="right")
+    for row in told.metrics:
+        if row.key in LABELS:
+            real = figure(row.key, told.reference[row.key], told.modes) if row.key in told.reference else ""
+            final, best = (figure(row.key, at.value, told.modes) for at in (row.final, row.best))
+            table.add_row(LABELS[row.key], final, real, best, f"{row.best.iteration:,}")
+    return table

@@ -1,0 +1,37 @@
+"""Settings of the collapse monitor: what is done when it raises an alarm."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..errors import InputError
+from .block import Block
+from .values import Count, Positive, choice, real, whole
+
+
+class Remedy(Block):
+    """What a roll-back changes each time: factors on rates and penalty weights; parts that are switched on."""
+
+    lr_g: Positive = 1.0
+    lr_d: Positive = 1.0
+    penalties: Positive = 1.0
+    r1: Annotated[float | None, real(above=0.0, optional=True)] = None
+    fake_as_real: Annotated[int | None, whole(1, optional=True)] = None
+
+
+class Monitor(Block):
+    """warn tells, stop ends the run (exit code 4), rollback goes back to a healthy checkpoint, up to `times` times."""
+
+    policy: Annotated[Literal["warn", "stop", "rollback"], choice("warn", "stop", "rollback")] = "warn"
+    times: Count = 3
+    remedy: Remedy = Field(default_factory=Remedy)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.policy != "rollback" and self.remedy != Remedy():
+            raise InputError(
+                f"monitor.remedy: expected monitor.policy=rollback beside a remedy, got {self.policy}: set it"
+            )
+        return self

@@ -1,0 +1,93 @@
+"""Watches the hidden units of a network while it runs: which of them vary, and what its last hidden layer puts out."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+STEADY = 1e-6  # relative to a unit's largest output: less variation is rounding
+
+_ACTIVATIONS = "torch.nn.modules.activation"
+_NOT_UNITS = (nn.MultiheadAttention, nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Softmin)
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+Extremes = tuple[Tensor, Tensor]
+
+
+class HiddenUnits:
+    """Units are the features, or the channels of a feature map, that come out of activation modules; in a network
+    without such modules, out of linear and convolutional layers but the last. Forwards of the same batch size or of
+    others count together, call by call; hooks are on the network inside of `with` only.
+    """
+
+    def __init__(self, module: Any) -> None:
+        parts = [*module.modules()] if isinstance(module, nn.Module) else []
+        self._parts = [part for part in parts if is_activation(part)]
+        self._layers = [] if self._parts else [part for part in parts if isinstance(part, _LAYERS)]
+        self._seen: list[Extremes] = []  # smallest and largest of each call's outputs
+        self._call = 0
+        self._ended = False
+        self._outputs: list[Tensor] = []  # of the last two calls
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self) -> Self:
+        self._handles = [part.register_forward_hook(self._keep) for part in self._parts or self._layers]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def begin(self) -> None:
+        """Another forward follows: its calls are counted from the first one on."""
+        self._call = 0
+        self._ended = False
+        self._outputs = []
+
+    def end(self) -> None:
+        """The forward is over: what runs until the next `begin` (a denoiser that D brings) does not count."""
+        self._ended = True
+
+    def features(self) -> Tensor | None:
+        """What the last hidden layer put out in the last forward, (n, numbers); None where there is none."""
+        behind = len(self._outputs) - (1 if self._parts else 2)  # the last plain layer puts out the logits
+        return self._outputs[behind].flatten(1) if behind >= 0 else None
+
+    def active(self) -> float:
+        """Share of the units whose output varied over all samples of all forwards; 1 without hidden units."""
+        seen = self._seen if self._parts else self._seen[:-1]
+        varied = [_varies(low, high) for low, high in seen]
+        return float(torch.cat([each.to("cpu") for each in varied]).to(torch.float64).mean()) if varied else 1.0
+
+    @torch.no_grad()
+    def _keep(self, _: nn.Module, __: Any, output: Any) -> None:
+        if self._ended or not isinstance(output, Tensor) or output.ndim < 2:
+            return
+        low, high = output.amin(0), output.amax(0)
+        if self._call < len(self._seen):
+            before = self._seen[self._call]
+            self._seen[self._call] = torch.minimum(low, before[0]), torch.maximum(high, before[1])
+        else:
+            self._seen.append((low, high))
+        self._call += 1
+        self._outputs = [*self._outputs[-1:], output.detach().clone()]  # an in-place layer behind would change it
+
+
+def is_activation(part: nn.Module) -> bool:
+    """Whether hidden units come out of this module."""
+    return type(part).__module__ == _ACTIVATIONS and not isinstance(part, _NOT_UNITS)
+
+
+def _varies(low: Tensor, high: Tensor) -> Tensor:
+    """Whether each unit (units, ...) varies between these, anywhere: (units,) bool."""
+    if low.ndim == 1:
+        low, high = low.unsqueeze(1), high.unsqueeze(1)
+    low, high = low.flatten(1), high.flatten(1)
+    return (high - low > STEADY * torch.maximum(low.abs(), high.abs())).any(1)
