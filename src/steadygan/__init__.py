@@ -9,10 +9,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import callbacks, data, diagnostics, features, losses, methods, metrics, models, penalties, types
+    from .diagnosis import Diagnosis, diagnose
     from .diagnostics.monitor import CollapseMonitor
     from .diagnostics.remedy import Remedy
     from .diagnostics.verdicts import Verdict
-    from .diagnosis import Diagnosis, diagnose
     from .engine.export import export
     from .engine.run import Run, load
     from .engine.seeds import Seeds

@@ -127,7 +127,18 @@ def test_help_needs_no_torch(words: str, ask: Callable[[str], str]) -> None:
 
 def test_the_commands_are_those_of_this_stage(ask: Callable[[str], str]) -> None:
     text = ask("--help")
-    for name in ("train", "recipes", "sample", "export", "compare", "evaluate", "report", "diagnose", "doctor", "--version"):
+    for name in (
+        "train",
+        "recipes",
+        "sample",
+        "export",
+        "compare",
+        "evaluate",
+        "report",
+        "diagnose",
+        "doctor",
+        "--version",
+    ):
         assert name in text
     for name in ("theory", "--install-completion"):
         assert name not in text

@@ -82,7 +82,7 @@ def test_a_run_is_followed_until_it_is_interrupted(tmp_path, surroundings):
 
 @pytest.mark.parametrize(("port", "served"), [(None, 8765), (0, 0), (9000, 9000)])
 def test_the_port_that_is_served(tmp_path, monkeypatch, port, served):
-    asked = []
-    monkeypatch.setattr(live, "follow", lambda words, port, say: asked.append((words, port)))
+    followed = []
+    monkeypatch.setattr(live, "follow", lambda *words: followed.append(words[:2]))
     assert report([tmp_path], None, follow=True, port=port) == 0
-    assert asked == [([tmp_path], served)]
+    assert followed == [([tmp_path], served)]

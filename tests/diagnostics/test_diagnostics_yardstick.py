@@ -86,7 +86,7 @@ def test_coverage_reaches_to_the_fifth_nearest_other() -> None:
     real = torch.arange(11.0, dtype=torch.float64).unsqueeze(1)
     yardstick = Yardstick(real, real)
     radius = [5, 4, 3, 3, 3, 3, 3, 3, 3, 4, 5]
-    for fake, covered in ((-5.1, 0), (-4.9, 1), (-3.1, 1), (-2.9, 2), (5.0, 9), (5.1, 8)):
+    for fake, covered in ((-5.1, 0), (-4.9, 1), (-3.1, 1), (-2.9, 2), (5.0, 11), (5.1, 8)):
         assert sum(abs(fake - i) <= r for i, r in enumerate(radius)) == covered
         found = yardstick.figures(tensor([[fake], [fake]])).figures
         assert found["batch_coverage"] == covered / 11

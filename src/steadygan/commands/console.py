@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..numbers import plain
+from ..reporting.story import tone, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.console import Console
+    from rich.text import Text
 
+COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "bold red"}  # of verdicts, the best first
 LABELS = {
     "modes": "modes",
     "high_quality": "high-quality share",
@@ -80,6 +84,18 @@ def classes(figures: Mapping[str, float]) -> str:
     shares = [(key.removeprefix("class_"), value) for key, value in figures.items() if key.startswith("class_")]
     told = [f"{name} {100 * share:.1f} %" for name, share in shares if name.isdigit()]  # class_score is another thing
     return f"classes: {', '.join(told)}" if told else ""
+
+
+def coloured(verdict: str) -> Text:
+    """A verdict in words, in its colour."""
+    from rich.text import Text
+
+    return Text(words(verdict), style=COLOURS[tone(verdict)])
+
+
+def gravest(verdicts: Iterable[str]) -> str:
+    """The worst of some runs' verdicts: the first of equally bad ones."""
+    return max(verdicts, key=lambda verdict: [*COLOURS].index(tone(verdict)))
 
 
 def clock(seconds: float) -> str:

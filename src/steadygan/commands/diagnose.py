@@ -106,13 +106,12 @@ def show(told: Diagnosis, console: Console) -> None:
     if len(told.history) > 1:
         console.print(_history(told), soft_wrap=False)
     for each in told.interventions:
-        console.print(
-            f"rolled back from iteration {each['iteration']:,} to {each['to']:,}: {words(str(each.get('verdict', '')))}",
-            style="yellow",
-            soft_wrap=False,
-        )
+        seen = words(str(each.get("verdict", "")))
+        line = f"rolled back from iteration {each['iteration']:,} to {each['to']:,}: {seen}"
+        console.print(line, style="yellow", soft_wrap=False)
     console.print(_indicators(told, console.width >= WIDE))
     if any(row.key in LABELS for row in told.metrics):
+        console.print()
         console.print(_metrics(told))
     for note in told.notes:
         console.print(f"note: {note}", style="bold yellow", soft_wrap=False)
@@ -159,7 +158,7 @@ def _table(first: str) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     table.add_column(first)
     return table
 
@@ -171,8 +170,9 @@ def _indicators(told: Diagnosis, wide: bool) -> Table:
         table.add_column(name, justify="right")
     if wide:
         table.add_column("unit", style="dim")
+    shown = told.figures.keys() - {row.key for row in told.metrics}
     for group in GROUPS:
-        own = [each for each in KNOWN.values() if each.group == group and each.key in told.figures]
+        own = [each for each in KNOWN.values() if each.group == group and each.key in shown]
         for each in own:
             now = q.figure(each.key, told.figures[each.key])
             style = "bold" if each.key in told.evidence else ""

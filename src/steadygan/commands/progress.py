@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from ..numbers import plain
-from .console import clock
+from .console import clock, coloured
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,7 @@ class Watch:
             self._live.stop()
             self._live = None
 
-    def __call__(self, run: Run, iteration: int, stats: Mapping[str, float]) -> None:
+    def __call__(self, run: Run, iteration: int, stats: Mapping[str, Any]) -> None:
         """One tick: the run's newest record, and whatever the run has to say since the last one."""
         events, self._told = run.events[self._told :], len(run.events)
         self.show(run, iteration, stats, events)
@@ -61,7 +61,7 @@ class Watch:
         self,
         run: Run,
         iteration: int,
-        stats: Mapping[str, float] | None,
+        stats: Mapping[str, Any] | None,
         events: Sequence[str],
         seeds: int = 1,
     ) -> None:
@@ -87,11 +87,15 @@ class Watch:
             from rich.text import Text
 
             self._bar.update(self._task, completed=iteration, rate=pace)
-            self._live.update(Group(self._bar, Text(f"  {numbers}", style="dim")))
+            shown = coloured(stats["verdict"]) if "verdict" in stats else Text()
+            self._live.update(Group(self._bar, Text.assemble("  ", shown, "  ", Text(numbers, style="dim"))))
         elif evaluated or iteration == self.total or time.monotonic() - self._spoke > QUIET_SECONDS:
             self._spoke = time.monotonic()
             done = f"{iteration:>{len(f'{self.total:,}')},}/{self.total:,}"
-            self.console.print(", ".join(filter(None, (done, pace, numbers))))
+            from rich.text import Text
+
+            verdict: list[str | Text] = [", ", coloured(stats["verdict"])] if "verdict" in stats else []
+            self.console.print(Text.assemble(", ".join(filter(None, (done, pace, numbers))), *verdict))
 
 
 class Reading:

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..config import Settings
 from ..config.saved import NAME as SETTINGS
-from .console import say_error
+from .console import gravest, say_error
 from .progress import Reading, Watch
 
 if TYPE_CHECKING:
@@ -117,10 +117,12 @@ class WatchSeeds:
         return lines
 
 
-def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each figure over the rows that have it."""
-    keys = {key: None for row in rows for key in row}
-    return {key: fmean(row[key] for row in rows if key in row) for key in keys}
+def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean of each figure over the rows that have it; the gravest of their verdicts."""
+    keys = {key: None for row in rows for key, value in row.items() if not isinstance(value, str)}
+    verdicts = [row["verdict"] for row in rows if "verdict" in row]
+    told = {"verdict": gravest(verdicts)} if verdicts else {}
+    return {key: fmean(row[key] for row in rows if key in row) for key in keys} | told
 
 
 def finish(runs: Sequence[Run], jobs: Sequence[Job], console: Console) -> int:

@@ -196,7 +196,7 @@ def averaged(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, floa
         for record in records:
             keys = together.setdefault(int(record["iteration"]), {})
             for key, value in record.items():
-                if key not in ("iteration", "final"):
+                if key not in ("iteration", "final") and not isinstance(value, str):
                     keys.setdefault(key, []).append(float(value))
     return [
         {"iteration": float(iteration), **{key: fmean(values) for key, values in keys.items()}}

@@ -85,14 +85,14 @@ class Diagnosis:
 
 
 def calm(verdict: str, figures: Mapping[str, float]) -> str:
-    """The reason of a verdict that is good; "" where nothing is known of the fakes."""
+    """The reason of a verdict that is good, in what was measured; "" where nothing is known of the fakes."""
     distance, diversity = figures.get("batch_distance"), figures.get("diversity")
     if distance is None or diversity is None:
         return ""
-    spread = f"they differ {diversity:.2g} times as much as reals"
-    if verdict == "healthy":
-        return f"fakes are where the reals are (distance {max(0.0, distance):.2g}), and {spread}"
-    return f"no sign of trouble, but fakes are not where the reals are yet (distance {distance:.2g}); {spread}"
+    near = "fakes lie among the reals" if verdict == "healthy" else "no sign of trouble, fakes are not there yet"
+    told = f"{near}: distance {max(0.0, distance):.2g} (0 is as real data), spread {diversity:.2g} times that of reals"
+    balance = figures.get("batch_balance")
+    return told if balance is None else f"{told}, balance {balance:.2g} (1 is as real data)"
 
 
 def _numbers(figures: Mapping[str, float]) -> dict[str, float | None]:

@@ -171,7 +171,7 @@ def _sight(D: nn.Module, loss: Loss, fake: Batch, real: Batch, units: HiddenUnit
 
 def _losses(loss: Loss, real: Tensor, fake: Tensor) -> dict[str, float]:
     """Of both players, and how far they are off their equilibria."""
-    figures = {}
+    figures: dict[str, float] = {}
     count = min(len(real), len(fake))  # some losses want as many of both
     real, fake = real[:count], fake[:count]
     for player, terms, level in zip("dg", (loss.d(real, fake), loss.g(fake, real)), loss.equilibrium, strict=True):

@@ -24,9 +24,10 @@ def of_run(folder: Path) -> Diagnosis:
     rows = [{key: value for key, value in row.items() if isfinite(value)} for row in run.records.rows]
     looks = [row for row in rows if "d_gradient_mean" in row or "batch_distance" in row]
     if not looks:
+        records = f"{len(rows):,} record{'s' * (len(rows) != 1)}"
         raise InputError(
-            f"expected a look at the networks in '{folder / METRICS}', got {len(rows):,} records without one: train "
-            "it with the monitor on"
+            f"expected a look at the networks in '{folder / METRICS}', got {records} without one: train it with the "
+            "monitor on"
         )
     last, notes = looks[-1], list(run.notes)
     level = run.kept.equilibrium[0]

@@ -49,8 +49,9 @@ def indicators(
     figures |= held.figures
     figures["steepness"] = slopes["mean"] * yardstick.spread
     if held.cells is not None and alone:
-        cells = held.cells.shape[0]
-        rho = over_coverage(sight.fake.logits[:cells], held.cells, torch.ones(int(held.cells.max()) + 1))
+        n = min(held.cells.shape[0], sight.fake.logits.shape[0])  # parts of a batch's size may leave some fakes over
+        cells = held.cells[:n]
+        rho = over_coverage(sight.fake.logits[:n], cells, torch.ones(int(cells.max()) + 1))
         figures |= {} if rho is None else {"over_coverage": rho}
     return figures
 
