@@ -205,6 +205,8 @@ def reported() -> list[Kind]:
         bad("d-too-small", "ring8/nsgan", 6000, ("discriminator.width=4", "discriminator.depth=1")),
         bad("d-too-small-digits", "digits/nsgan", 1500, ("discriminator.width=1",)),
         bad("rate-spike", "ring8/r1", 6000, FAST, partial(spiked, start=3100, length=300, times=20.0)),
+        bad("rate-spike-late", "ring8/r1", 6000, FAST, partial(spiked, start=5100, length=300, times=60.0)),
+        bad("rate-spike-late-digits", "digits/far", 1500, (), partial(spiked, start=1250, length=150, times=60.0)),
         bad("rate-spike-digits", "digits/far", 1500, (), partial(spiked, start=850, length=150, times=20.0)),
     ]
     return healthy + failing

@@ -14,6 +14,7 @@ from runs_made import points, run
 import steadygan as sg
 from steadygan.errors import InputError
 from steadygan.reporting import page as pages
+from steadygan.reporting.folders import awaited, found
 from steadygan.reporting.latest import PAUSE, SHARE, Latest
 from steadygan.reporting.live import Server, follow
 
@@ -67,6 +68,13 @@ def ask(server, path="/", method="GET", headers=None):
 def grown(folder, iteration, **columns):
     with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps({"iteration": iteration, **columns}) + "\n")
+
+
+def longer(path):
+    """Within one tick of the file system's clock."""
+    before = path.stat().st_mtime_ns
+    path.write_text("xyz", encoding="utf-8")
+    os.utime(path, ns=(before, before))
 
 
 def test_the_page_is_that_of_the_file_and_what_follows_it(tmp_path, served):
@@ -128,11 +136,23 @@ def test_a_name_from_elsewhere_is_refused(tmp_path, served, host, status):
     assert ask(server, method="POST", headers={"Host": host})[0] == (501 if status == 200 else 403)
 
 
+def said_to(server, request):
+    """All that is answered to a request as it stands."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as connection:
+        connection.sendall(request.encode())
+        with connection.makefile("rb") as answer:
+            return answer.read()
+
+
 @pytest.mark.parametrize("lines", ["", "Host: localhost\r\nHost: evil.example\r\n"])
 def test_a_request_without_one_host_is_refused(tmp_path, served, lines):
-    with socket.create_connection(("127.0.0.1", served(run(tmp_path / "a")).server_port), timeout=20) as connection:
-        connection.sendall(f"GET / HTTP/1.0\r\n{lines}\r\n".encode())
-        assert b" 403 " in connection.recv(100).split(b"\r\n")[0]
+    answer = said_to(served(run(tmp_path / "a")), f"GET / HTTP/1.0\r\n{lines}\r\n")
+    assert b" 403 " in answer.split(b"\r\n")[0]
+
+
+def test_a_head_ends_with_its_headers(tmp_path, served):
+    answer = said_to(served(run(tmp_path / "a")), "HEAD / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    assert answer.partition(b"\r\n\r\n")[1:] == (b"\r\n\r\n", b"")
 
 
 def test_a_page_is_made_when_files_change_and_not_too_often(tmp_path, clock, monkeypatch):
@@ -152,6 +172,7 @@ def test_a_page_is_made_when_files_change_and_not_too_often(tmp_path, clock, mon
         lambda: (folder / "log.txt").write_text("x", encoding="utf-8"),
         lambda: points(folder, iterations=(500,)),
         lambda: os.utime(folder / "samples/000000500.npz", (1, 1)),  # of the same size
+        lambda: longer(folder / "log.txt"),
         lambda: (folder / "checkpoints/000000400.pt").unlink(),
     ):
         before = latest.page()
@@ -160,7 +181,7 @@ def test_a_page_is_made_when_files_change_and_not_too_often(tmp_path, clock, mon
         assert latest.page() == before
         clock.now += 0.02
         assert latest.page().state not in (before.state, first.state)
-    assert len(made) == 6
+    assert len(made) == 7
 
 
 def test_pages_take_a_tenth_of_the_time_at_most(tmp_path, clock, monkeypatch):
@@ -195,7 +216,15 @@ def test_what_fails_keeps_the_last_good_page(tmp_path, clock, monkeypatch):
     clock.now += PAUSE
     assert latest.page().state != good.state
     assert latest.page().note == ""
+    settings = (folder / "settings.json").rename(tmp_path / "settings.json")
+    clock.now += PAUSE
+    with monkeypatch.context() as broken:
+        broken.setattr(pages, "render", lambda *_: 1 / 0)
+        assert latest.page().note
+    settings.rename(folder / "settings.json")  # as it was: there is nothing newer
+    clock.now += PAUSE
     again = latest.page()
+    assert again.note == ""
     for spoil in (lambda: (folder / "metrics.jsonl").write_text("{"), lambda: folder.rename(tmp_path / "b")):
         spoil()
         clock.now += PAUSE
@@ -236,6 +265,12 @@ def test_seeds_join_when_they_have_records(tmp_path, clock):
     html = latest.page().html.decode()
     assert [words in html for words in told] == [False, True]
     assert "2 seeds" in html
+
+
+def test_a_run_is_itself_whatever_lies_in_its_folder(tmp_path):
+    folder = run(tmp_path / "a")
+    run(folder / "seed-0", recipe="ring8/far")
+    assert awaited([folder, tmp_path / "a/../a"]) == found([folder])[0] == [folder]
 
 
 @pytest.mark.parametrize(
