@@ -132,10 +132,10 @@ def test_the_figures_are_those_of_the_formulas():
 
 def test_the_loss_decides_what_is_received_and_what_counts():
     D = Line(4.0)
-    assert perfect(D, loss=sg.losses.wasserstein()).figures["gradient_mean"] == pytest.approx(4.0, rel=1e-6)
+    assert perfect(D, loss=sg.losses.Wasserstein()).figures["gradient_mean"] == pytest.approx(4.0, rel=1e-6)
     far = Line(2.0)
     apart = {"latent": lambda n, g: sampled(n, g) - torch.tensor([0.6, 0.0])}
-    free = sg.diagnose(nn.Identity(), far, DATA, loss=sg.losses.wasserstein(), **apart)
+    free = sg.diagnose(nn.Identity(), far, DATA, loss=sg.losses.Wasserstein(), **apart)
     assert free.figures["d_off"] < -0.3
     assert "d_off" not in free.evidence  # Wasserstein's loss has no scale
 

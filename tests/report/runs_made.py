@@ -47,6 +47,12 @@ def run(
     return folder
 
 
+def grown(folder, iteration, **columns):
+    """Writes one record more."""
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"iteration": iteration, **columns}) + "\n")
+
+
 def points(folder, iterations=(0, 100, 400), n=50, seed=0):
     """Snapshots of a 2-D run: points around (iteration, 0) / 1000 over a surface that rises along x."""
     (folder / "samples").mkdir(exist_ok=True)

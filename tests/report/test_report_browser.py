@@ -1,6 +1,5 @@
 """The page in a browser: it opens without a network and without a complaint, and its controls do what they say."""
 
-import json
 import math
 import re
 import threading
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs_made import grids, points, records, run
+from runs_made import grids, grown, points, records, run
 
 import steadygan as sg
 from steadygan.reporting import latest
@@ -172,11 +171,6 @@ def served(monkeypatch):
         server.server_close()
 
 
-def grown(folder, *iterations):
-    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps({"iteration": i, "d_loss": 1.0 + i, "modes": 9}) + "\n" for i in iterations)
-
-
 # A page that took long to open is not opened again at once; by this clock it is.
 RESTED = "const passed = performance.now.bind(performance); performance.now = () => 1e6 + passed();"
 ASK = "document.dispatchEvent(new Event('visibilitychange'))"
@@ -230,7 +224,7 @@ def test_a_page_that_is_followed_keeps_the_readers_place(tmp_path, served, opene
         "ranges": [[50, 150], [1, 1.3]],
     }
 
-    grown(far / "seed-0", 500)
+    grown(far / "seed-0", 500, d_loss=1.5, modes=9)
     with (far / "seed-0/log.txt").open("a", encoding="utf-8") as file:  # another line above what is looked at
         file.write("2026-01-01 10:00:00 iteration 100: x was nan\n")
     points(far / "seed-1", iterations=(500,))
@@ -244,7 +238,7 @@ def test_a_page_that_is_followed_keeps_the_readers_place(tmp_path, served, opene
 
     page.get_by_role("button", name="Follow").click()
     second = page.evaluate("document.documentElement.dataset.state")
-    grown(far / "seed-0", 600)
+    grown(far / "seed-0", 600, d_loss=1.5)
     page.evaluate(ASK)
     page.wait_for_timeout(200)
     assert page.evaluate("document.documentElement.dataset.state") == second
