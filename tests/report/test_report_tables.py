@@ -97,16 +97,16 @@ def test_quantities_stand_in_their_groups():
 
 
 def test_what_a_run_records_of_its_batches_has_a_place():
-    keys = ["separation", "batch_balance", "batch_coverage", "d_loss_std", "g_loss_std", "change_g", "change_d"]
+    keys = ["separation", "batch_balance", "batch_coverage", "batch_distance", "steepness", "d_loss_std", "g_loss_std"]
     found = {group: [q.key for q in own] for group, own in quantities(keys).items()}
     assert found == {
         "Losses": ["d_loss_std", "g_loss_std"],
-        "Balance and pairs": ["batch_balance", "batch_coverage"],
+        "Gradients": ["steepness"],
+        "Balance and pairs": ["batch_distance", "batch_balance", "batch_coverage"],
         "What D puts out": ["separation"],
-        "Weights": ["change_g", "change_d"],
     }
-    assert [key for key in keys if KNOWN[key].log] == ["change_g", "change_d"]
-    assert [key for key in keys if KNOWN[key].ideal is not None] == ["batch_balance"]
+    assert [key for key in keys if KNOWN[key].log] == ["steepness"]
+    assert [key for key in keys if KNOWN[key].ideal is not None] == ["batch_balance", "batch_distance"]
     assert (KNOWN["batch_balance"].ideal, figure("batch_coverage", 0.5)) == (1.0, f"50.0{BLANK}%")
 
 

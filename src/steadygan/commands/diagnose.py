@@ -25,14 +25,7 @@ COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}
 WIDE = 100  # columns that have room for units
 MOST = 8  # changes of the verdict that are listed
 GROUPS = (q.LOSSES, q.GRADIENTS, q.PAIRS, q.OUTPUTS, q.WEIGHTS)
-FURTHER = {
-    each.key: each
-    for each in (
-        q.Quantity("batch_distance", "Distance of fakes from reals", "reals' spread", q.PAIRS, ideal=0.0),
-        q.Quantity("steepness", "Steepness of D at fakes", "logit / spread", q.GRADIENTS),
-    )
-}
-KNOWN = FURTHER | q.KNOWN
+KNOWN = q.KNOWN
 
 
 def diagnose(run: Path, as_json: bool) -> int:

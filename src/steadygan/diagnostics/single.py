@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .verdicts import Figures, Past, Thresholds, Verdict, rules
+from .verdicts import Figures, Past, Thresholds, Verdict, arrived, rules
 
 
 def judge_once(figures: Figures, free: bool = False, thresholds: Thresholds | None = None) -> Verdict:
     """The gravest sign that one look shows; those that compare with the past, or ask how long it lasts, are left out.
 
-    free: D's loss has no equilibrium other than 0, as in `Judge`. Fakes as near as `Thresholds.near` are healthy, and
+    free: D's loss has no equilibrium other than 0, as in `Judge`. Fakes that have `arrived` are healthy, and
     whatever shows no sign is learning.
     """
     t, past = thresholds or Thresholds(), Past(looks=1)
@@ -18,4 +18,4 @@ def judge_once(figures: Figures, free: bool = False, thresholds: Thresholds | No
             evidence = {key: float(figures[key]) for key in rule.keys}
             reason = f"{rule.words.format(**evidence)}: {rule.advice}"
             return Verdict(rule.verdict, reason, evidence, advice=rule.advice)
-    return Verdict("healthy" if figures.get("batch_distance", 1.0) < t.near else "learning")
+    return Verdict("healthy" if arrived(figures, t) else "learning")

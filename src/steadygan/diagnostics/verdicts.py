@@ -50,7 +50,8 @@ class Thresholds:
     steep: float = 10.0  # steepness: logits that D's slope would make of the reals' mean distance
     flat: float = 0.005  # the same, while fakes are further from reals than `untaught`
     untaught: float = 0.03  # batch_distance that leaves something to teach
-    near: float = 0.02  # and below which fakes are where the reals are
+    near: float = 0.02  # and below which fakes are where the reals are,
+    even: float = 0.5  # where their batch_balance is not below this
     few: float = 0.4  # diversity below which fakes are too alike
     wide: float = 1.8  # and above which they are thrown apart
     far: float = 0.6  # batch_distance of fakes that are nowhere near the reals
@@ -283,10 +284,15 @@ class Judge:
         return self.verdict
 
     def _good(self, record: Figures, iteration: int) -> Verdict:
-        near = record.get("batch_distance", 1.0) < self.thresholds.near
-        kind = "healthy" if near and self.past.looks > self.thresholds.settled else "learning"
+        there = arrived(record, self.thresholds)
+        kind = "healthy" if there and self.past.looks > self.thresholds.settled else "learning"
         same = self.verdict.verdict == kind
         return Verdict(kind, since=self.verdict.since if same else iteration)
+
+
+def arrived(figures: Figures, t: Thresholds) -> bool:
+    """Whether fakes lie where the reals do, and about as evenly."""
+    return figures.get("batch_distance", 1.0) < t.near and not figures.get("batch_balance", 1.0) < t.even
 
 
 def judge(records: Iterable[Figures], free: bool = False, thresholds: Thresholds | None = None) -> list[Verdict]:

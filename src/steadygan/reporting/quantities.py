@@ -71,9 +71,11 @@ KNOWN = {
         Quantity("gradient_top1_share", "Held by the top 1 % of samples", SHARE, GRADIENTS, ideal=0.01, meaning="even"),
         Quantity("d_gradient_mean", "Gradient of D at fakes, mean", "logit / data unit", GRADIENTS, log=True),
         Quantity("d_gradient_max", "Gradient of D at fakes, largest", "logit / data unit", GRADIENTS, log=True),
+        Quantity("steepness", "Steepness of D at fakes", "logit / reals' spread", GRADIENTS, log=True),
         Quantity("gradient_norm_g", "Gradient of G's weights", "Euclidean norm", GRADIENTS, log=True),
         Quantity("gradient_norm_d", "Gradient of D's weights", "Euclidean norm", GRADIENTS, log=True),
         Quantity("balance", "Balance", "ratio to real data", PAIRS, ideal=1.0, meaning=PERFECT),
+        Quantity("batch_distance", "Distance of fakes from reals", "reals' spread", PAIRS, ideal=0.0, meaning=PERFECT),
         Quantity("batch_balance", "Balance of a batch", "ratio to real data", PAIRS, ideal=1.0, meaning=PERFECT),
         Quantity("batch_coverage", "Reals with a fake nearby", SHARE, PAIRS),
         Quantity("balance_tv", "Distance from an even balance", "total variation", PAIRS),
@@ -97,8 +99,6 @@ KNOWN = {
         Quantity("ema_distance", "Average from live weights", "ratio", WEIGHTS),
         Quantity("weight_norm_g", "Weights of G", "Euclidean norm", WEIGHTS),
         Quantity("weight_norm_d", "Weights of D", "Euclidean norm", WEIGHTS),
-        Quantity("change_g", "Change of G's weights between looks", "ratio", WEIGHTS, log=True),
-        Quantity("change_d", "Change of D's weights between looks", "ratio", WEIGHTS, log=True),
         Quantity("non_finite", "Values that are not finite", "values", WEIGHTS),
     )
 }
