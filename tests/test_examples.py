@@ -21,6 +21,8 @@ EXAMPLES = ROOT / "examples"
         ("own_loop.py --iterations 30", "of 8, high-quality samples"),
         ("own_loop.py --iterations 30 --plain", "of 8, high-quality samples"),
         ("quickstart.py --iterations 30", "'iteration': 30"),
+        ("monitored_loop.py --iterations 800", "   600 exploding: D's slope at the fakes"),
+        ("monitored_loop.py --iterations 400 --lr-d 1e-3", "   400 learning"),
     ],
 )
 def test_it_runs(command: str, printed: str) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from ..critics import evaluating, kept_buffers
+from ..critics import as_output, evaluating, looks_coupled, takes_label
 from ..errors import InputError, check_whole
 from ..rng import borrowed
-from ..types import Batch, Loss, Term
-from .coverage import over_coverage
-from .diversity import diversity
+from ..types import Batch, Critic, Loss, Now, Output, Term, cat
+from ..types import critic as as_critic
+from .equilibrium import off_equilibrium
 from .gradients import gradient_figures, look, norms_of
 from .hidden import HiddenUnits
+from .indicators import PAIRS, indicators
 from .outputs import output_figures
 from .remedy import Remedy
 from .verdicts import Judge, Thresholds, Verdict
@@ -25,7 +28,6 @@ from .yardstick import Yardstick
 
 Policy = Literal["warn", "stop", "rollback"]
 POLICIES: tuple[str, ...] = get_args(Policy)
-PAIRS = 256  # samples of each side that are held against each other
 
 
 class _Assumed(Loss):
@@ -47,7 +49,8 @@ class CollapseMonitor:
     look and returns a `Verdict`, else None. In `Trainer(monitor=monitor)` looks are taken at every tick, and the policy
     acts on them: "warn" tells, "stop" ends the run, "rollback" goes back to the newest checkpoint that was healthy, at
     most `times` times, and takes the `remedy`. loss: what G minimises, the nonsaturating loss unless given; it decides
-    what G receives. Raises InputError for another policy, counts below 1, or a remedy without a roll-back.
+    what G receives, and how far d_loss is off its equilibrium. `records` holds the figures of each look, with its
+    verdict. Raises InputError for another policy, counts below 1, or a remedy without a roll-back.
     """
 
     def __init__(
@@ -72,11 +75,12 @@ class CollapseMonitor:
         self.thresholds = thresholds or Thresholds()
         self.records: list[dict[str, Any]] = []
         self.calls = 0
-        self._judge = self.judge(self.loss.equilibrium[0] if loss is not None else None)
-        self._yardstick: Yardstick | None = None
-        self._real: list[Tensor] = []  # of the first calls: half becomes the yardstick, half shows what is normal
-        self._fake: deque[Tensor] = deque()
+        self._judge = self.judge(self.loss.equilibrium[0])
+        self._real: list[Tensor] = []  # the first ones: half becomes the yardstick, half shows what is normal
+        self._fake: deque[Batch] = deque()  # the last ones
         self._losses: dict[str, list[Tensor]] = {}
+        self._yardstick: Yardstick | None = None
+        self._measured = 0  # real samples that the yardstick was made of
 
     def judge(self, equilibrium: float | None) -> Judge:
         """A judge with these thresholds, for a loss of D with this equilibrium (None where it is free)."""
@@ -91,11 +95,11 @@ class CollapseMonitor:
         self,
         *,
         D: nn.Module | Callable[..., Any],
-        real: Tensor,
-        fake: Tensor,
+        real: Tensor | Batch,
+        fake: Tensor | Batch,
         real_logits: Tensor | None = None,
         fake_logits: Tensor | None = None,
-        held_out: Tensor | None = None,
+        held_out: Tensor | Batch | None = None,
         d_loss: Tensor | float | None = None,
         g_loss: Tensor | float | None = None,
         G: nn.Module | None = None,
@@ -103,132 +107,193 @@ class CollapseMonitor:
     ) -> Verdict | None:
         """One step of a training loop; a `Verdict` at every look, else None.
 
-        real (n, *shape), fake (m, *shape): the step's samples. real_logits (n,), fake_logits (m,): what D said of them,
-        worked out anew at a look unless given. held_out (k, *shape): real samples that D is not trained on, for the
-        over-fitting gap. d_loss, g_loss: without penalties. G: for the norms of weights and gradients. iteration: for
-        the reason; the number of the call unless given. Nothing is changed: no gradient, buffer, mode or random state.
-        Raises InputError for samples or logits of another shape.
+        real (n, *shape), fake (m, *shape): the step's samples, as `types.Batch(x, label)` for a D that takes labels.
+        real_logits (n,), fake_logits (m,): what D said of them in the step; D says it again at a look unless they are
+        given. held_out (k, *shape): real samples that D is not trained on, for the over-fitting gap. d_loss, g_loss:
+        without penalties. G: for the norms of weights and gradients. iteration: for the reason; the number of the call
+        unless given. Looks begin once four real samples and two fakes are known. Nothing is changed: no gradient,
+        buffer, mode or random state; a D that is no module is called as it is. Values that are not finite are a
+        verdict, never an error. Raises InputError for samples, labels or logits that do not fit, losses that are no
+        single numbers, or a D that cannot be called with the samples.
         """
-        for name, samples in (("fake", fake), ("held-out", held_out)):
-            if samples is not None and samples.shape[1:] != real.shape[1:]:
+        shape = self._real[0].shape[1:] if self._real else None
+        x = _batch("real", real, shape)
+        y = _batch("fake", fake, x.x.shape[1:])
+        spare = None if held_out is None else _batch("held-out", held_out, x.x.shape[1:])
+        for name, logits, batch in (("real", real_logits, x), ("fake", fake_logits, y)):
+            if logits is not None and logits.numel() != batch.size:
                 raise InputError(
-                    f"expected {name} samples of the shape of the real ones, (n, "
-                    f"{', '.join(map(str, real.shape[1:]))}), got {tuple(samples.shape)}: pass one batch of each"
+                    f"expected one {name} logit per sample, {batch.size}, got {tuple(logits.shape)}: pass D's logits "
+                    "of this batch"
                 )
-        for name, logits, samples in (("real", real_logits, real), ("fake", fake_logits, fake)):
-            if logits is not None and logits.numel() != samples.shape[0]:
-                raise InputError(
-                    f"expected one {name} logit per sample, {samples.shape[0]}, got {tuple(logits.shape)}: pass D's "
-                    "logits of this batch"
-                )
-        self._remember(real, fake, d_loss=d_loss, g_loss=g_loss)
+        if self.calls % self.every == 0:
+            _check_call(D, *filter(None, (x, y, spare)))
+        self._remember(x, y, d_loss=d_loss, g_loss=g_loss)
         self.calls += 1
-        if self.calls % self.every or (sum(len(x) for x in self._real) < 4 and self._yardstick is None):
+        if self.calls % self.every:
             return None
-        record: dict[str, Any] = {"iteration": self.calls if iteration is None else iteration}
-        with borrowed(0, fake.device):
-            record |= self._told_losses() | self._figures(D, real, real_logits, fake_logits, held_out)
+        yardstick, fakes = self._measure(), _last(cat(*(_there(batch, y.x) for batch in self._fake)))
+        lost = non_finite(x.x, y.x)
+        if (yardstick is None or fakes.size < 2) and not lost:
+            return None
+        record: dict[str, Any] = {"iteration": self.calls if iteration is None else iteration, **self._told_losses()}
+        lost = record.pop("non_finite") + lost
+        if yardstick is not None and fakes.size >= 2:
+            with borrowed(0, y.x.device), torch.inference_mode(False), torch.autocast(y.x.device.type, enabled=False):
+                record |= self._figures(D, yardstick, x, y, fakes, (real_logits, fake_logits), spare)
+        record["non_finite"] = max(record.get("non_finite", 0.0), float(lost))
         for key, network in (("g", G), ("d", D)):
             if isinstance(network, nn.Module):
                 record[f"weight_norm_{key}"] = parameter_norm(network)
                 norm = gradient_norm(network)
-                if norm is not None:
-                    record[f"gradient_norm_{key}"] = norm
+                record |= {} if norm is None else {f"gradient_norm_{key}": norm}
         verdict = self._judge.update(record)
         self.records.append({**record, "verdict": verdict.verdict, "reason": verdict.reason})
         return verdict
 
-    def _remember(self, real: Tensor, fake: Tensor, **losses: Tensor | float | None) -> None:
-        """Keeps what a look will need; nothing waits for the device."""
-        if self._yardstick is None and sum(len(x) for x in self._real) < 2 * PAIRS:
-            self._real.append(real.detach())
-        self._fake.append(fake.detach())
-        while sum(len(y) for y in self._fake) - len(self._fake[0]) >= PAIRS:
-            self._fake.popleft()
+    def _remember(self, real: Batch, fake: Batch, **losses: Tensor | float | None) -> None:
+        """Keeps copies of what a look will need, as a loop may write over its own; nothing waits for the device."""
         for key, loss in losses.items():
             if loss is not None:
-                self._losses.setdefault(key, []).append(torch.as_tensor(loss).detach().reshape(()))
+                value = torch.as_tensor(loss).detach()
+                if value.numel() != 1:
+                    raise InputError(f"expected {key} as one number, got {tuple(value.shape)}: pass its mean")
+                self._losses.setdefault(key, []).append(value.reshape(()).clone())
+        wanted = 2 * PAIRS - sum(len(part) for part in self._real)
+        if wanted > 0:
+            self._real.append(real.x[:wanted].clone())
+        self._fake.append(_last(fake))
+        while sum(batch.size for batch in self._fake) - self._fake[0].size >= PAIRS:
+            self._fake.popleft()
+
+    def _measure(self) -> Yardstick | None:
+        """The yardstick, made anew while there are not all the real samples that it wants; None for too few."""
+        known = torch.cat([part.to(self._real[-1]) for part in self._real])
+        if len(known) > self._measured:
+            self._measured = len(known)
+            known = known[known.flatten(1).isfinite().all(1)]
+            half = len(known) // 2  # in turns, as data that is not shuffled comes in stretches of one kind
+            self._yardstick = Yardstick(known[: 2 * half : 2], known[1 : 2 * half : 2]) if half > 1 else None
+        return self._yardstick
 
     def _told_losses(self) -> dict[str, float]:
-        """Means and deviations since the last look."""
-        told: dict[str, float] = {}
+        """Means and deviations since the last look, how far D's is off its equilibrium, and what was not finite."""
+        told: dict[str, float] = {"non_finite": 0.0}
         for key, losses in self._losses.items():
-            values = torch.stack(losses).to(torch.float64)
+            values = torch.stack([loss.to("cpu", torch.float64) for loss in losses])
+            told["non_finite"] += float(non_finite(values))
             told[key] = float(values.mean())
-            told[f"{key}_std"] = float(values.std(correction=0))
+            if len(losses) > 1:
+                told[f"{key}_std"] = float(values.std(correction=0))
+        off = off_equilibrium(told.get("d_loss"), self.loss.equilibrium[0])
         self._losses = {}
-        return told
+        return told if off is None else told | {"d_off": off}
 
     def _figures(
         self,
         D: nn.Module | Callable[..., Any],
-        real: Tensor,
-        real_logits: Tensor | None,
-        fake_logits: Tensor | None,
-        held_out: Tensor | None,
+        yardstick: Yardstick,
+        real: Batch,
+        fake: Batch,
+        fakes: Batch,
+        given: tuple[Tensor | None, Tensor | None],
+        held_out: Batch | None,
     ) -> dict[str, float]:
-        fakes = torch.cat([*self._fake])[-PAIRS:]
-        if self._yardstick is None:
-            known = torch.cat(self._real)
-            half = min(PAIRS, len(known) // 2)
-            self._yardstick, self._real = Yardstick(known[:half], known[half : 2 * half]), []
-        network = D if isinstance(D, nn.Module) else nn.Identity()
-        with HiddenUnits(D) as units, kept_buffers(network), evaluating(network), _closed(network):
-            sight = look(D, self.loss, Batch(fakes), Batch(real[:PAIRS].detach()), units=units)
-            spare = None if held_out is None else _logits(D, held_out)
+        loss = self.loss.at(Now(torch.zeros((), dtype=torch.int64), self.loss.initial_state(), {}))
+        with HiddenUnits(D) as units, evaluating(D if isinstance(D, nn.Module) else nn.Identity()):
+            judge = _resting(D)
+            alone = not judge.couples_samples
+            shown = _for(D, fakes if alone else fake)  # others need the company that they had in the step
+            sight = look(judge, loss, shown, _for(D, real.first(min(real.size, PAIRS))), units=units)
+            spare = None if held_out is None else judge.constant(_for(D, held_out)).logits
         assert sight.real is not None
-        slopes = gradient_figures(norms_of(sight.slope))
-        figures = {"d_gradient_mean": slopes["mean"], "d_gradient_max": slopes["max"]}
+        figures = indicators(sight, fakes.x, units.active(), yardstick, spare, alone)
+        found = (sight.real.logits, sight.fake.logits)
+        said = [own if step is None else step for step, own in zip(given, found, strict=True)]
+        figures |= output_figures(*said)
         figures |= {f"gradient_{key}": value for key, value in gradient_figures(norms_of(sight.received)).items()}
-        figures["dead_units"] = 1.0 - units.active()
-        given = real_logits is not None and fake_logits is not None
-        figures |= output_figures(
-            real_logits if given and real_logits is not None else sight.real.logits,
-            fake_logits if given and fake_logits is not None else sight.fake.logits,
-            spare,
-        )
-        figures["non_finite"] = float(non_finite(sight.real.logits, sight.fake.logits, fakes, sight.received))
-        held = self._yardstick.figures(fakes)
-        figures |= held.figures
-        figures["steepness"] = slopes["mean"] * self._yardstick.spread
-        if held.cells is not None:
-            rho = over_coverage(sight.fake.logits, held.cells, torch.ones(int(held.cells.max()) + 1))
-            figures |= {} if rho is None else {"over_coverage": rho}
-        if sight.fake_hidden is not None and sight.real_hidden is not None and len(sight.real_hidden) > 1:
-            try:
-                figures["feature_diversity"] = diversity(sight.fake_hidden, sight.real_hidden)
-            except InputError:  # D's features of all reals are alike
-                figures["feature_diversity"] = 0.0
+        figures["non_finite"] += float(non_finite(sight.received, *(step for step in given if step is not None)))
         return figures
 
     def state_dict(self) -> dict[str, Any]:
-        """What a loop of your own saves, to go on as if it had not stopped."""
-        return {"calls": self.calls, "records": [dict(record) for record in self.records]}
+        """What a loop of your own saves, to go on as if it had not stopped: records, and the samples that it knows."""
+        return {
+            "calls": self.calls,
+            "records": [dict(record) for record in self.records],
+            "real": list(self._real),
+            "fake": [tuple(batch) for batch in self._fake],
+            "losses": {key: list(losses) for key, losses in self._losses.items()},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Puts a `state_dict` back; the yardstick is taken from the next real samples."""
+        """Puts a `state_dict` back; raises InputError for another thing."""
+        wanted = self.state_dict().keys()
+        if not isinstance(state, Mapping) or state.keys() != wanted:
+            raise InputError(f"expected the state of a CollapseMonitor ({', '.join(wanted)}): pass its state_dict()")
         self.calls, self.records = int(state["calls"]), [dict(record) for record in state["records"]]
+        self._real, self._fake = list(state["real"]), deque(Batch(*each) for each in state["fake"])
+        self._losses = {key: list(losses) for key, losses in state["losses"].items()}
+        self._yardstick, self._measured = None, 0
         self._judge = Judge(self.thresholds, free=self._judge.free)
         for record in self.records:
             self._judge.update(record)
 
 
-class _closed:  # noqa: N801 (reads as a word)
-    """No parameter gathers a gradient inside; each one's own flag afterwards."""
+def _batch(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> Batch:
+    """Samples of this shape, without a graph."""
+    x, label = given if isinstance(given, Batch) else Batch(given)
+    if x.ndim < 2 or x.shape[0] == 0 or (shape is not None and x.shape[1:] != shape):
+        wanted = "*shape" if shape is None else ", ".join(map(str, shape))
+        raise InputError(
+            f"expected {name} samples (n >= 1, {wanted}), got {tuple(x.shape)}: pass samples of the shape of the first "
+            "real ones, or another monitor for another shape"
+        )
+    if label is not None and label.shape[:1] != x.shape[:1]:
+        raise InputError(f"expected one label per {name} sample, {x.shape[0]}, got {tuple(label.shape)}: pass others")
+    return Batch(x.detach(), None if label is None else label.detach())
 
-    def __init__(self, network: nn.Module) -> None:
-        self._flags = [(parameter, parameter.requires_grad) for parameter in network.parameters()]
 
-    def __enter__(self) -> None:
-        for parameter, _ in self._flags:
-            parameter.requires_grad_(False)
+def _check_call(D: Callable[..., Any], *batches: Batch) -> None:
+    """Refuses a D that wants more than samples, and labels where there are some."""
+    told = {"label": None} if takes_label(D) and all(batch.label is not None for batch in batches) else {}
+    try:
+        inspect.signature(D.forward if isinstance(D, nn.Module) else D).bind(None, **told)
+    except TypeError as error:
+        raise InputError(
+            f"expected a D to be called as D(x), or as D(x, label=...) with samples as Batch(x, label), got one with a "
+            f"{error}: pass labels, or a function of x"
+        ) from None
+    except ValueError:  # built-ins have no signature
+        return
 
-    def __exit__(self, *_: object) -> None:
-        for parameter, flag in self._flags:
-            parameter.requires_grad_(flag)
+
+def _resting(D: nn.Module | Callable[..., Any]) -> Critic:
+    """D with constants for weights and copies of its buffers: nothing of it gathers a gradient or moves."""
+    if not isinstance(D, nn.Module):
+        return as_critic(D)
+    buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
+    tensors = {name: parameter.detach() for name, parameter in D.named_parameters()} | buffers
+    labelled = takes_label(D)
+
+    def forward(batch: Batch) -> Output:
+        told = {"label": batch.label} if labelled else {}
+        return as_output(functional_call(D, tensors, (batch.x,), told), batch.size)
+
+    return Critic(forward, couples_samples=looks_coupled(D))
 
 
-def _logits(D: Callable[..., Any], x: Tensor) -> Tensor:
-    from ..types import critic
+def _for(D: nn.Module | Callable[..., Any], batch: Batch) -> Batch:
+    """Samples in D's own precision: under autocast, fakes may come in another."""
+    weights = D.parameters() if isinstance(D, nn.Module) else ()
+    first = next((each for each in weights if each.is_floating_point()), None)
+    return batch if first is None or not batch.x.is_floating_point() else Batch(batch.x.to(first.dtype), batch.label)
 
-    return critic(D).constant(Batch(x.detach())).logits
+
+def _last(batch: Batch) -> Batch:
+    """A copy of the last ones, as many as are looked at."""
+    return Batch(batch.x[-PAIRS:].clone(), None if batch.label is None else batch.label[-PAIRS:].clone())
+
+
+def _there(batch: Batch, like: Tensor) -> Batch:
+    """On the device and in the precision of others: a state that was put back may lie elsewhere."""
+    return Batch(batch.x.to(like), None if batch.label is None else batch.label.to(like.device))
