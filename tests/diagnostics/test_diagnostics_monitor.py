@@ -1,7 +1,9 @@
-"""The monitor in a loop of one's own: what it says of batches whose state is known, and that it disturbs nothing."""
+"""The monitor in a loop of one's own: when it looks, what it calls good and bad, what its figures are made of."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,149 +11,202 @@ import torch
 from torch import Tensor, nn
 
 import steadygan as sg
-from known import seeded
+from known import F64, Constant, normal, seeded, tensor
+from steadygan.diagnostics.verdicts import GOOD, Verdict
 from steadygan.errors import InputError
+from steadygan.types import Batch
 
-N = 64
+
+def mlp(seed: int = 0) -> nn.Module:
+    return seeded(seed, lambda: nn.Sequential(nn.Linear(2, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1)))
 
 
-def critic(scale: float = 0.1) -> nn.Sequential:
-    network = seeded(0, lambda: nn.Sequential(nn.Linear(2, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1)))
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.mul_(scale)
+def watched(
+    fakes: Callable[[int], Tensor], looks: int = 8, every: int = 4, D: Any = None, **given: Any
+) -> tuple[sg.CollapseMonitor, list[Verdict | None]]:
+    """`looks` looks at steps with standard normal reals and these fakes."""
+    monitor = sg.CollapseMonitor(every)
+    D = mlp() if D is None else D
+    told = [monitor.observe(D=D, real=normal(2 * i, 64, 2), fake=fakes(i), **given) for i in range(looks * every)]
+    return monitor, told
+
+
+def good(i: int) -> Tensor:
+    return normal(2 * i + 1, 64, 2)
+
+
+def test_looks_every_so_many_calls() -> None:
+    monitor, told = watched(good, looks=3, every=5)
+    assert [i for i, verdict in enumerate(told, 1) if verdict is not None] == [5, 10, 15]
+    assert [record["iteration"] for record in monitor.records] == [5, 10, 15]
+    assert monitor.calls == 15
+    assert monitor.verdict is told[-1]
+    numbered = sg.CollapseMonitor(1)
+    numbered.observe(D=mlp(), real=normal(0, 64, 2), fake=normal(1, 64, 2), iteration=7_000)
+    assert numbered.records[0]["iteration"] == 7_000
+
+
+def test_fakes_as_reals_are_learning_then_healthy() -> None:
+    monitor, told = watched(good)
+    verdicts = [verdict.verdict for verdict in told if verdict is not None]
+    assert verdicts == ["learning"] * 4 + ["healthy"] * 4
+    assert abs(monitor.records[-1]["batch_distance"]) < 0.02
+    assert monitor.records[-1]["diversity"] == pytest.approx(1.0, abs=0.15)
+
+
+def test_records_are_small_and_one_per_look() -> None:
+    monitor, _ = watched(good, looks=6)
+    assert len(monitor.records) == 6
+    for record in monitor.records:
+        assert all(isinstance(value, int | float | str) for value in record.values())
+        assert len(record) < 50
+
+
+@pytest.mark.parametrize("where", [0.0, 2.0])
+def test_all_fakes_in_one_place_have_collapsed(where: float) -> None:
+    monitor, told = watched(lambda i: 0.05 * good(i) + where)
+    last = told[-1]
+    assert last is not None
+    assert last.verdict == "collapsed"
+    assert last.alarm
+    assert last.evidence["diversity"] == pytest.approx(0.05, abs=0.01)
+    assert "since iteration 20" in last.reason
+    assert monitor.records[-1]["verdict"] == "collapsed"
+    assert monitor.records[-1]["reason"] == last.reason
+
+
+def test_a_fake_too_many_of_one_kind_is_no_alarm_before_the_run_settled() -> None:
+    _, told = watched(lambda i: 0.05 * good(i), looks=4)
+    assert {verdict.verdict for verdict in told if verdict is not None} == {"learning"}
+
+
+def dead() -> nn.Module:
+    """No unit varies, whatever comes in."""
+    network = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1)).double()
+    nn.init.constant_(network[0].bias, -1e6)  # type: ignore[arg-type]
     return network
 
 
-def batch(seed: int, n: int = N, spread: float = 1.0) -> Tensor:
-    return spread * torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
+@pytest.mark.parametrize("D", [Constant(0.3), dead()])
+def test_a_discriminator_that_says_the_same_of_all_is_dead(D: nn.Module) -> None:
+    _, told = watched(good, looks=1, D=D)
+    assert told[-1] is not None
+    assert told[-1].verdict == "dead_discriminator"
 
 
-def watched(steps: int, fake: Any, D: Any = None, **settings: Any) -> tuple[sg.CollapseMonitor, list[Any]]:
-    monitor = sg.CollapseMonitor(every=10)
-    D = critic() if D is None else D
-    return monitor, [
-        monitor.observe(D=D, real=batch(2 * i), fake=fake(i), **{k: v(i) for k, v in settings.items()})
-        for i in range(steps)
-    ]
+def spoilt(x: Tensor, value: float) -> Tensor:
+    x = x.clone()
+    x[0] = value
+    return x
 
 
-def normal(i: int) -> Tensor:
-    return batch(2 * i + 1)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("what", ["fake", "real", "first", "logits", "weights", "loss", "held_out"])
+def test_what_is_not_finite_is_a_verdict_and_no_error(what: str, value: float) -> None:
+    monitor, D = sg.CollapseMonitor(2), mlp()
+    given: dict[str, Any] = {"D": D, "real": normal(0, 64, 2), "fake": normal(1, 64, 2)}
+    if what == "first":  # real samples of which the yardstick is made
+        monitor.observe(**given | {"real": spoilt(given["real"], value)})
+    else:
+        monitor.observe(**given)
+    if what in ("fake", "real"):
+        given[what] = spoilt(given[what], value)
+    elif what == "logits":
+        given["fake_logits"] = spoilt(torch.zeros(64), value)
+    elif what == "loss":
+        given["g_loss"] = value
+    elif what == "held_out":
+        given[what] = spoilt(normal(2, 64, 2), value)
+    elif what == "weights":
+        with torch.no_grad():
+            next(D.parameters()).fill_(value)
+    verdict = monitor.observe(**given)
+    assert verdict is not None
+    assert verdict.verdict == ("learning" if what in ("first", "held_out") else "non_finite")
+    monitor.observe(**given)
+    assert monitor.observe(**given) is not None
 
 
-def test_a_look_at_every_tenth_call() -> None:
-    monitor, told = watched(35, normal)
-    assert [i for i, verdict in enumerate(told, 1) if verdict is not None] == [10, 20, 30]
-    assert [record["iteration"] for record in monitor.records] == [10, 20, 30]
-    assert monitor.verdict is told[29]
-    assert {"gradient_max", "batch_distance", "logit_gap", "weight_norm_d", "over_coverage"} <= monitor.records[
-        0
-    ].keys()
+def test_all_samples_not_finite_from_the_first_call_on() -> None:
+    nothing = torch.full((64, 2), math.nan, dtype=F64)
+    verdict = sg.CollapseMonitor(1).observe(D=mlp(), real=nothing, fake=nothing, d_loss=math.nan)
+    assert verdict is not None
+    assert verdict.verdict == "non_finite"
+    assert "257 values" in verdict.reason
 
 
-def test_fakes_like_reals_are_healthy_in_the_end() -> None:
-    monitor, _ = watched(80, normal, critic(1.0))
-    assert monitor.verdict.verdict == "healthy"
-    assert not monitor.verdict.alarm
-
-
-def test_fakes_at_one_point() -> None:
-    monitor, _ = watched(80, lambda i: 3.0 + batch(2 * i + 1, spread=0.01), critic(1.0))
-    assert monitor.verdict.verdict == "collapsed"
-    assert "fakes differ" in monitor.verdict.reason
-    assert "since iteration" in monitor.verdict.reason
-
-
-def test_a_steep_and_a_dead_critic() -> None:
-    monitor, _ = watched(30, normal, critic(30.0))
-    assert monitor.verdict.verdict == "exploding"
-    dead = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
-    with torch.no_grad():
-        dead[0].bias.fill_(-1e3)
-    monitor, _ = watched(10, normal, dead)
-    assert monitor.verdict.verdict == "dead_discriminator"
-
-
-@pytest.mark.parametrize("where", ["fake", "logits"])
-def test_what_is_not_finite(where: str) -> None:
-    broken = nn.Sequential(nn.Linear(2, 1), nn.LeakyReLU(0.2), nn.Linear(1, 1))
-    with torch.no_grad():
-        broken[0].weight.fill_(float("nan"))
-    fake = (lambda _: torch.full((N, 2), float("nan"))) if where == "fake" else normal
-    monitor, _ = watched(30, fake, critic() if where == "fake" else broken)
-    assert monitor.verdict.verdict == "non_finite"
-
-
-def test_the_steps_own_logits_and_losses_are_used() -> None:
-    told = {"real_logits": lambda _: torch.full((N, 1), 3.0), "fake_logits": lambda _: torch.full((N,), -1.0)}
-    monitor, _ = watched(10, normal, None, **told, d_loss=lambda i: torch.tensor(float(i)), g_loss=lambda _: 2.0)
-    (record,) = monitor.records
-    assert record["logit_gap"] == pytest.approx(4.0)
-    assert (record["accuracy_real"], record["accuracy_fake"]) == (1.0, 1.0)
-    assert record["d_loss"] == pytest.approx(4.5)
-    assert record["d_loss_std"] == pytest.approx(8.25**0.5)
-    assert (record["g_loss"], record["g_loss_std"]) == (2.0, 0.0)
-
-
-def test_held_out_samples_bring_the_gap() -> None:
-    monitor, _ = watched(10, normal, None, held_out=lambda i: batch(1000 + i))
-    assert {"overfitting_gap", "accuracy_held_out"} <= monitor.records[0].keys()
-
-
-def test_nothing_is_disturbed() -> None:
-    D = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 1))
-    D[0].weight.requires_grad_(False)
-    D(batch(0)).sum().backward()
-    before = {key: value.clone() for key, value in D.state_dict().items()}
-    slopes = [None if p.grad is None else p.grad.clone() for p in D.parameters()]
-    flags, random = [p.requires_grad for p in D.parameters()], torch.random.get_rng_state()
-    watched(20, normal, D, held_out=lambda i: batch(1000 + i))
-    assert torch.equal(torch.random.get_rng_state(), random)
-    assert all(torch.equal(value, before[key]) for key, value in D.state_dict().items())
-    for parameter, slope in zip(D.parameters(), slopes, strict=True):
-        assert (parameter.grad is None) == (slope is None)
-        assert slope is None or torch.equal(parameter.grad, slope)
-    assert [p.requires_grad for p in D.parameters()] == flags
-    assert all(part.training for part in D.modules())
-    assert not any(part._forward_hooks for part in D.modules())
+def sizes(rule: Callable[[int], int]) -> Iterator[tuple[Tensor, Tensor]]:
+    for i in range(120):
+        yield normal(2 * i, rule(i), 2), normal(2 * i + 1, rule(i + 1), 2)
 
 
 @pytest.mark.parametrize(
-    ("changed", "message"),
+    ("rule", "every", "looks"),
     [
-        ({"fake": torch.zeros(8, 3)}, r"expected fake samples \(n >= 1, 2\), got \(8, 3\)"),
-        ({"held_out": torch.zeros(8)}, "expected held-out samples"),
-        ({"real_logits": torch.zeros(3)}, r"expected one real logit per sample, 64, got \(3,\)"),
-        ({"fake_logits": torch.zeros(64, 2)}, r"expected one fake logit per sample, 64, got \(64, 2\)"),
+        (lambda _: 1, 20, 6),
+        (lambda _: 1, 1, 117),  # the first with four real samples
+        (lambda i: 1 + i % 7, 10, 12),
+        (lambda i: 64 if i % 10 < 9 else 5, 10, 12),  # the last batch of an epoch
+        (lambda _: 300, 40, 3),
     ],
 )
-def test_wrong_shapes(changed: dict[str, Tensor], message: str) -> None:
-    given = {"real": batch(0), "fake": batch(1), **changed}
-    with pytest.raises(InputError, match=message):
-        sg.CollapseMonitor().observe(D=critic(), **given)
+def test_batches_of_any_size(rule: Callable[[int], int], every: int, looks: int) -> None:
+    monitor = sg.CollapseMonitor(every)
+    for x, y in sizes(rule):
+        monitor.observe(D=mlp(), real=x, fake=y, real_logits=torch.zeros(len(x)), held_out=x[:1])
+    assert len(monitor.records) == looks
+    assert "batch_distance" in monitor.records[-1]
+    assert {record["verdict"] for record in monitor.records[-2:]} <= {*GOOD}
 
 
-def test_batches_of_any_size_and_a_plain_function() -> None:
-    monitor = sg.CollapseMonitor(every=10)
-    for i in range(40):
-        verdict = monitor.observe(D=lambda x: x[:, 0], real=batch(2 * i, 1 + i % 3), fake=batch(2 * i + 1, 1 + i % 2))
-    assert verdict is not None
-    assert monitor.records[-1]["d_gradient_mean"] == pytest.approx(1.0)
+def test_a_plain_function_as_discriminator() -> None:
+    D = mlp()
+    monitor, told = watched(good, looks=2, D=lambda x: D(x))
+    other, expected = watched(good, looks=2, D=D)
+    assert told == expected
+    shared = monitor.records[-1].keys() & other.records[-1].keys()
+    alone = {"feature_diversity", "weight_norm_d"}  # nothing is known of its inside
+    assert other.records[-1].keys() - shared == alone
+    assert all(monitor.records[-1][key] == other.records[-1][key] for key in shared)
 
 
-def test_settings() -> None:
-    with pytest.raises(InputError, match="every must be a whole number of 1 or more"):
-        sg.CollapseMonitor(every=0)
-    with pytest.raises(InputError, match="times must be a whole number of 1 or more"):
-        sg.CollapseMonitor(policy="rollback", times=0)
+class Told(nn.Module):
+    """d = x.w + a shift by class."""
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        return x @ tensor([1.0, 0.5]).to(x) + 100.0 * label
 
 
-def test_a_loop_that_stops_and_goes_on_keeps_its_verdicts() -> None:
-    whole, _ = watched(60, lambda i: 3.0 + batch(2 * i + 1, spread=0.01), critic(1.0))
-    first, _ = watched(30, lambda i: 3.0 + batch(2 * i + 1, spread=0.01), critic(1.0))
-    second = sg.CollapseMonitor(every=10)
-    second.load_state_dict(first.state_dict())
-    for i in range(30, 60):
-        second.observe(D=critic(1.0), real=batch(2 * i), fake=3.0 + batch(2 * i + 1, spread=0.01))
-    assert [record["verdict"] for record in second.records] == [record["verdict"] for record in whole.records]
+REAL, FAKE = normal(0, 8, 2), normal(1, 8, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"real": normal(0, 8)}, r"expected real samples (n >= 1, *shape), got (8,): "),
+        ({"real": REAL[:0]}, "expected real samples (n >= 1, *shape), got (0, 2): "),
+        ({"fake": normal(0, 8, 3)}, "expected fake samples (n >= 1, 2), got (8, 3): "),
+        ({"fake": normal(0, 8, 2, 1)}, "expected fake samples (n >= 1, 2), got (8, 2, 1): "),
+        ({"held_out": normal(0, 8, 1)}, "expected held-out samples (n >= 1, 2), got (8, 1): "),
+        ({"real_logits": torch.zeros(7)}, "expected one real logit per sample, 8, got (7,): "),
+        ({"fake_logits": torch.zeros(8, 1, 2)}, "expected one fake logit per sample, 8, got (8, 1, 2): "),
+        ({"d_loss": torch.zeros(8)}, "expected d_loss as one number, got (8,): pass its mean"),
+        ({"fake": Batch(FAKE, torch.zeros(3))}, "expected one label per fake sample, 8, got (3,): "),
+        ({"D": Told()}, "with samples as Batch(x, label), got one with a missing a required argument: 'label'"),
+        ({"D": lambda x, y: x + y}, "expected a D to be called as D(x), or as D(x, label=...)"),
+        ({"D": nn.Bilinear(2, 2, 1)}, "got one with a missing a required argument: 'input2'"),
+        ({"D": nn.Linear(2, 3).double()}, "the discriminator must return one logit per sample, shape (8,) or (8, 1)"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        sg.CollapseMonitor(1).observe(**{"D": mlp(), "real": REAL, "fake": FAKE, **given})
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_another_shape_later_on_wants_another_monitor() -> None:
+    monitor = sg.CollapseMonitor(2)
+    monitor.observe(D=mlp(), real=REAL, fake=FAKE)
+    with pytest.raises(InputError, match=r"real samples \(n >= 1, 2\), got \(8, 4\): .* another monitor"):
+        monitor.observe(D=mlp(), real=normal(0, 8, 4), fake=normal(1, 8, 4))
