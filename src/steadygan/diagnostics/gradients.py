@@ -94,9 +94,9 @@ def look(
             reference = _scored(real, output)
         with torch.enable_grad():
             y = Batch(fake.x.detach().clone().requires_grad_(), fake.label)
+            watched.begin()
             with saved_tensors_hooks(_copy, _same):
-                with watched:  # not while a method looks further
-                    judged = _scored(y, forward(y))
+                judged = _scored(y, forward(y))
                 fake_hidden = watched.features()
                 watched.end()
                 further = {} if method is None else method.g_terms(judge, reference, judged)

@@ -1,0 +1,106 @@
+"""The monitor's settings: on by default, off as `none`, and refused in one line where they make no sense."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from steadygan.config import Ring8, Settings, difference, override
+from steadygan.errors import InputError
+
+SETTINGS = Settings(recipe="ring8/nsgan", data=Ring8(), horizon=30_000)
+NOTHING = {"lr_g": 1.0, "lr_d": 1.0, "penalties": 1.0, "r1": None, "fake_as_real": None}
+BACK = "monitor.policy=rollback"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", {"policy": "warn", "times": 3, "remedy": NOTHING}),
+        ("monitor=none", None),
+        ("monitor=stop", {"policy": "stop", "times": 3, "remedy": NOTHING}),
+        ("monitor=none monitor.policy=stop", {"policy": "stop", "times": 3, "remedy": NOTHING}),
+        ("monitor.policy=stop monitor=none", None),
+        (f"{BACK} monitor.times=5", {"policy": "rollback", "times": 5, "remedy": NOTHING}),
+        (
+            f"{BACK} monitor.remedy.lr_d=0.5 monitor.remedy.penalties=3 monitor.remedy.r1=1 "
+            "monitor.remedy.fake_as_real=8",
+            {
+                "policy": "rollback",
+                "times": 3,
+                "remedy": {**NOTHING, "lr_d": 0.5, "penalties": 3.0, "r1": 1.0, "fake_as_real": 8},
+            },
+        ),
+        (
+            f"{BACK} monitor.remedy.r1=1 monitor.remedy.r1=none",
+            {"policy": "rollback", "times": 3, "remedy": NOTHING},
+        ),
+        ("monitor.remedy.lr_d=1", {"policy": "warn", "times": 3, "remedy": NOTHING}),  # changes nothing
+    ],
+)
+def test_words_become_settings_and_json_and_back(words: str, expected: Any) -> None:
+    changed = override(SETTINGS, words.split())
+    assert json.loads(changed.to_json())["monitor"] == expected
+    assert Settings.check(json.loads(changed.to_json())) == changed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "monitor.policy=stopp",
+            "monitor.policy: expected one of warn, stop, rollback, got 'stopp': did you mean 'stop",
+        ),
+        ("monitor=on", "monitor.policy: expected one of warn, stop, rollback, got 'on'"),
+        ("monitor.polcy=stop", "unknown setting 'monitor.polcy': did you mean 'monitor.policy'?"),
+        ("monitor.remedy.lr=2", "unknown setting 'monitor.remedy.lr': did you mean 'monitor.remedy.lr_g'?"),
+        ("monitor.remedy.lr_d=0.5", "monitor.remedy: expected monitor.policy=rollback beside a remedy, got warn: set"),
+        (
+            "monitor.policy=stop monitor.remedy.r1=1",
+            "expected monitor.policy=rollback beside a remedy, got stop: set it",
+        ),
+        ("monitor.times=0", "monitor.times: expected a whole number of 1 or more, got 0"),
+        ("monitor.times=1.5", "monitor.times: expected a whole number of 1 or more, got 1.5"),
+        ("monitor.times=none", "monitor.times: expected a whole number of 1 or more, got none"),
+        (f"{BACK} monitor.remedy.lr_d=0", "monitor.remedy.lr_d: expected a number above 0, got 0"),
+        (f"{BACK} monitor.remedy.lr_g=-1", "monitor.remedy.lr_g: expected a number above 0, got -1"),
+        (f"{BACK} monitor.remedy.penalties=inf", "monitor.remedy.penalties: expected a number above 0, got inf"),
+        (f"{BACK} monitor.remedy.r1=0", "monitor.remedy.r1: expected a number above 0, or none, got 0"),
+        (f"{BACK} monitor.remedy.fake_as_real=2.5", "expected a whole number of 1 or more, or none, got 2.5"),
+        (f"{BACK} monitor.remedy.fake_as_real=0", "monitor.remedy.fake_as_real: expected a whole number of 1 or more"),
+    ],
+)
+def test_refusals(words: str, message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        override(SETTINGS, words.split())
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        (
+            {"policy": "warn", "times": 3, "remedy": {**NOTHING, "r1": "1"}},
+            "monitor.remedy.r1: expected a number above",
+        ),
+        ({"policy": "warn", "often": 3}, "unknown setting 'monitor.often'"),
+        ({"policy": "warn", "times": True}, "monitor.times: expected a whole number of 1 or more, got True"),
+    ],
+)
+def test_json_is_read_as_strictly(stored: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as refused:
+        Settings.check({**SETTINGS.plain(), "monitor": stored})
+    assert message in str(refused.value)
+
+
+def test_settings_of_runs_before_there_was_a_monitor_are_read() -> None:
+    stored = {key: value for key, value in SETTINGS.plain().items() if key != "monitor"}
+    assert Settings.check(stored) == SETTINGS
+
+
+def test_who_watches_decides_no_run_unless_it_steps_in() -> None:
+    for words in ("monitor=none", "monitor.policy=stop"):
+        assert difference(SETTINGS, override(SETTINGS, [words])) == []
