@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from steadygan.config import Ring8, Settings, difference, override
+from steadygan.config import Linear, Ring8, Settings, difference, override
 from steadygan.errors import InputError
 
-SETTINGS = Settings(recipe="ring8/nsgan", data=Ring8(), horizon=30_000)
+SETTINGS = Settings(recipe="ring8/nsgan", data=Ring8(), schedule=Linear(), horizon=30_000)
 NOTHING = {"lr_g": 1.0, "lr_d": 1.0, "penalties": 1.0, "r1": None, "fake_as_real": None}
 BACK = "monitor.policy=rollback"
 

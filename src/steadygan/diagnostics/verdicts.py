@@ -107,6 +107,19 @@ class Past:
         self.last = now
 
 
+def restless(key: str, player: str, t: Thresholds) -> Rule:
+    """A loss that suddenly goes up and down."""
+    return Rule(
+        "exploding",
+        (key,),
+        lambda f, past: past.usual(key, f[key]) > t.jump,
+        f"{player}'s loss goes up and down {{{key}:.2g}}, many times as much as before",
+        SOFTER,
+        looks=1,
+        lone=False,
+    )
+
+
 def rules(t: Thresholds) -> tuple[Rule, ...]:
     """The signs, the gravest first."""
     return (
@@ -196,22 +209,8 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
             "lower both learning rates, or give D more steps or width",
             after=1,
         ),
-        Rule(
-            "exploding",
-            ("g_loss_std",),
-            lambda f, past: past.usual("g_loss_std", f["g_loss_std"]) > t.jump,
-            "G's loss goes up and down {g_loss_std:.2g}, many times as much as before",
-            SOFTER,
-            looks=1,
-        ),
-        Rule(
-            "exploding",
-            ("d_loss_std",),
-            lambda f, past: past.usual("d_loss_std", f["d_loss_std"]) > t.jump,
-            "D's loss goes up and down {d_loss_std:.2g}, many times as much as before",
-            SOFTER,
-            looks=1,
-        ),
+        restless("g_loss_std", "G", t),
+        restless("d_loss_std", "D", t),
         Rule(
             "drifting",
             ("batch_distance",),
