@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -32,6 +33,28 @@ def test_it_runs(command: str, printed: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert printed in done.stdout
+
+
+LIGHTNING = importlib.util.find_spec("lightning") is not None
+
+
+@pytest.mark.skipif(not LIGHTNING, reason="lightning is not installed: pip install lightning")
+def test_the_monitor_stops_a_lightning_training() -> None:
+    words = [sys.executable, str(EXAMPLES / "monitored_lightning.py"), "--iterations", "1200"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    looks = [line for line in done.stdout.splitlines() if re.match(r"\s*[\d,]+ [a-z]", line)]
+    assert looks[0].split()[:2] == ["200", "learning"]
+    assert "exploding" in looks[-1]
+    assert len(looks) < 6
+
+
+@pytest.mark.skipif(LIGHTNING, reason="lightning is installed, and the example runs")
+def test_the_lightning_example_says_what_it_needs() -> None:
+    words = [sys.executable, str(EXAMPLES / "monitored_lightning.py")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "this example needs Lightning: pip install lightning\n"
 
 
 def test_own_loop_changes_at_most_five_lines() -> None:

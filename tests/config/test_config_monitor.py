@@ -9,6 +9,7 @@ import pytest
 
 from steadygan.config import Linear, Ring8, Settings, difference, override
 from steadygan.errors import InputError
+from steadygan.recipes import RECIPES
 
 SETTINGS = Settings(recipe="ring8/nsgan", data=Ring8(), schedule=Linear(), horizon=30_000)
 NOTHING = {"lr_g": 1.0, "lr_d": 1.0, "penalties": 1.0, "r1": None, "fake_as_real": None}
@@ -101,6 +102,17 @@ def test_settings_of_runs_before_there_was_a_monitor_are_read() -> None:
     assert Settings.check(stored) == SETTINGS
 
 
-def test_who_watches_decides_no_run_unless_it_steps_in() -> None:
+def test_who_watches_may_change_when_a_run_goes_on() -> None:
     for words in ("monitor=none", "monitor.policy=stop"):
         assert difference(SETTINGS, override(SETTINGS, [words])) == []
+
+
+def test_a_remedy_that_no_batch_could_hold_is_refused_at_once():
+    words = ["monitor.policy=rollback", "monitor.remedy.fake_as_real=65"]
+    with pytest.raises(InputError, match="expected at most the batch_size of 64, got 65: lower it"):
+        override(RECIPES["ring8/far"](scale="full"), words)
+
+
+def test_a_remedy_names_what_it_changes():
+    with pytest.raises(InputError, match=r"monitor\.remedy: expected one of its settings, got 0\.5: write"):
+        override(RECIPES["ring8/far"](scale="full"), ["monitor.policy=rollback", "monitor.remedy=0.5"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -158,6 +160,16 @@ class TestActive:
             units.begin()
             D(tensor([[1e3 * (1.0 + size)]]))
         assert units.active() == expected
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_a_unit_that_is_not_finite_is_not_silent(self, value: float) -> None:
+        D = nn.Sequential(layer([[1.0], [0.0]], [0.0, 2.0]), nn.ReLU(), nn.Linear(2, 1)).double()
+        with HiddenUnits(D) as units:
+            D(tensor([[1.0], [1.0]]))
+            assert units.active() == 0.0
+            units.begin()
+            D[1](tensor([[value, 2.0]]))
+        assert units.active() == 1 / 2
 
     def test_what_runs_after_the_forward_does_not_count(self) -> None:
         D = nn.Sequential(layer([[1.0]], [0.0]), nn.ReLU(), layer([[1.0]], [0.0]))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import steadygan as sg
-from known import F64, Constant, normal, seeded, tensor
+from known import F64, Constant, Linear, normal, seeded, tensor
 from steadygan.diagnostics.verdicts import GOOD, Verdict
 from steadygan.errors import InputError
 from steadygan.types import Batch
@@ -78,6 +78,13 @@ def test_all_fakes_in_one_place_have_collapsed(where: float) -> None:
 def test_a_fake_too_many_of_one_kind_is_no_alarm_before_the_run_settled() -> None:
     _, told = watched(lambda i: 0.05 * good(i), looks=4)
     assert {verdict.verdict for verdict in told if verdict is not None} == {"learning"}
+
+
+@pytest.mark.parametrize(("steepness", "verdict"), [(9.0, "learning"), (11.0, "exploding")])
+def test_a_steep_discriminator_explodes(steepness: float, verdict: str) -> None:
+    """In logits over the mean distance of two normal samples, sqrt(pi); two looks in a row, after the first."""
+    _, told = watched(good, looks=3, D=Linear([steepness / math.sqrt(math.pi), 0.0]))
+    assert [each.verdict for each in told if each is not None] == ["learning", "learning", verdict]
 
 
 def dead() -> nn.Module:
@@ -203,6 +210,13 @@ def test_what_does_not_fit_is_one_line(given: dict[str, Any], message: str) -> N
         sg.CollapseMonitor(1).observe(**{"D": mlp(), "real": REAL, "fake": FAKE, **given})
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_counts_below_one_are_refused() -> None:
+    with pytest.raises(InputError, match="every must be a whole number of 1 or more, not 0"):
+        sg.CollapseMonitor(every=0)
+    with pytest.raises(InputError, match="times must be a whole number of 1 or more, not 0"):
+        sg.CollapseMonitor(policy="rollback", times=0)
 
 
 def test_another_shape_later_on_wants_another_monitor() -> None:

@@ -163,7 +163,8 @@ def _without_method(settings: Settings) -> str:
 def _last(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     last: dict[str, float] = {}
     for record in records:
-        last |= {key: float(value) for key, value in record.items() if key not in ("iteration", "final")}
+        told = {key: value for key, value in record.items() if not isinstance(value, str)}
+            last |= {key: float(value) for key, value in told.items() if key not in ("iteration", "final")}
     return last
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ..errors import InputError
 from .block import Block
-from .values import Count, Positive, choice, real, whole
+from .values import Count, Positive, Text, choice, real, whole
 
 
 class Remedy(Block):
     """What a roll-back changes each time: factors on rates and penalty weights; parts that are switched on."""
+
+    @classmethod
+    def expand(cls, value: Text) -> dict[str, Any]:
+        """A lone value says nothing of what it is to change."""
+        raise InputError(
+            f"monitor.remedy: expected one of its settings, got {value}: write monitor.remedy.lr_d={value}"
+        )
 
     lr_g: Positive = 1.0
     lr_d: Positive = 1.0

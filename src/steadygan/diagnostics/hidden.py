@@ -61,7 +61,10 @@ class HiddenUnits:
         return self._outputs[behind].flatten(1) if behind >= 0 else None
 
     def active(self) -> float:
-        """Share of the units whose output varied over all samples of all forwards; 1 without hidden units."""
+        """Share of the units whose output varied over all samples of all forwards; 1 without hidden units.
+
+        A unit whose outputs are not finite counts as active: it is not silent, and `non_finite` tells.
+        """
         seen = self._seen if self._parts else self._seen[:-1]
         varied = [_varies(low, high) for low, high in seen]
         return float(torch.cat([each.to("cpu") for each in varied]).to(torch.float64).mean()) if varied else 1.0
@@ -90,4 +93,5 @@ def _varies(low: Tensor, high: Tensor) -> Tensor:
     if low.ndim == 1:
         low, high = low.unsqueeze(1), high.unsqueeze(1)
     low, high = low.flatten(1), high.flatten(1)
-    return (high - low > STEADY * torch.maximum(low.abs(), high.abs())).any(1)
+    spread = high - low
+    return ((spread > STEADY * torch.maximum(low.abs(), high.abs())) | ~spread.isfinite()).any(1)

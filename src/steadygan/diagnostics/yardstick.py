@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import NonFiniteError
-from ..metrics.pairwise import FEW, flat_samples
+from ..metrics.pairwise import FEW, first_least, flat_samples
 from .close_pairs import CLOSE, EDGE, median
 
 NEIGHBOUR = 5  # a real sample's ball reaches to its fifth nearest other one
@@ -33,24 +33,22 @@ class Yardstick:
     [naeem2020];
     batch_distance = (2 E ||x - y|| - E ||y - y'|| - E ||x - x'||) / E ||x - x'||, the energy distance in units of the
     reals' spread, less what the fresh samples get where that is above 0 [szekely2013].
-    Real samples that occur twice count once. `own` are the figures of the fresh samples themselves: what
-    a perfect generator would get. Raises InputError for samples of shapes that differ, or fewer than two.
+    Real samples that occur twice count once; where all of them are equal, diversity and batch_distance are absent.
+    `own` are the figures of the fresh samples themselves: what a perfect generator would get. Raises InputError for
+    samples of shapes that differ, or fewer than two, and NonFiniteError for real ones that are not finite.
     """
 
     def __init__(self, real: Tensor, fresh: Tensor) -> None:
         x = flat_samples(real.detach().to(torch.float64), "real", 2)
         self.shape = real.shape[1:]
-        x = torch.unique(x, dim=0)
-        self._x = x
+        self._x = x = torch.unique(x, dim=0)
         apart = F.pdist(x)
         self.delta = CLOSE * median(apart) if x.shape[0] > 1 else 0.0
         self.spread = float(apart.mean()) if x.shape[0] > 1 else 0.0
         self._close = (EDGE * self.delta) ** 2 + _rounding(x)
         k = min(NEIGHBOUR, x.shape[0] - 1)
-        self._ball = _squares(x, x).kthvalue(k + 1, dim=1).values if k else x.new_zeros(x.shape[0])
-        self._even: dict[int, float] = {}
-        self._fresh = self._flat(fresh, "fresh real")
-        self._fresh_cells = _squares(self._x, self._fresh).argmin(0)
+        self._ball = _distances(x, x).kthvalue(k + 1, dim=1).values  # the nearest is each sample itself
+        self._fresh_cells = first_least(_distances(self._flat(fresh.detach(), "fresh real"), x))
         self._noise = 0.0
         self.own = self.figures(fresh).figures
         if "batch_distance" in self.own:
@@ -65,47 +63,37 @@ class Yardstick:
         except NonFiniteError:
             return Held(dict.fromkeys(self.own, math.nan), None)
         n, m = self._x.shape[0], y.shape[0]
-        squares = _squares(self._x, y)
-        close = (squares <= self._close).sum(1)
-        cells = squares.argmin(0)
-        count = cells.bincount(minlength=n)
-        again = _squares(y, y).fill_diagonal_(math.inf)
-        near = again.amin(1) <= self._close + _rounding(y)  # the diagonal aside
+        across, again = _distances(y, self._x), _distances(y, y)
+        within = float(again.fill_diagonal_(0.0).sum()) / (m * (m - 1))
+        close = (across <= math.sqrt(self._close)).sum(0)
+        near = again.fill_diagonal_(math.inf).amin(1) <= math.sqrt(self._close + _rounding(y))
+        cells = first_least(across)
         figures = {
             "close_pairs": float(close.sum()) / m,
             "most_on_one_real": float(close.max()),
-            "nearest_share": float(count.max()) / m,
+            "nearest_share": float(cells.bincount().max()) / m,
             "duplicates": float(near.sum()) / m,
-            "batch_coverage": float((squares.amin(1) <= self._ball).sum()) / n,
-            "batch_balance": _perplexity(count) / self._evenness(m),
+            "batch_coverage": float((across.amin(0) <= self._ball).sum()) / n,
+            "batch_balance": _perplexity(cells) / _perplexity(self._fresh_cells[:m]),  # all where there are fewer
         }
         if self.spread > 0.0:
-            within = again.triu(1).sqrt_()
-            own = float(within.sum()) / (m * (m - 1) / 2)
-            figures["diversity"] = own / self.spread
-            apart = 2.0 * float(squares.sqrt_().mean()) / self.spread - 1.0 - own / self.spread
+            figures["diversity"] = within / self.spread
+            apart = (2.0 * float(across.mean()) - within) / self.spread - 1.0
             figures["batch_distance"] = apart - self._noise
         return Held(figures, cells)
-
-    def _evenness(self, m: int) -> float:
-        """The perplexity of as many fresh samples' cells; of all of them where there are fewer."""
-        m = min(m, self._fresh.shape[0])
-        if m not in self._even:
-            self._even[m] = _perplexity(self._fresh_cells[:m].bincount(minlength=self._x.shape[0]))
-        return self._even[m]
 
     def _flat(self, x: Tensor, name: str) -> Tensor:
         return flat_samples(x, name, 2, like=self._x.reshape(-1, *self.shape))
 
 
-def _squares(a: Tensor, b: Tensor) -> Tensor:
-    """||a_i - b_j||^2 (n, m), float64."""
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    """||a_i - b_j|| (n, m), float64."""
     if a.shape[1] <= FEW:
-        return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").square_()
-    centre = a.mean(0)
+        return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    centre = b.mean(0)
     a, b = a - centre, b - centre
     sizes = a.square().sum(1, keepdim=True) + b.square().sum(1)
-    return sizes.addmm_(a, b.T, alpha=-2.0).clamp_(min=0.0)
+    return sizes.addmm_(a, b.T, alpha=-2.0).clamp_(min=0.0).sqrt_()
 
 
 def _rounding(x: Tensor) -> float:
@@ -113,6 +101,6 @@ def _rounding(x: Tensor) -> float:
     return ROUNDING * float((x - x.mean(0)).square().sum(1).mean())
 
 
-def _perplexity(count: Tensor) -> float:
-    shares = count.to(torch.float64) / count.sum()
+def _perplexity(cells: Tensor) -> float:
+    shares = cells.bincount().to(torch.float64) / cells.shape[0]
     return float(torch.special.entr(shares).sum().exp())

@@ -83,7 +83,9 @@ class Looks:
         if self.shown.held_out:
             fresh = Batch(self.shown.fresh)
             whole = method.raw(fresh.size // method.raw(1))
-            held_out = critic.constant(method.present(fresh.first(whole)), self.executor.sides.fake).logits
+            size = self.executor.sides.fake if critic.couples_samples else 0
+            parts = in_parts(method.present(fresh.first(whole)), size)
+            held_out = torch.cat([critic.constant(part).logits for part in parts])
         return indicators(sight, fake.x, active, self.yardstick, held_out, alone=method.raw(1) == 1)
 
     def _weights(self) -> dict[str, float]:

@@ -93,21 +93,21 @@ class Loop:
         before = self.executor.snapshot()
         done: list[tuple[int, float]] = []
         rows: list[dict[str, Tensor]] = []
+        norms: dict[str, Tensor] = {}
         while self.iteration < stop and not signals.asked:
             number = self.iteration
             factor = self.schedule.factor(number, self.horizon)
             if number + 1 == stop and self.looks and self.rhythm.tells(stop):
                 with gradient_norms(self.executor) as norms:
-                    told = self.executor.plainly(block[number % BLOCK], number, factor)
-                rows.append({**told, **norms})
+                    rows.append(self.executor.plainly(block[number % BLOCK], number, factor))
             else:
                 rows.append(self.executor.iteration(block[number % BLOCK], number, factor))
             done.append((number, factor))
             self.iteration += 1
         if not done:
             return
-        numbers = on_host([*rows, self.executor.largest_weights()], len(self.journals))
-        for member, (journal, (*terms, weights)) in enumerate(zip(self.journals, numbers, strict=True)):
+        numbers = on_host([*rows, norms, self.executor.largest_weights()], len(self.journals))
+        for member, (journal, (*terms, seen, weights)) in enumerate(zip(self.journals, numbers, strict=True)):
             if not journal.going:
                 continue
             journal.iteration = self.iteration
@@ -118,7 +118,7 @@ class Loop:
                 journal.stop(*evidence.written(journal.folder, *bad))
                 self.executor.release(member)
             else:
-                journal.add(terms)
+                journal.add([*terms[:-1], {**terms[-1], **seen}])  # what is merely seen stops no run
 
 
 def where(journals: Sequence[Journal]) -> str | None:

@@ -138,7 +138,7 @@ class Trainer:
             features=features,
             settings=settings,
             network_settings=network_settings,
-            monitor=watching(monitor, out),
+            monitor=watching(monitor, out, batch_size),
         )
         self.session = Session([self], horizon, threads, compile, resume)
         self.out, self.resume, self.callbacks = None if out is None else Path(out), resume, list(callbacks)
@@ -155,12 +155,17 @@ class Trainer:
         return run
 
 
-def watching(monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path | None) -> CollapseMonitor | None:
-    """The monitor that is meant; raises InputError for another thing, and for a roll-back without a folder."""
+def watching(
+    monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path | None, batch_size: int
+) -> CollapseMonitor | None:
+    """The monitor that is meant; raises InputError for another thing, and for a roll-back that could not be done."""
     if monitor == "auto":
         return CollapseMonitor()
     if monitor is not None and not isinstance(monitor, CollapseMonitor):
         raise InputError(f"monitor must be a CollapseMonitor, 'auto' or None, not {monitor!r}")
     if monitor is not None and monitor.policy == "rollback" and out is None:
         raise InputError("expected a folder for checkpoints to roll back to, got out=None: give out=")
+    counted = None if monitor is None else monitor.remedy.fake_as_real
+    if counted is not None and counted > batch_size:
+        raise InputError(f"remedy.fake_as_real must be at most the batch_size of {batch_size}, not {counted}: lower it")
     return monitor
