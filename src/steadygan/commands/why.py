@@ -164,7 +164,7 @@ def _last(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     last: dict[str, float] = {}
     for record in records:
         told = {key: value for key, value in record.items() if not isinstance(value, str)}
-            last |= {key: float(value) for key, value in told.items() if key not in ("iteration", "final")}
+        last |= {key: float(value) for key, value in told.items() if key not in ("iteration", "final")}
     return last
 
 
