@@ -163,14 +163,19 @@ def _without_method(settings: Settings) -> str:
 def _last(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     last: dict[str, float] = {}
     for record in records:
-        told = {key: value for key, value in record.items() if not isinstance(value, str)}
-        last |= {key: float(value) for key, value in told.items() if key not in ("iteration", "final")}
+        last |= _figures(record)
     return last
 
 
 def _between(records: Sequence[Mapping[str, Any]], low: float, high: float) -> dict[str, float]:
     inside = [record for record in records if low < record["iteration"] <= high]
-    return _means([{k: float(v) for k, v in r.items() if k not in ("iteration", "final")} for r in inside])
+    return _means([_figures(record) for record in inside])
+
+
+def _figures(record: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a record: neither where it stands nor its words."""
+    told = {key: value for key, value in record.items() if key not in ("iteration", "final")}
+    return {key: float(value) for key, value in told.items() if not isinstance(value, str)}
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
