@@ -211,8 +211,10 @@ def test_other_runs(name: str) -> None:
     assert last.keys() >= TRAINED - ({"g_off"} if name == "two opponents" else set())  # hinge leaves it free
     probes = made.session.loop.journals[0].probes
     figures, dead = probes.look(3)
-    assert probes.look(3) == (figures, dead)
-    assert {key: last[key] for key in figures} == figures
+    again, still = probes.look(3)
+    assert still == dead
+    assert again == pytest.approx(figures, rel=1e-5, abs=1e-9)  # kernels may round by where memory lies
+    assert {key: last[key] for key in figures} == pytest.approx(figures, rel=1e-5, abs=1e-9)
 
 
 def test_of_two_opponents_the_first_is_described_and_both_teach() -> None:

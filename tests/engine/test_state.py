@@ -33,7 +33,7 @@ def test_holds_every_tensor_by_name():
     assert found.optimizers["G"].keys() == small_g().state_dict().keys()
     assert found.optimizers["D"].keys() == {f"D.{name}" for name in small_d().state_dict()}
     assert found.random.keys() == {"run", "cpu"}
-    assert found.sums.keys() == {"d/D/loss", "g/D/loss"}
+    assert found.sums.keys() == {"d/D/loss", "g/D/loss", "d_loss squared", "g_loss squared"}
     assert all(isinstance(leaf, Tensor) for _, leaf in leaves(found))
 
 
