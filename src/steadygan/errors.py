@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from math import inf, isfinite
 
@@ -52,6 +53,18 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     hint = f"did you mean {near[0]!r}? " if near else ""
     more = f", ... ({len(names):,} in all)" if len(names) > MOST_NAMES else ""
     return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names[:MOST_NAMES])}{more}")
+
+
+@contextmanager
+def calling(what: str, advice: str) -> Iterator[None]:
+    """A complaint of a function or network of the user's about what it was given, in one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (RuntimeError, TypeError, IndexError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{what}: {reason}: {advice}") from error
 
 
 class Interrupted(KeyboardInterrupt):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from itertools import chain
 from typing import Any, NamedTuple
@@ -23,7 +21,7 @@ from ..diagnostics.yardstick import Yardstick
 from ..engine.draws import Latent, normal_latent
 from ..engine.plan import choose_device
 from ..engine.sampling import generate, label_chunks, latents
-from ..errors import InputError, check_whole
+from ..errors import InputError, calling, check_whole
 from ..losses import NonSaturating
 from ..rng import borrowed
 from ..types import Batch, Loss, Now, Terms
@@ -31,6 +29,7 @@ from ..types import critic as as_critic
 from .found import Diagnosis, calm
 
 TOGETHER = 128  # samples that D meets at once
+FITTING = "pass networks, latents and data that belong together"
 LEAST = 4  # training samples: two to compare with, and two that show what is normal
 
 
@@ -138,7 +137,7 @@ def _figures(D: nn.Module, loss: Loss, fake: Batch, shown: Shown) -> tuple[dict[
     """The indicators, and what real samples get of them."""
     yardstick = Yardstick(shown.training.x[:PAIRS], shown.fresh[:PAIRS])
     spare = None
-    with kept_buffers(D), evaluating(D), _taking(f"D cannot take samples of shape {tuple(fake.x.shape[1:])}"):
+    with kept_buffers(D), evaluating(D), calling(f"D cannot take samples of shape {tuple(fake.x.shape[1:])}", FITTING):
         with HiddenUnits(D) as units:
             sight = _sight(D, loss, fake, shown.training, units)
         if shown.held_out:
@@ -186,9 +185,9 @@ def _sum(terms: Terms) -> float:
 
 
 def _fakes(G: nn.Module, latent: Latent, n: int, seed: int, label: Tensor | None, source: Source) -> Batch:
-    with _taking("latent cannot be drawn"):
+    with calling("latent cannot be drawn", FITTING):
         z = latents(latent, n, seed + 1, source.device)
-    with _taking(f"G cannot take latents of shape {tuple(z.shape[1:])}"):
+    with calling(f"G cannot take latents of shape {tuple(z.shape[1:])}", FITTING):
         made = generate(G, z, n, label)
     if tuple(made.shape) != (n, *source.shape):
         raise InputError(
@@ -218,15 +217,3 @@ def _there(network: nn.Module, where: torch.device) -> nn.Module:
     """The network itself where it is there, else a copy."""
     tensors = chain(network.parameters(), network.buffers())
     return network if all(tensor.device == where for tensor in tensors) else deepcopy(network).to(where)
-
-
-@contextmanager
-def _taking(what: str) -> Iterator[None]:
-    """A module's own complaint, told in one line."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (RuntimeError, TypeError, IndexError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{what}: {reason}: pass networks, latents and data that belong together") from error

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..critics import evaluating, kept_buffers, wrap_model
-from ..errors import InputError
+from ..errors import InputError, calling
 from ..rng import borrowed
 from ..types import Batch, cat
 from .draws import labels
@@ -18,6 +17,7 @@ from .eager import Eager
 from .setup import Setup
 
 TRIED = 2  # samples in the forward that is counted
+FIRST = "change its first layer"
 
 
 def check_shapes(setup: Setup, executor: Eager) -> None:
@@ -34,7 +34,7 @@ def check_shapes(setup: Setup, executor: Eager) -> None:
         for network in setup.networks:
             network.requires_grad_(False)
         told = "" if label is None else f" with labels from 0 to {int(label.max())}"
-        with _taking(f"the generator cannot take latents of shape {tuple(z.shape[1:])}{told}"):
+        with calling(f"the generator cannot take latents of shape {tuple(z.shape[1:])}{told}", FIRST):
             made = executor.fakes(z, label)
         fake = tuple(_batch_of(made.x, n, "the generator", "samples").shape[1:])
         if fake != setup.source.shape:
@@ -42,20 +42,8 @@ def check_shapes(setup: Setup, executor: Eager) -> None:
                 f"the generator must return samples of shape {setup.source.shape}, as the data's, but returned {fake}: "
                 "change its last layer"
             )
-        with _taking(f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's{told}"):
+        with calling(f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's{told}", FIRST):
             executor.probe(Batch(real, label), z, label)
-
-
-@contextmanager
-def _taking(what: str) -> Iterator[None]:
-    """A network's own complaint about its input, told in one line."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (RuntimeError, TypeError, IndexError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{what}: {reason}: change its first layer") from error
 
 
 def _batch_of(found: Any, n: int, whose: str, what: str) -> Tensor:
