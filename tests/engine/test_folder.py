@@ -190,6 +190,12 @@ class TestCutBack:
         folder.cut_back(1000)
         assert folder.metrics.read_text() == self.records(0)
 
+    @pytest.mark.parametrize("garbage", ['{"iteration": 10, "x"', "12", "[1, 2]", '{"x": 1.0}'])
+    def test_what_comes_after_a_broken_line_is_read(self, tmp_path, garbage):
+        folder = filled(tmp_path)
+        folder.metrics.write_text(f"{self.records(0)}{garbage}\n{self.records(20)}")
+        assert [r["iteration"] for r in read_records(folder.metrics)] == [0, 20]
+
     def test_nothing_there(self, tmp_path):
         folder = filled(tmp_path)
         folder.cut_back(10)

@@ -122,15 +122,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a .jsonl file; a last line cut off by a kill is dropped."""
+    """The records of a .jsonl file; a line that is none, such as the last one after a kill, is dropped."""
     if not path.exists():
         return []
     records = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            break
+        with suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict) and "iteration" in record:
+                records.append(record)
     return records
 
 
