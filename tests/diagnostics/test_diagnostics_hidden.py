@@ -214,6 +214,19 @@ class TestHooks:
         assert torch.equal(torch.random.get_rng_state(), random)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_feature_map_counts_by_channels_in_any_memory_layout(layout: torch.memory_format) -> None:
+    """Channel 0 varies at one pixel of one sample, channel 1 with the pixel alone, channel 2 not at all."""
+    x = torch.zeros(6, 3, 4, 5, dtype=F64)
+    x[4, 0, 1, 2] = 1.0
+    x[:, 1] = torch.arange(20.0, dtype=F64).view(4, 5)
+    x[:, 2] = 3.0
+    D = nn.Sequential(nn.ReLU())
+    with HiddenUnits(D) as units:
+        D(x.to(memory_format=layout))
+    assert units.active() == pytest.approx(1 / 3)
+
+
 def test_what_is_an_activation() -> None:
     for part in (nn.ReLU(), nn.LeakyReLU(), nn.Tanh(), nn.SELU(), nn.PReLU(), nn.Sigmoid(), nn.SiLU()):
         assert is_activation(part)

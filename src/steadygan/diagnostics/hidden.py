@@ -73,7 +73,7 @@ class HiddenUnits:
     def _keep(self, _: nn.Module, __: Any, output: Any) -> None:
         if self._ended or not isinstance(output, Tensor) or output.ndim < 2:
             return
-        low, high = output.amin(0), output.amax(0)
+        low, high = _extremes(output)
         if self._call < len(self._seen):
             before = self._seen[self._call]
             self._seen[self._call] = torch.minimum(low, before[0]), torch.maximum(high, before[1])
@@ -86,6 +86,14 @@ class HiddenUnits:
 def is_activation(part: nn.Module) -> bool:
     """Whether hidden units come out of this module."""
     return type(part).__module__ == _ACTIVATIONS and not isinstance(part, _NOT_UNITS)
+
+
+def _extremes(output: Tensor) -> Extremes:
+    """The smallest and largest value over the samples (n, units, ...), each (units, ...)."""
+    if output.is_contiguous():
+        return output.amin(0), output.amax(0)
+    last = output.movedim(1, -1)  # as channels_last stores it: ten times as fast
+    return last.amin(0).movedim(-1, 0), last.amax(0).movedim(-1, 0)
 
 
 def _varies(low: Tensor, high: Tensor) -> Tensor:
