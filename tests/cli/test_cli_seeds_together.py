@@ -206,6 +206,25 @@ def test_seeds_one_after_the_other_are_told_apart() -> None:
     ]
 
 
+def test_a_seed_that_goes_on_alone_after_a_roll_back_is_heard() -> None:
+    out = io.StringIO()
+    first, again = run_of(7, beside=1), run_of(7, beside=1)
+    watch = WatchSeeds(Watch(Console(file=out, width=200), "ring8/far", 100, 8, "heading"))
+    with watch.inner:
+        watch.member(0)(first, 0, {"d_loss": 1.0})
+        first.events.append("iteration 40: rolled back to iteration 0")
+        again.events = [*first.events, "iteration 60: exploding"]
+        watch.member(0)(again, 60, {"d_loss": 1.0})
+        again.events.append("iteration 80: healthy again")
+        watch.member(0)(again, 80, {"d_loss": 1.0})
+    told = [line for line in out.getvalue().splitlines() if line.startswith("seed 7")]
+    assert told == [
+        "seed 7: iteration 40: rolled back to iteration 0",
+        "seed 7: iteration 60: exploding",
+        "seed 7: iteration 80: healthy again",
+    ]
+
+
 WORDS = ["ring8/far", "--seeds", "2", "--iterations", "3000", "log_every=20", "evaluate.every=1000", *QUICK]
 
 

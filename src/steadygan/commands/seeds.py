@@ -110,7 +110,7 @@ class WatchSeeds:
             if not self.inner.heading:
                 lines += [note for note in run.notes if note not in self._noted]
             self._noted |= {*run.notes}
-            self._runs[index] = run
+        self._runs[index] = run  # another one, once it was rolled back
         for other, each in self._runs.items():
             lines += [f"seed {each.settings.get('seed')}: {line}" for line in each.events[self._told.get(other, 0) :]]
             self._told[other] = len(each.events)

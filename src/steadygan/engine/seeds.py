@@ -96,6 +96,7 @@ class Seeds:
         for index, (trainer, journal) in enumerate(zip(together, session.loop.journals, strict=True)):
             if journal.left:  # it goes on alone from the checkpoint that it went back to
                 trainer.session.resume, trainer.session.horizon = True, session.horizon
+                trainer.session.events = journal.log.events
                 (runs[index],) = trainer.session.fit(iterations)
         return runs
 

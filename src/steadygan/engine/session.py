@@ -40,7 +40,7 @@ class Session:
         self.loop: Loop | None = None
         self.runs: list[Run] = []
         self.steps: dict[Hashable, Callable[..., Any]] = {}  # compiled, for stacks of equal runs
-        self._events: list[str] = []  # of the run before it was rolled back
+        self.events: list[str] = []  # of the run before it was rolled back
         self._work: int | None = None  # multiply-adds of a forward
         self._random: Mapping[str, Tensor] | None = None  # torch's global generators between two fits
 
@@ -52,9 +52,8 @@ class Session:
         """
         runs = self._sit(iterations)
         while self.loop is not None and len(self.loop.journals) == 1 and self.loop.journals[0].left:
-            events = self.loop.journals[0].log.events
+            self.events = self.loop.journals[0].log.events
             self.loop, self.resume, self._random = None, True, None
-            self._events = events
             runs = self._sit(iterations)
         return runs
 
@@ -96,7 +95,7 @@ class Session:
                         orders, plan, self.horizon, self.resume, iterations, self.reason, self.steps
                     )
             loop = self.loop
-            loop.journals[0].log.events[:0], self._events = self._events, []
+            loop.journals[0].log.events[:0], self.events = self.events, []
             for journal in loop.journals:
                 stack.callback(journal.log.close)
                 stack.callback(journal.draws.close)
