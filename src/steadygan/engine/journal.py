@@ -79,7 +79,7 @@ class Journal:
         """Adds statistics one by one, so that the sums do not depend on where the segments were cut."""
         sums = {key: value.tolist() for key, value in self.sums.items()}
         for row in rows:
-            for key, value in {**row, **self._squared(row)}.items():
+            for key, value in (row if self.judge is None else {**row, **self._squared(row)}).items():
                 total, count = sums.get(key, (0.0, 0.0))
                 sums[key] = [total + value, count + 1.0]
         self.sums = {key: torch.tensor(value, dtype=torch.float64) for key, value in sums.items()}
