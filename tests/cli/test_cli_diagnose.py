@@ -46,7 +46,7 @@ def run(folder, records, tail="", **files):
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("diagnosed")
     run(folder / "healthy", NEAR)
-    back = [{"iteration": 1000, "to": 500, "verdict": "collapsed", "reason": "why", "remedy": {"lr_g": 0.5}}]
+    back = [{"iteration": 1000, "to": 500, "verdict": "collapsed", "reason": "why", "remedy": "lr_g x 0.5"}]
     run(folder / "fallen", FALLEN, '{"iteration": 1100, "d_lo', interventions=back)
     told = [{**row, "verdict": "learning"} for row in NEAR]
     told[-1] |= {"verdict": "drifting", "reason": "fakes wander (since iteration 700): do less"}
@@ -79,7 +79,7 @@ def test_pages_and_json(place, commands):
     assert healthy.out.startswith("healthy: healthy since iteration 400; last look at 700\n")
     assert "collapsed since iteration 800; last look at 1,000" in fallen.out
     assert "fakes differ 0.1 times as much as reals" in fallen.out
-    assert "rolled back from iteration 1,000 to 500: collapsed" in fallen.out
+    assert "rolled back from iteration 1,000 to 500: collapsed; lr_g x 0.5" in fallen.out
     assert "1 line of metrics.jsonl cannot be read and is left out" in fallen.out
     told = json.loads(as_json.out)
     assert (told["verdict"], told["since"], told["iteration"]) == ("collapsed", 800, 1000)

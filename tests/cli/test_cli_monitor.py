@@ -67,7 +67,7 @@ def test_without_a_monitor_there_are_no_verdicts(user: dict[str, Any]) -> None:
 
 def test_a_dry_run_shows_what_it_would_do(user: dict[str, Any]) -> None:
     monitors = {name: json.loads(user[name].out)["monitor"] for name in ("default", "none", "rollback")}
-    remedy = {"lr_g": 1.0, "lr_d": 1.0, "penalties": 1.0, "r1": None, "fake_as_real": None}
+    remedy = {"lr_g": 1.0, "lr_d": 1.0, "penalty_weights": 1.0, "penalty": {}, "method": {}}
     assert monitors["default"] == {"policy": "warn", "times": 3, "remedy": remedy}
     assert monitors["none"] is None
     assert monitors["rollback"] == {"policy": "rollback", "times": 3, "remedy": {**remedy, "lr_d": 0.5}}

@@ -12,7 +12,7 @@ from steadygan.errors import InputError
 from steadygan.recipes import RECIPES
 
 SETTINGS = Settings(recipe="ring8/nsgan", data=Ring8(), schedule=Linear(), horizon=30_000)
-NOTHING = {"lr_g": 1.0, "lr_d": 1.0, "penalties": 1.0, "r1": None, "fake_as_real": None}
+NOTHING: dict[str, Any] = {"lr_g": 1.0, "lr_d": 1.0, "penalty_weights": 1.0, "penalty": {}, "method": {}}
 BACK = "monitor.policy=rollback"
 
 
@@ -26,16 +26,22 @@ BACK = "monitor.policy=rollback"
         ("monitor.policy=stop monitor=none", None),
         (f"{BACK} monitor.times=5", {"policy": "rollback", "times": 5, "remedy": NOTHING}),
         (
-            f"{BACK} monitor.remedy.lr_d=0.5 monitor.remedy.penalties=3 monitor.remedy.r1=1 "
-            "monitor.remedy.fake_as_real=8",
+            f"{BACK} monitor.remedy.lr_d=0.5 monitor.remedy.penalty_weights=3 "
+            "monitor.remedy.penalty.r1=1 monitor.remedy.method.fake_as_real=8",
             {
                 "policy": "rollback",
                 "times": 3,
-                "remedy": {**NOTHING, "lr_d": 0.5, "penalties": 3.0, "r1": 1.0, "fake_as_real": 8},
+                "remedy": {
+                    **NOTHING,
+                    "lr_d": 0.5,
+                    "penalty_weights": 3.0,
+                    "penalty": {"r1": {"weight": 1.0, "of": "logit", "interval": 1}},
+                    "method": {"fake_as_real": {"count": 8, "factor": 8}},
+                },
             },
         ),
         (
-            f"{BACK} monitor.remedy.r1=1 monitor.remedy.r1=none",
+            f"{BACK} monitor.remedy.penalty.r1=1 monitor.remedy.penalty.r1=none",
             {"policy": "rollback", "times": 3, "remedy": NOTHING},
         ),
         ("monitor.remedy.lr_d=1", {"policy": "warn", "times": 3, "remedy": NOTHING}),  # changes nothing
@@ -59,7 +65,7 @@ def test_words_become_settings_and_json_and_back(words: str, expected: Any) -> N
         ("monitor.remedy.lr=2", "unknown setting 'monitor.remedy.lr': did you mean 'monitor.remedy.lr_g'?"),
         ("monitor.remedy.lr_d=0.5", "monitor.remedy: expected monitor.policy=rollback beside a remedy, got warn: set"),
         (
-            "monitor.policy=stop monitor.remedy.r1=1",
+            "monitor.policy=stop monitor.remedy.penalty.r1=1",
             "expected monitor.policy=rollback beside a remedy, got stop: set it",
         ),
         ("monitor.times=0", "monitor.times: expected a whole number of 1 or more, got 0"),
@@ -67,10 +73,13 @@ def test_words_become_settings_and_json_and_back(words: str, expected: Any) -> N
         ("monitor.times=none", "monitor.times: expected a whole number of 1 or more, got none"),
         (f"{BACK} monitor.remedy.lr_d=0", "monitor.remedy.lr_d: expected a number above 0, got 0"),
         (f"{BACK} monitor.remedy.lr_g=-1", "monitor.remedy.lr_g: expected a number above 0, got -1"),
-        (f"{BACK} monitor.remedy.penalties=inf", "monitor.remedy.penalties: expected a number above 0, got inf"),
-        (f"{BACK} monitor.remedy.r1=0", "monitor.remedy.r1: expected a number above 0, or none, got 0"),
-        (f"{BACK} monitor.remedy.fake_as_real=2.5", "expected a whole number of 1 or more, or none, got 2.5"),
-        (f"{BACK} monitor.remedy.fake_as_real=0", "monitor.remedy.fake_as_real: expected a whole number of 1 or more"),
+        (
+            f"{BACK} monitor.remedy.penalty_weights=inf",
+            "penalty_weights: expected a number above 0, got inf",
+        ),
+        (f"{BACK} monitor.remedy.penalty.r1=-1", "monitor.remedy.penalty.r1.weight: expected a number"),
+        (f"{BACK} monitor.remedy.penalty.r3=1", "unknown setting 'monitor.remedy.penalty.r3': did you mean"),
+        (f"{BACK} monitor.remedy.method.fake_as_real=2.5", "expected a whole number of 0 or more, got 2.5"),
     ],
 )
 def test_refusals(words: str, message: str) -> None:
@@ -84,8 +93,8 @@ def test_refusals(words: str, message: str) -> None:
     ("stored", "message"),
     [
         (
-            {"policy": "warn", "times": 3, "remedy": {**NOTHING, "r1": "1"}},
-            "monitor.remedy.r1: expected a number above",
+            {"policy": "warn", "times": 3, "remedy": {**NOTHING, "lr_g": "1"}},
+            "monitor.remedy.lr_g: expected a number above",
         ),
         ({"policy": "warn", "often": 3}, "unknown setting 'monitor.often'"),
         ({"policy": "warn", "times": True}, "monitor.times: expected a whole number of 1 or more, got True"),
@@ -108,8 +117,8 @@ def test_who_watches_may_change_when_a_run_goes_on() -> None:
 
 
 def test_a_remedy_that_no_batch_could_hold_is_refused_at_once():
-    words = ["monitor.policy=rollback", "monitor.remedy.fake_as_real=65"]
-    with pytest.raises(InputError, match="expected at most the batch_size of 64, got 65: lower it"):
+    words = ["monitor.policy=rollback", "monitor.remedy.method.sample_differences.count=65"]
+    with pytest.raises(InputError, match=r"monitor\.remedy\.method\.sample_differences\.count: expected at most the b"):
         override(RECIPES["ring8/far"](scale="full"), words)
 
 

@@ -68,6 +68,7 @@ TORCH_FREE = (
     "recipes.images",
     "recipes.synthetic",
     "reporting",
+    "reporting.live",
 )
 
 

@@ -130,7 +130,9 @@ def test_the_healthy_checkpoint_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_remedy_is_taken_and_taken_again_on_resume(tmp_path: Path) -> None:
-    remedy = sg.Remedy(lr_d=0.5, penalties=3.0, r1=0.2, fake_as_real=2)
+    remedy = sg.Remedy(
+        lr_d=0.5, penalty_weights=3.0, penalties=[sg.penalties.r1(0.2)], methods=[sg.methods.FakeAsReal(2)]
+    )
     made = pushed(tmp_path / "a", "rollback", Push(100), remedy=remedy, penalties=[sg.penalties.zero_gp(1.0)])
     run = made.fit(200)
     assert "penalty/r1" in run.metrics[-1]
@@ -140,6 +142,11 @@ def test_a_remedy_is_taken_and_taken_again_on_resume(tmp_path: Path) -> None:
     assert opponent.method == sg.methods.FakeAsReal(2)
     settings = {"remedy": remedy, "penalties": [sg.penalties.zero_gp(1.0)]}
     pushed(tmp_path / "b", "rollback", Push(100), **settings).fit(160)
+    told = r"rolled back with the remedy 'lr_d x 0.5, penalty weights x 3, r1\(weight=0.2\) on, fake_as_real\(count=2\)"
+    for other in (sg.Remedy(lr_d=0.4), None):
+        again = pushed(tmp_path / "b", "rollback", Push(100), resume=True, **{**settings, "remedy": other})
+        with pytest.raises(InputError, match=told):
+            again.fit(200)
     resumed = pushed(tmp_path / "b", "rollback", Push(100, times=0), resume=True, **settings).fit(200)
     assert resumed.metrics == run.metrics
     assert_same(saved(tmp_path / "b")["state"], saved(tmp_path / "a")["state"])
@@ -147,13 +154,10 @@ def test_a_remedy_is_taken_and_taken_again_on_resume(tmp_path: Path) -> None:
 
 def test_remedies_add_up() -> None:
     made = trainer(penalties=[sg.penalties.r1(2.0)])
-    from steadygan.engine.healing import Intervention
-
-    done = [Intervention(40, 20, "exploding", "", sg.Remedy(lr_g=0.5, penalties=2.0, r1=9.0))] * 2
-    setup = healed(made.setup, done)
+    setup = healed(made.setup, sg.Remedy(lr_g=0.5, penalty_weights=2.0, penalties=[sg.penalties.r1(9.0)]), 2)
     assert setup.rates == (0.25e-2, 1e-2)
     assert [p.weight for p in setup.opponents["D"].penalties] == [8.0]  # type: ignore[attr-defined]
-    assert healed(made.setup, []) is made.setup
+    assert healed(made.setup, sg.Remedy(lr_g=0.5), 0) is healed(made.setup, sg.Remedy(), 3) is made.setup
 
 
 def test_a_member_of_a_stack_goes_back_alone(tmp_path: Path) -> None:
@@ -169,6 +173,7 @@ def test_a_member_of_a_stack_goes_back_alone(tmp_path: Path) -> None:
     for run, expected in zip((runs[0], runs[2]), (calm[0], calm[2]), strict=True):
         assert run.metrics == expected.metrics
     assert (tmp_path / "pushed" / "seed-1" / "interventions.json").exists()
+    assert [event for event in runs[1].events if "exploding" in event]  # what was told in the stack is not forgotten
     torch.testing.assert_close(runs[1].sample(9), calm[1].sample(9), rtol=1e-3, atol=1e-3)
 
 
@@ -192,6 +197,13 @@ def test_refusals(tmp_path: Path) -> None:
         trainer(monitor="on")
     with pytest.raises(InputError, match=r"remedy.lr_d must be a finite number above 0"):
         sg.Remedy(lr_d=0.0)
+    for wrong in ({"penalties": sg.penalties.r1(1.0)}, {"methods": [sg.penalties.r1(1.0)]}):
+        with pytest.raises(InputError, match=r"remedy\.(penalties|methods) must be a list of"):
+            sg.Remedy(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="count must be at most the real batch of"):
+        trainer(tmp_path, monitor=monitor("rollback", remedy=sg.Remedy(methods=[sg.methods.FakeAsReal(1000)])))
+    with pytest.raises(InputError, match="expected no loss beside the method cramer"):
+        trainer(tmp_path, monitor=monitor("rollback", remedy=sg.Remedy(methods=[sg.methods.Cramer()])))
     pushed(tmp_path, "rollback", Push(100)).fit(160)
     (tmp_path / "interventions.json").write_text("[{]")
     with pytest.raises(InputError, match="is not a readable list of roll-backs"):

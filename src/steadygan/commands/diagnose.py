@@ -100,7 +100,8 @@ def show(told: Diagnosis, console: Console) -> None:
         console.print(_history(told), soft_wrap=False)
     for each in told.interventions:
         seen = words(str(each.get("verdict", "")))
-        line = f"rolled back from iteration {each['iteration']:,} to {each['to']:,}: {seen}"
+        remedy = f"; {each['remedy']}" if each.get("remedy") else ""
+        line = f"rolled back from iteration {each['iteration']:,} to {each['to']:,}: {seen}{remedy}"
         console.print(line, style="yellow", soft_wrap=False)
     console.print(_indicators(told, console.width >= WIDE))
     if any(row.key in LABELS for row in told.metrics):

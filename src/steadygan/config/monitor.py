@@ -8,11 +8,12 @@ from pydantic import Field, model_validator
 
 from ..errors import InputError
 from .block import Block
-from .values import Count, Positive, Text, choice, real, whole
+from .parts import Methods, Penalties
+from .values import Count, Positive, Text, choice
 
 
 class Remedy(Block):
-    """What a roll-back changes each time: factors on rates and penalty weights; parts that are switched on."""
+    """What a roll-back changes each time: factors on rates and penalty weights, parts that are switched on."""
 
     @classmethod
     def expand(cls, value: Text) -> dict[str, Any]:
@@ -23,9 +24,9 @@ class Remedy(Block):
 
     lr_g: Positive = 1.0
     lr_d: Positive = 1.0
-    penalties: Positive = 1.0
-    r1: Annotated[float | None, real(above=0.0, optional=True)] = None
-    fake_as_real: Annotated[int | None, whole(1, optional=True)] = None
+    penalty_weights: Positive = 1.0
+    penalty: Penalties = Field(default_factory=Penalties)
+    method: Methods = Field(default_factory=Methods)
 
 
 class Monitor(Block):

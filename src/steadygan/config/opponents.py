@@ -46,6 +46,11 @@ class Judge(NamedTuple):
         theirs = {key: getattr(own, key) for key in self._fields}
         return self._replace(**{key: value for key, value in theirs.items() if value is not None})
 
+    def beside(self, more: Methods) -> Judge:
+        """These settings with those methods of `more` that are not there yet."""
+        new = {name: block for name, block in more.items() if getattr(self.method, name) is None}
+        return self._replace(method=self.method.model_copy(update=new))
+
 
 def fits(judge: Judge, where: str, batch_size: int, conditional: bool, image: bool, alone: bool) -> None:
     """Raises InputError for settings of one discriminator that do not go together.

@@ -82,12 +82,9 @@ class Settings(Block):
         for name, judge in self.judges().items():
             where = f"opponents.{name}." if name in several else ""
             fits(judge, where, self.batch_size, self.conditional, image, len(several) < 2)
-        counted = None if self.monitor is None else self.monitor.remedy.fake_as_real
-        if counted is not None and counted > self.batch_size:
-            raise InputError(
-                f"monitor.remedy.fake_as_real: expected at most the batch_size of {self.batch_size}, got {counted}: "
-                "lower it"
-            )
+            if self.monitor is not None:
+                later = judge.beside(self.monitor.remedy.method)
+                fits(later, "monitor.remedy.", self.batch_size, self.conditional, image, len(several) < 2)
         size = self.data.size if isinstance(self.data, Folder) else None
         if size is not None and isinstance(self.generator, DcganGenerator) and halvings(size) is None:
             raise InputError(f"data.size: expected a side that dcgan can make, {SIDES}, got {size}: choose one of them")

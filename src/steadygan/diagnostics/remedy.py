@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 
-from ..errors import InputError, check_number, check_whole
+from ..errors import InputError, check_number
+from ..types import Method, Part, Penalty
 
 
 @dataclass(frozen=True)
 class Remedy:
     """Changes that each roll-back makes once more: factors on the learning rates and on the weights of all penalties.
 
-    r1 and fake_as_real switch a part on where it is not: the weight of an r1 penalty [mescheder2018], the number of
-    fakes that are counted as real [tao2020]. Nothing is changed unless it is asked for. Raises InputError for factors
-    that are not above 0.
+    penalties, methods: switched on for every discriminator that has none of that name, such as penalties.r1(1.0)
+    [mescheder2018] or FakeAsReal(8) [tao2020]. Nothing is changed unless it is asked for. Raises InputError for factors
+    that are not above 0, and for parts that are neither penalties nor methods.
     """
 
     lr_g: float = 1.0
     lr_d: float = 1.0
-    penalties: float = 1.0
-    r1: float | None = None
-    fake_as_real: int | None = None
+    penalty_weights: float = 1.0
+    penalties: Sequence[Penalty] = ()
+    methods: Sequence[Method] = ()
 
     def __post_init__(self) -> None:
-        for name in ("lr_g", "lr_d", "penalties"):
+        for name in ("lr_g", "lr_d", "penalty_weights"):
             check_number(f"remedy.{name}", getattr(self, name), 0.0, above=True)
-        if self.r1 is not None:
-            check_number("remedy.r1", self.r1, 0.0, above=True)
-        if self.fake_as_real is not None:
-            check_whole("remedy.fake_as_real", self.fake_as_real, 1)
+        for name, given, kind in (("penalties", self.penalties, Penalty), ("methods", self.methods, Method)):
+            if not isinstance(given, Sequence) or not all(isinstance(each, kind) for each in given):
+                raise InputError(f"remedy.{name} must be a list of {name}, not {given!r}: put them in brackets")
 
     @property
     def told(self) -> str:
         """What it changes, in words; empty for nothing."""
-        factors = [("lr_g", self.lr_g), ("lr_d", self.lr_d), ("penalty weights", self.penalties)]
+        factors = [("lr_g", self.lr_g), ("lr_d", self.lr_d), ("penalty weights", self.penalty_weights)]
         parts = [f"{name} x {value:g}" for name, value in factors if value != 1.0]
-        parts += [] if self.r1 is None else [f"r1 of weight {self.r1:g} on"]
-        parts += [] if self.fake_as_real is None else [f"fake-as-real of {self.fake_as_real} on"]
-        return ", ".join(parts)
+        return ", ".join([*parts, *(f"{_told(part)} on" for part in (*self.penalties, *self.methods))])
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON's types."""
-        return asdict(self)
 
-    @classmethod
-    def read(cls, stored: Mapping[str, Any]) -> Remedy:
-        """From `plain`; raises InputError for one that it cannot read."""
-        known = {field.name for field in fields(cls)}
-        if not stored.keys() <= known:
-            raise InputError(
-                f"expected a remedy of {', '.join(sorted(known))}, got {', '.join(sorted(stored))}: upgrade steadygan"
-            )
-        return cls(**stored)
+def _told(part: Part) -> str:
+    settings = ", ".join(dict.fromkeys(_settings(part)))
+    return f"{part.name}({settings})" if settings else part.name
+
+
+def _settings(part: object) -> Iterator[str]:
+    """What is set of a part: its first setting, and all that are not at their default."""
+    for i, field in enumerate(fields(part) if is_dataclass(part) else ()):
+        value = getattr(part, field.name)
+        if is_dataclass(value):
+            yield from _settings(value)
+        elif field.name != "name" and (i == 0 or value != field.default):
+            yield f"{field.name}={value:g}" if isinstance(value, float) else f"{field.name}={value}"

@@ -47,7 +47,7 @@ class Guard:
         if to is None or journal.folder is None:
             journal.halt(f"{told}: stopped, as there is no healthy checkpoint to go back to")
             return
-        done = Intervention(journal.iteration, to, verdict, reason, self.remedy)
+        done = Intervention(journal.iteration, to, verdict, reason, self.remedy.told)
         self.done.append(done)
         note(journal.folder, self.done)
         journal.log.event(f"iteration {journal.iteration}: {done.told} ({len(self.done)} of {self.times})")

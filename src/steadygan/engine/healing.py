@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..diagnostics.remedy import Remedy
 from ..errors import InputError
-from ..methods import FakeAsReal, Plain, chain
-from ..penalties import r1
+from ..methods.chain import added
 from ..types import Opponent, Penalty
 from .folder import RunFolder, write_text
 from .needs import Needs
@@ -23,18 +21,18 @@ from .setup import Setup
 
 @dataclass(frozen=True)
 class Intervention:
-    """One roll-back: seen at `iteration`, gone back to `to`."""
+    """One roll-back: seen at `iteration`, gone back to `to`; the `remedy` in words."""
 
     iteration: int
     to: int
     verdict: str
     reason: str
-    remedy: Remedy
+    remedy: str
 
     @property
     def told(self) -> str:
         """In words, without the iteration at which it was seen."""
-        changed = f", {self.remedy.told}" if self.remedy.told else ""
+        changed = f", {self.remedy}" if self.remedy else ""
         return f"{self.verdict.replace('_', ' ')}: rolled back to iteration {self.to}{changed}"
 
 
@@ -44,8 +42,8 @@ def interventions(folder: RunFolder) -> list[Intervention]:
         return []
     try:
         content = json.loads(folder.interventions.read_text(encoding="utf-8"))
-        return [Intervention(**{**each, "remedy": Remedy.read(each["remedy"])}) for each in content]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return [Intervention(**each) for each in content]
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(
             f"{folder.interventions} is not a readable list of roll-backs ({type(error).__name__}): start the run anew"
         ) from None
@@ -53,15 +51,12 @@ def interventions(folder: RunFolder) -> list[Intervention]:
 
 def note(folder: RunFolder, done: Sequence[Intervention]) -> None:
     """Writes all of them down, in one piece."""
-    told = [{**vars(each), "remedy": each.remedy.plain()} for each in done]
-    write_text(folder.interventions, json.dumps(told, indent=2) + "\n")
+    write_text(folder.interventions, json.dumps([vars(each) for each in done], indent=2) + "\n")
 
 
-def healed(setup: Setup, done: Sequence[Intervention]) -> Setup:
-    """The setup with all remedies taken, in their order."""
-    for remedy in (each.remedy for each in done):
-        if not remedy.told:
-            continue
+def healed(setup: Setup, remedy: Remedy, times: int = 1) -> Setup:
+    """The setup with the remedy taken so many times; raises InputError where its parts do not fit what is there."""
+    for _ in range(times if remedy.told else 0):
         opponents = {name: treated(opponent, remedy) for name, opponent in setup.opponents.items()}
         setup = replace(
             setup,
@@ -72,15 +67,23 @@ def healed(setup: Setup, done: Sequence[Intervention]) -> Setup:
     return setup
 
 
+def taken(folder: RunFolder, done: Sequence[Intervention], remedy: Remedy) -> int:
+    """How often a run has taken its remedy; raises InputError where that was another one than is given now."""
+    for each in done:
+        if each.remedy != remedy.told:
+            raise InputError(
+                f"{folder.path} was rolled back with the remedy '{each.remedy or 'none'}', and now "
+                f"'{remedy.told or 'none'}' is given: resume with the same one, or choose another --out"
+            )
+    return len(done)
+
+
 def treated(opponent: Opponent, remedy: Remedy) -> Opponent:
     """One opponent after a remedy."""
-    penalties = [heavier(penalty, remedy.penalties) for penalty in opponent.penalties]
-    if remedy.r1 is not None and not any(penalty.name == "r1" for penalty in penalties):
-        penalties.append(r1(remedy.r1))
-    method = opponent.method
-    if remedy.fake_as_real is not None and not _counts(method):
-        before = [each for each in getattr(method, "methods", (method,)) if not isinstance(each, Plain)]
-        method = chain(*before, FakeAsReal(remedy.fake_as_real))
+    penalties = [heavier(penalty, remedy.penalty_weights) for penalty in opponent.penalties]
+    there = {penalty.name for penalty in penalties}
+    penalties += [penalty for penalty in remedy.penalties if penalty.name not in there]
+    method = added(opponent.method, *remedy.methods)
     return ready(replace(opponent, penalties=tuple(penalties), method=method))
 
 
@@ -89,10 +92,6 @@ def heavier(penalty: Penalty, factor: float) -> Penalty:
     if factor == 1.0 or not is_dataclass(penalty) or not hasattr(penalty, "weight"):
         return penalty
     return replace(penalty, weight=penalty.weight * factor)
-
-
-def _counts(method: Any) -> bool:
-    return any(isinstance(part, FakeAsReal) for part in getattr(method, "methods", (method,)))
 
 
 def fresh_draws(random: Mapping[str, Tensor], seed: int, done: Sequence[Intervention], at: int) -> Mapping[str, Tensor]:

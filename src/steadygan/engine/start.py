@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ..diagnostics.remedy import Remedy
 from ..errors import InputError
 from . import checkpoint
 from .checks import check_shapes
@@ -17,7 +18,7 @@ from .evaluators import evaluator_of
 from .executors import settled
 from .folder import RunFolder, read_records, write_json
 from .guard import Guard
-from .healing import fresh_draws, healed, interventions
+from .healing import fresh_draws, healed, interventions, taken
 from .journal import Journal
 from .log import Log
 from .loop import Loop
@@ -109,7 +110,9 @@ def enlist(order: Order, plan: Plan, settings: dict[str, Any], at: int | None) -
     """Builds everything of a run, and puts it where its checkpoint of iteration `at` is."""
     setup, folder = order.setup, order.folder
     done = [] if at is None or folder is None else interventions(folder)
-    setup = healed(setup, done)
+    if folder is not None and done:
+        remedy = Remedy() if setup.monitor is None else setup.monitor.remedy
+        setup = healed(setup, remedy, taken(folder, done, remedy))
     saved = None if at is None or folder is None else checkpoint.read(folder.checkpoints / checkpoint.name(at))
     for network in setup.networks:
         network.to(setup.device, setup.dtype)

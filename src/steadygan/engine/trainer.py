@@ -18,6 +18,7 @@ from ..features.registry import check_name
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from .draws import Latent, normal_latent
 from .ema import Ema
+from .healing import healed
 from .needs import Needs
 from .objective import Sides
 from .opponents import module_of, opponents_of, positive
@@ -138,8 +139,10 @@ class Trainer:
             features=features,
             settings=settings,
             network_settings=network_settings,
-            monitor=watching(monitor, out, batch_size),
+            monitor=watching(monitor, out),
         )
+        if self.setup.monitor is not None:
+            healed(self.setup, self.setup.monitor.remedy)  # refused now, not at the first roll-back
         self.session = Session([self], horizon, threads, compile, resume)
         self.out, self.resume, self.callbacks = None if out is None else Path(out), resume, list(callbacks)
 
@@ -155,9 +158,7 @@ class Trainer:
         return run
 
 
-def watching(
-    monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path | None, batch_size: int
-) -> CollapseMonitor | None:
+def watching(monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path | None) -> CollapseMonitor | None:
     """The monitor that is meant; raises InputError for another thing, and for a roll-back that could not be done."""
     if monitor == "auto":
         return CollapseMonitor()
@@ -165,7 +166,4 @@ def watching(
         raise InputError(f"monitor must be a CollapseMonitor, 'auto' or None, not {monitor!r}")
     if monitor is not None and monitor.policy == "rollback" and out is None:
         raise InputError("expected a folder for checkpoints to roll back to, got out=None: give out=")
-    counted = None if monitor is None else monitor.remedy.fake_as_real
-    if counted is not None and counted > batch_size:
-        raise InputError(f"remedy.fake_as_real must be at most the batch_size of {batch_size}, not {counted}: lower it")
     return monitor

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..types import Batch, Critic, DBatch, Draw, Method, Now, Scored, Terms
+from .plain import Plain
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,14 @@ class Chain(Method):
 def chain(*methods: Method) -> Method:
     """One method of several; a lone one is returned as it is."""
     return methods[0] if len(methods) == 1 else Chain(tuple(methods))
+
+
+def added(method: Method, *more: Method) -> Method:
+    """The method, and those of `more` behind it whose name it does not hold already; a plain one gives way."""
+    parts = method.methods if isinstance(method, Chain) else (method,)
+    there = {part.name for part in parts}
+    new = [part for part in more if part.name not in there]
+    return chain(*(part for part in parts if not isinstance(part, Plain)), *new) if new else method
 
 
 def _named(method: str, key: str) -> str:

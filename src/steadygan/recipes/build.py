@@ -11,6 +11,7 @@ from torch import nn
 
 from ..config import Folder, ImageSet, Points, Settings
 from ..config.opponents import Judge
+from ..config.parts import Methods, Penalties
 from ..data import DATA, Source
 from ..data.samples import Progress
 from ..diagnostics.monitor import CollapseMonitor
@@ -29,7 +30,7 @@ from ..models import DISCRIMINATORS, GENERATORS, spectral_norm
 from ..penalties import CONSTRAINTS, PENALTIES
 from ..registry import Registry
 from ..rng import borrowed
-from ..types import Loss, Opponent
+from ..types import Loss, Method, Opponent, Penalty
 
 
 def trainer(
@@ -93,7 +94,10 @@ def monitor(settings: Settings) -> CollapseMonitor | None:
     own = settings.monitor
     if own is None:
         return None
-    remedy = Remedy(**own.remedy.model_dump()) if own.policy == "rollback" else None
+    if own.policy != "rollback":
+        return CollapseMonitor(policy=own.policy, times=own.times)
+    factors = own.remedy.model_dump(exclude={"penalty", "method"})
+    remedy = Remedy(**factors, penalties=penalties(own.remedy.penalty), methods=methods(own.remedy.method))
     return CollapseMonitor(policy=own.policy, times=own.times, remedy=remedy)
 
 
@@ -127,8 +131,7 @@ def whereabouts(settings: Settings) -> tuple[torch.device, torch.dtype]:
 
 def opponent(judge: Judge, critic: nn.Module) -> Opponent:
     """A discriminator with all that trains it; its methods act in the order of the settings."""
-    penalties: Mapping[str, Any] = PENALTIES
-    made = [METHODS[name](**block.model_dump()) for name, block in judge.method.items()]
+    made = methods(judge.method)
     method = chain(*made) if made else Plain()
     constraints = [CONSTRAINTS[name](**block.model_dump()) for name, block in judge.constraint.items()]
     loss: Loss = (
@@ -137,11 +140,22 @@ def opponent(judge: Judge, critic: nn.Module) -> Opponent:
     return Opponent(
         critic,
         loss,
-        tuple(penalties[name](**block.model_dump()) for name, block in judge.penalty.items()),
+        tuple(penalties(judge.penalty)),
         method,
         constraints[0] if constraints else None,
         judge.weight,
     )
+
+
+def penalties(own: Penalties) -> list[Penalty]:
+    """Those that are set, in their order."""
+    known: Mapping[str, Any] = PENALTIES
+    return [known[name](**block.model_dump()) for name, block in own.items()]
+
+
+def methods(own: Methods) -> list[Method]:
+    """Those that are set, in their order."""
+    return [METHODS[name](**block.model_dump()) for name, block in own.items()]
 
 
 def network_settings(settings: Settings, data: Source) -> dict[str, Any]:
