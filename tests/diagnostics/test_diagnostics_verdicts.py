@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from steadygan.diagnostics.verdicts import GOOD, VERDICTS, Judge, Thresholds, judge, rules
+from steadygan.diagnostics.rules import Thresholds, rules
+from steadygan.diagnostics.verdicts import GOOD, VERDICTS, Judge, judge
 
 FINE = {
     "batch_distance": 0.01,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from steadygan.diagnostics.verdicts import MEMORY, judge
+from steadygan.diagnostics.rules import MEMORY
+from steadygan.diagnostics.verdicts import judge
 
 FINE = {
     "batch_distance": 0.01,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from known import F64, normal
-from steadygan.diagnostics.verdicts import Thresholds
+from steadygan.diagnostics.rules import Thresholds
 from steadygan.engine import checkpoint
 from steadygan.engine.draws import BLOCK
 from steadygan.engine.folder import RunFolder

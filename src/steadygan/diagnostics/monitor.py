@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from ..critics import as_output, evaluating, looks_coupled, takes_label
+from ..critics import evaluating
 from ..errors import InputError, check_whole
 from ..rng import borrowed
-from ..types import Batch, Critic, Loss, Now, Output, Term, cat
-from ..types import critic as as_critic
+from ..types import Batch, Loss, Now, Term, cat
 from .equilibrium import off_equilibrium
+from .given import beside, check_call, checked, in_its_precision, last, resting
 from .gradients import gradient_figures, look, norms_of
 from .hidden import HiddenUnits
 from .indicators import PAIRS, indicators
 from .outputs import output_figures
 from .remedy import Remedy
-from .verdicts import Judge, Thresholds, Verdict
+from .rules import Thresholds
+from .verdicts import Judge, Verdict
 from .weights import gradient_norm, non_finite, parameter_norm
 from .yardstick import Yardstick
 
@@ -117,9 +116,9 @@ class CollapseMonitor:
         single numbers, or a D that cannot be called with the samples.
         """
         shape = self._real[0].shape[1:] if self._real else None
-        x = _batch("real", real, shape)
-        y = _batch("fake", fake, x.x.shape[1:])
-        spare = None if held_out is None else _batch("held-out", held_out, x.x.shape[1:])
+        x = checked("real", real, shape)
+        y = checked("fake", fake, x.x.shape[1:])
+        spare = None if held_out is None else checked("held-out", held_out, x.x.shape[1:])
         for name, logits, batch in (("real", real_logits, x), ("fake", fake_logits, y)):
             if logits is not None and logits.numel() != batch.size:
                 raise InputError(
@@ -127,12 +126,12 @@ class CollapseMonitor:
                     "of this batch"
                 )
         if self.calls % self.every == 0:
-            _check_call(D, *filter(None, (x, y, spare)))
+            check_call(D, *filter(None, (x, y, spare)))
         self._remember(x, y, d_loss=d_loss, g_loss=g_loss)
         self.calls += 1
         if self.calls % self.every:
             return None
-        yardstick, fakes = self._measure(), _last(cat(*(_there(batch, y.x) for batch in self._fake)))
+        yardstick, fakes = self._measure(), last(cat(*(beside(batch, y.x) for batch in self._fake)))
         lost = non_finite(x.x, y.x)
         if (yardstick is None or fakes.size < 2) and not lost:
             return None
@@ -162,7 +161,7 @@ class CollapseMonitor:
         wanted = 2 * PAIRS - sum(len(part) for part in self._real)
         if wanted > 0:
             self._real.append(real.x[:wanted].clone())
-        self._fake.append(_last(fake))
+        self._fake.append(last(fake))
         while sum(batch.size for batch in self._fake) - self._fake[0].size >= PAIRS:
             self._fake.popleft()
 
@@ -201,11 +200,11 @@ class CollapseMonitor:
     ) -> dict[str, float]:
         loss = self.loss.at(Now(torch.zeros((), dtype=torch.int64), self.loss.initial_state(), {}))
         with HiddenUnits(D) as units, evaluating(D if isinstance(D, nn.Module) else nn.Identity()):
-            judge = _resting(D)
+            judge = resting(D)
             alone = not judge.couples_samples
-            shown = _for(D, fakes if alone else fake)  # others need the company that they had in the step
-            sight = look(judge, loss, shown, _for(D, real.first(min(real.size, PAIRS))), units=units)
-            spare = None if held_out is None else judge.constant(_for(D, held_out)).logits
+            shown = in_its_precision(D, fakes if alone else fake)  # others need the company that they had in the step
+            sight = look(judge, loss, shown, in_its_precision(D, real.first(min(real.size, PAIRS))), units=units)
+            spare = None if held_out is None else judge.constant(in_its_precision(D, held_out)).logits
         assert sight.real is not None
         figures = indicators(sight, fakes.x, units.active(), yardstick, spare, alone)
         found = (sight.real.logits, sight.fake.logits)
@@ -237,63 +236,3 @@ class CollapseMonitor:
         self._judge = Judge(self.thresholds, free=self._judge.free)
         for record in self.records:
             self._judge.update(record)
-
-
-def _batch(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> Batch:
-    """Samples of this shape, without a graph."""
-    x, label = given if isinstance(given, Batch) else Batch(given)
-    if x.ndim < 2 or x.shape[0] == 0 or (shape is not None and x.shape[1:] != shape):
-        wanted = "*shape" if shape is None else ", ".join(map(str, shape))
-        raise InputError(
-            f"expected {name} samples (n >= 1, {wanted}), got {tuple(x.shape)}: pass samples of the shape of the first "
-            "real ones, or another monitor for another shape"
-        )
-    if label is not None and label.shape[:1] != x.shape[:1]:
-        raise InputError(f"expected one label per {name} sample, {x.shape[0]}, got {tuple(label.shape)}: pass others")
-    return Batch(x.detach(), None if label is None else label.detach())
-
-
-def _check_call(D: Callable[..., Any], *batches: Batch) -> None:
-    """Refuses a D that wants more than samples, and labels where there are some."""
-    told = {"label": None} if takes_label(D) and all(batch.label is not None for batch in batches) else {}
-    try:
-        inspect.signature(D.forward if isinstance(D, nn.Module) else D).bind(None, **told)
-    except TypeError as error:
-        raise InputError(
-            f"expected a D to be called as D(x), or as D(x, label=...) with samples as Batch(x, label), got one with a "
-            f"{error}: pass labels, or a function of x"
-        ) from None
-    except ValueError:  # built-ins have no signature
-        return
-
-
-def _resting(D: nn.Module | Callable[..., Any]) -> Critic:
-    """D with constants for weights and copies of its buffers: nothing of it gathers a gradient or moves."""
-    if not isinstance(D, nn.Module):
-        return as_critic(D)
-    buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
-    tensors = {name: parameter.detach() for name, parameter in D.named_parameters()} | buffers
-    labelled = takes_label(D)
-
-    def forward(batch: Batch) -> Output:
-        told = {"label": batch.label} if labelled else {}
-        return as_output(functional_call(D, tensors, (batch.x,), told), batch.size)
-
-    return Critic(forward, couples_samples=looks_coupled(D))
-
-
-def _for(D: nn.Module | Callable[..., Any], batch: Batch) -> Batch:
-    """Samples in D's own precision: under autocast, fakes may come in another."""
-    weights = D.parameters() if isinstance(D, nn.Module) else ()
-    first = next((each for each in weights if each.is_floating_point()), None)
-    return batch if first is None or not batch.x.is_floating_point() else Batch(batch.x.to(first.dtype), batch.label)
-
-
-def _last(batch: Batch) -> Batch:
-    """A copy of the last ones, as many as are looked at."""
-    return Batch(batch.x[-PAIRS:].clone(), None if batch.label is None else batch.label[-PAIRS:].clone())
-
-
-def _there(batch: Batch, like: Tensor) -> Batch:
-    """On the device and in the precision of others: a state that was put back may lie elsewhere."""
-    return Batch(batch.x.to(like), None if batch.label is None else batch.label.to(like.device))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .verdicts import Figures, Past, Thresholds, Verdict, arrived, rules
+from .rules import Figures, Past, Thresholds, arrived, rules
+from .verdicts import Verdict
 
 
 def judge_once(figures: Figures, free: bool = False, thresholds: Thresholds | None = None) -> Verdict:

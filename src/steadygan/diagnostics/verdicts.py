@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..thresholds import DEAD_GRADIENT
+from .rules import Figures, Past, Thresholds, arrived, rules
 
-Figures = Mapping[str, float]
-
-MEMORY = 5  # looks that a loss is compared with
 GOOD = ("learning", "healthy")
 VERDICTS = (*GOOD, "drifting", "exploding", "collapsing", "collapsed", "dead_discriminator", "non_finite")
-
-SOFTER_D = "raise the gradient penalty (r1), lower D's learning rate, or switch on fake-as-real"
-SOFTER = "lower both learning rates, raise the gradient penalty (r1), or switch on fake-as-real"
-REVIVE = "use leaky ReLU in D, lower its learning rate or N0 of fake-as-real, and begin anew"
-STRONGER_D = "lower the penalty's weight or N0 of fake-as-real, train D more often, or widen it"
 
 
 class Verdict(NamedTuple):
@@ -41,201 +32,6 @@ class Verdict(NamedTuple):
         """The verdict and its reason, in one line."""
         name = self.verdict.replace("_", " ")
         return f"{name}: {self.reason}" if self.reason else name
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What tells a failing run from a healthy one; chosen on the runs of benchmarks/monitored_runs.py `tuning`."""
-
-    steep: float = 10.0  # steepness: logits that D's slope would make of the reals' mean distance
-    flat: float = 0.005  # the same, while fakes are further from reals than `untaught`
-    untaught: float = 0.03  # batch_distance that leaves something to teach
-    near: float = 0.02  # and below which fakes are where the reals are,
-    even: float = 0.5  # where their batch_balance is not below this
-    few: float = 0.4  # diversity below which fakes are too alike
-    wide: float = 1.8  # and above which they are thrown apart
-    far: float = 0.6  # batch_distance of fakes that are nowhere near the reals
-    apart: float = 0.3  # and of those that should have come nearer by now
-    lost: float = 0.12  # batch_distance that a run reaches that was below `reached`
-    reached: float = 0.05
-    winning: float = -0.3  # d_off below which D tells the sides apart too well
-    by_heart: float = 0.75  # overfitting_gap of a D that knows its training samples
-    jump: float = 7.0  # times as much as usual that a loss goes up and down
-    settled: int = 4  # looks, the one before the first iteration included, whose disorder is no sign
-
-
-class Rule(NamedTuple):
-    """A sign of trouble: when it shows at `looks` looks in a row, it is a verdict."""
-
-    verdict: str
-    keys: tuple[str, ...]
-    shows: Callable[[Figures, Past], bool]
-    words: str  # with {key} for each figure
-    advice: str
-    looks: int = 2
-    after: int | None = None  # looks that are passed over; those in which a run settles unless given
-    lone: bool = True  # can be told from one look alone
-
-
-@dataclass
-class Past:
-    """What is kept of the looks so far."""
-
-    looks: int = 0
-    best: float | None = None  # the smallest mean of two batch_distances in a row
-    last: float | None = None
-    losses: dict[str, deque[float]] = field(default_factory=dict)  # deviations of the last looks
-
-    def usual(self, key: str, now: float) -> float:
-        """How many times the median of the looks before; 0 while there are too few."""
-        before = sorted(self.losses.get(key, ()))
-        return now / max(before[len(before) // 2], 1e-6) if len(before) == MEMORY else 0.0
-
-    def remember(self, figures: Figures) -> None:
-        """What the next look is compared with."""
-        for key in ("g_loss_std", "d_loss_std"):
-            if key in figures:
-                self.losses.setdefault(key, deque(maxlen=MEMORY)).append(figures[key])
-
-    def add(self, figures: Figures) -> None:
-        """One more look."""
-        self.looks += 1
-        now = figures.get("batch_distance")
-        if now is not None and self.last is not None:
-            mean = (now + self.last) / 2.0
-            self.best = mean if self.best is None else min(self.best, mean)
-        self.last = now
-
-
-def restless(key: str, player: str, t: Thresholds) -> Rule:
-    """A loss that suddenly goes up and down."""
-    return Rule(
-        "exploding",
-        (key,),
-        lambda f, past: past.usual(key, f[key]) > t.jump,
-        f"{player}'s loss goes up and down {{{key}:.2g}}, many times as much as before",
-        SOFTER,
-        looks=1,
-        lone=False,
-    )
-
-
-def rules(t: Thresholds) -> tuple[Rule, ...]:
-    """The signs, the gravest first."""
-    return (
-        Rule(
-            "non_finite",
-            ("non_finite",),
-            lambda f, _: f["non_finite"] > 0.0,
-            "{non_finite:.0f} values of logits, samples or gradients are not finite",
-            "lower the learning rates or raise the penalty",
-            looks=1,
-            after=0,
-        ),
-        Rule(
-            "dead_discriminator",
-            ("d_gradient_mean",),
-            lambda f, _: f["d_gradient_mean"] < DEAD_GRADIENT,
-            "D has no slope at the fakes (mean {d_gradient_mean:.2g}): it teaches G nothing",
-            REVIVE,
-            looks=1,
-            after=0,
-        ),
-        Rule(
-            "dead_discriminator",
-            ("dead_units",),
-            lambda f, _: f["dead_units"] > 0.99,
-            "{dead_units:.1%} of D's hidden units say the same of everything",
-            REVIVE,
-            looks=1,
-            after=0,
-        ),
-        Rule(
-            "dead_discriminator",
-            ("steepness", "batch_distance"),
-            lambda f, _: f["steepness"] < t.flat and f["batch_distance"] > t.untaught,
-            "D is flat (steepness {steepness:.2g}) while fakes are still {batch_distance:.2g} from the reals",
-            STRONGER_D,
-        ),
-        Rule(
-            "exploding",
-            ("diversity",),
-            lambda f, _: f["diversity"] > t.wide,
-            "fakes lie {diversity:.2g} times as far apart as reals: G is driven out of the data",
-            STRONGER_D,
-        ),
-        Rule(
-            "collapsed",
-            ("diversity", "batch_distance"),
-            lambda f, _: f["diversity"] < t.few and f["batch_distance"] > t.apart,
-            "fakes differ {diversity:.2g} times as much as reals, and lie {batch_distance:.2g} from them",
-            SOFTER,
-        ),
-        Rule(
-            "collapsing",
-            ("diversity",),
-            lambda f, _: f["diversity"] < t.few,
-            "fakes differ {diversity:.2g} times as much as reals",
-            SOFTER,
-        ),
-        Rule(
-            "collapsing",
-            ("batch_distance",),
-            lambda f, past: past.best is not None and past.best < t.reached and f["batch_distance"] > t.far,
-            "fakes are {batch_distance:.2g} from the reals, where they were near before",
-            SOFTER,
-            looks=1,
-        ),
-        Rule(
-            "exploding",
-            ("steepness",),
-            lambda f, _: f["steepness"] > t.steep,
-            "D's slope at the fakes, {steepness:.3g} logits over the reals' mean distance, explodes",
-            SOFTER_D,
-            after=1,
-        ),
-        Rule(
-            "drifting",
-            ("batch_distance",),
-            lambda f, past: past.best is not None and past.best < t.reached and f["batch_distance"] > t.lost,
-            "fakes are {batch_distance:.2g} from the reals again, where they were nearer before",
-            SOFTER,
-        ),
-        Rule(
-            "drifting",
-            ("batch_distance",),
-            lambda f, _: f["batch_distance"] > t.far,
-            "fakes are {batch_distance:.2g} from the reals, further than noise would be",
-            "lower both learning rates, or give D more steps or width",
-            after=1,
-        ),
-        restless("g_loss_std", "G", t),
-        restless("d_loss_std", "D", t),
-        Rule(
-            "drifting",
-            ("batch_distance",),
-            lambda f, _: f["batch_distance"] > t.apart,
-            "fakes are {batch_distance:.2g} from the reals and do not come nearer",
-            "lower both learning rates, or give D more steps or width",
-            looks=3,
-            lone=False,
-        ),
-        Rule(
-            "drifting",
-            ("d_off",),
-            lambda f, _: f["d_off"] < t.winning,
-            "D's loss is {d_off:.0%} off its equilibrium: it tells fakes from reals too well",
-            SOFTER_D,
-            looks=3,
-        ),
-        Rule(
-            "drifting",
-            ("overfitting_gap",),
-            lambda f, _: f["overfitting_gap"] > t.by_heart,
-            "D rates its training samples {overfitting_gap:.2g} deviations above held-out ones: it knows them by heart",
-            SOFTER_D,
-        ),
-    )
 
 
 @dataclass
@@ -287,11 +83,6 @@ class Judge:
         kind = "healthy" if there and self.past.looks > self.thresholds.settled else "learning"
         same = self.verdict.verdict == kind
         return Verdict(kind, since=self.verdict.since if same else iteration)
-
-
-def arrived(figures: Figures, t: Thresholds) -> bool:
-    """Whether fakes lie where the reals do, and about as evenly."""
-    return figures.get("batch_distance", 1.0) < t.near and not figures.get("batch_balance", 1.0) < t.even
 
 
 def judge(records: Iterable[Figures], free: bool = False, thresholds: Thresholds | None = None) -> list[Verdict]:
