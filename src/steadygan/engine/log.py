@@ -34,6 +34,8 @@ class Log:
 
     def _show(self, record: Mapping[str, Any], since: int) -> None:
         """Sends a record to TensorBoard; a run that goes on drops what stood there after its last kept record."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
         shown = [record]
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
@@ -42,11 +44,14 @@ class Log:
             self._writer = SummaryWriter(str(self.folder.events), purge_step=since)
             shown = [each for each in self.records if each["iteration"] >= since]
         for each in shown:
-            for key, value in each.items():
-                if key == "verdict":
-                    self._writer.add_text(key, str(each.get("reason", value)), each["iteration"])
-                elif key != "iteration" and isinstance(value, int | float) and not isinstance(value, bool):
-                    self._writer.add_scalar(key, value, each["iteration"])
+            if "verdict" in each:
+                self._writer.add_text("verdict", str(each.get("reason", each["verdict"])), each["iteration"])
+            scalars = [
+                Summary.Value(tag=key, simple_value=value)
+                for key, value in each.items()
+                if key != "iteration" and isinstance(value, int | float) and not isinstance(value, bool)
+            ]  # in one event: `add_scalar` makes one of each, and takes twenty times as long
+            self._writer.file_writer.add_summary(Summary(value=scalars), each["iteration"])
 
     def picture(self, path: Path, iteration: int) -> None:
         """Shows a picture file in TensorBoard beside the curves."""
