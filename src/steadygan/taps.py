@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,28 @@ from torch.utils.hooks import RemovableHandle
 from .errors import InputError, unknown
 
 
-class Taps:
+class Hooked:
+    """Hooks on a network's sub-modules, which are there inside of `with` only."""
+
+    _handles: Sequence[RemovableHandle] = ()
+
+    def hooks(self) -> Iterable[tuple[nn.Module, Callable[..., None]]]:
+        """Each sub-module with what is called after its forward."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._handles = self._handles or [part.register_forward_hook(hook) for part, hook in self.hooks()]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = ()
+
+
+class Taps(Hooked):
     """Collects the outputs of sub-modules by name; its hooks are on the network inside of `with taps:` only.
 
     A sub-module that is used several times gives its last output. Raises InputError for a name that the network does
@@ -23,20 +44,14 @@ class Taps:
     def __init__(self, network: Any, layers: Sequence[str]) -> None:
         self.parts = module_layers(network, layers)
         self._found: dict[str, Tensor] = {}
-        self._handles: list[RemovableHandle] = []
+
+    def hooks(self) -> Iterable[tuple[nn.Module, Callable[..., None]]]:
+        """Those that collect."""
+        return [(part, partial(self._keep, name)) for name, part in self.parts.items()]
 
     def __enter__(self) -> Self:
         self.begin()
-        if not self._handles:
-            self._handles = [part.register_forward_hook(partial(self._keep, name)) for name, part in self.parts.items()]
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
+        return super().__enter__()
 
     def begin(self) -> None:
         """Forgets what a forward that failed may have left."""

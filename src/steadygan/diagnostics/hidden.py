@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
+
+from ..taps import Hooked
 
 STEADY = 1e-6  # relative to a unit's largest output: less variation is rounding
 
@@ -18,7 +19,7 @@ _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 Extremes = tuple[Tensor, Tensor]
 
 
-class HiddenUnits:
+class HiddenUnits(Hooked):
     """Units are the features, or the channels of a feature map, that come out of activation modules; in a network
     without such modules, out of linear and convolutional layers but the last. Forwards of the same batch size or of
     others count together, call by call; hooks are on the network inside of `with` only.
@@ -32,18 +33,10 @@ class HiddenUnits:
         self._call = 0
         self._ended = False
         self._outputs: list[Tensor] = []  # of the last two calls
-        self._handles: list[RemovableHandle] = []
 
-    def __enter__(self) -> Self:
-        self._handles = [part.register_forward_hook(self._keep) for part in self._parts or self._layers]
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
+    def hooks(self) -> Iterable[tuple[nn.Module, Callable[..., None]]]:
+        """Those that look at outputs."""
+        return [(part, self._keep) for part in self._parts or self._layers]
 
     def begin(self) -> None:
         """Another forward follows: its calls are counted from the first one on."""
