@@ -30,6 +30,7 @@ from steadygan.types import Batch, Opponent
 PLAIN = Opponent(None, sg.losses.NonSaturating())
 OFF = Compiler(on=False)
 ADAM, AVERAGE = OptimizerSettings(), Ema(0.9)
+ITERATIONS = 8
 Rows = list[dict[str, Tensor]]
 
 
@@ -98,7 +99,7 @@ def rows(executor: Any, blocks: Any, iterations: int, factor: Callable[[int], fl
 
 
 def assert_members_are_lone_runs(
-    case: Case, members: int, iterations: int = 20, within: float = 1e-10, compiler: Compiler = OFF
+    case: Case, members: int, iterations: int = ITERATIONS, within: float = 1e-10, compiler: Compiler = OFF
 ) -> Functional:
     """Weights, averages, optimisers, parts' state and terms of every member are those of its seed alone."""
     stack, told = case.together(members, iterations, compiler)

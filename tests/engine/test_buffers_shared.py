@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from stacks import PLAIN, Case, assert_members_are_lone_runs, assert_near, leaky, rows, tanh
+from stacks import ITERATIONS, PLAIN, Case, assert_members_are_lone_runs, assert_near, leaky, rows, tanh
 from tiny import assert_same, differs
 from torch import Tensor, nn
 from torch.testing import assert_close
@@ -71,7 +71,7 @@ def buffers(member: Any) -> dict[str, dict[str, Tensor]]:
 def test_members_are_lone_runs(name: str, members: int) -> None:
     stack = assert_members_are_lone_runs(CASES[name], members)
     if name == "a drifting scale":
-        assert [member.networks["D"].count.item() for member in stack.members] == [40] * members
+        assert [member.networks["D"].count.item() for member in stack.members] == [2 * ITERATIONS] * members
 
 
 @each

@@ -157,23 +157,23 @@ def test_members_are_lone_runs(name: str, members: int) -> None:
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("name", ["plain", "fake as real and r1", "two opponents"])
 def test_in_float32(name: str, members: int) -> None:
-    """Rounding differs, and a hundred iterations carry it on."""
-    assert_members_are_lone_runs(replace(CASES[name], dtype=torch.float32), members, 100, within=1e-5)
+    """Rounding differs, and fifty iterations carry it on."""
+    assert_members_are_lone_runs(replace(CASES[name], dtype=torch.float32), members, 50, within=1e-5)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_stack_takes_runs_over_and_gives_them_back(name: str) -> None:
-    """Ten iterations alone, ten side by side, ten alone again: the optimisers' and the parts' state goes along."""
+    """Five iterations alone, five side by side, five alone again: the optimisers' and the parts' state goes along."""
     case, members = CASES[name], [CASES[name].member(seed) for seed in range(2)]
     eager, draws = zip(*members, strict=True)
     for run, own in members:
-        rows(run, own.block, 10, case.factor)
+        rows(run, own.block, 5, case.factor)
     stack = Functional(eager, OFF)
-    rows(stack, StackedBlocks(draws), 10, case.factor, first=10)
+    rows(stack, StackedBlocks(draws), 5, case.factor, first=5)
     stack.settle()
     for seed, (run, own) in enumerate(members):
-        rows(run, own.block, 10, case.factor, first=20)
-        assert_near(run.held(), case.alone(seed, 30)[0].held(), 1e-10)
+        rows(run, own.block, 5, case.factor, first=10)
+        assert_near(run.held(), case.alone(seed, 15)[0].held(), 1e-10)
 
 
 @pytest.mark.parametrize("name", ["two opponents", "a shared batch and a state", "an optimiser of one's own"])
@@ -196,11 +196,11 @@ def test_going_back_and_repeating_is_exact(name: str) -> None:
 @pytest.mark.parametrize("name", ["fake as real and r1", "two opponents", "rmsprop", "clipping"])
 def test_a_member_that_is_not_finite_does_not_touch_the_others(name: str) -> None:
     case = CASES[name]
-    stack, _ = case.together(3, 20)
+    stack, _ = case.together(3, 8)
     sick, blocks = case.stack(3)
     with torch.no_grad():
         next(iter(sick.members[1].trained("G").values())).fill_(torch.nan)
-    told = rows(sick, blocks, 20, case.factor)
+    told = rows(sick, blocks, 8, case.factor)
     sick.settle()
     for k in (0, 2):
         assert_same(sick.members[k].held(), stack.members[k].held())

@@ -62,11 +62,11 @@ def assert_same_runs(here: sg.Seeds, there: sg.Seeds) -> None:
 
 
 @pytest.mark.parametrize("case", STACKED)
-def test_260_iterations_are_130_and_130(tmp_path: Path, case: str) -> None:
+def test_160_iterations_are_130_and_30(tmp_path: Path, case: str) -> None:
     """130 is no block's end, no tick's and no checkpoint's; 100, where the second run is cut too, is a block's end."""
     whole = several(tmp_path / "whole", 2, of_case(case))
-    whole.fit(260)
-    for until in (100, 130, 260):
+    whole.fit(160)
+    for until in (100, 130, 160):
         pieces = several(tmp_path / "cut", 2, of_case(case), resume=True)
         runs = pieces.fit(until)
     assert stacked(whole)
