@@ -78,6 +78,7 @@ def test_words_become_settings_and_json_and_back(words: str, expected: Any) -> N
             "penalty_weights: expected a number above 0, got inf",
         ),
         (f"{BACK} monitor.remedy.penalty.r1=-1", "monitor.remedy.penalty.r1.weight: expected a number"),
+        (f"{BACK} monitor.remedy.method.packing=2", "unknown setting 'monitor.remedy.method.packing'"),
         (f"{BACK} monitor.remedy.penalty.r3=1", "unknown setting 'monitor.remedy.penalty.r3': did you mean"),
         (f"{BACK} monitor.remedy.method.fake_as_real=2.5", "expected a whole number of 0 or more, got 2.5"),
     ],

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 import steadygan as sg
+from steadygan.diagnosis.found import calm
 from steadygan.errors import InputError
 
 RING = sg.data.ring8()
@@ -234,3 +235,16 @@ def test_what_does_not_fit_is_told_in_one_line(expected):
         sg.diagnose(given.pop("G"), given.pop("D"), given.pop("data"), **given)
     assert expected in str(told.value)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("figures", "told"),
+    [
+        ({"batch_distance": 0.02, "batch_balance": 0.9}, "fakes are not there yet"),
+        ({"batch_distance": 0.019, "batch_balance": 0.49}, "fakes lie among the reals, not evenly yet"),
+        ({"batch_distance": 0.019, "batch_balance": 0.5}, "fakes lie among the reals, not for long yet"),
+        ({"batch_distance": 0.019}, "fakes lie among the reals, not for long yet"),
+    ],
+)
+def test_what_a_run_that_learns_is_short_of(figures: dict[str, float], told: str) -> None:
+    assert calm("learning", {"diversity": 1.0, **figures}).startswith(f"no sign of trouble, {told}: distance 0.0")

@@ -202,6 +202,13 @@ REAL, FAKE = normal(0, 8, 2), normal(1, 8, 2)
         ({"D": Told()}, "with samples as Batch(x, label), got one with a missing a required argument: 'label'"),
         ({"D": lambda x, y: x + y}, "expected a D to be called as D(x), or as D(x, label=...)"),
         ({"D": nn.Bilinear(2, 2, 1)}, "got one with a missing a required argument: 'input2'"),
+        ({"D": nn.Linear(3, 1)}, "D cannot take samples of shape (2,): "),
+        ({"D": None}, "expected D as a module or a function of x, got NoneType: pass the discriminator"),
+        ({"real": [[1.0, 2.0]]}, "expected real samples as a tensor of floats, got list: convert them"),
+        ({"fake": FAKE.long()}, "expected fake samples as a tensor of floats, got torch.int64: convert them"),
+        ({"g_loss": "low"}, "expected g_loss as one number, got str: pass its mean"),
+        ({"G": 3}, "expected G as a torch.nn.Module, got int: pass the generator"),
+        ({"iteration": -1}, "iteration must be a whole number of 0 or more, not -1"),
         ({"D": nn.Linear(2, 3).double()}, "the discriminator must return one logit per sample, shape (8,) or (8, 1)"),
     ],
 )
@@ -217,6 +224,9 @@ def test_counts_below_one_are_refused() -> None:
         sg.CollapseMonitor(every=0)
     with pytest.raises(InputError, match="times must be a whole number of 1 or more, not 0"):
         sg.CollapseMonitor(policy="rollback", times=0)
+    for wrong in ({"loss": 3}, {"thresholds": 3}, {"policy": "rollback", "remedy": "softer"}):
+        with pytest.raises(InputError, match=r"expected (loss|thresholds|remedy) as a (Loss|Thresholds|Remedy)"):
+            sg.CollapseMonitor(**wrong)  # type: ignore[arg-type]
 
 
 def test_another_shape_later_on_wants_another_monitor() -> None:

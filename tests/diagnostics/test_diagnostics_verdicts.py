@@ -13,6 +13,7 @@ from steadygan.diagnostics.verdicts import GOOD, VERDICTS, Judge, judge
 
 FINE = {
     "batch_distance": 0.01,
+    "batch_balance": 0.9,
     "d_gradient_mean": 1.0,
     "steepness": 1.0,
     "diversity": 1.0,
@@ -41,6 +42,7 @@ class Case(NamedTuple):
 
 
 FLAT = {"batch_distance": 0.0301}
+IDLE = {"steepness": 0.0049}
 ALIKE = {"diversity": 0.399}
 CASES = {
     "non-finite": Case("non_finite", {"non_finite": 0.0}, {"non_finite": 1.0}, "1 values of logits", 1, 0),
@@ -49,6 +51,9 @@ CASES = {
     "flat": Case("dead_discriminator", {"steepness": 0.005, **FLAT}, {"steepness": 0.0049, **FLAT}, "is flat"),
     "flat, but done": Case(
         "dead_discriminator", {"steepness": 0.001, "batch_distance": 0.03}, {"steepness": 0.001, **FLAT}, "is flat"
+    ),
+    "flat and uneven": Case(
+        "dead_discriminator", {**IDLE, "batch_balance": 0.5}, {**IDLE, "batch_balance": 0.49}, "stays flat", 5
     ),
     "wide": Case("exploding", {"diversity": 1.8}, {"diversity": 1.82}, "fakes lie 1.8 times as far apart"),
     "collapsed": Case(
@@ -211,6 +216,8 @@ def test_a_free_loss_has_no_equilibrium_to_be_off() -> None:
     assert judge(records)[-1].verdict == "drifting"
     assert judge(records, free=True)[-1].verdict == "healthy"
     assert judge(run(({**FINE, "diversity": 0.1}, 9)), free=True)[-1].verdict == "collapsing"
+    flat = run(({**FINE, **IDLE, "batch_balance": 0.1}, 9))  # in a unit of the critic's own
+    assert [judge(flat, free)[-1].verdict for free in (False, True)] == ["dead_discriminator", "learning"]
 
 
 def test_missing_figures_show_nothing() -> None:

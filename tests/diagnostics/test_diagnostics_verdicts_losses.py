@@ -41,8 +41,9 @@ def test_five_looks_before(player: str) -> None:
 
 @both
 def test_from_nothing(player: str) -> None:
-    assert told(player, [0.0] * 6 + [6.9e-6]) == []
-    assert told(player, [0.0] * 6 + [7.1e-6]) == [6]
+    """At its equilibrium a loss stirs by ten times as much as before, and it means nothing."""
+    assert told(player, [0.0007] * 6 + [0.0349]) == []
+    assert told(player, [0.0007] * 6 + [0.0351]) == [6]
 
 
 @both

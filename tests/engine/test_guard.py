@@ -202,8 +202,12 @@ def test_refusals(tmp_path: Path) -> None:
             sg.Remedy(**wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="count must be at most the real batch of"):
         trainer(tmp_path, monitor=monitor("rollback", remedy=sg.Remedy(methods=[sg.methods.FakeAsReal(1000)])))
-    with pytest.raises(InputError, match="expected no loss beside the method cramer"):
-        trainer(tmp_path, monitor=monitor("rollback", remedy=sg.Remedy(methods=[sg.methods.Cramer()])))
+    for method in (sg.methods.Cramer(), sg.methods.Packing(2)):
+        with pytest.raises(InputError, match=f"that any discriminator can take, got {method.name}"):
+            sg.Remedy(methods=[method])
+    remedy = sg.Remedy(penalties=[sg.penalties.r1(1.0)])
+    with pytest.raises(InputError, match="penalty in the remedy that is not there yet, got r1, which is on already"):
+        trainer(tmp_path, monitor=monitor("rollback", remedy=remedy), penalties=[sg.penalties.r1(0.1)])
     pushed(tmp_path, "rollback", Push(100)).fit(160)
     (tmp_path / "interventions.json").write_text("[{]")
     with pytest.raises(InputError, match="is not a readable list of roll-backs"):

@@ -7,9 +7,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from ..errors import InputError
-from .block import Block
-from .parts import Methods, Penalties
+from .block import Block, Parts
+from .parts import DiffAugment, FakeAsReal, Penalties, SampleDifferences
 from .values import Count, Positive, Text, choice
+
+
+class Shown(Parts):
+    """Methods that only change what D is shown: others need a D that was built for them."""
+
+    diff_augment: DiffAugment | None = None
+    fake_as_real: FakeAsReal | None = None
+    sample_differences: SampleDifferences | None = None
 
 
 class Remedy(Block):
@@ -26,7 +34,7 @@ class Remedy(Block):
     lr_d: Positive = 1.0
     penalty_weights: Positive = 1.0
     penalty: Penalties = Field(default_factory=Penalties)
-    method: Methods = Field(default_factory=Methods)
+    method: Shown = Field(default_factory=Shown)
 
 
 class Monitor(Block):

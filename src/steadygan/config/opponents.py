@@ -46,7 +46,7 @@ class Judge(NamedTuple):
         theirs = {key: getattr(own, key) for key in self._fields}
         return self._replace(**{key: value for key, value in theirs.items() if value is not None})
 
-    def beside(self, more: Methods) -> Judge:
+    def beside(self, more: Parts) -> Judge:
         """These settings with those methods of `more` that are not there yet."""
         new = {name: block for name, block in more.items() if getattr(self.method, name) is None}
         return self._replace(method=self.method.model_copy(update=new))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, NamedTuple
 
+from ..diagnostics.rules import Thresholds
 from ..diagnostics.verdicts import GOOD
 from ..metrics.summary import Row
 
@@ -89,7 +90,12 @@ def calm(verdict: str, figures: Mapping[str, float]) -> str:
     distance, diversity = figures.get("batch_distance"), figures.get("diversity")
     if distance is None or diversity is None:
         return ""
-    near = "fakes lie among the reals" if verdict == "healthy" else "no sign of trouble, fakes are not there yet"
+    near = "fakes lie among the reals"
+    if verdict != "healthy":
+        t = Thresholds()
+        away, uneven = distance >= t.near, figures.get("batch_balance", 1.0) < t.even
+        yet = "fakes are not there yet" if away else f"{near}, {'not evenly' if uneven else 'not for long'} yet"
+        near = f"no sign of trouble, {yet}"
     told = f"{near}: distance {max(0.0, distance):.2g} (0 is as real data), spread {diversity:.2g} times that of reals"
     balance = figures.get("batch_balance")
     return told if balance is None else f"{told}, balance {balance:.2g} (1 is as real data)"

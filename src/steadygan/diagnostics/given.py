@@ -6,11 +6,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..critics import as_output, looks_coupled, takes_label
-from ..errors import InputError
+from ..critics import as_output, evaluating, looks_coupled, takes_label
+from ..errors import InputError, calling
+from ..rng import borrowed
 from ..types import Batch, Critic, Output
 from ..types import critic as as_critic
 from .indicators import PAIRS
@@ -19,6 +21,9 @@ from .indicators import PAIRS
 def checked(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> Batch:
     """Samples of this shape, without a graph."""
     x, label = given if isinstance(given, Batch) else Batch(given)
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(f"expected {name} samples as a tensor of floats, got {kind}: convert them")
     if x.ndim < 2 or x.shape[0] == 0 or (shape is not None and x.shape[1:] != shape):
         wanted = "*shape" if shape is None else ", ".join(map(str, shape))
         raise InputError(
@@ -30,8 +35,33 @@ def checked(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> 
     return Batch(x.detach(), None if label is None else label.detach())
 
 
+def number(name: str, loss: Tensor | float) -> Tensor:
+    """A loss as a lone number, without a graph."""
+    value = loss.detach() if isinstance(loss, Tensor) else loss
+    if isinstance(value, bool) or not isinstance(value, Tensor | float | int):
+        raise InputError(f"expected {name} as one number, got {type(loss).__name__}: pass its mean")
+    value = torch.as_tensor(value)
+    if value.numel() != 1:
+        raise InputError(f"expected {name} as one number, got {tuple(value.shape)}: pass its mean")
+    return value.reshape(()).clone()
+
+
+def try_call(D: nn.Module | Callable[..., Any], batch: Batch) -> None:
+    """Calls D with the samples, and changes nothing; a D that cannot take them is told in one line."""
+    told = f"D cannot take samples of shape {tuple(batch.x.shape[1:])}"
+    with (
+        calling(told, "pass what it is trained on"),
+        torch.no_grad(),
+        borrowed(0, batch.x.device),
+        evaluating(D if isinstance(D, nn.Module) else nn.Identity()),
+    ):
+        resting(D).constant(in_its_precision(D, batch))
+
+
 def check_call(D: Callable[..., Any], *batches: Batch) -> None:
     """Refuses a D that wants more than samples, and labels where there are some."""
+    if not callable(D):
+        raise InputError(f"expected D as a module or a function of x, got {type(D).__name__}: pass the discriminator")
     told = {"label": None} if takes_label(D) and all(batch.label is not None for batch in batches) else {}
     try:
         inspect.signature(D.forward if isinstance(D, nn.Module) else D).bind(None, **told)

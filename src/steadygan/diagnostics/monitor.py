@@ -14,7 +14,7 @@ from ..errors import InputError, check_whole
 from ..rng import borrowed
 from ..types import Batch, Loss, Now, Term, cat
 from .equilibrium import off_equilibrium
-from .given import beside, check_call, checked, in_its_precision, last, resting
+from .given import beside, check_call, checked, in_its_precision, last, number, resting, try_call
 from .gradients import gradient_figures, look, norms_of
 from .hidden import HiddenUnits
 from .indicators import PAIRS, indicators
@@ -68,6 +68,13 @@ class CollapseMonitor:
             raise InputError(f"expected a policy of {', '.join(POLICIES)}, got {policy!r}: choose one of them")
         if remedy is not None and policy != "rollback":
             raise InputError(f"expected a remedy with policy='rollback' alone, got policy={policy!r}: leave it out")
+        for name, given, kind in (
+            ("remedy", remedy, Remedy),
+            ("loss", loss, Loss),
+            ("thresholds", thresholds, Thresholds),
+        ):
+            if given is not None and not isinstance(given, kind):
+                raise InputError(f"expected {name} as a {kind.__name__}, got {given!r}: make one")
         self.every, self.policy, self.times = every, policy, times
         self.remedy = remedy or Remedy()
         self.loss: Loss = loss or _Assumed()
@@ -125,8 +132,14 @@ class CollapseMonitor:
                     f"expected one {name} logit per sample, {batch.size}, got {tuple(logits.shape)}: pass D's logits "
                     "of this batch"
                 )
+        if G is not None and not isinstance(G, nn.Module):
+            raise InputError(f"expected G as a torch.nn.Module, got {type(G).__name__}: pass the generator")
+        if iteration is not None:
+            check_whole("iteration", iteration, 0)
         if self.calls % self.every == 0:
             check_call(D, *filter(None, (x, y, spare)))
+        if self.calls == 0:
+            try_call(D, y)
         self._remember(x, y, d_loss=d_loss, g_loss=g_loss)
         self.calls += 1
         if self.calls % self.every:
@@ -154,10 +167,7 @@ class CollapseMonitor:
         """Keeps copies of what a look will need, as a loop may write over its own; nothing waits for the device."""
         for key, loss in losses.items():
             if loss is not None:
-                value = torch.as_tensor(loss).detach()
-                if value.numel() != 1:
-                    raise InputError(f"expected {key} as one number, got {tuple(value.shape)}: pass its mean")
-                self._losses.setdefault(key, []).append(value.reshape(()).clone())
+                self._losses.setdefault(key, []).append(number(key, loss))
         wanted = 2 * PAIRS - sum(len(part) for part in self._real)
         if wanted > 0:
             self._real.append(real.x[:wanted].clone())

@@ -30,13 +30,24 @@ class Remedy:
         for name, given, kind in (("penalties", self.penalties, Penalty), ("methods", self.methods, Method)):
             if not isinstance(given, Sequence) or not all(isinstance(each, kind) for each in given):
                 raise InputError(f"remedy.{name} must be a list of {name}, not {given!r}: put them in brackets")
+        for method in self.methods:
+            if method.raw(1) != 1 or method.single or method.replaces_loss:
+                raise InputError(
+                    f"expected methods in a remedy that any discriminator can take, got {method.name}, which needs one "
+                    "of its own: train with it from the beginning"
+                )
 
     @property
     def told(self) -> str:
-        """What it changes, in words; empty for nothing."""
+        """What it changes the first time, in words; empty for nothing."""
+        parts = (f"{_told(part)} on" for part in (*self.penalties, *self.methods))
+        return ", ".join(filter(None, [self.told_again, *parts]))
+
+    @property
+    def told_again(self) -> str:
+        """The same of every later time: parts are on by then."""
         factors = [("lr_g", self.lr_g), ("lr_d", self.lr_d), ("penalty weights", self.penalty_weights)]
-        parts = [f"{name} x {value:g}" for name, value in factors if value != 1.0]
-        return ", ".join([*parts, *(f"{_told(part)} on" for part in (*self.penalties, *self.methods))])
+        return ", ".join(f"{name} x {value:g}" for name, value in factors if value != 1.0)
 
 
 def _told(part: Part) -> str:

@@ -12,6 +12,7 @@ from ..thresholds import DEAD_GRADIENT
 Figures = Mapping[str, float]
 
 MEMORY = 5  # looks that a loss is compared with
+AT_REST = 0.005  # deviation of a loss that counts as none: a run at its equilibrium stirs by many times itself
 
 SOFTER_D = "raise the gradient penalty (r1), lower D's learning rate, or switch on fake-as-real"
 SOFTER = "lower both learning rates, raise the gradient penalty (r1), or switch on fake-as-real"
@@ -51,6 +52,11 @@ class Rule(NamedTuple):
     looks: int = 2
     after: int | None = None  # looks that are passed over; those in which a run settles unless given
     lone: bool = True  # can be told from one look alone
+    levelled: bool = False  # says nothing of a loss of D without an equilibrium, whose logits are in a unit of its own
+
+    def known(self, figures: Figures, free: bool) -> bool:
+        """Whether it can be asked; free: D's loss has no equilibrium other than 0."""
+        return all(key in figures for key in self.keys) and not (free and self.levelled)
 
 
 @dataclass
@@ -65,7 +71,7 @@ class Past:
     def usual(self, key: str, now: float) -> float:
         """How many times the median of the looks before; 0 while there are too few."""
         before = sorted(self.losses.get(key, ()))
-        return now / max(before[len(before) // 2], 1e-6) if len(before) == MEMORY else 0.0
+        return now / max(before[len(before) // 2], AT_REST) if len(before) == MEMORY else 0.0
 
     def remember(self, figures: Figures) -> None:
         """What the next look is compared with."""
@@ -132,6 +138,17 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
             lambda f, _: f["steepness"] < t.flat and f["batch_distance"] > t.untaught,
             "D is flat (steepness {steepness:.2g}) while fakes are still {batch_distance:.2g} from the reals",
             STRONGER_D,
+            levelled=True,
+        ),
+        Rule(
+            "dead_discriminator",
+            ("steepness", "batch_balance"),
+            lambda f, _: f["steepness"] < t.flat and f["batch_balance"] < t.even,
+            "D stays flat (steepness {steepness:.2g}) while fakes lie unevenly (balance {batch_balance:.2g})",
+            STRONGER_D,
+            looks=5,
+            lone=False,
+            levelled=True,
         ),
         Rule(
             "exploding",
@@ -203,6 +220,7 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
             "D's loss is {d_off:.0%} off its equilibrium: it tells fakes from reals too well",
             SOFTER_D,
             looks=3,
+            levelled=True,
         ),
         Rule(
             "drifting",

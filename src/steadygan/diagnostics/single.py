@@ -14,8 +14,7 @@ def judge_once(figures: Figures, free: bool = False, thresholds: Thresholds | No
     """
     t, past = thresholds or Thresholds(), Past(looks=1)
     for rule in rules(t):
-        known = all(key in figures for key in rule.keys) and not (free and "d_off" in rule.keys)
-        if rule.lone and known and rule.shows(figures, past):
+        if rule.lone and rule.known(figures, free) and rule.shows(figures, past):
             evidence = {key: float(figures[key]) for key in rule.keys}
             reason = f"{rule.words.format(**evidence)}: {rule.advice}"
             return Verdict(rule.verdict, reason, evidence, advice=rule.advice)

@@ -61,9 +61,8 @@ class Judge:
         self.past.add(record)
         found: Verdict | None = None
         for i, rule in enumerate(self.rules):
-            known = all(key in record for key in rule.keys) and not (self.free and "d_off" in rule.keys)
             ripe = self.past.looks > (self.thresholds.settled if rule.after is None else rule.after)
-            if not (known and ripe and rule.shows(record, self.past)):
+            if not (rule.known(record, self.free) and ripe and rule.shows(record, self.past)):
                 self._shown[i], self._since[i] = 0, None
                 continue
             self._shown[i] += 1

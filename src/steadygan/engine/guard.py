@@ -41,13 +41,14 @@ class Guard:
     def roll_back(self, journal: Journal, verdict: str, reason: str, since: int, told: str) -> None:
         """Back to the newest checkpoint that was healthy before `since`; gives up when there is none, or too often."""
         if len(self.done) >= self.times:
-            journal.halt(f"{told}: given up after {len(self.done)} roll-backs")
+            journal.halt(f"{told}: given up after {len(self.done)} roll-back{'s' * (len(self.done) != 1)}")
             return
         to = self.healthy(journal, since)
         if to is None or journal.folder is None:
             journal.halt(f"{told}: stopped, as there is no healthy checkpoint to go back to")
             return
-        done = Intervention(journal.iteration, to, verdict, reason, self.remedy.told)
+        remedy = self.remedy.told_again if self.done else self.remedy.told
+        done = Intervention(journal.iteration, to, verdict, reason, remedy)
         self.done.append(done)
         note(journal.folder, self.done)
         journal.log.event(f"iteration {journal.iteration}: {done.told} ({len(self.done)} of {self.times})")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..diagnostics.remedy import Remedy
 from ..errors import InputError
-from ..methods.chain import added
+from ..methods.chain import added, parts_of
 from ..types import Opponent, Penalty
 from .folder import RunFolder, write_text
 from .needs import Needs
@@ -69,19 +69,37 @@ def healed(setup: Setup, remedy: Remedy, times: int = 1) -> Setup:
 
 def taken(folder: RunFolder, done: Sequence[Intervention], remedy: Remedy) -> int:
     """How often a run has taken its remedy; raises InputError where that was another one than is given now."""
-    for each in done:
-        if each.remedy != remedy.told:
+    for i, each in enumerate(done):
+        given = remedy.told_again if i else remedy.told
+        if each.remedy != given:
             raise InputError(
                 f"{folder.path} was rolled back with the remedy '{each.remedy or 'none'}', and now "
-                f"'{remedy.told or 'none'}' is given: resume with the same one, or choose another --out"
+                f"'{given or 'none'}' is given: resume with the same one, or choose another --out"
             )
     return len(done)
+
+
+def new(setup: Setup, remedy: Remedy) -> None:
+    """Raises InputError where the remedy would switch on what every discriminator has."""
+    opponents = setup.opponents.values()
+    for kind, parts in (("penalty", remedy.penalties), ("method", remedy.methods)):
+        for part in parts:
+            if all(part.name in names_of(opponent) for opponent in opponents):
+                raise InputError(
+                    f"expected a {kind} in the remedy that is not there yet, got {part.name}, which is on already: "
+                    "choose another, or a factor on penalty weights"
+                )
+
+
+def names_of(opponent: Opponent) -> set[str]:
+    """Its penalties and methods."""
+    return {part.name for part in (*opponent.penalties, *parts_of(opponent.method))}
 
 
 def treated(opponent: Opponent, remedy: Remedy) -> Opponent:
     """One opponent after a remedy."""
     penalties = [heavier(penalty, remedy.penalty_weights) for penalty in opponent.penalties]
-    there = {penalty.name for penalty in penalties}
+    there = names_of(opponent)
     penalties += [penalty for penalty in remedy.penalties if penalty.name not in there]
     method = added(opponent.method, *remedy.methods)
     return ready(replace(opponent, penalties=tuple(penalties), method=method))

@@ -135,9 +135,14 @@ def chain(*methods: Method) -> Method:
     return methods[0] if len(methods) == 1 else Chain(tuple(methods))
 
 
+def parts_of(method: Method) -> tuple[Method, ...]:
+    """The methods of a chain, and any other by itself."""
+    return method.methods if isinstance(method, Chain) else (method,)
+
+
 def added(method: Method, *more: Method) -> Method:
     """The method, and those of `more` behind it whose name it does not hold already; a plain one gives way."""
-    parts = method.methods if isinstance(method, Chain) else (method,)
+    parts = parts_of(method)
     there = {part.name for part in parts}
     new = [part for part in more if part.name not in there]
     return chain(*(part for part in parts if not isinstance(part, Plain)), *new) if new else method

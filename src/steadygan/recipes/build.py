@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from ..config import Folder, ImageSet, Points, Settings
+from ..config.block import Parts
 from ..config.opponents import Judge
-from ..config.parts import Methods, Penalties
+from ..config.parts import Penalties
 from ..data import DATA, Source
 from ..data.samples import Progress
 from ..diagnostics.monitor import CollapseMonitor
@@ -153,7 +154,7 @@ def penalties(own: Penalties) -> list[Penalty]:
     return [known[name](**block.model_dump()) for name, block in own.items()]
 
 
-def methods(own: Methods) -> list[Method]:
+def methods(own: Parts) -> list[Method]:
     """Those that are set, in their order."""
     return [METHODS[name](**block.model_dump()) for name, block in own.items()]
 
