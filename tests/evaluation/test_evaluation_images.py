@@ -7,9 +7,10 @@ from PIL import Image
 from plainnet import Quarters, noise
 
 import steadygan as sg
-from steadygan.data import Source
+from steadygan.data import DATA, Source
 from steadygan.engine import evaluators
 from steadygan.engine.evaluators import real_side
+from steadygan.errors import InputError
 from steadygan.metrics import Manifold, Moments, RealSide, class_modes, frechet, precision_recall
 
 
@@ -165,3 +166,23 @@ def test_held_out_images_stand_beside_the_fakes(monkeypatch):
     assert kept == pytest.approx(found.reference)
     monkeypatch.setattr(RealSide, "held_out_does", None)  # not asked again
     assert judged(fakes(), source).reference == kept
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metrics": ["kernel_distance"]}, "got kernel_distance: it needs 1,000 fakes, got 200"),
+        ({"metrics": ["fid"], "features": None}, "got fid: add --features inception"),
+        ({"metrics": ["recal"]}, "unknown metric 'recal': did you mean 'recall'"),
+        ({"features": lambda x: x}, "expected features as the name of a network, a FeatureNetwork .* got function"),
+    ],
+)
+def test_figures_that_cannot_be_had(changes, message):
+    with pytest.raises(InputError, match=message):
+        sg.evaluate(fakes(), real(), **{"features": Quarters(), **changes})
+
+
+def test_points_have_no_features():
+    x = DATA["ring8"]().fresh(500, torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match="expected images for features, got points in ring8: leave features out"):
+        sg.evaluate(x, "ring8", features="digits")

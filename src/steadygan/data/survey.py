@@ -94,10 +94,14 @@ def plan(seen: Survey, size: int | None, channels: int | None) -> Plan:
         if len(sizes) > 1:
             raise InputError(
                 f"expected images of one square size in {seen.name}, got {len(sizes):,} sizes from "
-                f"{by(smallest)} ({sizes[smallest]}) to {by(largest)} ({sizes[largest]}): add size=64"
+                f"{by(smallest)} ({sizes[smallest]}) to {by(largest)} ({sizes[largest]}): add size=64 where you "
+                "train, or save them alike"
             )
         if smallest[0] != smallest[1]:
-            raise InputError(f"expected square images in {seen.name}, got {by(smallest)} pixels: add size=64")
+            raise InputError(
+                f"expected square images in {seen.name}, got {by(smallest)} pixels: add size=64 where you train, or "
+                "cut them"
+            )
         side = smallest[0]
         if side < SMALLEST:
             raise InputError(
@@ -133,7 +137,8 @@ def _channels(seen: Survey) -> int:
     first = shown(seen.images[grey.index(few)].path)
     raise InputError(
         f"expected images of one kind, got {count if few else len(grey) - count:,} {'grey' if few else 'colour'} "
-        f"among {len(grey):,} (first: {first}): add channels=3 or channels=1"
+        f"among {len(grey):,} (first: {first}): add channels=3 or channels=1 "
+        "where you train, or save them alike"
     )
 
 

@@ -26,6 +26,8 @@ from .probes import Probes
 from .rhythm import Rhythm
 from .state import TrainState, collect
 
+SOFTER = "lower the learning rates or raise the penalty"
+
 
 @dataclass
 class Journal:
@@ -227,10 +229,10 @@ class Journal:
         message = f"{told}; batch and networks are in {path}" if path is not None and path.exists() else told
         message += "" if last is None else f"; last good checkpoint: {last}"
         if self.guard is not None and self.guard.policy == "rollback":
-            self.guard.roll_back(self, "non_finite", told, self.iteration, message)
+            self.guard.roll_back(self, "non_finite", told, self.iteration, f"{message}; {SOFTER}")
             return
         self.log.event(message)
-        self.failure = NonFiniteError(message + "; lower the learning rates or raise the penalty")
+        self.failure = NonFiniteError(f"{message}; {SOFTER}")
 
 
 def _of_a_lone_one(key: str) -> str:

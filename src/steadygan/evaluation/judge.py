@@ -19,13 +19,14 @@ from ..errors import InputError, check_whole
 from ..features import FeatureNetwork
 from ..features.registry import check_name
 from ..metrics import Protocol
-from ..metrics.evaluate import Evaluator
 from ..metrics.feature_measures import KERNEL_SIZE
 from ..rng import borrowed
 from .fakes import Fakes, of_anything
 from .reals import reals
 
 LEAST = 100  # fakes: below it no figure means anything
+OF_FEATURES = ("fid", "kid", "inception_score", "frechet", "kernel_distance", "class_score")
+NAMED = {"kernel_distance": "kernel distance", "fid": "FID and its kin"}  # what a note is worth
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def _evaluate(
     check_alike(fakes, source)
     network, missing = None, ""
     check_name(features)
+    if features not in ("auto", None) and not source.image:
+        raise InputError(f"expected images for features, got points in {source.name}: leave features out")
     try:
         network = network_for(source, features)
     except InputError as error:  # of its weights: the other figures can be had
@@ -125,13 +128,19 @@ def _evaluate(
         seeds=fakes.seeds,
         versions=versions(network),
     )
+    lacking = {} if missing else left_out(fakes, network)
+    for name in metrics:
+        if name in lacking or (missing and name in OF_FEATURES):
+            why = lacking.get(name) or missing
+            raise InputError(f"expected figures that can be had of {fakes.name}, got {name}: {why}")
     chosen = evaluator_for(
         source, fakes.n, network, split, full=True, about=about, device=torch.device(device), most=real, metrics=metrics
     )
     figures = chosen(in_units(fakes, source))
     if metrics:
         figures = {name: figures[name] for name in metrics}
-    notes = [*compressed(fakes, source), *([missing] if missing else []), *left_out(chosen, fakes, network)]
+    told = [f"no {NAMED[name]}: {why}" for name, why in lacking.items() if name in NAMED and not metrics]
+    notes = [*compressed(fakes, source), *([missing] if missing else []), *told]
     return Evaluation(fakes.name, source.name, figures, chosen.protocols, chosen.reference, tuple(notes))
 
 
@@ -188,13 +197,13 @@ def compressed(fakes: Fakes, source: Source) -> list[str]:
     ]
 
 
-def left_out(evaluator: Evaluator, fakes: Fakes, network: FeatureNetwork | None) -> list[str]:
-    """Lines for the figures that there are too few samples for."""
+def left_out(fakes: Fakes, network: FeatureNetwork | None) -> dict[str, str]:
+    """The figures that cannot be had, and what they need."""
     if network is not None and fakes.n < KERNEL_SIZE:
-        return [f"no kernel distance: it needs {KERNEL_SIZE:,} fakes, got {fakes.n:,}"]
+        return dict.fromkeys(("kernel_distance", "kid"), f"it needs {KERNEL_SIZE:,} fakes, got {fakes.n:,}")
     if network is None and fakes.image:
-        return ["no figures of features: add --features inception for FID and its kin"]
-    return []
+        return dict.fromkeys(OF_FEATURES, "add --features inception")
+    return {}
 
 
 def _kind(shape: tuple[int, ...]) -> str:

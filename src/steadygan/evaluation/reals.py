@@ -42,7 +42,7 @@ def reals(
         return builder(path=path, progress=progress)
     place = Path(word).expanduser()
     if not place.exists():
-        raise unknown("data", word, [OWN, *(name for name in DATA if name not in FILES), "or the path of files"])
+        raise unknown("data", word, [OWN, *(name for name in DATA if name not in FILES)])
     return from_file(place, progress)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import unknown
+from ..errors import InputError, unknown
 from ..registry import Registry
 from .digits import DigitFeatures
 from .inception import InceptionFeatures
@@ -14,7 +14,12 @@ FEATURES: Registry[Callable[[tuple[int, ...]], FeatureNetwork]] = Registry("feat
 
 
 def check_name(wanted: object) -> None:
-    """Raises InputError for the name of a network that is not known; "auto" is the data set's own."""
+    """Raises InputError for what is no network, and for the name of none; "auto" is the data set's own."""
+    if not (wanted is None or isinstance(wanted, str) or hasattr(wanted, "check")):
+        raise InputError(
+            f"expected features as the name of a network, a FeatureNetwork as UserFeatures(name, digest, function) or "
+            f"None, got {type(wanted).__name__}: wrap it"
+        )
     if isinstance(wanted, str) and wanted != "auto" and wanted not in FEATURES:
         raise unknown(FEATURES.kind, wanted, ("auto", *FEATURES))
 
