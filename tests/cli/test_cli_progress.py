@@ -18,9 +18,13 @@ STATS = {"d_loss": 1.2, "g_loss": 0.9, "modes": 7.0, "balance": 0.5, "gradient_m
 NUMBERS = "D loss 1.200 (equilibrium 1.386), G loss 0.900 (0.693), modes 7/8, max gradient 12.3"
 
 
-def watched(console: Console, *ticks: tuple[int, dict[str, float]], events: dict[int, str] | None = None) -> None:
+def watched(
+    console: Console, *ticks: tuple[int, dict[str, float]], events: dict[int, str] | None = None, every: int = 50
+) -> None:
     """A run of 100 iterations that ticks, and says things at some of them."""
-    run: Any = SimpleNamespace(events=[], equilibrium=EVEN, iterations_per_second=50.0)
+    run: Any = SimpleNamespace(
+        events=[], equilibrium=EVEN, iterations_per_second=50.0, settings={"evaluate": {"every": every}}
+    )
     with Watch(console, "ring8/far seed 0", 100, 8) as watch:
         for iteration, stats in ticks:
             if events and iteration in events:
@@ -37,6 +41,15 @@ def test_plain_lines_come_where_something_was_measured() -> None:
     assert lines[1] == f" 50/100, 50 it/s, 0:01 left, {NUMBERS}"
     assert "modes 7/8" in lines[2]  # the last measured one
     assert "left" not in lines[2]
+
+
+def test_the_last_tick_is_told_once_with_its_closing_measurement() -> None:
+    out = io.StringIO()
+    closing = {**STATS, "final": True}
+    watched(Console(file=out, width=300), (0, STATS), (50, STATS), (100, {"d_loss": 1.3}), (100, closing), every=30)
+    lines = out.getvalue().splitlines()
+    assert [line.split("/")[0].strip() for line in lines] == ["0", "50", "100"]
+    assert lines[2].endswith(NUMBERS)
 
 
 def test_an_event_is_told_once_and_when_it_happens() -> None:

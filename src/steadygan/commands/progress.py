@@ -89,13 +89,22 @@ class Watch:
             self._bar.update(self._task, completed=iteration, rate=pace)
             shown = coloured(stats["verdict"]) if "verdict" in stats else Text()
             self._live.update(Group(self._bar, Text.assemble("  ", shown, "  ", Text(numbers, style="dim"))))
-        elif evaluated or iteration == self.total or time.monotonic() - self._spoke > QUIET_SECONDS:
+        elif evaluated or (iteration == self.total and not closes(run, iteration, stats)) or self._quiet(iteration):
             self._spoke = time.monotonic()
             done = f"{iteration:>{len(f'{self.total:,}')},}/{self.total:,}"
             from rich.text import Text
 
             verdict: list[str | Text] = [", ", coloured(stats["verdict"])] if "verdict" in stats else []
             self.console.print(Text.assemble(", ".join(filter(None, (done, pace, numbers))), *verdict))
+
+    def _quiet(self, iteration: int) -> bool:
+        return iteration < self.total and time.monotonic() - self._spoke > QUIET_SECONDS
+
+
+def closes(run: Run, iteration: int, stats: Mapping[str, Any]) -> bool:
+    """Whether the closing measurement of a run that ends here is still to come: it tells all of this tick again."""
+    every = run.settings.get("evaluate", {}).get("every", 1)
+    return iteration % every != 0 and "final" not in stats
 
 
 class Reading:

@@ -213,7 +213,7 @@ class Journal:
         """
         if self.folder is None or at not in {int(path.stem) for path in checkpoint.listed(self.folder.checkpoints)}:
             raise InputError(f"expected a checkpoint of iteration {at} to go back to, got none: keep more of them")
-        self.log.say(f"iteration {self.iteration}: goes on alone from iteration {at}")
+        self.log.say(f"iteration {self.iteration}: goes on from iteration {at}")
         self.left = True
         self.folder.cut_back(at)
 
