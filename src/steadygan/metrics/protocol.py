@@ -72,6 +72,8 @@ class Protocol:
 
 
 def _shown(value: object) -> str:
+    if not value:
+        return "none"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
