@@ -14,6 +14,7 @@ from steadygan.diagnostics.verdicts import GOOD, VERDICTS, Judge, judge
 FINE = {
     "batch_distance": 0.01,
     "batch_balance": 0.9,
+    "batch_coverage": 0.9,
     "d_gradient_mean": 1.0,
     "steepness": 1.0,
     "diversity": 1.0,
@@ -52,8 +53,8 @@ CASES = {
     "flat, but done": Case(
         "dead_discriminator", {"steepness": 0.001, "batch_distance": 0.03}, {"steepness": 0.001, **FLAT}, "is flat"
     ),
-    "flat and uneven": Case(
-        "dead_discriminator", {**IDLE, "batch_balance": 0.2}, {**IDLE, "batch_balance": 0.19}, "stays flat", 5
+    "flat and bare": Case(
+        "dead_discriminator", {**IDLE, "batch_coverage": 0.1}, {**IDLE, "batch_coverage": 0.09}, "9.0% of the reals", 5
     ),
     "wide": Case("exploding", {"diversity": 1.8}, {"diversity": 1.82}, "fakes lie 1.8 times as far apart"),
     "collapsed": Case(
@@ -216,8 +217,8 @@ def test_a_free_loss_has_no_equilibrium_to_be_off() -> None:
     assert judge(records)[-1].verdict == "drifting"
     assert judge(records, free=True)[-1].verdict == "healthy"
     assert judge(run(({**FINE, "diversity": 0.1}, 9)), free=True)[-1].verdict == "collapsing"
-    flat = run(({**FINE, **IDLE, "batch_balance": 0.1}, 9))  # in a unit of the critic's own
-    assert [judge(flat, free)[-1].verdict for free in (False, True)] == ["dead_discriminator", "learning"]
+    flat = run(({**FINE, **IDLE, "batch_coverage": 0.01}, 9))  # in a unit of the critic's own
+    assert [judge(flat, free)[-1].verdict for free in (False, True)] == ["dead_discriminator", "healthy"]
 
 
 def test_missing_figures_show_nothing() -> None:

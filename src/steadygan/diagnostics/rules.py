@@ -29,7 +29,7 @@ class Thresholds:
     untaught: float = 0.03  # batch_distance that leaves something to teach
     near: float = 0.02  # and below which fakes are where the reals are,
     even: float = 0.5  # where their batch_balance is not below this
-    uneven: float = 0.2  # batch_balance that leaves something to teach, wherever the fakes are
+    bare: float = 0.1  # batch_coverage that leaves something to teach, however near the fakes are in the large
     few: float = 0.4  # diversity below which fakes are too alike
     wide: float = 1.8  # and above which they are thrown apart
     far: float = 0.6  # batch_distance of fakes that are nowhere near the reals
@@ -143,9 +143,9 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
         ),
         Rule(
             "dead_discriminator",
-            ("steepness", "batch_balance"),
-            lambda f, _: f["steepness"] < t.flat and f["batch_balance"] < t.uneven,
-            "D stays flat (steepness {steepness:.2g}) while fakes lie unevenly (balance {batch_balance:.2g})",
+            ("steepness", "batch_coverage"),
+            lambda f, _: f["steepness"] < t.flat and f["batch_coverage"] < t.bare,
+            "D stays flat (steepness {steepness:.2g}) while only {batch_coverage:.1%} of the reals have a fake nearby",
             STRONGER_D,
             looks=5,
             lone=False,
