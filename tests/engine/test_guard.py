@@ -152,6 +152,17 @@ def test_a_remedy_is_taken_and_taken_again_on_resume(tmp_path: Path) -> None:
     assert_same(saved(tmp_path / "b")["state"], saved(tmp_path / "a")["state"])
 
 
+def test_parts_are_switched_on_once(tmp_path: Path) -> None:
+    remedy = sg.Remedy(lr_d=0.9, penalties=[sg.penalties.r1(0.01)])
+    made = pushed(tmp_path, "rollback", Push(100, times=2), remedy=remedy)
+    made.fit(160)
+    done = interventions(made.session.loop.journals[0].folder)  # type: ignore[union-attr, arg-type]
+    assert [each.remedy for each in done] == ["lr_d x 0.9, r1(weight=0.01) on", "lr_d x 0.9"]
+    resumed = pushed(tmp_path, "rollback", Push(100, times=0), remedy=remedy, resume=True)
+    resumed.fit(200)
+    assert resumed.session.loop.executor.rates == (1e-2, pytest.approx(0.81e-2))  # type: ignore[union-attr]
+
+
 def test_remedies_add_up() -> None:
     made = trainer(penalties=[sg.penalties.r1(2.0)])
     setup = healed(made.setup, sg.Remedy(lr_g=0.5, penalty_weights=2.0, penalties=[sg.penalties.r1(9.0)]), 2)
