@@ -79,7 +79,7 @@ def taken(folder: RunFolder, done: Sequence[Intervention], remedy: Remedy) -> in
     return len(done)
 
 
-def new(setup: Setup, remedy: Remedy) -> None:
+def check_new(setup: Setup, remedy: Remedy) -> None:
     """Raises InputError where the remedy would switch on what every discriminator has."""
     opponents = setup.opponents.values()
     for kind, parts in (("penalty", remedy.penalties), ("method", remedy.methods)):

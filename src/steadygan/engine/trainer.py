@@ -18,7 +18,7 @@ from ..features.registry import check_name
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from .draws import Latent, normal_latent
 from .ema import Ema
-from .healing import healed, new
+from .healing import check_new, healed
 from .needs import Needs
 from .objective import Sides
 from .opponents import module_of, opponents_of, positive
@@ -142,7 +142,7 @@ class Trainer:
             monitor=watching(monitor, out),
         )
         if self.setup.monitor is not None:
-            new(self.setup, self.setup.monitor.remedy)
+            check_new(self.setup, self.setup.monitor.remedy)
             healed(self.setup, self.setup.monitor.remedy)  # refused now, not at the first roll-back
         self.session = Session([self], horizon, threads, compile, resume)
         self.out, self.resume, self.callbacks = None if out is None else Path(out), resume, list(callbacks)
