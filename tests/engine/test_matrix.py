@@ -1,6 +1,6 @@
 """Every registered loss with every penalty and method for 50 iterations: finite where it makes sense.
 
-The first iterations are of a stack, whose gradients come about in another way; a stack of all 50 says nothing new.
+The first iteration is of a stack, too, whose gradients come about in another way; one of all 50 says nothing new.
 
 What makes none is told in one clear line.
 """
@@ -29,7 +29,7 @@ REPLACING = [name for name, entry in METHODS.items() if entry.replaces_loss]
 BESIDE = [name for name in METHODS if name not in REPLACING]
 WITHOUT = "no penalty"
 ITERATIONS = 50
-STACKED = 2
+STACKED = 1
 
 
 def d_of(method: str) -> Callable[[int], nn.Module]:
