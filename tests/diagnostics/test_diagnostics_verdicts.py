@@ -212,15 +212,6 @@ def test_records_without_a_look() -> None:
     assert [v.verdict for v in judge(run((plain, 5), (FINE, 4), (plain, 3)))] == ["learning"] * 12
 
 
-def test_a_free_loss_has_no_equilibrium_to_be_off() -> None:
-    records = run(({**FINE, "d_off": -50.0}, 9))
-    assert judge(records)[-1].verdict == "drifting"
-    assert judge(records, free=True)[-1].verdict == "healthy"
-    assert judge(run(({**FINE, "diversity": 0.1}, 9)), free=True)[-1].verdict == "collapsing"
-    flat = run(({**FINE, **IDLE, "batch_coverage": 0.01}, 9))  # in a unit of the critic's own
-    assert [judge(flat, free)[-1].verdict for free in (False, True)] == ["dead_discriminator", "healthy"]
-
-
 def test_missing_figures_show_nothing() -> None:
     for key in FINE:
         lacking = {other: value for other, value in FINE.items() if other != key}

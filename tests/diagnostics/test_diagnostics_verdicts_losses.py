@@ -55,3 +55,12 @@ def test_the_verdict(player: str) -> None:
     assert verdict.evidence == {f"{player}_loss_std": 2.0}
     assert verdict.since == 800
     assert "up and down 2, many" in verdict.reason
+
+
+def test_a_free_loss_has_no_equilibrium_to_be_off() -> None:
+    records = [{**FINE, "d_off": -50.0}] * 9
+    assert judge(records)[-1].verdict == "drifting"
+    assert judge(records, free=True)[-1].verdict == "healthy"
+    assert judge([{**FINE, "diversity": 0.1}] * 9, free=True)[-1].verdict == "collapsing"
+    flat = [{**FINE, "steepness": 0.0049, "batch_coverage": 0.01}] * 9  # in a unit of the critic's own
+    assert [judge(flat, free)[-1].verdict for free in (False, True)] == ["dead_discriminator", "healthy"]
