@@ -16,6 +16,7 @@ AT_REST = 0.005  # deviation of a loss that counts as none: a run at its equilib
 
 SOFTER_D = "raise the gradient penalty (r1), lower D's learning rate, or switch on fake-as-real"
 SOFTER = "lower both learning rates, raise the gradient penalty (r1), or switch on fake-as-real"
+MILDER = "lower the learning rates or raise the penalty"
 REVIVE = "use leaky ReLU in D, lower its learning rate or N0 of fake-as-real, and begin anew"
 STRONGER_D = "lower the penalty's weight or N0 of fake-as-real, train D more often, or widen it"
 
@@ -111,7 +112,7 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
             ("non_finite",),
             lambda f, _: f["non_finite"] > 0.0,
             "{non_finite:.0f} values of logits, samples or gradients are not finite",
-            "lower the learning rates or raise the penalty",
+            MILDER,
             looks=1,
             after=0,
         ),

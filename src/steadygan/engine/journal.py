@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..diagnostics.equilibrium import off_equilibrium
+from ..diagnostics.rules import MILDER
 from ..diagnostics.verdicts import Judge, Verdict
 from ..errors import CollapseError, InputError, NonFiniteError
 from . import checkpoint
@@ -25,8 +26,6 @@ from .plan import Plan
 from .probes import Probes
 from .rhythm import Rhythm
 from .state import TrainState, collect
-
-SOFTER = "lower the learning rates or raise the penalty"
 
 
 @dataclass
@@ -229,10 +228,10 @@ class Journal:
         message = f"{told}; batch and networks are in {path}" if path is not None and path.exists() else told
         message += "" if last is None else f"; last good checkpoint: {last}"
         if self.guard is not None and self.guard.policy == "rollback":
-            self.guard.roll_back(self, "non_finite", told, self.iteration, f"{message}; {SOFTER}")
+            self.guard.roll_back(self, "non_finite", told, self.iteration, f"{message}; {MILDER}")
             return
         self.log.event(message)
-        self.failure = NonFiniteError(f"{message}; {SOFTER}")
+        self.failure = NonFiniteError(f"{message}; {MILDER}")
 
 
 def _of_a_lone_one(key: str) -> str:
