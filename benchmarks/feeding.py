@@ -23,10 +23,10 @@ import torch
 import steadygan as sg
 from steadygan.config import override
 from steadygan.engine.draws import BLOCK
-from steadygan.engine.plan import Plan, host, training
-from steadygan.engine.start import start
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import trainer
+from steadygan.training.member import start
+from steadygan.training.plan import Plan, host, training
 
 
 def reading(path: str) -> dict[str, float]:

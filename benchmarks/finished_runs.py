@@ -8,9 +8,11 @@ from typing import NamedTuple
 import steadygan as sg
 from steadygan.commands.compare import Result, finished
 from steadygan.commands.seeds import Job
-from steadygan.config import Settings, difference, saved
-from steadygan.engine.folder import RunFolder, read_records
+from steadygan.config import Settings
 from steadygan.recipes import RECIPES
+from steadygan.runs.folder import RunFolder
+from steadygan.runs.records import read_records
+from steadygan.runs.settings import difference, saved
 
 
 class Runs(NamedTuple):

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from steadygan.commands.compare import Result
-from steadygan.engine.folder import RunFolder, read_records
+from steadygan.numbers import DEAD_GRADIENT
 from steadygan.recipes.build import source
-from steadygan.thresholds import DEAD_GRADIENT
+from steadygan.runs.folder import RunFolder
+from steadygan.runs.records import read_records
 from steadygan.viz.canvas import CYCLE, canvas, iteration_axis
 from steadygan.viz.curves import QUALITY, WHY, Quantity, draw_quantity
 from steadygan.viz.lines import SMOOTH_FROM

@@ -21,10 +21,10 @@ import torch
 
 import steadygan as sg
 from steadygan.config import override
-from steadygan.engine.run import Run
-from steadygan.engine.schedule import Schedule
+from steadygan.engine.optim import Schedule
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import trainer
+from steadygan.runs.run import Run
 
 SEEDS = 8  # side by side
 RHYTHM = {

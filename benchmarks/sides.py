@@ -13,19 +13,18 @@ import torch
 from plain import BETAS, DECAY, Case, Plain
 
 import steadygan as sg
-from steadygan.engine import figures
-from steadygan.engine.checks import work_of
+from steadygan.engine.captured import Captured
 from steadygan.engine.compiling import Compiler
-from steadygan.engine.folder import RunFolder
-from steadygan.engine.graphs import Captured
-from steadygan.engine.loop import Loop
-from steadygan.engine.obstacles import convolutional
+from steadygan.engine.members import StackedBlocks
 from steadygan.engine.optim import OptimizerSettings
-from steadygan.engine.plan import Plan, host, training
-from steadygan.engine.seeds import cut
-from steadygan.engine.signals import StopSignals
-from steadygan.engine.stacking import StackedBlocks
-from steadygan.engine.start import Order, start
+from steadygan.runs.folder import RunFolder
+from steadygan.training import figures
+from steadygan.training.checks import work_of
+from steadygan.training.loop import Loop, StopSignals
+from steadygan.training.member import Order, start
+from steadygan.training.obstacles import convolutional
+from steadygan.training.plan import Plan, host, training
+from steadygan.training.seeds import cut
 
 HORIZON = 10**9  # schedules are constant here: the length is nobody's concern
 

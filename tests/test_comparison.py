@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steadygan.comparison import changed, flat
+from steadygan.runs.settings import changed, flat
 
 
 def test_flat_names_leaves_by_their_path():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 import steadygan as sg
-from steadygan.engine.schedule import Linear
+from steadygan.engine.optim import Linear
 
 
 def test_ring8_far_finds_every_mode() -> None:

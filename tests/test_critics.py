@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from known import Linear, normal, seeded, tensor
-from steadygan.critics import as_output, kept_buffers, probe_coupling, takes_label
 from steadygan.errors import InputError
 from steadygan.models import mlp
 from steadygan.types import Batch, Output, critic
+from steadygan.types.critic import as_output, kept_buffers, probe_coupling, takes_label
 
 X = tensor([[1, 2], [3, -1], [0, 0.5]])
 LABEL = torch.tensor([1, 2, 3])

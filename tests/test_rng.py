@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from steadygan.rng import Borrowed, borrowed, kept
+from steadygan.devices import Borrowed, borrowed, kept
 
 CPU = torch.device("cpu")
 

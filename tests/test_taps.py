@@ -11,8 +11,8 @@ from torch.testing import assert_close
 import steadygan as sg
 from known import F64, normal, seeded
 from steadygan.errors import InputError
-from steadygan.taps import Taps, module_layers, tapped
 from steadygan.types import Batch, critic
+from steadygan.types.taps import Taps, module_layers, tapped
 
 X = normal(0, 5, 2)
 

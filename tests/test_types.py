@@ -12,15 +12,7 @@ from torch.testing import assert_close
 
 from known import Constant, Linear, Quadratic, eager, functional, normal, scored, seeded, tensor
 from steadygan.models import mlp
-from steadygan.types import (
-    Batch,
-    Critic,
-    Forward,
-    Output,
-    Scored,
-    cat,
-    critic,
-)
+from steadygan.types import Batch, Critic, Forward, Output, Scored, cat, critic
 
 POINTS = tensor([[1, 2], [3, -1], [0, 0.5]])
 LABELS = torch.tensor([7, 8, 9])

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from .diagnostics.monitor import CollapseMonitor
     from .diagnostics.remedy import Remedy
     from .diagnostics.verdicts import Verdict
-    from .engine.export import export
-    from .engine.run import Run, load
-    from .engine.seeds import Seeds
-    from .engine.trainer import Trainer
     from .evaluation import Evaluation, evaluate
     from .reporting import report
+    from .runs.export import export
+    from .runs.run import Run, load
+    from .training.seeds import Seeds
+    from .training.trainer import Trainer
 
 _MODULES = (
     "callbacks",
@@ -37,14 +37,14 @@ _OBJECTS = {
     "Diagnosis": "diagnosis",
     "Evaluation": "evaluation",
     "Remedy": "diagnostics.remedy",
-    "Run": "engine.run",
-    "Seeds": "engine.seeds",
-    "Trainer": "engine.trainer",
+    "Run": "runs.run",
+    "Seeds": "training.seeds",
+    "Trainer": "training.trainer",
     "Verdict": "diagnostics.verdicts",
     "diagnose": "diagnosis",
     "evaluate": "evaluation",
-    "export": "engine.export",
-    "load": "engine.run",
+    "export": "runs.export",
+    "load": "runs.run",
     "report": "reporting",
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .errors import InputError
 
 if TYPE_CHECKING:
-    from .engine.run import Run
+    from .runs.run import Run
 
 Callback: TypeAlias = Callable[["Run", int, Mapping[str, float]], None]
 

@@ -14,8 +14,9 @@ from steadygan.config.block import Block, Parts
 from steadygan.config.keys import blocks
 from steadygan.config.networks import ACTIVATIONS
 from steadygan.data import DATA
-from steadygan.engine import ema, optim
-from steadygan.engine.schedule import SCHEDULES
+from steadygan.engine import optim
+from steadygan.engine import optim as ema
+from steadygan.engine.optim import SCHEDULES
 from steadygan.losses import LOSSES
 from steadygan.methods import METHODS
 from steadygan.models import ACTIVATIONS as KNOWN_ACTIVATIONS

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from steadygan.config import Linear, Ring8, Settings, difference, override
+from steadygan.config import Linear, Ring8, Settings, override
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES
+from steadygan.runs.settings import difference
 
 SETTINGS = Settings(recipe="ring8/nsgan", data=Ring8(), schedule=Linear(), horizon=30_000)
 NOTHING: dict[str, Any] = {"lr_g": 1.0, "lr_d": 1.0, "penalty_weights": 1.0, "penalty": {}, "method": {}}

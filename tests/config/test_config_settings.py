@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from steadygan.config import Ema, Linear, Ring8, Settings, difference, override, saved
+from steadygan.config import Ema, Linear, Ring8, Settings, override
 from steadygan.errors import InputError
+from steadygan.runs.settings import difference, saved
 
 SETTINGS = Settings(recipe="ring8/nsgan", data=Ring8(), schedule=Linear(), horizon=30_000)
 

@@ -14,13 +14,13 @@ from torch.func import functional_call, grad, grad_and_value, stack_module_state
 from torch.testing import assert_close
 
 from known import F64, normal, seeded
-from steadygan.critics import as_output, looks_coupled, probe_coupling, takes_label
 from steadygan.engine.objective import Sides, d_objective
 from steadygan.errors import InputError
 from steadygan.losses import NonSaturating
 from steadygan.models import DISCRIMINATORS, GENERATORS
 from steadygan.penalties import r1
 from steadygan.types import Batch, Critic, Now, Opponent, critic
+from steadygan.types.critic import as_output, looks_coupled, probe_coupling, takes_label
 
 LATENT, CLASSES, N = 3, 4, 5
 SMALL = {"width": 8, "depth": 1, "norm": "none"}  # where a network has such a setting; batch norm is not stacked

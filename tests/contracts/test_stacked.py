@@ -21,12 +21,12 @@ from torch.utils._pytree import tree_map
 
 from enrolled import OPPONENTS, SIDES, noise, samples, shown, states
 from known import normal, seeded
-from steadygan.critics import as_output
 from steadygan.engine.objective import d_objective, g_objective
 from steadygan.methods import FakeAsReal
 from steadygan.models import mlp
 from steadygan.penalties import r1
 from steadygan.types import Batch, Critic, Now, Opponent, critic
+from steadygan.types.critic import as_output
 
 K = 3
 each = pytest.mark.parametrize("opponent", OPPONENTS.values(), ids=OPPONENTS)

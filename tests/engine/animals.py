@@ -11,8 +11,8 @@ from tiny import Spread, built
 
 import steadygan as sg
 from steadygan.data import Source
-from steadygan.engine.run import Run
 from steadygan.models import dcgan_discriminator, dcgan_generator
+from steadygan.runs.run import Run
 
 NAMES = ("ant", "bee", "cat")
 COUNTS = (30, 0, 10)  # no bee

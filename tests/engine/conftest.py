@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steadygan.engine import figures
+from steadygan.training import figures
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from steadygan.engine import figures
-from steadygan.engine.folder import RunFolder
+from steadygan.runs.folder import RunFolder
+from steadygan.training import figures
 
 PRELOADED = [  # what a run imports, also what torch does at the first step of an optimiser
     "pytest",
-    "steadygan.engine.trainer",
+    "steadygan.training.trainer",
     "steadygan.penalties",
     "torch._dynamo",
     "torch.utils.tensorboard",

@@ -13,7 +13,7 @@ from tiny import networks, trainer
 
 import steadygan as sg
 from known import F64
-from steadygan.engine.run import Run
+from steadygan.runs.run import Run
 
 Make = Callable[..., sg.Trainer]
 EXACT = {"dtype": F64}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from steadygan.engine.beside import added, beside
 from steadygan.errors import InputError
+from steadygan.files import added, beside
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 STOPS = [KeyboardInterrupt(), ZeroDivisionError(), FULL]

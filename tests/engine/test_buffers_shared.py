@@ -16,8 +16,8 @@ from tracing import traced_steps
 
 import steadygan as sg
 from steadygan.engine.compiling import Compiler
-from steadygan.engine.functions import share_buffers
-from steadygan.engine.held import cloned
+from steadygan.engine.members import share_buffers
+from steadygan.engine.state import cloned
 from steadygan.models import spectral_norm
 from steadygan.types import Constraint, Opponent
 

@@ -12,9 +12,9 @@ import torch
 from tiny import assert_same, leaves, saved, state, trainer
 from torch import Tensor
 
-from steadygan.engine import checkpoint
-from steadygan.engine.state import TrainState
 from steadygan.errors import InputError
+from steadygan.runs import checkpoint
+from steadygan.runs.checkpoint import TrainState
 
 
 def some(iteration: int = 7) -> TrainState:

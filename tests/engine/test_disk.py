@@ -15,8 +15,9 @@ from tiny import assert_same, built, saved, state, trainer
 from torch import nn
 
 import steadygan as sg
-from steadygan.engine import checkpoint, figures
 from steadygan.errors import InputError
+from steadygan.runs import checkpoint
+from steadygan.training import figures
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

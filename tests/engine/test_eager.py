@@ -13,9 +13,8 @@ from tiny import N, assert_same, built, double, networks, small_d, small_g, weig
 from torch import Tensor, nn
 
 import steadygan as sg
-from steadygan.engine.eager import Eager
-from steadygan.engine.ema import Ema
-from steadygan.engine.optim import OptimizerSettings
+from steadygan.engine.executor import Eager
+from steadygan.engine.optim import Ema, OptimizerSettings
 from steadygan.types import Method, Opponent
 
 

@@ -10,7 +10,7 @@ from tiny import assert_same, built, small_g, trainer, weights
 from torch import nn
 
 from known import F64, normal
-from steadygan.engine.ema import Average, Ema
+from steadygan.engine.optim import Average, Ema
 from steadygan.errors import InputError
 
 

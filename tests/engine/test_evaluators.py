@@ -8,9 +8,9 @@ from images import SHAPE, images, source
 
 import steadygan as sg
 from steadygan.data import Source
-from steadygan.engine.evaluators import batch_norm, evaluator_of, network_for
 from steadygan.errors import InputError
 from steadygan.features import FEATURES, Features
+from steadygan.training.evaluators import batch_norm, evaluator_of, network_for
 
 
 class Means:

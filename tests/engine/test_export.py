@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from steadygan.config import override
-from steadygan.engine.export import FILES
-from steadygan.engine.run import Run
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import trainer as recipe_trainer
+from steadygan.runs.export import FILES
+from steadygan.runs.run import Run
 
 QUIET = ["batch_size=4", "log_every=10", "evaluate.every=4", "evaluate.n=100", "device=cpu"]
 WITHOUT = """

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from known import F64
-from steadygan.engine.export import FILES
-from steadygan.engine.run import Run
 from steadygan.errors import InputError
 from steadygan.models import DISCRIMINATORS, GENERATORS
+from steadygan.runs.export import FILES
+from steadygan.runs.run import Run
 
 
 def test_live_weights_take_the_place_of_the_average(tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ import pytest
 from elsewhere import hold, process
 from tiny import small_g, trainer
 
-from steadygan.engine.folder import RunFolder, differences, read_json, read_records, write_json, write_text
 from steadygan.errors import InputError
+from steadygan.files import read_json, write_json, write_text
+from steadygan.runs.folder import RunFolder
+from steadygan.runs.records import read_records
+from steadygan.runs.settings import differences
 
 
 def filled(path: Path, settings: object = None) -> RunFolder:

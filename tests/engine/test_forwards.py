@@ -15,7 +15,7 @@ from torch.testing import assert_close
 
 import steadygan as sg
 from known import F64
-from steadygan.engine import eager
+from steadygan.engine import executor as eager
 
 losses, penalties, methods = sg.losses, sg.penalties, sg.methods
 R1 = penalties.r1(1.0)

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from enrolled import OPPONENTS
-from steadygan.engine.ema import Ema
 from steadygan.engine.functional import Functional
-from steadygan.engine.held import cloned
-from steadygan.engine.optim import OptimizerSettings
-from steadygan.engine.stacking import StackedBlocks
+from steadygan.engine.members import StackedBlocks
+from steadygan.engine.optim import Ema, OptimizerSettings
+from steadygan.engine.state import cloned
 
 losses, penalties, methods = sg.losses, sg.penalties, sg.methods
 R1 = replace(PLAIN, penalties=(penalties.r1(0.3),))

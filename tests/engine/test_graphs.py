@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 import steadygan as sg
-from steadygan.engine.graphs import WARM, Captured
+from steadygan.engine.captured import WARM, Captured
+from steadygan.engine.members import StackedBlocks
 from steadygan.engine.optim import OptimizerSettings
-from steadygan.engine.stacking import StackedBlocks
 from steadygan.types import Opponent
 
 penalties = sg.penalties

@@ -13,9 +13,10 @@ from several import one, several
 from tiny import NONE, assert_same, saved, state, trainer
 
 import steadygan as sg
-from steadygan.engine.healing import healed, interventions
-from steadygan.engine.run import Run
 from steadygan.errors import CollapseError, InputError
+from steadygan.runs.interventions import interventions
+from steadygan.runs.run import Run
+from steadygan.training.rollback import healed
 
 STEEP = replace(NONE, steep=300.0)  # nothing but an explosion raises an alarm
 

@@ -13,7 +13,7 @@ from elsewhere import process, train
 from tiny import assert_same, ring, saved
 
 import steadygan as sg
-from steadygan.engine import checkpoint
+from steadygan.runs import checkpoint
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
 

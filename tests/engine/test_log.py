@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from tiny import trainer
 
-from steadygan.engine.folder import RunFolder
-from steadygan.engine.log import Log
 from steadygan.errors import InputError
+from steadygan.runs.folder import RunFolder
+from steadygan.runs.log import Log
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 import steadygan as sg
 from known import F64, normal
 from steadygan.data import Source
-from steadygan.engine.looks import IMAGES, POINTS
-from steadygan.engine.probes import SHOWN
-from steadygan.engine.sampling import latents
+from steadygan.latents import latents
+from steadygan.training.looks import IMAGES, POINTS
+from steadygan.training.probes import SHOWN
 from steadygan.types import Opponent
 
 SEED = 3  # of the trainers

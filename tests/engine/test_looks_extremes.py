@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from steadygan.engine.executor import Executor
-from steadygan.engine.norms import gradient_norms
+from steadygan.training.loop import gradient_norms
 
 HUGE = 1e25  # its square is beyond float32
 

@@ -12,9 +12,9 @@ from tiny import assert_same, built, differs, networks, ring, small_d, small_g, 
 
 import steadygan as sg
 from steadygan.engine.draws import BLOCK
-from steadygan.engine.loop import Loop
-from steadygan.engine.rhythm import Rhythm
-from steadygan.engine.run import Run
+from steadygan.runs.run import Run
+from steadygan.training.loop import Loop
+from steadygan.training.setup import Rhythm
 from steadygan.types import Opponent
 
 losses, penalties, methods = sg.losses, sg.penalties, sg.methods

@@ -14,8 +14,8 @@ from tiny import assert_same, built, differs, networks, saved, small_d, small_g,
 from torch import Tensor, nn
 
 import steadygan as sg
-from steadygan.engine.nonfinite import first_bad
 from steadygan.errors import NonFiniteError
+from steadygan.training.nonfinite import first_bad
 from steadygan.types import Method, Penalty, Term
 
 

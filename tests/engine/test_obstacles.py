@@ -13,8 +13,8 @@ from tiny import assert_same, built, leaves, small_d, small_g, trainer
 from torch import Tensor, nn
 
 import steadygan as sg
-from steadygan.engine.obstacles import obstacle
 from steadygan.models import mlp
+from steadygan.training.obstacles import obstacle
 
 Networks = Callable[[int], dict[str, nn.Module]]
 

@@ -9,8 +9,8 @@ import torch
 from several import one
 from torch import nn
 
-from steadygan.engine.obstacles import mixes_entries, obstacle
 from steadygan.engine.optim import OPTIMIZERS, OptimizerSettings
+from steadygan.training.obstacles import mixes_entries, obstacle
 
 
 def found(factory: Any) -> str | None:

@@ -12,9 +12,10 @@ from tiny import N, built, saved, trainer
 from torch import nn
 
 import steadygan as sg
-from steadygan.engine.checks import work_of
-from steadygan.engine.plan import LARGE_STEP, SMALL_STACK, SMALL_STEP, Plan, choose_device, host, training
+from steadygan.devices import choose_device
 from steadygan.errors import InputError
+from steadygan.training.checks import work_of
+from steadygan.training.plan import LARGE_STEP, SMALL_STACK, SMALL_STEP, Plan, host, training
 
 CPU = torch.device("cpu")
 

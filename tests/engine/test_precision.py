@@ -14,7 +14,6 @@ from torch.testing import assert_close
 
 from known import normal, seeded
 from steadygan.config import Linear, Ring8, Settings, override
-from steadygan.critics import as_output
 from steadygan.engine.objective import Sides, d_objective, g_objective
 from steadygan.engine.precision import Precision
 from steadygan.errors import InputError
@@ -23,6 +22,7 @@ from steadygan.methods import FakeAsReal
 from steadygan.models import dcgan_discriminator, dcgan_generator, mlp
 from steadygan.penalties import r1
 from steadygan.types import Batch, Critic, Now, Opponent, Output, critic
+from steadygan.types.critic import as_output
 
 F32, BF16 = torch.float32, torch.bfloat16
 NOW = Now(torch.tensor(0), {}, {})

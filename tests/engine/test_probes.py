@@ -13,10 +13,10 @@ from tiny import assert_same, built, networks, points, ring, small_d, small_g, s
 from torch import Tensor, nn
 
 import steadygan as sg
-from steadygan.engine.looks import POINTS
-from steadygan.engine.probes import SHOWN, SURFACE
-from steadygan.engine.sampling import latents
+from steadygan.latents import latents
 from steadygan.models import DISCRIMINATORS, GENERATORS
+from steadygan.training.looks import POINTS
+from steadygan.training.probes import SHOWN, SURFACE
 from steadygan.types import Opponent
 
 

@@ -17,11 +17,9 @@ from torch import nn
 
 import steadygan as sg
 from known import F64
-from steadygan.engine.ema import Ema
-from steadygan.engine.optim import OptimizerSettings
-from steadygan.engine.run import Run
-from steadygan.engine.schedule import Linear
+from steadygan.engine.optim import Ema, Linear, OptimizerSettings
 from steadygan.errors import InputError
+from steadygan.runs.run import Run
 from steadygan.types import Opponent
 
 Make = Callable[..., sg.Trainer]

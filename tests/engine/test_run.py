@@ -10,10 +10,10 @@ from torch import nn
 import steadygan as sg
 from known import F64
 from steadygan.config import override
-from steadygan.engine.run import Run, load
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import trainer as recipe_trainer
+from steadygan.runs.run import Run, load
 from steadygan.types import Opponent
 
 

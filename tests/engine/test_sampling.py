@@ -8,9 +8,9 @@ from tiny import assert_same, built, networks, points, small_d, trainer, weights
 from torch import Tensor, nn
 
 import steadygan as sg
-from steadygan.engine.run import Run
-from steadygan.engine.sampling import CHUNK, generate, latents
 from steadygan.errors import InputError
+from steadygan.latents import CHUNK, generate, latents
+from steadygan.runs.run import Run
 
 CPU = torch.device("cpu")
 

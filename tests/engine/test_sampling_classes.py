@@ -9,8 +9,8 @@ import pytest
 import torch
 from tiny import points, trainer
 
-from steadygan.engine.sampling import CHUNK, between, generate, latents, truncated
 from steadygan.errors import InputError
+from steadygan.latents import CHUNK, between, generate, latents, truncated
 
 CPU = torch.device("cpu")
 ARGUMENTS: list[dict[str, Any]] = [

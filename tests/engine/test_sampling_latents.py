@@ -12,9 +12,8 @@ from scipy.stats import norm, truncnorm
 from torch import Tensor
 
 from known import F64, normal
-from steadygan.engine.draws import normal_latent
-from steadygan.engine.sampling import CHUNK, between, chunks, label_chunks, rows, truncated
 from steadygan.errors import InputError
+from steadygan.latents import CHUNK, between, chunks, label_chunks, normal_latent, rows, truncated
 
 CPU = torch.device("cpu")
 BOUNDS = [0.05, 0.5, 1.0, 2.5]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny import assert_same, state, trainer
 
-from steadygan.engine.schedule import SCHEDULES, Constant, Cosine, Linear, Schedule
+from steadygan.engine.optim import SCHEDULES, Constant, Cosine, Linear, Schedule
 from steadygan.errors import InputError
 
 

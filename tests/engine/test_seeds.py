@@ -13,9 +13,9 @@ from tiny import assert_same, leaves, networks, saved, trainer
 from torch import Tensor, nn
 
 import steadygan as sg
-from steadygan.engine import checkpoint
-from steadygan.engine.run import Run
-from steadygan.engine.seeds import SIZES, cut, standing
+from steadygan.runs import checkpoint
+from steadygan.runs.run import Run
+from steadygan.training.seeds import SIZES, cut, standing
 
 FAR = {"method": sg.methods.FakeAsReal(2, factor=3), "penalties": [sg.penalties.r1(0.1)]}
 

@@ -10,9 +10,9 @@ from several import EXACT, one, records, several, stacked
 from test_seeds_nonfinite import FAR, assert_undisturbed
 from tiny import assert_same, saved
 
-from steadygan.engine.journal import Journal
-from steadygan.engine.schedule import Linear
+from steadygan.engine.optim import Linear
 from steadygan.errors import InputError
+from steadygan.training.journal import Journal
 
 
 def leaving(monkeypatch: pytest.MonkeyPatch, when: int, at: int) -> None:

@@ -14,8 +14,7 @@ from tiny import assert_same, networks, points, saved
 from torch import nn
 
 import steadygan as sg
-from steadygan.engine.optim import OptimizerSettings
-from steadygan.engine.schedule import Linear
+from steadygan.engine.optim import Linear, OptimizerSettings
 from steadygan.errors import InputError
 from steadygan.types import Method, Opponent, Term
 

@@ -13,9 +13,9 @@ from tiny import assert_same, built, next_draws, saved, state, trainer
 from torch import nn
 
 import steadygan as sg
-from steadygan.engine import figures
-from steadygan.engine.signals import StopSignals
 from steadygan.errors import Interrupted
+from steadygan.training import figures
+from steadygan.training.loop import StopSignals
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from known import F64
-from steadygan.engine.ema import Ema
-from steadygan.engine.state import TrainState, collect, load_network, restore
+from steadygan.engine.optim import Ema
 from steadygan.errors import InputError
+from steadygan.runs.checkpoint import TrainState, load_network
+from steadygan.training.journal import collect, restore
 
 
 def trained(iterations: int = 30, **settings) -> sg.Trainer:

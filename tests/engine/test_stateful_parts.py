@@ -13,7 +13,7 @@ from torch import Tensor
 import steadygan as sg
 from known import F64
 from steadygan.engine.optim import OptimizerSettings
-from steadygan.engine.probes import Probes
+from steadygan.training.probes import Probes
 from steadygan.types import Method, Now
 
 SGD = OptimizerSettings("sgd")

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
 import steadygan as sg
-from steadygan.engine.run import Run
 from steadygan.errors import InputError
+from steadygan.runs.run import Run
 from steadygan.types import Opponent, Output
 
 losses, penalties, methods = sg.losses, sg.penalties, sg.methods

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import steadygan as sg
-from steadygan.engine import writers
-from steadygan.engine.writers import class_folders
+from steadygan.runs import writers
+from steadygan.runs.writers import class_folders
 from steadygan.types import Batch
 
 N, CHUNK = 11, 4

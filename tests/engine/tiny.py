@@ -12,10 +12,10 @@ from torch import Tensor, nn
 import steadygan as sg
 from known import F64, normal
 from steadygan.diagnostics.rules import Thresholds
-from steadygan.engine import checkpoint
 from steadygan.engine.draws import BLOCK
-from steadygan.engine.folder import RunFolder
-from steadygan.engine.run import Run
+from steadygan.runs import checkpoint
+from steadygan.runs.folder import RunFolder
+from steadygan.runs.run import Run
 
 N = 8  # batch size
 NONE = Thresholds(  # no alarm: runs as small as these are no GANs that work

@@ -8,10 +8,10 @@ from plainnet import Quarters, noise
 
 import steadygan as sg
 from steadygan.data import DATA, Source
-from steadygan.engine import evaluators
-from steadygan.engine.evaluators import real_side
 from steadygan.errors import InputError
+from steadygan.training import evaluators
 from steadygan.metrics import Manifold, Moments, RealSide, class_modes, frechet, precision_recall
+from steadygan.training.evaluators import real_side
 
 
 def real(n=400, held=300):

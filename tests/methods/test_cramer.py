@@ -15,7 +15,6 @@ from torch.testing import assert_close
 
 import steadygan as sg
 from known import F64, Linear, gradients, normal, seeded, tensor, uniform
-from steadygan.critics import as_output
 from steadygan.engine.objective import Sides, d_objective, g_objective
 from steadygan.errors import InputError
 from steadygan.losses import Hinge, NonSaturating, Nothing
@@ -23,6 +22,7 @@ from steadygan.methods import FakeAsReal, Packing, Plain, chain
 from steadygan.methods.cramer import Cramer, length
 from steadygan.penalties import one_gp, r1
 from steadygan.types import Batch, Critic, Method, Now, Opponent, critic
+from steadygan.types.critic import as_output
 
 
 class Embedding(nn.Module):

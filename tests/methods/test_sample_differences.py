@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from known import F64, Linear, eager, gradients, normal, seeded, tensor
-from steadygan.critics import as_output
 from steadygan.engine.objective import Sides, d_objective, g_objective
 from steadygan.losses import NonSaturating, Wasserstein
 from steadygan.methods.sample_differences import SampleDifferences
 from steadygan.types import Batch, Critic, Now, Opponent, Output, critic
+from steadygan.types.critic import as_output
 
 N, M = 6, 8
 SIDES = Sides(N, M)

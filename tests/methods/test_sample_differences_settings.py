@@ -12,13 +12,13 @@ from torch.testing import assert_close
 
 import steadygan as sg
 from known import F64, Linear, normal, seeded, tensor
-from steadygan.critics import as_output
 from steadygan.engine.objective import d_objective, g_objective
 from steadygan.errors import InputError
 from steadygan.losses import NonSaturating, Nothing
 from steadygan.methods import Cramer, FakeAsReal, chain
 from steadygan.methods.sample_differences import SampleDifferences, nearest_real
 from steadygan.types import Batch, Now, Opponent, Scored, critic
+from steadygan.types.critic import as_output
 
 X, Y = Batch(images(1, N)), Batch(images(2, M))
 

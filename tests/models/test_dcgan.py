@@ -12,9 +12,9 @@ from torch.testing import assert_close
 
 from known import normal, seeded
 from steadygan.config.networks import halvings
-from steadygan.critics import takes_label
 from steadygan.errors import InputError
 from steadygan.models import BatchNorm, MinibatchDiscrimination, dcgan_discriminator, dcgan_generator
+from steadygan.types.critic import takes_label
 
 STAGES = {8: (2, 2), 12: (2, 3), 16: (2, 4), 20: (2, 5), 24: (2, 6), 28: (2, 7), 32: (3, 4), 40: (3, 5), 48: (3, 6),
           56: (3, 7), 64: (4, 4), 80: (4, 5), 96: (4, 6), 112: (4, 7), 128: (5, 4)}  # fmt: skip

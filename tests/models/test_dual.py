@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from known import normal, seeded
-from steadygan.critics import looks_coupled, probe_coupling
 from steadygan.errors import InputError
 from steadygan.models import BatchNorm, MinibatchDiscrimination, ResidualBlock, dual_discriminator, dual_generator
+from steadygan.types.critic import looks_coupled, probe_coupling
 
 
 def parameters(model: nn.Module) -> int:

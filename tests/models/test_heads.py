@@ -12,7 +12,6 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.testing import assert_close
 
 from known import normal, seeded
-from steadygan.critics import auxiliaries_of
 from steadygan.errors import InputError
 from steadygan.models import (
     BatchNorm,
@@ -24,6 +23,7 @@ from steadygan.models import (
     mlp_discriminator,
 )
 from steadygan.types import Batch, critic
+from steadygan.types.critic import auxiliaries_of
 
 KINDS: dict[
     str, tuple[Any, tuple[int, ...], dict[str, Any], int]

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from known import normal, seeded, tensor
-from steadygan.critics import looks_coupled, probe_coupling
 from steadygan.errors import InputError
 from steadygan.models import BatchNorm, MinibatchDiscrimination, dcgan_discriminator
+from steadygan.types.critic import looks_coupled, probe_coupling
 
 
 def discrimination(*sizes: int) -> nn.Module:

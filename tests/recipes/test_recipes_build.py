@@ -14,9 +14,7 @@ from torch import nn
 import pictures
 from steadygan.config import Settings, override
 from steadygan.data import DATA
-from steadygan.engine.ema import Ema
-from steadygan.engine.optim import OptimizerSettings
-from steadygan.engine.schedule import Constant, Linear
+from steadygan.engine.optim import Constant, Ema, Linear, OptimizerSettings
 from steadygan.errors import InputError
 from steadygan.losses import LeastSquares, NonSaturating, RelativisticPairing
 from steadygan.methods import Chain, FakeAsReal, Packing, Plain

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from steadygan.config import Settings, difference
+from steadygan.config import Settings
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES, Recipe, recipe
+from steadygan.runs.settings import difference
 
 POINTS = ("gaussian", "ring8", "grid25", "swissroll", "points")
 IMAGES = ("digits", "mnist", "cifar10", "stacked-mnist", "folder")

@@ -6,12 +6,12 @@ import pytest
 from runs_made import records, run
 
 from steadygan.commands.train import chosen
-from steadygan.comparison import changed
 from steadygan.config import override
 from steadygan.recipes import RECIPES
 from steadygan.reporting.again import command
 from steadygan.reporting.gather import gather
 from steadygan.reporting.groups import grouped
+from steadygan.runs.settings import changed
 
 CHANGES = [
     [],

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..config import Settings
-    from ..engine.run import Run
     from ..metrics.summary import At
+    from ..runs.run import Run
 
 
 def close(console: Console, run: Run, settings: Settings) -> None:

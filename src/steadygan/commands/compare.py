@@ -19,7 +19,7 @@ from .train import again, default_folder, fit, known_scale, own_data, refuse_ear
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..engine.run import Run
+    from ..runs.run import Run
 
 
 class Result(NamedTuple):
@@ -34,7 +34,9 @@ class Result(NamedTuple):
     @staticmethod
     def of(job: Job, run: Run) -> Result:
         """The run's records and times, as far as the comparison goes."""
-        from ..engine.folder import RunFolder, read_json, read_records
+        from ..files import read_json
+        from ..runs.folder import RunFolder
+        from ..runs.records import read_records
 
         folder = RunFolder(job.folder)
         timing = [r for r in read_records(folder.timing) if r["iteration"] <= job.length]
@@ -141,7 +143,7 @@ def usable(results: Sequence[Result]) -> list[Result]:
 def result(job: Job, run: Run | None, console: Console) -> Result:
     """The run's results: as just trained, read when it is finished, else trained to its end."""
     if run is None and finished(job):
-        from ..engine.run import load
+        from ..runs.run import load
 
         console.print(f"{job.settings.recipe} seed {job.settings.seed}: as trained in {job.folder}")
         run = load(job.folder)
@@ -152,7 +154,8 @@ def result(job: Job, run: Run | None, console: Console) -> Result:
 
 def finished(job: Job) -> bool:
     """Whether the folder's run got as far as the comparison goes and was measured there."""
-    from ..engine.folder import RunFolder, read_records
+    from ..runs.folder import RunFolder
+    from ..runs.records import read_records
 
     records = read_records(RunFolder(job.folder).metrics)
     return any(record["iteration"] >= job.length and "energy_distance" in record for record in records)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..config.saved import NAME as SETTINGS
 from ..errors import InputError
+from ..runs.settings import NAME as SETTINGS
 from .console import LABELS, classes, figure, stderr, stdout
 from .existing import settings_of, weights_named
 from .progress import Reading

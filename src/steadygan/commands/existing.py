@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from ..config import Settings, saved
+from ..config import Settings
 from ..errors import InputError, unknown
+from ..runs.settings import saved
 
 
 def settings_of(folder: Path) -> Settings:

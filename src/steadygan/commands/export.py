@@ -12,8 +12,8 @@ def export(folder: Path, out: Path | None, weights: str) -> int:
     """Writes generator.safetensors, generator.pt2 and card.json, and says where."""
     kind = weights_named(weights)
     settings_of(folder)
-    from ..engine import export as exporting
-    from ..engine.run import load
+    from ..runs import export as exporting
+    from ..runs.run import load
 
     run = load(folder, device="cpu")
     place = folder / "export" if out is None else out

@@ -12,7 +12,7 @@ from .console import clock, coloured
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..engine.run import Run
+    from ..runs.run import Run
 
 QUIET_SECONDS = 10.0  # between two plain lines, unless something was evaluated
 

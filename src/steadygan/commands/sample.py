@@ -16,7 +16,7 @@ from .existing import settings_of, weights_named
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..engine.run import Run
+    from ..runs.run import Run
     from ..types import Batch
 
 BAR_FROM = 2000  # samples; fewer are there before a bar would be
@@ -38,7 +38,7 @@ def sample(
     place = target(out, folder, asked)
     settings = settings_of(folder)
     check(place, asked, settings, folder)
-    from ..engine.run import load
+    from ..runs.run import load
 
     run = load(folder)
     names = run.data.get("class_names", ())
@@ -105,7 +105,7 @@ class Drawn:
 
 def write(place: Target, drawn: Drawn, run: Run, settings: Settings, asked: Asked) -> None:
     """Writes what is drawn in the form asked for."""
-    from ..engine import writers
+    from ..runs import writers
 
     form, path = place
     images = has_images(settings)

@@ -9,15 +9,15 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..config import Settings
-from ..config.saved import NAME as SETTINGS
+from ..runs.settings import NAME as SETTINGS
 from .console import gravest, say_error
 from .progress import Reading, Watch
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..engine.run import Run
-    from ..engine.trainer import Trainer
+    from ..runs.run import Run
+    from ..training.trainer import Trainer
 
 
 class Job(NamedTuple):
@@ -33,8 +33,8 @@ def fit_seeds(jobs: Sequence[Job], resume: bool, console: Console) -> list[Run]:
     first = jobs[0]
     numbers = [job.settings.seed for job in jobs]
     title = f"{first.settings.recipe} seed{'s' * (len(jobs) > 1)} {told(numbers)}"
-    from ..engine.seeds import Seeds  # torch, once everything is known to be in order
     from ..recipes.build import source, trainer, whereabouts
+    from ..training.seeds import Seeds
 
     with Reading(console) as reading:
         data = source(first.settings, reading).to(*whereabouts(first.settings))  # one copy for all seeds

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import Folder, ImageSet, Points, Settings, difference, override, saved
-from ..config.saved import NAME as SETTINGS
+from ..config import Folder, ImageSet, Points, Settings, override
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
 from ..headers import holds_images
 from ..recipes import RECIPES
+from ..runs.settings import NAME as SETTINGS
+from ..runs.settings import difference, saved
 from .closing import close, whereabouts
 from .console import stdout
 from .progress import Reading, Watch
@@ -21,7 +22,7 @@ from .seeds import Job, finish, first_folder, fit_seeds
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..engine.run import Run
+    from ..runs.run import Run
 
 DEFAULT = "grid25/far"
 DEFAULT_POINTS, DEFAULT_IMAGES = "points/far", "folder/far"  # when the user's data came without a recipe
@@ -187,7 +188,7 @@ def fit(settings: Settings, folder: Path, iterations: int, resume: bool, console
     """Trains one run, watched."""
     title = f"{settings.recipe} seed {settings.seed}"
     heading = f"{title}: {iterations:,} iterations in {folder}"
-    from ..recipes.build import trainer  # torch, once everything is known to be in order
+    from ..recipes.build import trainer
 
     watch = Watch(console, title, iterations, settings.data.modes, heading)
     with Reading(console) as reading:

@@ -8,8 +8,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ..config import Settings
-from ..numbers import plain
-from ..thresholds import DEAD_GRADIENT
+from ..numbers import DEAD_GRADIENT, plain
 from .console import figure
 
 CLEAR = 3.0  # ratio of gradients from which on they are called different

@@ -51,7 +51,6 @@ from .parts import (
     SpectralNorm,
     WeightClipping,
 )
-from .saved import difference, saved
 from .settings import Settings
 
 __all__ = [
@@ -101,7 +100,5 @@ __all__ = [
     "Swissroll",
     "TwoGaussians",
     "WeightClipping",
-    "difference",
     "override",
-    "saved",
 ]

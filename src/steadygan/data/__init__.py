@@ -10,15 +10,7 @@ from .sampler import InfiniteSampler
 from .samples import Mapped, Samples, Stacked
 from .source import Source, Stream
 from .stacked_mnist import stacked_mnist
-from .synthetic import (
-    gaussian,
-    grid25,
-    ring8,
-    swissroll,
-    two_gaussians,
-    two_gaussians_fake,
-    two_gaussians_real,
-)
+from .synthetic import gaussian, grid25, ring8, swissroll, two_gaussians, two_gaussians_fake, two_gaussians_real
 from .user import from_user
 
 __all__ = [

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..critics import evaluating, kept_buffers, needs_label, takes_label
 from ..data import Source, from_user
+from ..devices import borrowed, choose_device
 from ..diagnostics.equilibrium import off_equilibrium
 from ..diagnostics.gradients import Sight, gradient_figures, look, norms_of
 from ..diagnostics.hidden import HiddenUnits
@@ -18,14 +18,12 @@ from ..diagnostics.indicators import PAIRS, indicators, joined
 from ..diagnostics.single import judge_once
 from ..diagnostics.weights import non_finite, parameter_norm
 from ..diagnostics.yardstick import Yardstick
-from ..engine.draws import Latent, normal_latent
-from ..engine.plan import choose_device
-from ..engine.sampling import generate, label_chunks, latents
 from ..errors import InputError, calling, check_whole
+from ..latents import Latent, generate, label_chunks, latents, normal_latent
 from ..losses import NonSaturating
-from ..rng import borrowed
 from ..types import Batch, Loss, Now, Terms
 from ..types import critic as as_critic
+from ..types.critic import evaluating, kept_buffers, needs_label, takes_label
 from .found import Diagnosis, calm
 
 TOGETHER = 128  # samples that D meets at once

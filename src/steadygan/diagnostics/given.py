@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from ..critics import as_output, evaluating, looks_coupled, takes_label
+from ..devices import borrowed
 from ..errors import InputError, calling
-from ..rng import borrowed
 from ..types import Batch, Critic, Output
 from ..types import critic as as_critic
+from ..types.critic import as_output, evaluating, looks_coupled, takes_label
 from .indicators import PAIRS
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
+from ..devices import borrowed
 from ..errors import InputError
-from ..rng import borrowed
 from ..types import Batch, Critic, Loss, Method, Output, Scored
 from ..types import critic as as_critic
 from .hidden import HiddenUnits

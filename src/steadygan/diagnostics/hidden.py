@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..taps import Hooked
+from ..types.taps import Hooked
 
 STEADY = 1e-6  # relative to a unit's largest output: less variation is rounding
 

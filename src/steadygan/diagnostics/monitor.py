@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ..critics import evaluating
+from ..devices import borrowed
 from ..errors import InputError, check_whole
-from ..rng import borrowed
 from ..types import Batch, Loss, Now, Term, cat
+from ..types.critic import evaluating
 from .equilibrium import off_equilibrium
 from .given import beside, check_call, checked, in_its_precision, last, number, resting, try_call
 from .gradients import gradient_figures, look, norms_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..critics import kept_buffers, takes_label
-from ..rng import borrowed
-from ..thresholds import DEAD_GRADIENT
+from ..devices import borrowed
+from ..numbers import DEAD_GRADIENT
+from ..types.critic import kept_buffers, takes_label
 from .hidden import HiddenUnits
 
 DEAD_SHARE = 0.01  # of hidden units

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..thresholds import DEAD_GRADIENT
+from ..numbers import DEAD_GRADIENT
 
 Figures = Mapping[str, float]
 

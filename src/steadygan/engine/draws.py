@@ -10,20 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Any, NamedTuple, TypeAlias, overload
+from typing import Any, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
 from ..data import Stream
 from ..data.loader import Loader
+from ..latents import Latent, labels
 from ..types import Batch, Draw
 from .needs import Needs, Noise
 
 BLOCK = 100  # iterations
 AT_ONCE = 2**20  # numbers: a block's reals up to so many are read in one go, larger ones iteration by iteration
-
-Latent: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
 
 class Step(NamedTuple):
@@ -253,21 +252,6 @@ def _shared(real: Batch | None, count: int, axis: int = 0) -> Batch | None:
     if real is None or not count:
         return real
     return Batch(real.x.narrow(axis, 0, count), None if real.label is None else real.label.narrow(axis, 0, count))
-
-
-def normal_latent(dim: int, dtype: torch.dtype) -> Latent:
-    """z ~ N(0, I), (n, dim)."""
-
-    def latent(n: int, generator: torch.Generator) -> Tensor:
-        return torch.randn(n, dim, generator=generator, device=generator.device, dtype=dtype)
-
-    return latent
-
-
-def labels(prior: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Classes (n,) drawn from the labels of the training samples: as frequent as they are there."""
-    index = torch.randint(prior.shape[0], (n,), generator=generator, device=generator.device)
-    return prior[index]
 
 
 def _steps(x: Tensor, steps: int) -> Tensor:

@@ -13,7 +13,21 @@ from ..types import Batch, Opponent
 from .draws import Iteration, Step
 
 if TYPE_CHECKING:
-    from .eager import Eager
+    pass
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+from ..devices import global_states, restore_global_states
+from ..types import Critic, Now, cat
+from ..types.critic import auxiliaries_of, kept_buffers, looks_coupled, probe_coupling, wrap_model
+from .draws import AT_ONCE
+from .objective import Sides, d_objective, g_objective
+from .optim import Average, Ema, OptimizerFactory, pack, unpack
+from .precision import Precision
+from .state import State, cloned
 
 
 class Executor(ABC):
@@ -120,3 +134,226 @@ class Executor(ABC):
                     else:
                         group["lr"] = rate * factor
             self._factor = factor
+
+
+@contextmanager
+def trained(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Opens parameters for gradients; everything else stays frozen."""
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+
+
+class Eager(Executor):
+    """Trains G against its opponents, step by step; parameters that came frozen stay so."""
+
+    def __init__(
+        self,
+        G: nn.Module,
+        opponents: Mapping[str, Opponent],
+        sides: Sides,
+        optimizers: tuple[OptimizerFactory, OptimizerFactory],  # for G, for D
+        rates: tuple[float, float],
+        ema: Ema | None,
+        precision: Precision | None = None,
+    ) -> None:
+        super().__init__()
+        self.G, self.opponents, self.sides, self.rates = G, dict(opponents), sides, rates
+        self.networks: dict[str, nn.Module] = {"G": G} | {name: o.critic for name, o in opponents.items()}
+        self.g_parameters = [p for p in G.parameters() if p.requires_grad]
+        self.d_parameters = {
+            name: [p for p in self.networks[name].parameters() if p.requires_grad] for name in opponents
+        }
+        aside = {
+            id(p)
+            for name in opponents
+            for part in auxiliaries_of(self.networks[name]).values()
+            for p in part.parameters()
+        }
+        self._constrained = {name: [p for p in own if id(p) not in aside] for name, own in self.d_parameters.items()}
+        self._d_parameters = [p for parameters in self.d_parameters.values() for p in parameters]
+        self.factories = optimizers
+        self.optimizers = {
+            "G": optimizers[0](self.g_parameters, rates[0]),
+            "D": optimizers[1](self._d_parameters, rates[1]),
+        }
+        self.precision = precision or Precision()
+        self.critics = {name: self._critic(name) for name in self.opponents}
+        self.average = None if ema is None else Average(G, ema)
+        device = self.g_parameters[0].device
+        self.parts: dict[str, Any] = {
+            name: {
+                key: {entry: value.to(device) for entry, value in state.items()}
+                for key, part in o.parts()
+                if (state := part.initial_state())
+            }
+            for name, o in opponents.items()
+        }
+        self.names = {"G": _names(G, self.g_parameters, "")} | {
+            "D": [n for d in opponents for n in _names(self.networks[d], self.d_parameters[d], f"{d}.")]
+        }
+        self._keeps_buffers = any(True for _ in G.buffers())
+        self.sample_size = 0  # numbers of one sample, once it is known
+        self.chunk = 0  # of latents, where one fake depends on the others
+
+    @property
+    def members(self) -> Sequence[Eager]:
+        return [self]
+
+    def probe(self, real: Batch, z: Tensor, label: Tensor | None = None) -> None:
+        """Finds out, before the first step, which networks let one sample depend on the others."""
+        with torch.no_grad(), kept_buffers(self.G):
+            coupled = looks_coupled(self.G) or (z.shape[0] > 1 and probe_coupling(lambda x: self._plain(x, label).x, z))
+            self.chunk = self.sides.fake if coupled else 0
+        self.sample_size = real.x[0].numel()
+        for name, opponent in self.opponents.items():
+            shown = opponent.method.present(real)
+            quiet = wrap_model(self.networks[name]).constant  # bound below; unrounded: bf16 would hide a weak coupling
+
+            def logits(x: Tensor, quiet: Any = quiet, label: Tensor | None = shown.label) -> Tensor:
+                found: Tensor = quiet(Batch(x, label)).logits
+                return found
+
+            # What a network says of itself counts beside what is seen: first weights may hide it.
+            couples = looks_coupled(self.networks[name]) or (shown.size > 1 and probe_coupling(logits, shown.x))
+            self.critics[name] = self._critic(name, couples)
+
+    def _critic(self, name: str, couples: bool | None = None) -> Critic:
+        network = self.networks[name]
+        critic = wrap_model(network, couples, self.opponents[name].method.layers)
+        return self.precision.critic(critic, next(network.parameters()).device.type)
+
+    @property
+    def shown(self) -> int:
+        """Fakes that a D step shows as such: those behind them are candidates."""
+        return max(o.method.raw(self.sides.fake) for o in self.opponents.values())
+
+    def trained(self, player: str) -> dict[str, nn.Parameter]:
+        """The parameters that a player's optimiser holds, by name and in its order."""
+        parameters = self.g_parameters if player == "G" else self._d_parameters
+        return dict(zip(self.names[player], parameters, strict=True))
+
+    def fakes_ahead(self, steps: Sequence[Step]) -> Sequence[Batch | None]:
+        """One forward for all D steps of an iteration, where samples are small and do not depend on each other."""
+        n, m = len(steps), self.shown
+        extra = steps[0].z.shape[0] - m
+        size = sum(step.z.shape[0] for step in steps) * self.sample_size
+        if n == 1 or self.chunk or not 0 < size <= AT_ONCE or extra < 0:
+            return [None] * n
+        z = torch.cat([*(step.z[:m] for step in steps), *(step.z[m:] for step in steps)])
+        own = [step.label for step in steps if step.label is not None]
+        label = torch.cat([*(each[:m] for each in own), *(each[m:] for each in own)]) if own else None
+        shown, rest = self.fakes(z, label, m * n).split(m * n, extra * n)
+        pairs = zip(shown.split(*[m] * n), rest.split(*[extra] * n), strict=True)
+        return [cat(a, b) if extra else a for a, b in pairs]
+
+    def d_step(
+        self, acting: Mapping[str, Opponent], step: Step, number: Tensor, fake: Batch | None = None
+    ) -> Mapping[str, Tensor]:
+        assert step.real is not None
+        fake = self.fakes(step.z, step.label) if fake is None else fake
+        now = Now(number, self.parts, step.noise)
+        with trained(self._d_parameters):
+            objective, (terms, states) = d_objective(acting, self.critics, step.real, fake, now, self.sides)
+            torch.autograd.backward(objective, inputs=self._d_parameters)
+        self._step("D", self._d_parameters)
+        for name, state in states.items():
+            self.parts[name] |= state
+        self.constrain()
+        return terms
+
+    def g_step(self, step: Step, number: Tensor) -> Mapping[str, Tensor]:
+        with trained(self.g_parameters):
+            fake = self.made(step.z, step.label)
+            now = Now(number, self.parts, step.noise)
+            objective, terms = g_objective(self.opponents, self.critics, step.real, fake, now, self.sides)
+            torch.autograd.backward(objective, inputs=self.g_parameters)
+        self._step("G", self.g_parameters)
+        return terms
+
+    def update_average(self, number: int) -> None:
+        if self.average is not None:
+            self.average.update(number, self.sides.fake)
+
+    def constrain(self) -> None:
+        """What is done to the discriminators after each of their steps."""
+        for name, opponent in self.opponents.items():
+            if opponent.constraint is not None:
+                opponent.constraint.after_d_step(self.networks[name], self._constrained[name])
+
+    def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
+        self.optimizers[player].step()
+        for parameter in parameters:  # what `zero_grad` does, without its bookkeeping
+            parameter.grad = None
+
+    def largest_weights(self) -> dict[str, Tensor]:
+        players: dict[str, list[Tensor]] = {"G": [*self.g_parameters], "D": [*self._d_parameters]}
+        with torch.no_grad():
+            return {
+                f"{player}/weights": torch.stack(torch._foreach_norm(parameters, torch.inf)).amax()
+                for player, parameters in players.items()
+            }
+
+    def snapshot(self) -> State:
+        networks, ema, optimizers, parts = map(cloned, self.held())
+        return State(networks, ema, optimizers, parts, global_states(self.g_parameters[0].device))
+
+    def go_back(self, snapshot: State) -> None:
+        self.put(snapshot)
+        restore_global_states(snapshot.random, self.g_parameters[0].device)
+
+    def held(self) -> tuple[Mapping[str, Any], ...]:
+        """Networks, the average, optimisers and parts as named tensors, by reference."""
+        return (
+            {name: dict(network.state_dict()) for name, network in self.networks.items()},
+            {} if self.average is None else dict(self.average.network.state_dict()),
+            {player: pack(optimizer, self.names[player]) for player, optimizer in self.optimizers.items()},
+            self.parts,
+        )
+
+    def put(self, held: State) -> None:
+        """Puts named tensors back in place; those of another model are refused before (see `state.restore`)."""
+        for name, network in self.networks.items():
+            network.load_state_dict(dict(held.networks[name]))
+        if self.average is not None:
+            self.average.network.load_state_dict(dict(held.ema))
+        for player, optimizer in self.optimizers.items():
+            unpack(optimizer, self.names[player], held.optimizers[player])
+        self.parts = cloned(held.parts, self.g_parameters[0].device)
+
+    def made(self, z: Tensor, label: Tensor | None) -> Batch:
+        """G(z), or G(z, label) for a generator that takes labels."""
+        return self.precision.made(self._plain, z, label)
+
+    def _plain(self, z: Tensor, label: Tensor | None) -> Batch:
+        return Batch(self.G(z) if label is None else self.G(z, label=label), label)
+
+    def fakes(self, z: Tensor, label: Tensor | None = None, shown: int | None = None) -> Batch:
+        """The fakes of a D step, `shown` of them and then candidates: not trained through, no buffer moved."""
+        shown = self.shown if shown is None else shown
+        with torch.no_grad():
+            if self._keeps_buffers:
+                with kept_buffers(self.G):
+                    return self._generate(z, label, shown)
+            return self._generate(z, label, shown)
+
+    def _generate(self, z: Tensor, label: Tensor | None, shown: int) -> Batch:
+        return self.precision.fakes(lambda z, label: in_chunks(self._plain, z, label, self.chunk), z, label, shown)
+
+
+def in_chunks(made: Callable[[Tensor, Tensor | None], Batch], z: Tensor, label: Tensor | None, chunk: int) -> Batch:
+    """Coupled samples go through in the usual batches, so that candidates do not change what G sees; 0: all at once."""
+    if not chunk or z.shape[0] <= chunk:
+        return made(z, label)
+    labels = [None] * -(-z.shape[0] // chunk) if label is None else torch.split(label, chunk)
+    return cat(*(made(*part) for part in zip(torch.split(z, chunk), labels, strict=True)))
+
+
+def _names(network: nn.Module, parameters: Sequence[nn.Parameter], prefix: str) -> list[str]:
+    """Names of the trained parameters, in the order in which an optimiser holds them."""
+    trainable = {id(p) for p in parameters}
+    return [f"{prefix}{name}" for name, p in network.named_parameters() if id(p) in trainable]

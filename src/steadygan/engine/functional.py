@@ -11,18 +11,28 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 from torch.utils._pytree import tree_map
 
-from ..critics import auxiliaries_of
-from ..taps import tapped
 from ..types import Batch, Critic, Now, Opponent
+from ..types.critic import auxiliaries_of
+from ..types.taps import tapped
 from .compiling import Compiler
 from .draws import Step
-from .eager import Eager, in_chunks
-from .executor import Executor
-from .flat import Flat, expose, gather, leaf_of
-from .functions import fixed, functional_auxiliary, functional_forward, lifted, share_buffers, within
-from .held import cloned
+from .executor import Eager, Executor, in_chunks
+from .members import (
+    Flat,
+    expose,
+    fixed,
+    functional_auxiliary,
+    functional_forward,
+    gather,
+    leaf_of,
+    lifted,
+    member_of,
+    share_buffers,
+    stacked,
+    within,
+)
 from .objective import d_objective, g_objective
-from .stacking import member_of, stacked
+from .state import cloned
 
 Tree = Any  # nested mappings of tensors
 

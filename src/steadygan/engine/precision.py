@@ -13,7 +13,7 @@ from torch import Tensor
 from ..config.settings import KINDS, Kind, check_precision
 from ..errors import unknown
 from ..types import Batch, Critic, Output, cat
-from ..types.scoring import Forward, widened
+from ..types.critic import Forward, widened
 
 Generate: TypeAlias = Callable[[Tensor, Tensor | None], Batch]
 

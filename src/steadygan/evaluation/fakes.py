@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from ..data import Source, from_user
-from ..engine.evaluators import batch_norm
-from ..engine.run import Run, load
 from ..errors import InputError, NonFiniteError
 from ..pixels import to_pixels, to_values
+from ..runs.run import Run, load
+from ..training.evaluators import batch_norm
 from .reals import from_file
 
 

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from ..data import Source
 from ..data.samples import Progress
-from ..engine.evaluators import FEATURED, evaluator_for, network_for, versions
-from ..engine.folder import read_json
-from ..engine.run import Run
+from ..devices import borrowed
 from ..errors import InputError, check_whole
 from ..features import FeatureNetwork
 from ..features.registry import check_name
+from ..files import read_json
 from ..metrics import Protocol
 from ..metrics.feature_measures import KERNEL_SIZE
-from ..rng import borrowed
+from ..runs.run import Run
+from ..training.evaluators import FEATURED, evaluator_for, network_for, versions
 from .fakes import Fakes, of_anything
 from .reals import reals
 

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..devices import kept
 from ..errors import InputError
 from ..places import given
-from ..rng import kept
 from .network import Features
 
 LAYERS = ("2048", "logits_unbiased")  # torch-fidelity's: FID and KID use the one, the Inception Score the other

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..devices import borrowed
 from ..errors import InputError, unknown
-from ..rng import borrowed
 from .network import Features
 
 SEED = 0  # of the global generators while the user's code runs

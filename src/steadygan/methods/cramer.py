@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..losses import cycled
 from ..types import Batch, Critic, DBatch, Method, Output, Scored, Term, Terms
-from ..types.scoring import Forward
+from ..types.critic import Forward
 from .plain import METHODS
 
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from ..critics import auxiliaries_of
 from ..errors import InputError, check_number, check_whole
 from ..types import Critic, Draw, Method, Now, Scored, Term, Terms
+from ..types.critic import auxiliaries_of
 from .plain import METHODS
 
 DENOISER = "denoiser"

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, check_number, check_whole, unknown
-from ..taps import module_layers
 from ..types import Method, Now, Scored, Term, Terms
+from ..types.taps import module_layers
 from .plain import METHODS
 
 NORMALISE = ("squared", "l2", "none")

@@ -7,7 +7,7 @@ from math import isfinite
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from ..thresholds import DEAD_GRADIENT
+from ..numbers import DEAD_GRADIENT
 from .better import BETTER, best
 
 FIGURES = tuple(BETTER)

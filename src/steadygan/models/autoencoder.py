@@ -8,7 +8,7 @@ from math import prod
 from torch import Tensor, nn
 
 from ..errors import check_whole
-from ..types.scoring import widened
+from ..types.critic import widened
 from .dcgan import downward, upward
 from .layers import Unrounded
 from .mlp import hidden

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import check_whole
-from ..types.scoring import widened
+from ..types.critic import widened
 
 
 class LabelledGenerator(nn.Module):

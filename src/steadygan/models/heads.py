@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, check_whole, unknown
-from ..types.scoring import widened
+from ..types.critic import widened
 from .layers import MinibatchDiscrimination
 from .stages import NORMS, normed
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrize import ParametrizationList, register_parametrization
 
-from ..critics import auxiliaries_of
 from ..errors import InputError
+from ..types.critic import auxiliaries_of
 
 LAYERS = (
     nn.Linear,

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import check_number
 from ..losses import cycled
 from ..types import Critic, Penalty, Scored, Term
-from ..types.scoring import widened
+from ..types.critic import widened
 from .gradient import PENALTIES
 
 

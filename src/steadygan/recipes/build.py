@@ -15,22 +15,19 @@ from ..config.opponents import Judge
 from ..config.parts import Penalties
 from ..data import DATA, Source
 from ..data.samples import Progress
+from ..devices import borrowed, choose_device
 from ..diagnostics.monitor import CollapseMonitor
 from ..diagnostics.remedy import Remedy
-from ..engine.ema import Ema
-from ..engine.folder import RunFolder
-from ..engine.optim import OptimizerSettings
-from ..engine.plan import choose_device
-from ..engine.run import take_weights
-from ..engine.schedule import SCHEDULES
-from ..engine.trainer import Callback, Trainer
+from ..engine.optim import SCHEDULES, Ema, OptimizerSettings
 from ..errors import InputError
 from ..losses import LOSSES, Nothing
 from ..methods import METHODS, Plain, chain
 from ..models import DISCRIMINATORS, GENERATORS, spectral_norm
 from ..penalties import CONSTRAINTS, PENALTIES
 from ..registry import Registry
-from ..rng import borrowed
+from ..runs.folder import RunFolder
+from ..runs.run import take_weights
+from ..training.trainer import Callback, Trainer
 from ..types import Loss, Method, Opponent, Penalty
 
 

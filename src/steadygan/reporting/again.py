@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..comparison import ABSENT, changed
 from ..config import Settings, override
 from ..errors import InputError
 from ..recipes import RECIPES
+from ..runs.settings import ABSENT, changed
 from .groups import Group
 
 OWN_OPTIONS = frozenset({"seed", "recipe", "scale"})

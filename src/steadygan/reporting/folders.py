@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..config.saved import NAME as SETTINGS
 from ..errors import InputError
+from ..runs.settings import NAME as SETTINGS
 
 METRICS = "metrics.jsonl"
 PAGE = "report.html"

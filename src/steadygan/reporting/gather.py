@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Settings
-from ..config.saved import NAME as SETTINGS
 from ..errors import InputError
+from ..runs.settings import NAME as SETTINGS
 from . import records
 from .events import Event, events
 from .folders import METRICS

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..comparison import changed
+from ..runs.settings import changed
 from .gather import Gathered
 
 

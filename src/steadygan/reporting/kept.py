@@ -25,7 +25,7 @@ class Kept:
 
 def kept(folder: Path, settings: Settings | None) -> Kept:
     """From the newest checkpoint that can be read, its tensors left on the disk; else the equilibrium of the losses."""
-    from ..engine.checkpoint import listed
+    from ..runs.checkpoint import listed
 
     for path in reversed(listed(folder / "checkpoints")):
         content = _content(path)
@@ -55,7 +55,7 @@ def _told(content: Mapping[str, Any]) -> Kept:
 def _equilibrium(settings: Settings) -> tuple[float | None, float | None]:
     from torch import nn
 
-    from ..engine.opponents import equilibrium_of
     from ..recipes.build import opponent
+    from ..training.setup import equilibrium_of
 
     return equilibrium_of({name: opponent(judge, nn.Identity()) for name, judge in settings.judges().items()})

@@ -9,8 +9,8 @@ from threading import Lock
 from time import monotonic
 from typing import NamedTuple
 
-from ..config.saved import NAME as SETTINGS
 from ..errors import InputError
+from ..runs.settings import NAME as SETTINGS
 from .folders import METRICS, awaited
 from .gather import gather
 from .groups import grouped

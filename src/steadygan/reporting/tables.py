@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..comparison import ABSENT, LATER, changed, flat
+from ..runs.settings import ABSENT, LATER, changed, flat
 from .groups import Group
 from .quantities import KNOWN, figure, spread
 

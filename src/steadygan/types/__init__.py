@@ -6,9 +6,8 @@ terms of its own. Higher logit = more real, for every critic.
 """
 
 from .batch import Batch, Output, cat
-from .opponent import Opponent
-from .parts import Constraint, DBatch, Draw, Loss, Method, Now, Part, Penalty, Term, Terms
-from .scoring import Critic, Forward, Of, Scored, critic
+from .critic import Critic, Forward, Of, Scored, critic
+from .parts import Constraint, DBatch, Draw, Loss, Method, Now, Opponent, Part, Penalty, Term, Terms
 
 __all__ = [
     "Batch",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..thresholds import DEAD_GRADIENT
+from ..numbers import DEAD_GRADIENT
 from .canvas import CYCLE, DASHES, DISCRIMINATOR, FAKE, GENERATOR, QUIET, canvas, iteration_axis
 from .lines import draw_line, log_axis, name_non_finite, say_empty, tame
 from .series import Records, Series, series

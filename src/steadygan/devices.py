@@ -1,0 +1,78 @@
+"""torch's global generators, borrowed and given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+
+
+@contextmanager
+def kept(device: torch.device | None = None) -> Iterator[None]:
+    """torch's global CPU generator, and that of a CUDA `device`, as they were afterwards; inside they go on."""
+    with torch.random.fork_rng(devices=[device] if device is not None and device.type == "cuda" else []):
+        yield
+
+
+@contextmanager
+def borrowed(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """torch's global CPU generator, and that of a CUDA `device`, seeded inside and as they were afterwards."""
+    with kept(device):
+        torch.default_generator.manual_seed(seed)
+        if device is not None and device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+class Borrowed:
+    """torch's global generators, seeded once and borrowed again and again: each time they go on where they stopped."""
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self.seed, self.device = seed, device
+        self._states: tuple[torch.Tensor, torch.Tensor | None] | None = None
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Inside, the generators are those of this loan; afterwards they are as they were before."""
+        cuda = self.device.type == "cuda"
+        with borrowed(self.seed, self.device):
+            if self._states is not None:
+                torch.set_rng_state(self._states[0])
+                if self._states[1] is not None:
+                    torch.cuda.set_rng_state(self._states[1], self.device)
+            yield
+            self._states = torch.get_rng_state(), torch.cuda.get_rng_state(self.device) if cuda else None
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is cuda, then mps, then cpu; raises InputError for a device that is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(f"device {name!r} is not available here: use device=auto or device=cpu") from None
+    return device
+
+
+def global_states(device: torch.device) -> dict[str, Tensor]:
+    """torch's global generators as they are."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_global_states(states: Mapping[str, Tensor], device: torch.device) -> None:
+    """Puts them back."""
+    torch.set_rng_state(states["cpu"].cpu())
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)

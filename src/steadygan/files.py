@@ -1,0 +1,103 @@
+"""Results that appear whole or not at all: written beside their place, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+
+
+@contextmanager
+def beside(path: Path, folder: bool = False) -> Iterator[Path]:
+    """A name beside `path` to write to; takes its place when the block ends well, and goes when it does not.
+
+    An existing file is replaced, an empty folder too. Raises InputError when the system refuses, for a full disk say.
+    """
+    with _part(path) as part:
+        if folder:
+            part.mkdir()
+        yield part
+        if folder and path.is_dir():
+            path.rmdir()  # refused where something came into it meanwhile
+        part.replace(path)
+
+
+@contextmanager
+def added(path: Path) -> Iterator[Path]:
+    """A new folder to write files to, which are moved into the folder `path` when the block ends well.
+
+    Other files there stay. Raises InputError as `beside` does, and when `path` is a file.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"expected a folder at {path}, found a file: choose another --out")
+    with _part(path) as part:
+        part.mkdir()
+        yield part
+        path.mkdir(exist_ok=True)
+        for file in sorted(part.iterdir()):
+            file.replace(path / file.name)
+
+
+@contextmanager
+def _part(path: Path) -> Iterator[Path]:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}: free some space or choose another --out"
+        ) from error
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        with suppress(OSError):  # what went wrong before is told, not this
+            part.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; raises InputError when the file is not one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} is not a readable JSON file ({type(error).__name__}): is this a run folder?"
+        ) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} should hold a JSON object, but holds {type(content).__name__}")
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a JSON object in one piece."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file beside and renames it; raises InputError when it cannot."""
+    beside = path.with_name(path.name + ".tmp")
+    with writing(path):
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(path)
+        except OSError:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns the system's refusal to write `path` into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}: free some space and go on with --resume"
+        ) from error

@@ -1,0 +1,135 @@
+"""Checkpoints: the complete state in one file, tensors and plain types only, written beside and renamed."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from ..errors import InputError
+
+FORMAT = 1
+
+
+class TrainState(NamedTuple):
+    """A pytree of tensors; what a checkpoint stores and a snapshot copies."""
+
+    iteration: Tensor  # (), int64: iterations done
+    networks: Mapping[str, Mapping[str, Tensor]]  # parameters and buffers by network
+    ema: Mapping[str, Tensor]  # the generator's average; {} when off
+    optimizers: Mapping[str, Mapping[str, Mapping[str, Any]]]  # player -> parameter -> entry
+    parts: Mapping[str, Any]  # opponent -> part -> entry
+    random: Mapping[str, Tensor]  # "run": generator at its block's beginning; "cpu", "cuda": torch's global ones
+    sums: Mapping[str, Tensor]  # statistics since the last tick: (sum, count) in float64
+
+    def clone(self) -> TrainState:
+        """A copy that later steps leave alone."""
+        return TrainState(
+            *tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, tuple(self))
+        )
+
+
+def name(iteration: int) -> str:
+    """File name of the checkpoint after `iteration` iterations."""
+    return f"{iteration:09d}.pt"
+
+
+def listed(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, oldest first."""
+    return sorted(path for path in folder.glob("*.pt") if path.stem.isdigit())
+
+
+def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int, held: int | None = None) -> Path:
+    """Writes a checkpoint atomically and removes all but the newest `keep` and that of iteration `held`.
+
+    Raises InputError when it cannot.
+    """
+    path = folder / name(int(state.iteration))
+    beside = path.with_suffix(".tmp")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            whole = state.clone()  # of a view, torch would save all that it is a view of
+            torch.save({"format": FORMAT, **meta, "state": whole._asdict()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        reason = _reason(error)
+        if reason is None:
+            raise
+        kept = listed(folder)
+        last = f"; the last good checkpoint is {kept[-1]}" if kept else ""
+        raise InputError(f"cannot write {path}: {reason}: free some space and go on with --resume{last}") from error
+    for old in listed(folder)[:-keep]:
+        if held is None or old.name != name(held):
+            old.unlink(missing_ok=True)
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, its checksums verified; raises InputError for a damaged, foreign or newer file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+        if broken is not None:
+            raise zipfile.BadZipFile(f"{broken} fails its checksum")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"no checkpoint {path}: give a run's folder, or start the run") from None
+    except Exception as error:
+        raise InputError(
+            f"{path} is not a complete checkpoint ({type(error).__name__}): it is truncated or damaged; remove it to "
+            "go on from the one before"
+        ) from error
+    format_, state = (content.get("format"), content.get("state")) if isinstance(content, dict) else (None, None)
+    if isinstance(format_, int) and format_ > FORMAT:
+        raise InputError(
+            f"{path} has format {format_}, but this steadygan reads formats up to {FORMAT}: upgrade steadygan"
+        )
+    if not isinstance(format_, int) or not isinstance(state, dict) or state.keys() != set(TrainState._fields):
+        raise InputError(f"{path} is not a checkpoint of steadygan: give the folder of a run that it made")
+    return dict(content) | {"state": TrainState(**state)}
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest checkpoint of a folder, if there is one."""
+    found = listed(folder)
+    return found[-1] if found else None
+
+
+def _reason(error: BaseException | None) -> str | None:
+    """What the system said when a file could not be written; torch covers that with an error of its own."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error.strerror or str(error)
+        error = error.__context__
+    return None
+
+
+def load_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
+    """Loads parameters and buffers; raises InputError when they are of another model."""
+    check_network(network, saved, name)
+    network.load_state_dict(dict(saved))
+
+
+def check_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
+    """Raises InputError at the first difference in names or shapes."""
+    current = network.state_dict()
+    for key in [*current, *saved]:
+        here = tuple(current[key].shape) if key in current else "nothing"
+        there = tuple(saved[key].shape) if key in saved else "nothing"
+        if here != there:
+            raise InputError(
+                f"the checkpoint is of another model: {name} has {key} of shape {here} here and {there} in the "
+                "checkpoint: build the network it was made with"
+            )

@@ -1,0 +1,202 @@
+"""A generator for use without steadygan: its weights, a program that makes samples, and a card that says what it is."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from io import BytesIO
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from .. import __version__
+from ..devices import borrowed
+from ..errors import InputError
+from ..files import added
+from ..latents import generate
+from ..metrics.summary import At, final_and_best
+from ..types.critic import evaluating
+from .run import Run
+
+WEIGHTS, PROGRAM, CARD = FILES = ("generator.safetensors", "generator.pt2", "card.json")
+FORMAT = 1
+TOLERANCE = 1e-6  # of the largest number, or of 1
+COMPARED = (1, 5)  # sizes of batches
+
+
+class Generator(nn.Module):
+    """z, or z and label, to samples in the data's units."""
+
+    offset: Tensor | None
+    scale: Tensor | None
+
+    def __init__(self, G: nn.Module, units: tuple[Tensor, Tensor] | None) -> None:
+        super().__init__()
+        self.G = G
+        offset, scale = units or (None, None)
+        self.register_buffer("offset", offset)
+        self.register_buffer("scale", scale)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        x: Tensor = self.G(z) if label is None else self.G(z, label=label)
+        return x if self.scale is None or self.offset is None else x * self.scale + self.offset
+
+
+def export(run: Run, out: str | Path, weights: Literal["ema", "live"] = "ema") -> dict[str, Any]:
+    """Writes generator.safetensors, generator.pt2 and card.json to the folder `out`, and returns what the card says.
+
+    weights: as in `Run.stream`. The program takes z (n, latent_dim), of a conditional run label (n,) int64 too, for
+    any n, and gives samples in the data's units, as G does: this is checked before anything is in place. Raises
+    InputError for latents of one's own, and for a network that torch.export cannot write down.
+    """
+    if weights not in ("ema", "live"):
+        raise InputError(f"weights must be 'ema' or 'live', not {weights!r}")
+    dim = run.latent_dim
+    if dim is None:
+        raise InputError("expected normal latents, got a function of this run's own: save run.G.state_dict() yourself")
+    network = deepcopy(run.G if weights == "ema" else run.G_live).cpu().requires_grad_(False)
+    dtype = next((p.dtype for p in network.parameters()), torch.float32)
+    units = None if run.units is None else (run.units[0].cpu().to(dtype), run.units[1].cpu().to(dtype))
+    model = Generator(network, units).eval()
+    tensors = {name: value.detach().contiguous().clone() for name, value in network.state_dict().items()}
+    inputs = [_inputs(run, dim, dtype, n) for n in COMPARED]
+    card = _card(run, network, "live" if run.G is run.G_live else weights, inputs[0])
+
+    from safetensors.torch import save
+
+    said = {key: str(card[key]) for key in ("name", "iteration", "weights", "steadygan")}
+    program = _program(model, inputs[-1])
+    with added(Path(out)) as part:
+        (part / WEIGHTS).write_bytes(save(tensors, {"format": "pt", **said}))
+        (part / PROGRAM).write_bytes(program)
+        _compare(part / PROGRAM, model, inputs)
+        (part / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return card
+
+
+def _inputs(run: Run, dim: int, dtype: torch.dtype, n: int) -> tuple[Tensor, ...]:
+    """(z,) or (z, label) for n samples."""
+    z = torch.randn(n, dim, generator=torch.Generator().manual_seed(n), dtype=dtype)
+    return (z,) if run.classes is None else (z, torch.arange(n) % run.classes)
+
+
+def _program(model: Generator, inputs: tuple[Tensor, ...]) -> bytes:
+    """The .pt2 file: the model for batches of any size."""
+    n = torch.export.Dim("n")
+    shapes = {name: {0: n} for name, _ in zip(("z", "label"), inputs, strict=False)}
+    content = BytesIO()
+    try:
+        with borrowed(0), torch.no_grad():
+            torch.export.save(torch.export.export(model, inputs, dynamic_shapes=shapes), content)
+    except Exception as error:  # whatever a forward of the user's does to torch's tracing
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"expected a generator that torch.export can write down, got one it cannot ({reason}): let its forward "
+            "not depend on values or the batch's size, or save run.G.state_dict() yourself"
+        ) from error
+    return content.getvalue()
+
+
+def _compare(path: Path, model: Generator, inputs: list[tuple[Tensor, ...]]) -> None:
+    """Raises InputError unless the program on disk gives what the model gives, for every size of batch."""
+    program = torch.export.load(path).module()
+    for given in inputs:
+        with borrowed(0), torch.no_grad():
+            found = program(*given)
+        with borrowed(0), evaluating(model):
+            wanted = generate(model, given[0], len(given[0]), given[1] if len(given) > 1 else None)
+        most = float(wanted.abs().nan_to_num(0.0, 0.0, 0.0).max())
+        if not torch.allclose(found, wanted, rtol=0.0, atol=TOLERANCE * max(1.0, most), equal_nan=True):
+            apart = float((found - wanted).abs().max())
+            raise InputError(
+                f"expected the program to give what G gives, got numbers that differ by {apart:.3g}: "
+                "let its forward not draw random numbers or keep a state"
+            )
+
+
+def _card(run: Run, network: nn.Module, weights: str, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
+    z, image, data = inputs[0], bool(run.data.get("image", False)), run.data
+    shape = list(generate(network, z, 1, inputs[1] if len(inputs) > 1 else None).shape[1:])
+    name = run.settings.get("recipe") or (run.path.resolve().name if run.path is not None else data.get("name", "G"))
+    settings, parts = run.network_settings, [*network.named_modules()]
+    bounded = isinstance(parts[-1][1], nn.Tanh)  # modules stand in the order in which they act, if they are a sequence
+    return {
+        "format": FORMAT,
+        "name": str(name),
+        "steadygan": __version__,
+        "torch": str(torch.__version__),
+        "iteration": run.iteration,
+        "weights": weights,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "latent": {"dim": run.latent_dim, "distribution": "standard normal", "dtype": _named(z.dtype)},
+        "output": {
+            "kind": "images (n, c, h, w)" if image else "samples in the data's units",
+            "shape": shape,
+            "dtype": _named(z.dtype),
+            "range": [-1.0, 1.0] if image and bounded else None,
+        },
+        "units": None if run.units is None else dict(zip(("offset", "scale"), map(_list, run.units), strict=True)),
+        "classes": None if run.classes is None else _classes(run),
+        "network": None if settings is None else settings["generator"],
+        "layers": {key: _layer(part) for key, part in parts if not [*part.children()]},
+        "data": {key: data.get(key) for key in ("name", "shape", "size", "digest", "licence")},
+        "metrics": _metrics(run),
+        "settings": run.settings,
+        "load": _load(z, shape, image, bounded, run.classes is not None),
+    }
+
+
+def _layer(part: nn.Module) -> str:
+    """Its repr under the name of torch's class, where ours only adds to it."""
+    own = type(part)
+    theirs = next((kind for kind in own.__mro__ if kind.__module__.startswith("torch.nn")), own)
+    return repr(part).replace(f"{own.__name__}(", f"{theirs.__name__}(", 1)
+
+
+def _classes(run: Run) -> dict[str, Any]:
+    return {
+        "count": run.classes,
+        "names": list(run.data.get("class_names", ())),
+        "training_samples": run.data.get("class_counts"),
+    }
+
+
+def _metrics(run: Run) -> dict[str, Any]:
+    """Every figure at the end and at its best; the best alone would hide a collapse."""
+
+    def told(at: At) -> dict[str, Any]:
+        return {"value": at.value if isfinite(at.value) else str(at.value), "iteration": at.iteration}
+
+    return {
+        "protocol": run.protocol,
+        "weights": "live" if run.G is run.G_live else "ema",
+        "figures": {
+            row.key: {"final": told(row.final), "best": told(row.best)}
+            | ({} if row.peak is None else {"peak": told(row.peak)})
+            for row in final_and_best(run.metrics)
+        },
+    }
+
+
+def _load(z: Tensor, shape: list[int], image: bool, bounded: bool, conditional: bool) -> list[str]:
+    """How to load it, in three lines."""
+    dtype = "" if z.dtype == torch.float32 else f", dtype={z.dtype}"
+    label = ", torch.zeros(8, dtype=torch.int64)" if conditional else ""
+    pixels = f"{'values in [-1, 1]' if bounded else 'clamp to [-1, 1]'}, pixel = floor((x + 1) * 127.5 + 0.5)"
+    what = pixels if image else "in the data's units"
+    return [
+        f'import torch; G = torch.export.load("{PROGRAM}").module()',
+        f"x = G(torch.randn(8, {z.shape[1]}{dtype}){label})  # (8, {', '.join(map(str, shape))}), {what}",
+        f'weights = safetensors.torch.load_file("{WEIGHTS}")  # alone: the state dict of `layers`, before any `units`',
+    ]
+
+
+def _named(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _list(values: Tensor) -> Any:
+    return values.tolist()

@@ -1,0 +1,105 @@
+"""The run's folder: one owner at a time, settings beside results, logs that a resumed run cuts back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..errors import InputError
+from ..files import read_json, write_text
+from .checkpoint import latest, listed
+from .records import read_records
+from .settings import differences
+
+
+class RunFolder:
+    """RUN/ with settings.json, plan.json, metrics.jsonl, timing.jsonl, log.txt, checkpoints/, samples/, figures/."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.samples = path / "samples"
+        self.figures = path / "figures"
+        self.events = path / "events"
+        self.interventions = path / "interventions.json"
+        self.settings = path / "settings.json"
+        self.plan = path / "plan.json"
+        self.metrics = path / "metrics.jsonl"
+        self.timing = path / "timing.jsonl"
+        self.log = path / "log.txt"
+        self._lock = FileLock(path / ".lock")
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return latest(self.checkpoints) is not None
+
+    def acquire(self) -> None:
+        """Makes the folder and takes its lock, which a killed process leaves free; InputError when another holds it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                f"{self.path} is in use by another process: wait for it, or choose another --out"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"cannot use {self.path} as a run folder: {error.strerror}: choose another --out"
+            ) from error
+
+    def release(self) -> None:
+        """Gives the lock back; a folder in which nothing else came to be goes with it."""
+        self._lock.release()
+        lock = Path(self._lock.lock_file)
+        with suppress(OSError):
+            if {*self.path.iterdir()} <= {lock}:
+                lock.unlink(missing_ok=True)
+                self.path.rmdir()
+
+    def check(self, settings: Mapping[str, Any], resume: bool) -> Path | None:
+        """Checks the folder against the settings; the newest checkpoint when there is one to resume.
+
+        Raises InputError where a run is there already, or the settings differ.
+        """
+        if not resume and (self.settings.exists() or any(self.checkpoints.glob("*.pt"))):
+            raise InputError(
+                f"{self.path} already holds a run: continue it with --resume, or choose another folder with --out"
+            )
+        if resume and self.settings.exists():
+            differing = differences(
+                read_json(self.settings), json.loads(json.dumps(settings))
+            )  # tuples are lists there
+            if differing:
+                raise InputError(
+                    f"{self.path} was made with other settings: {'; '.join(differing)}: resume with the same ones, or "
+                    "choose another --out"
+                )
+        return latest(self.checkpoints)
+
+    def cut_back(self, iteration: int) -> None:
+        """Forgets everything after `iteration`, and the closing record of a run that stopped between two ticks."""
+        closing = {r["iteration"] for r in read_records(self.metrics) if r.get("final")}
+        for path in (self.metrics, self.timing):
+            kept = [r for r in read_records(path) if r["iteration"] <= iteration and not r.get("final")]
+            write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+        if self.samples.is_dir():
+            for sample in self.samples.iterdir():
+                if sample.stem.isdigit() and (int(sample.stem) > iteration or int(sample.stem) in closing):
+                    sample.unlink()
+        for path in listed(self.checkpoints):  # of a member whose stack goes on from an earlier one
+            if int(path.stem) > iteration:
+                path.unlink()
+
+    def clear(self) -> None:
+        """Removes what an earlier attempt left that never reached its first checkpoint."""
+        for path in (self.metrics, self.timing, self.log, self.interventions):
+            path.unlink(missing_ok=True)
+        for folder in (self.samples, self.figures, self.events):
+            shutil.rmtree(folder, ignore_errors=True)

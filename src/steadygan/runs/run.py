@@ -1,0 +1,246 @@
+"""What a run leaves: networks, settings, records; in memory or read back from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from itertools import repeat
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..devices import choose_device
+from ..errors import CollapseError, InputError, NonFiniteError, check_number, check_whole
+from ..files import read_json
+from ..latents import CHUNK, Latent, chunks, generate, label_chunks, normal_latent, rows, truncated
+from ..metrics import Protocol
+from ..types import Batch
+from . import checkpoint
+from .checkpoint import TrainState, load_network
+from .folder import RunFolder
+from .records import read_records
+
+
+class Run:
+    """A trained GAN: `G` is the average when there is one, `G_live` the network as trained, `D` its opponent(s).
+
+    `settings` and `metrics` (one record per tick) are plain data; `events` are the lines a user should hear of.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: Path | None,
+        G: nn.Module,
+        G_live: nn.Module,
+        D: nn.Module | Mapping[str, nn.Module],
+        latent: Latent,
+        settings: dict[str, Any],
+        metrics: list[dict[str, Any]],
+        equilibrium: tuple[float | None, float | None] = (None, None),
+        units: tuple[Tensor, Tensor] | None = None,
+        device: torch.device | None = None,
+        prior: Tensor | None = None,
+        data: dict[str, Any] | None = None,
+        latent_dim: int | None = None,
+        network_settings: dict[str, Any] | None = None,
+    ) -> None:
+        self.path, self.G, self.G_live, self.D = path, G, G_live, D
+        self.settings, self.metrics, self.equilibrium = settings, metrics, equilibrium
+        self.device = device or torch.device("cpu")
+        self.data = data or {}
+        self.latent_dim, self.network_settings = latent_dim, network_settings
+        self.iteration = 0
+        self.wall_time = 0.0  # seconds of training
+        self.iterations_per_second = 0.0
+        self.events: list[str] = []
+        self.notes: list[str] = []  # how it is executed
+        self.beside = 1  # runs of its stack that are going on, itself included
+        self.failure: NonFiniteError | CollapseError | None = None  # what it stopped at
+        self.protocol = ""
+        self.protocols: dict[str, Protocol] = {}  # of each figure
+        self.reference: dict[str, float] = {}  # what real data gets
+        self._latent, self._units, self._prior = latent, units, prior
+
+    @property
+    def conditional(self) -> bool:
+        """Whether G takes a class beside z."""
+        return self._prior is not None
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes of a conditional G, else None."""
+        return None if self._prior is None else max(int(self._prior.max()) + 1, len(self.data.get("class_names", ())))
+
+    @property
+    def units(self) -> tuple[Tensor, Tensor] | None:
+        """(offset, scale), where samples in the data's units are G(z) * scale + offset; None where G gives them."""
+        return self._units
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        weights: Literal["ema", "live"] = "ema",
+        label: int | None = None,
+        truncation: float | None = None,
+        interpolate: int | None = None,
+    ) -> Tensor:
+        """n samples (n, *shape) in the data's units; the first 8 of `sample(64, s)` are `sample(8, s)`.
+
+        See `stream` for the arguments and the errors.
+        """
+        return torch.cat([batch.x for batch in self.stream(n, seed, weights, label, truncation, interpolate)])
+
+    def stream(
+        self,
+        n: int,
+        seed: int = 0,
+        weights: Literal["ema", "live"] = "ema",
+        label: int | None = None,
+        truncation: float | None = None,
+        interpolate: int | None = None,
+    ) -> Iterator[Batch]:
+        """n samples, up to 256 at a time, with their classes where G takes them.
+
+        weights: "ema" for the average (the live network where there is none), "live" for the network as trained.
+        label: the class of all of them; None draws classes as frequent as in the training data.
+        truncation: z from a normal distribution cut off at +- this number. interpolate: rows of so many samples, each
+        from one latent to another along a great circle.
+        Raises InputError for n below 1, other weights, a class that does not exist, or latents that are not normal.
+        """
+        check_whole("n", n, 1)
+        if weights not in ("ema", "live"):
+            raise InputError(f"weights must be 'ema' or 'live', not {weights!r}")
+        self._check_classes(label)
+        if self.latent_dim is None and (truncation is not None or interpolate is not None):
+            raise InputError("this run draws its latents with a function of its own: truncate or interpolate there")
+        z = chunks(self._latent, seed, self.device)
+        classes: Iterator[Tensor] | None = None
+        if self._prior is not None:
+            classes = label_chunks(self._prior.to(self.device), seed)
+            if label is not None:
+                classes = repeat(torch.full((CHUNK,), label, dtype=torch.int64, device=self.device))
+        if truncation is not None:
+            bound = truncation
+            check_number("truncation", bound, 0, above=True)
+            z = (truncated(part, bound) for part in z)
+        if interpolate is not None:
+            check_whole("interpolate", interpolate, 2)
+            pairs: Iterator[tuple[Tensor, Tensor | None]] = rows(z, classes, interpolate)
+        else:
+            pairs = zip(z, classes if classes is not None else repeat(None), strict=False)
+        return self._generated(pairs, n, self.G if weights == "ema" else self.G_live)
+
+    def _generated(self, pairs: Iterator[tuple[Tensor, Tensor | None]], n: int, network: nn.Module) -> Iterator[Batch]:
+        done = 0
+        while done < n:
+            z, label = next(pairs)
+            count = min(z.shape[0], n - done)
+            x = generate(network, z, count, label)
+            if self._units is not None:
+                offset, scale = self._units
+                x = x * scale.to(x) + offset.to(x)
+            yield Batch(x, None if label is None else label[:count])
+            done += count
+
+    def _check_classes(self, label: int | None) -> None:
+        if label is None:
+            return
+        classes = self.classes
+        if classes is None:
+            raise InputError(f"expected no label, as this run's generator knows no classes, got {label}: leave it out")
+        if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < classes:
+            raise InputError(f"expected a label from 0 to {classes - 1}, got {label!r}: choose one of the classes")
+
+
+def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: str = "auto") -> Run:
+    """Reads a run back from its folder, at its newest checkpoint.
+
+    The networks of a recipe's run are built from its settings; those of your own modules are given as `G` and `D` (a
+    module, or a mapping of them), as they were before training. Raises InputError when the folder holds no run.
+    """
+    folder = RunFolder(Path(path))
+    if not folder.settings.exists():
+        raise InputError(f"{path} holds no run (no settings.json): give the folder that train printed")
+    newest = checkpoint.latest(folder.checkpoints)
+    if newest is None:
+        raise InputError(f"{path} holds no checkpoint yet: start it with --resume")
+    content = checkpoint.read(newest)
+    state: TrainState = content["state"]
+    settings = read_json(folder.settings)
+    where = choose_device(device)
+    if G is None or D is None:
+        if "recipe" not in settings:
+            raise InputError(f"{path} was trained with modules of your own: call load(path, G=..., D=...) with them")
+        from ..recipes.build import networks
+
+        built_g, built_d = networks(content["networks"])
+        G, D = G or built_g, D or built_d
+    D = deepcopy(D)
+    opponents: dict[str, nn.Module] = dict(D) if isinstance(D, Mapping) else {"D": D}
+    live, average = deepcopy(G), deepcopy(G)
+    for network in (live, average, *opponents.values()):
+        network.to(dtype=getattr(torch, content["plan"]["dtype"]))
+    load_network(live, state.networks["G"], "G")
+    if state.ema:
+        load_network(average, state.ema, "the average of G")
+    for name, network in opponents.items():
+        load_network(network, state.networks.get(name, {}), name)
+    for network in (live, average, *opponents.values()):
+        network.to(where).eval().requires_grad_(False)
+    dim, data = content.get("latent_dim"), dict(content.get("about", {}))
+    counts = data.get("class_counts")
+    run = Run(
+        path=Path(path),
+        G=average if state.ema else live,
+        G_live=live,
+        D=opponents if isinstance(D, Mapping) else D,
+        latent=normal_latent(int(dim), next(live.parameters()).dtype) if dim else _no_latent,
+        settings=settings,
+        metrics=read_records(folder.metrics),
+        equilibrium=tuple(content["equilibrium"]),
+        units=None if not content.get("units") else (content["units"]["offset"], content["units"]["scale"]),
+        device=where,
+        prior=None if counts is None else prior_of(counts),
+        data=data,
+        latent_dim=None if dim is None else int(dim),
+        network_settings=content.get("networks"),
+    )
+    timing = read_records(folder.timing)
+    run.iteration = int(state.iteration)
+    run.wall_time = float(timing[-1]["seconds"]) if timing else 0.0
+    run.iterations_per_second = float(timing[-1]["iterations_per_second"]) if timing else 0.0
+    run.protocol = str(content.get("protocol", ""))
+    run.protocols = {name: Protocol.read(kept) for name, kept in content.get("protocols", {}).items()}
+    run.reference = dict(content.get("reference", {}))
+    return run
+
+
+def take_weights(path: str | Path, G: nn.Module, ds: Mapping[str, nn.Module]) -> None:
+    """Loads the networks as they were trained last in the run at `path`, in place; nothing else of the run is taken.
+
+    Raises InputError when the folder holds no run, or one of another model.
+    """
+    newest = checkpoint.latest(RunFolder(Path(path)).checkpoints)
+    if newest is None:
+        raise InputError(
+            f"expected a run with a checkpoint in {path} to take weights from, got none: check --init-from"
+        )
+    found = checkpoint.read(newest)["state"].networks
+    for name, network in {"G": G, **ds}.items():
+        try:
+            load_network(network, found.get(name, {}), name)
+        except InputError as error:
+            raise InputError(f"cannot begin with the weights of {path}: {error}") from None
+
+
+def prior_of(counts: Sequence[int]) -> Tensor:
+    """The labels that stand for these counts per class."""
+    return torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+
+
+def _no_latent(n: int, generator: torch.Generator) -> Tensor:
+    raise InputError("this run drew its latents with a function of its own: call run.G(z) with your latents")

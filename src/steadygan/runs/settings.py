@@ -1,0 +1,82 @@
+"""The settings that a run folder holds, and how they differ from others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..config.settings import Settings
+from ..errors import InputError
+
+NAME = "settings.json"
+
+
+def saved(folder: Path) -> Settings | None:
+    """The settings of the run in `folder`, None where there is none; raises InputError when they cannot be read."""
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"expected settings in {path}, got {type(error).__name__}: is this a run folder?") from None
+    if not isinstance(tree, dict) or "recipe" not in tree:
+        raise InputError(f"expected a recipe's settings in {path}, got others: go on with such a run from Python")
+    try:
+        return Settings.check(tree)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def difference(old: Settings, new: Settings, reading: bool = False) -> list[tuple[str, Any, Any]]:
+    """(key, old, new) of every setting that decides the run and is not the same; a key one side lacks is `absent`.
+
+    reading: where data is read from counts too.
+    """
+    return changed(old.plain(), new.plain(), reading)
+
+
+PLAN_KEYS = frozenset({"device", "threads", "compile"})  # where a run is done: a matter of the plan
+KEEPING_KEYS = frozenset({"keep", "monitor"})  # how many checkpoints are kept, and who watches
+READING_KEYS = frozenset({"data.path", "data.workers"})  # where data is and who reads it: its content is compared
+ABSENT = "absent"
+LATER = {  # settings that older runs do not name, and what they had
+    "precision": "float32",
+    "candidates": None,
+    "discriminator.minibatch_discrimination": 0,
+    "discriminator.embedding": 0,
+    "discriminator.denoiser": 0,
+    "evaluate.features": "auto",
+}
+
+
+def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = False) -> list[tuple[str, Any, Any]]:
+    """(dotted key, old, new) of every setting that is not the same; a key that one side lacks is `absent`.
+
+    reading: where data is read from counts too, for those who do not compare its content.
+    """
+    ignored = PLAN_KEYS | KEEPING_KEYS
+    before, now = LATER | dict(flat(old)), LATER | dict(flat(new))
+    return [
+        (key, before.get(key, ABSENT), now.get(key, ABSENT))
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key, ABSENT) != now.get(key, ABSENT)
+        and key.split(".")[0] not in ignored
+        and (key not in READING_KEYS or (reading and key == "data.path"))
+    ]
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as dotted keys; an empty group counts as absent."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The settings that differ, as `key: old in the run, new now`."""
+    return [f"{key}: {before} in the run, {now} now" for key, before, now in changed(old, new)]

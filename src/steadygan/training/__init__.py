@@ -1,0 +1,1 @@
+"""A sitting: runs set up, trained together or alone, watched, written down."""

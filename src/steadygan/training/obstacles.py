@@ -1,0 +1,266 @@
+"""What keeps runs from being trained side by side, found out before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.testing import assert_close
+
+from ..devices import borrowed
+from ..engine.compiling import first_line
+from ..engine.members import Flat
+from ..engine.optim import OptimizerFactory
+from ..latents import labels
+from ..types import Batch, cat
+from ..types.critic import auxiliaries_of, takes_label
+from .setup import Setup
+
+TRIED = 4  # samples in a trial forward
+SHAPES = ((4, 3), (5,), (2, 3, 2))  # of the parameters that an optimiser is tried with
+
+
+def obstacle(setups: Sequence[Setup], alone: bool = False) -> str | None:
+    """Why these runs cannot be members of a stack, in words; None when nothing was found that speaks against it.
+
+    alone: why a lone one cannot be trained by functions of its weights, which compiling needs.
+    """
+    first = setups[0]
+    for setup in setups:
+        for network in setup.networks:
+            network.to(setup.device, setup.dtype)
+    if not alone and first.device.type == "cpu" and any(convolutional(network) for network in first.networks):
+        return "convolutional networks train faster one after the other on a CPU"
+    reason = _latent(first) or mixes_entries(first.optimizer, first.rates[0]) or shared(first)
+    inputs = _inputs(first)
+    for name in first.named_networks:
+        reason = reason or differing(name, [setup.named_networks[name] for setup in setups])
+    for setup in setups:
+        for name, network in setup.named_networks.items():
+            reason = reason or restless(name, network, inputs[name]) or counting(name, network)
+    for name, network in first.named_networks.items():
+        embeds = name in first.opponents and first.opponents[name].method.replaces_loss
+        reason = reason or idle(name, network, inputs[name], first.trainable, embeds)
+    for name in first.named_networks:
+        reason = reason or _together(name, [setup.named_networks[name] for setup in setups], inputs[name])
+    return reason
+
+
+def convolutional(network: nn.Module) -> bool:
+    """Whether a network has convolutions."""
+    return any(isinstance(part, nn.modules.conv._ConvNd) for part in network.modules())
+
+
+def differing(name: str, networks: Sequence[nn.Module]) -> str | None:
+    """The first thing beside the weights in which networks differ: a step of all of them knows one network's only."""
+    first = dict(networks[0].named_modules())
+    for network in networks[1:]:
+        other = dict(network.named_modules())
+        kinds = [{key: type(part).__qualname__ for key, part in parts.items()} for parts in (first, other)]
+        if kinds[0] != kinds[1]:
+            return f"{name} is not built alike for every seed"
+        for key, part in first.items():
+            ours, theirs = settings_of(part), settings_of(other[key])
+            for attribute in ours.keys() | theirs.keys():
+                if repr(ours.get(attribute)) != repr(theirs.get(attribute)):
+                    return f"{name} differs between seeds in the attribute {_place(attribute, key)}"
+        shapes = [{key: t.shape for key, t in each.state_dict().items()} for each in (networks[0], network)]
+        if shapes[0] != shapes[1]:
+            return f"{name} has weights of other shapes for another seed"
+    return None
+
+
+def restless(name: str, network: nn.Module, inputs: tuple[Any, ...]) -> str | None:
+    """What a network's forward changes: its buffers, Python state, or torch's random numbers."""
+    modes = [(part, part.training) for part in network.modules()]
+    network.train()
+    with torch.no_grad(), borrowed(0, inputs[0].device):
+        buffers = {key: value.clone() for key, value in network.named_buffers()}
+        python = {key: state_of(part) for key, part in network.named_modules()}
+        random = torch.get_rng_state()
+        try:
+            _forward(network, inputs)
+        except Exception:  # a wrong shape is told elsewhere, and better
+            return None
+        finally:
+            for part, mode in modes:
+                part.training = mode
+        drawn = not torch.equal(random, torch.get_rng_state())
+        moved = [key for key, value in network.named_buffers() if not torch.equal(value, buffers[key])]
+        for key, value in network.named_buffers():
+            value.copy_(buffers[key])
+    for key, part in network.named_modules():
+        now = state_of(part)
+        for attribute in now.keys() | python[key].keys():
+            if now.get(attribute) != python[key].get(attribute):
+                return f"{name} holds Python state: its forward changes the attribute {_place(attribute, key)}"
+    if moved:
+        return f"{name} changes its buffer {moved[0]} in its forward"
+    return f"{name} draws random numbers in its forward" if drawn else None
+
+
+def counting(name: str, network: nn.Module) -> str | None:
+    """Batch norm or dropout in an auxiliary, which the network's own forward does not run."""
+    for key, part in auxiliaries_of(network).items():
+        for each in part.modules():
+            if isinstance(each, _BatchNorm):
+                return f"{name}.{key} has batch norm, whose buffers change in its forward"
+            if isinstance(each, _DropoutNd):
+                return f"{name}.{key} has dropout, which draws random numbers in its forward"
+    return None
+
+
+def shared(setup: Setup) -> str | None:
+    """Two networks that have a parameter in common."""
+    seen: dict[int, str] = {}
+    for name, network in setup.named_networks.items():
+        for p in network.parameters():
+            if seen.setdefault(id(p), name) != name:
+                return f"{seen[id(p)]} and {name} share parameters"
+    return None
+
+
+def idle(
+    name: str, network: nn.Module, inputs: tuple[Any, ...], trainable: frozenset[int], embeds: bool = False
+) -> str | None:
+    """The first trained parameter that takes no part in the output: alone, an optimiser leaves it as it is.
+
+    embeds: the output is the features, where there are any, and not the logits.
+    """
+    aside = {id(p) for part in auxiliaries_of(network).values() for p in part.parameters()}
+    open_ones = {key: p for key, p in network.named_parameters() if id(p) in trainable and id(p) not in aside}
+    frozen = [p for p in open_ones.values() if not p.requires_grad]
+    with torch.enable_grad(), borrowed(0, inputs[0].device):
+        try:
+            for p in frozen:
+                p.requires_grad_(True)
+            result = _forward(network, inputs, features=embeds)
+            slopes = torch.autograd.grad(result.sum(), [*open_ones.values()], allow_unused=True)
+        except Exception:  # told elsewhere
+            return None
+        finally:
+            for p in frozen:
+                p.requires_grad_(False)
+    unused = [key for key, slope in zip(open_ones, slopes, strict=True) if slope is None]
+    return f"the parameter {unused[0]} of {name} takes no part in its output" if unused else None
+
+
+def mixes_entries(factory: OptimizerFactory, rate: float) -> str | None:
+    """Whether an optimiser's update of one entry depends on others, so that members would feel each other."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(shape: Sequence[int]) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    lone = [[nn.Parameter(normal(shape)) for shape in SHAPES] for _ in range(2)]
+    layout = Flat.of({str(i): p for i, p in enumerate(lone[0])})
+    whole = nn.Parameter(torch.stack([layout.joined({str(i): p for i, p in enumerate(own)}) for own in lone]))
+    name = getattr(factory, "name", None)
+    try:
+        optimizers = [factory(own, rate) for own in lone]
+        together = factory([whole], rate)
+        name = name or type(together).__name__
+        for _ in range(3):
+            slopes = [[normal(shape) for shape in SHAPES] for _ in lone]
+            whole.grad = torch.stack([layout.joined({str(i): g for i, g in enumerate(own)}) for own in slopes])
+            for own, found, optimizer in zip(lone, slopes, optimizers, strict=True):
+                for p, slope in zip(own, found, strict=True):
+                    p.grad = slope
+                optimizer.step()
+            together.step()
+        if len(together.param_groups) != 1:
+            return f"the optimiser {name} makes several groups of parameters"
+        for k, own in enumerate(lone):
+            for p, view in zip(own, layout.views(whole.detach()[k]).values(), strict=True):
+                assert_close(p.detach(), view, rtol=1e-9, atol=1e-12)
+    except AssertionError:
+        return f"the optimiser {name} mixes the entries of a parameter"
+    except Exception as error:
+        return f"the optimiser {name or 'given'} cannot step stacked parameters ({first_line(error)})"
+    return None
+
+
+def settings_of(part: nn.Module) -> dict[str, Any]:
+    """A module's attributes that are plain values."""
+    plain = (bool, int, float, complex, str, bytes, tuple, list, dict, set, type(None))
+    return {key: value for key, value in vars(part).items() if isinstance(value, plain) and not key.startswith("_")}
+
+
+def state_of(part: nn.Module) -> dict[str, Any]:
+    """What a module holds beside parameters, buffers and parts, so that a change shows."""
+    other = ("_parameters", "_buffers", "_modules", "training")
+    own = {key: value for key, value in vars(part).items() if key not in other}
+    return {key: _print(value) for key, value in own.items()}
+
+
+def _print(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return id(value), value._version
+    if isinstance(value, bool | int | float | complex | str | bytes | tuple | list | dict | set | type(None)):
+        return repr(value)
+    return id(value)
+
+
+def _place(attribute: str, part: str) -> str:
+    return f"{attribute!r} of {part}" if part else repr(attribute)
+
+
+def _latent(setup: Setup) -> str | None:
+    with borrowed(0, setup.device):
+        before = torch.get_rng_state()
+        setup.latent(TRIED, torch.Generator(setup.device).manual_seed(0))
+        drawn = not torch.equal(before, torch.get_rng_state())
+    return "latent draws from torch's global generator" if drawn else None
+
+
+def _inputs(setup: Setup) -> dict[str, tuple[Any, ...]]:
+    """What each network is called with: latents for G, samples for the others, labels where there are any."""
+    generator = torch.Generator(setup.device).manual_seed(0)
+    with borrowed(0, setup.device):
+        z = setup.latent(TRIED, generator).to(setup.device)
+    label = None if setup.prior is None else labels(setup.prior, TRIED, generator)
+    found: dict[str, tuple[Any, ...]] = {"G": (z, label)}
+    real = Batch(setup.source.fresh(TRIED, generator), label)
+    for name, opponent in setup.opponents.items():
+        shown = opponent.method.present(cat(*[real] * opponent.method.raw(1)))
+        found[name] = (shown.x, shown.label)
+    return found
+
+
+def _forward(
+    network: nn.Module, inputs: tuple[Any, ...], call: Callable[..., Any] | None = None, features: bool = False
+) -> Tensor:
+    x, label = inputs
+    told = {"label": label} if label is not None and takes_label(network) else {}
+    result = network(x, **told) if call is None else call((x,), told)
+    if features and isinstance(result, tuple) and result[1]:
+        return torch.cat([each.flatten() for each in result[1].values()])
+    return result[0] if isinstance(result, tuple) else result  # type: ignore[no-any-return]
+
+
+def _together(name: str, networks: Sequence[nn.Module], inputs: tuple[Any, ...]) -> str | None:
+    """Whether the stacked forward says of each member what its own forward says."""
+    weights = stack_module_state([*networks])
+
+    def one(parameters: Any, buffers: Any) -> Tensor:
+        tensors = {**parameters, **buffers}
+        return _forward(networks[0], inputs, lambda a, k: functional_call(networks[0], tensors, a, k))
+
+    with torch.no_grad(), borrowed(0, inputs[0].device):
+        try:
+            alone = torch.stack([_forward(network, inputs) for network in networks])
+        except Exception:  # told elsewhere
+            return None
+        try:
+            found = vmap(one)(*weights)
+            assert_close(found, alone, rtol=1e-3, atol=1e-4)
+        except AssertionError:
+            return f"{name} computes something else when it is stacked"
+        except Exception as error:
+            return f"{name} cannot be stacked ({first_line(error)})"
+    return None

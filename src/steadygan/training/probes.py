@@ -1,0 +1,143 @@
+"""Looks at a run from outside, between two iterations: nothing here changes a bit of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..devices import borrowed
+from ..engine.executor import Eager
+from ..latents import CHUNK, Latent, generate, label_chunks, latents
+from ..types import Batch
+from .looks import IMAGES, POINTS, Looks, Shown, undisturbed
+
+if TYPE_CHECKING:
+    from ..data import Source
+
+SHOWN = 1000  # points kept for the evolution strip
+SURFACE = 64  # points per side of the critic's surface
+GRID = 100  # images kept for a grid
+COLUMNS = 10
+
+
+def scale_for(shape: tuple[int, ...]) -> int:
+    """How large a pixel is drawn, so that 10 images side by side are about 600 pixels wide."""
+    return max(1, round(64 / max(shape[1:])))
+
+
+Evaluate = Callable[[Tensor], Mapping[str, float]]
+
+
+class Probes:
+    """Gradient figures, dead discriminators, evaluation and snapshots, from latents and reals of their own."""
+
+    def __init__(
+        self,
+        executor: Eager,
+        source: Source,
+        latent: Latent,
+        seed: int,
+        device: torch.device,
+        evaluate: Evaluate | None,
+        prior: Tensor | None = None,
+        looks: bool = True,
+    ) -> None:
+        self.executor, self.source, self.evaluate, self.device = executor, source, evaluate, device
+        self.n = int(getattr(evaluate, "n", 10_000))
+        drawn = max(self.n, SHOWN)
+        self._z = latents(latent, drawn, seed + 1, device)
+        self._label: Tensor | None = None
+        if prior is not None:
+            self._label = torch.cat([*islice(label_chunks(prior, seed + 1), self._z.shape[0] // CHUNK)])
+            self._columns = torch.arange(self._z.shape[0], device=device) % COLUMNS % (int(prior.max()) + 1)
+        generator = torch.Generator(device).manual_seed(seed + 2)
+        self.real = source.fresh(SHOWN, generator)
+        size = POINTS if len(source.shape) == 1 else IMAGES
+        training = self._training_samples(size, generator)
+        self._seed = seed + 3
+        self.looks: Looks | None = None
+        if looks:
+            held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
+            shown = Shown(
+                self._z[:size],
+                None if self._label is None else self._label[:size],
+                training,
+                self.real[:size],
+                held_out and self._label is None,
+            )
+            self.looks = Looks(executor, shown, source.shape, self._seed, device)
+
+    def _training_samples(self, size: int, generator: torch.Generator) -> Batch:
+        """What D is trained on, not what is held out."""
+        if self.source.size is None:
+            return Batch(self.source.fresh(size, generator))
+        found = self.source.at(torch.randint(self.source.size, (size,), generator=generator, device=generator.device))
+        return found if self._label is not None else Batch(found.x)
+
+    def look(self, iteration: int) -> tuple[dict[str, float], dict[str, str]]:
+        """What the look says, and why each dead opponent counts as dead; nothing where looks are off."""
+        return ({}, {}) if self.looks is None else self.looks(iteration)
+
+    def samples(self, n: int, label: Tensor | None = None) -> Tensor:
+        """The first n samples of the probe's latents, from the average when there is one."""
+        executor = self.executor
+        network = executor.G if executor.average is None else executor.average.network
+        label = self._label if label is None else label
+        upto = -(-n // CHUNK) * CHUNK
+        with borrowed(self._seed, self.device):
+            return generate(network, self._z[:upto], n, None if label is None else label[:upto])
+
+    def metrics(self) -> dict[str, float]:
+        """What the evaluator says of the samples."""
+        if self.evaluate is None:
+            return {}
+        samples = self.samples(self.n)
+        with borrowed(self._seed, self.device):  # an evaluator may draw, too
+            return dict(self.evaluate(samples))
+
+    def snapshot(self, folder: Path, iteration: int) -> Path | None:
+        """Keeps samples for the figures: points with the critic's surface, or a grid of images from fixed latents.
+
+        Returns the picture, if one was made. A conditional generator's columns are classes.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        shape = self.source.shape
+        if self.source.image:
+            from ..viz.images import image_grid
+
+            images = self.samples(GRID, None if self._label is None else self._columns)
+            path = folder / f"{iteration:09d}.png"
+            image_grid(images.float().cpu().numpy(), path, COLUMNS, scale_for(shape))
+            return path
+        if len(shape) == 1:
+            arrays: dict[str, Any] = {"points": self.source.restore(self.samples(SHOWN)).float().cpu().numpy()}
+            if shape == (2,):
+                arrays |= self._surface()
+            np.savez(folder / f"{iteration:09d}.npz", **arrays)
+        return None
+
+    def _surface(self) -> dict[str, Any]:
+        """The first critic's logits on a square around the real data, where it judges single samples."""
+        name, opponent = next(iter(self.executor.opponents.items()))
+        if opponent.method.raw(1) != 1 or self.executor.critics[name].couples_samples:
+            return {}
+        low, high = self.real.amin(0), self.real.amax(0)
+        margin = torch.where(high > low, 0.25 * (high - low), 0.25)  # a constant coordinate still has a width
+        low, high = low - margin, high + margin
+        xs, ys = (
+            torch.linspace(float(a), float(b), SURFACE, device=self.device) for a, b in zip(low, high, strict=True)
+        )
+        grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2).to(self.real.dtype)
+        with undisturbed(self.executor, self._seed, self.device):
+            logits = self.executor.critics[name].constant(Batch(grid)).logits
+        corners = self.source.restore(torch.stack([low, high])).float().cpu().numpy()
+        return {
+            "surface": logits.reshape(SURFACE, SURFACE).float().cpu().numpy(),
+            "extent": np.array([corners[0, 0], corners[1, 0], corners[0, 1], corners[1, 1]], dtype=np.float32),
+        }

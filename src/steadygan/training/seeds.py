@@ -1,0 +1,189 @@
+"""`Seeds`: one GAN, several seeds, side by side where that can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ..devices import borrowed
+from ..errors import InputError, check_whole
+from ..runs import checkpoint
+from ..runs.folder import RunFolder
+from ..runs.run import Run
+from ..runs.settings import changed
+from .obstacles import obstacle
+from .selection import CannotStackError
+from .session import Session
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+SIZES = (8, 10, 9, 7, 6, 5, 4)  # members of a stack on a CPU, the best first: more fall out of its caches
+
+
+class Seeds:
+    """Trains a GAN once per seed, all of them in one program: `Seeds(build, 8).fit(10_000)` returns eight runs.
+
+    build(seed) -> Trainer, of the same networks and settings but for the seed; it is called with torch's global
+    generator seeded with it. seeds: how many, from 0 on, or which ones. What cannot be stacked (`reason` says why) is
+    trained one seed after the other. Raises InputError when the trainers differ in more than their seed.
+    """
+
+    def __init__(self, build: Callable[[int], Trainer], seeds: int | Sequence[int]) -> None:
+        if isinstance(seeds, int):
+            check_whole("seeds", seeds, 1)
+            seeds = range(seeds)
+        if not seeds:
+            raise InputError("expected at least one seed, got none: give how many, or a list of them")
+        for seed in seeds:
+            check_whole("seed", seed, 0)
+        self.trainers: list[Trainer] = []
+        for seed in seeds:
+            with borrowed(seed):
+                self.trainers.append(build(seed))
+        for trainer in self.trainers[1:]:
+            _alike(self.trainers[0], trainer)
+        _apart(self.trainers)
+        self.reason = obstacle([trainer.setup for trainer in self.trainers]) if len(seeds) > 1 else None
+        self._stacks: list[Session] = []
+        self._groups: list[list[Trainer]] = []
+
+    def fit(self, iterations: int) -> list[Run]:
+        """Trains every seed until `iterations` are done; a run that stopped before has a `failure`.
+
+        Raises Interrupted after SIGINT or SIGTERM; checkpoints are written by then.
+        """
+        check_whole("iterations", iterations, 0)
+        if not self._groups:  # a later fit keeps them: each goes on where it stopped
+            for trainer in self.trainers:  # all folders now, and not when it is their turn
+                if trainer.out is not None:
+                    horizon = trainer.session.horizon or max(1, iterations)
+                    RunFolder(trainer.out).check(trainer.setup.saved_settings(horizon), trainer.resume)
+            self._groups = self._grouped(iterations)
+        runs: dict[int, Run] = {}
+        for together in self._groups:
+            for trainer, run in zip(together, self._fit(together, iterations), strict=True):
+                runs[id(trainer)] = run
+        return [runs[id(trainer)] for trainer in self.trainers]
+
+    def _fit(self, together: Sequence[Trainer], iterations: int) -> list[Run]:
+        if len(together) > 1 and self.reason is None:
+            try:
+                return self._stacked(together, iterations)
+            except CannotStackError as error:
+                self.reason = str(error)
+        runs = []
+        for trainer in together:
+            trainer.session.reason = self.reason
+            runs += trainer.session.fit(iterations)
+        return runs
+
+    def _stacked(self, together: Sequence[Trainer], iterations: int) -> list[Run]:
+        session = next((s for s in self._stacks if s.trainers == together), None)
+        if session is None:
+            first = together[0].session
+            session = Session(together, first.horizon, first.threads, first.compiled, first.resume)
+            session.steps = self._stacks[0].steps if self._stacks else {}  # compiled once
+            self._stacks.append(session)
+        try:
+            runs = [*session.fit(iterations)]
+        except CannotStackError:
+            self._stacks.remove(session)
+            raise
+        assert session.loop is not None
+        for index, (trainer, journal) in enumerate(zip(together, session.loop.journals, strict=True)):
+            if journal.left:  # it goes on alone from the checkpoint that it went back to
+                trainer.session.resume, trainer.session.horizon = True, session.horizon
+                trainer.session.events = journal.log.events
+                (runs[index],) = trainer.session.fit(iterations)
+        return runs
+
+    def _grouped(self, iterations: int) -> list[list[Trainer]]:
+        """Who is trained together: those that stand at one iteration, in stacks of a size that suits the device."""
+        groups: list[list[Trainer]] = []
+        for together in standing(self.trainers, iterations):
+            groups += cut(together) if together[0].setup.device.type == "cpu" else [together]
+        return groups
+
+
+def standing(trainers: Sequence[Trainer], iterations: int) -> list[list[Trainer]]:
+    """Trainers by where they go on from: finished ones alone, the others together where they share a checkpoint."""
+    kept = {id(trainer): _kept(trainer) for trainer in trainers}
+    finished = [trainer for trainer in trainers if max(kept[id(trainer)], default=-1) >= iterations]
+    others = [trainer for trainer in trainers if trainer not in finished]
+    groups = [[trainer] for trainer in finished]
+    if not others:
+        return groups
+    by_newest: dict[int, list[Trainer]] = {}
+    for trainer in sorted(others, key=lambda each: max(kept[id(each)], default=-1)):
+        by_newest.setdefault(max(kept[id(trainer)], default=-1), []).append(trainer)
+    together: list[list[Trainer]] = []
+    at = -1
+    for newest, own in by_newest.items():
+        if together and all(sorted(kept[id(trainer)])[-2:] == [at, newest] for trainer in own):
+            together[-1] += own  # stopped while checkpoints were written: they go back by one
+        else:
+            together.append([*own])
+            at = newest
+    return groups + [sorted(each, key=trainers.index) for each in together]
+
+
+def cut(trainers: Sequence[Trainer]) -> list[list[Trainer]]:
+    """Stacks of equal size, if there is a good one, so that the same code serves all of them."""
+    n = len(trainers)
+    if n <= max(SIZES):
+        return [[*trainers]]
+    size = next((size for size in SIZES if n % size == 0), None)
+    parts = n // size if size else -(-n // SIZES[0])
+    ends = [n * i // parts for i in range(parts + 1)]
+    return [[*trainers[a:b]] for a, b in pairwise(ends)]
+
+
+def _kept(trainer: Trainer) -> set[int]:
+    if trainer.out is None or not trainer.resume:
+        return set()
+    return {int(path.stem) for path in checkpoint.listed(RunFolder(trainer.out).checkpoints)}
+
+
+def _alike(first: Trainer, other: Trainer) -> None:
+    """Raises InputError for the first setting beside the seed in which two trainers differ."""
+    if first.setup.seed == other.setup.seed:
+        raise InputError(
+            f"expected a seed of its own for each run, got {other.setup.seed} twice: pass seed=seed to Trainer"
+        )
+    told = [{**replace(trainer.setup, settings=None).saved_settings(1), "seed": 0} for trainer in (first, other)]
+    for key, ours, theirs in changed(told[0], told[1]):
+        raise InputError(
+            f"expected trainers that differ in their seed alone, got {key} {ours} and {theirs}: build them with the "
+            "same settings"
+        )
+    sessions = first.session, other.session
+    for name in ("horizon", "compiled", "threads", "resume"):
+        ours, theirs = (getattr(session, name) for session in sessions)
+        if ours != theirs:
+            raise InputError(f"expected one {name} for all seeds, got {ours} and {theirs}: build them alike")
+    for name in ("rhythm", "device", "evaluate_n"):
+        ours, theirs = getattr(first.setup, name), getattr(other.setup, name)
+        if ours != theirs:
+            raise InputError(f"expected one {name} for all seeds, got {ours} and {theirs}: build them alike")
+
+
+def _apart(trainers: Sequence[Trainer]) -> None:
+    """Raises InputError for a network or a folder that two seeds have in common."""
+    networks: dict[int, int] = {}
+    folders: dict[object, int] = {}
+    for trainer in trainers:
+        seed = trainer.setup.seed
+        for name, network in trainer.setup.named_networks.items():
+            for p in network.parameters():
+                if networks.setdefault(id(p), seed) != seed:
+                    raise InputError(
+                        f"expected networks of its own for each seed, got one {name} for seeds {networks[id(p)]} and "
+                        f"{seed}: make them inside build(seed)"
+                    )
+        if trainer.out is not None and folders.setdefault(trainer.out.resolve(), seed) != seed:
+            raise InputError(f"expected a folder for each seed, got {trainer.out} twice: let out depend on the seed")
+    if 0 < len(folders) < len(trainers):
+        raise InputError("expected a folder for each seed or for none, got some without: give out for all of them")

@@ -1,0 +1,232 @@
+"""A trainer's arguments, checked and resolved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..data import Source
+from ..diagnostics.monitor import CollapseMonitor
+from ..engine.draws import BLOCK
+from ..engine.needs import Needs
+from ..engine.objective import Sides
+from ..engine.optim import Ema, OptimizerFactory, Schedule
+from ..engine.precision import Precision
+from ..errors import InputError, check_whole
+from ..features import FeatureNetwork
+from ..latents import Latent
+from ..losses import NonSaturating, Nothing
+from ..methods import Plain, chain
+from ..penalties import GradientPenalty
+from ..types import Constraint, Critic, Loss, Method, Opponent, Penalty
+from ..types.critic import needs_label, takes_label
+from .probes import Evaluate
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A trainer's arguments, checked and resolved."""
+
+    G: nn.Module
+    opponents: Mapping[str, Opponent]
+    source: Source
+    latent: Latent
+    latent_dim: int | None
+    sides: Sides
+    needs: Needs
+    optimizer: OptimizerFactory
+    rates: tuple[float, float]
+    schedule: Schedule
+    ema: Ema | None
+    precision: Precision
+    seed: int
+    device: torch.device
+    dtype: torch.dtype
+    rhythm: Rhythm
+    evaluator: Evaluate | Literal["auto"] | None
+    evaluate_n: int
+    features: str | FeatureNetwork | None
+    settings: dict[str, Any] | None
+    network_settings: dict[str, Any] | None
+    monitor: CollapseMonitor | None = None
+
+    @cached_property
+    def prior(self) -> Tensor | None:
+        """The training labels in order, from which those of the fakes are drawn; None where G knows no classes.
+
+        Then no critic is told any: labels on the reals alone would tell them from the fakes. Raises InputError when
+        a network needs classes and another one, or the data, has none.
+        """
+        label = self.source.label
+        wanting = [name for name, network in self.named_networks.items() if needs_label(network)]
+        if not wanting and (label is None or not takes_label(self.G)):
+            return None
+        if label is None:
+            raise InputError(
+                f"expected data with labels, as {' and '.join(wanting)} take{'s' * (len(wanting) == 1)} them, got "
+                f"{self.source.name!r} without: give images in class folders, or (x, label), or train without classes"
+            )
+        if not takes_label(self.G):
+            raise InputError(
+                f"expected a generator that takes labels, as {' and '.join(wanting)} does, got one whose forward has "
+                "no parameter named label: add it"
+            )
+        return label.sort().values.to(self.device)
+
+    @cached_property
+    def trainable(self) -> frozenset[int]:
+        """The ids of the parameters that are trained: those that are open when this is first asked for."""
+        return frozenset(id(p) for network in self.networks for p in network.parameters() if p.requires_grad)
+
+    @property
+    def named_networks(self) -> dict[str, nn.Module]:
+        """G and every discriminator by name."""
+        return {"G": self.G} | {name: o.critic for name, o in self.opponents.items()}
+
+    @property
+    def networks(self) -> list[nn.Module]:
+        """G and every discriminator."""
+        return [*self.named_networks.values()]
+
+    def saved_settings(self, horizon: int) -> dict[str, Any]:
+        """What is written down and compared on resume: a recipe's settings, or one's own as far as they are plain."""
+        if self.settings is not None:
+            return self.settings
+        return {
+            "opponents": {
+                name: {key: _told(part) for key, part in o.parts()}
+                | {"constraint": _told(o.constraint), "weight": o.weight}
+                for name, o in self.opponents.items()
+            },
+            "data": {"name": self.source.name, "shape": list(self.source.shape), "size": self.source.size},
+            "batch_size": self.sides.real,
+            "d_steps": self.needs.d_steps,
+            "lr_g": self.rates[0],
+            "lr_d": self.rates[1],
+            "optimizer": _told(self.optimizer) if is_dataclass(self.optimizer) else _name(self.optimizer),
+            "schedule": _told(self.schedule),
+            "horizon": None if self.schedule.constant else horizon,
+            "ema": repr(self.ema),
+            "seed": self.seed,
+            "dtype": str(self.dtype),
+            "precision": self.precision.trained,
+            "candidates": self.precision.ranked,
+            "latent_dim": self.latent_dim,
+        }
+
+
+def _told(thing: object) -> str:
+    """Its repr without addresses, which differ from process to process."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
+
+
+def _name(function: object) -> str:
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How often what happens, in iterations."""
+
+    log: int = 200
+    evaluate: int = 1000
+    checkpoint: int = 2000
+    keep: int = 3  # checkpoints
+
+    def due(self, iteration: int) -> bool:
+        """Whether there is anything to look at or to write down here."""
+        return any(iteration % every == 0 for every in (self.log, self.evaluate, self.checkpoint))
+
+    def tells(self, iteration: int) -> bool:
+        """Whether a record is written here."""
+        return iteration % self.log == 0 or iteration % self.evaluate == 0
+
+    def next_stop(self, iteration: int, until: int) -> int:
+        """Where the iterations must pause next: the block's end, a tick, or the end of the run."""
+        stops = (BLOCK, self.log, self.evaluate, self.checkpoint)
+        return min(until, *((iteration // every + 1) * every for every in stops))
+
+
+def opponents_of(
+    D: nn.Module | Mapping[str, Opponent],
+    loss: Loss | None,
+    penalties: Sequence[Penalty],
+    method: Method | Sequence[Method] | None,
+    constraint: Constraint | None,
+) -> dict[str, Opponent]:
+    """One opponent named D, or those of the mapping; raises InputError where the arguments do not fit together."""
+    if isinstance(D, Mapping):
+        if not D or "G" in D:
+            raise InputError(f"D must map one or more names other than 'G' to opponents, not {sorted(D)}")
+        if loss is not None or penalties or method is not None or constraint is not None:
+            raise InputError(
+                "with a mapping of opponents, loss, penalties, method and constraint belong to each of them"
+            )
+        for name, opponent in D.items():
+            if not isinstance(opponent, Opponent):
+                raise InputError(f"D[{name!r}] must be a types.Opponent, not {type(opponent).__name__}")
+            module_of(opponent.critic, f"D[{name!r}].critic")
+        return {name: ready(opponent) for name, opponent in D.items()}
+    if isinstance(penalties, Penalty):
+        raise InputError(f"penalties must be a list such as [penalties.r1(10)], not {penalties!r}: put it in brackets")
+    if isinstance(method, Sequence) and not isinstance(method, str):
+        for each in method:
+            if not isinstance(each, Method):
+                raise InputError(f"a method must be one such as methods.FakeAsReal(8), not {each!r}")
+        method = chain(*method) if method else None
+    method = method or Plain()
+    whole = isinstance(method, Method) and method.replaces_loss  # what is no method is told by the opponent
+    loss = loss or (Nothing() if whole else NonSaturating())
+    return {"D": ready(Opponent(module_of(D, "D"), loss, tuple(penalties), method, constraint))}
+
+
+def ready(opponent: Opponent) -> Opponent:
+    """The opponent whose method knows its D, and whose D is as its constraint wants it."""
+    if opponent.constraint is not None:
+        opponent.constraint.prepare(opponent.critic)
+    return replace(opponent, method=opponent.method.on(opponent.critic))
+
+
+def module_of(network: Any, name: str) -> nn.Module:
+    """The module itself; raises InputError when it is none, or has nothing to train."""
+    if not isinstance(network, nn.Module):
+        raise InputError(f"{name} must be a torch.nn.Module, not {type(network).__name__}")
+    if not any(p.requires_grad for p in network.parameters()):
+        raise InputError(f"{name} has no parameter to train: unfreeze one, or give another module")
+    return network
+
+
+def positive(**values: int) -> None:
+    """Raises InputError for a count that is not a whole number of 1 or more."""
+    for name, value in values.items():
+        check_whole(name, value, 1)
+
+
+def equilibrium_of(opponents: Mapping[str, Opponent]) -> tuple[float | None, float | None]:
+    """The weighted sum of the losses' equilibria; None where one of them is free."""
+    sums: list[float | None] = []
+    for player in (0, 1):
+        values = [(o.weight, o.loss.equilibrium[player]) for o in opponents.values()]
+        known = [weight * value for weight, value in values if value is not None]
+        sums.append(sum(known) if len(known) == len(values) else None)
+    return sums[0], sums[1]
+
+
+def notes_of(opponents: Mapping[str, Opponent], critics: Mapping[str, Critic]) -> list[str]:
+    """What is worth saying of a combination that is allowed, but computes something else than one may think."""
+    found = []
+    for name, opponent in opponents.items():
+        measured = [p.name for p in opponent.penalties if isinstance(p, GradientPenalty)]
+        if measured and critics[name].couples_samples:
+            found.append(
+                f"{name} lets the samples of a batch depend on each other (batch norm or minibatch discrimination): "
+                f"{' and '.join(measured)} take{'s' * (len(measured) == 1)} the gradient of the sum of a batch's "
+                "logits in each sample"
+            )
+    return found

@@ -1,0 +1,166 @@
+"""`Trainer`: your modules and your data in, a run out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import nn
+
+from ..data import from_user
+from ..devices import choose_device
+from ..diagnostics.monitor import CollapseMonitor
+from ..engine.needs import Needs
+from ..engine.objective import Sides
+from ..engine.optim import Constant, Ema, OptimizerFactory, OptimizerSettings, Schedule
+from ..engine.precision import Precision
+from ..errors import InputError, check_number, check_whole, unknown
+from ..features import FeatureNetwork
+from ..features.registry import check_name
+from ..latents import Latent, normal_latent
+from ..runs.run import Run
+from ..types import Constraint, Loss, Method, Opponent, Penalty
+from .probes import Evaluate
+from .rollback import check_new, healed
+from .session import Session
+from .setup import Rhythm, Setup, module_of, opponents_of, positive
+
+COMPILE = ("auto", "on", "off")
+
+Callback: TypeAlias = Callable[[Run, int, dict[str, float]], None]
+
+
+class Trainer:
+    """Trains any pair of modules on any data: `Trainer(G, D, data, latent_dim=2).fit(10_000)`.
+
+    G: z -> sample. D: sample -> logit (n,) or (n, 1), higher = more real; or a mapping of `Opponent`s.
+    data: tensor, array, torch `Dataset` of x or (x, label), or a `steadygan.data` source.
+    latent_dim: z ~ N(0, I) of that size; or latent(n, generator) -> z of your own.
+    loss, penalties, method (or several), constraint: how the one discriminator is trained.
+    batch_size: N = M, real and fake samples per step; d_steps: D steps per G step; lr_d defaults to lr_g.
+    schedule: a factor on both rates over `horizon` iterations (default: those of the first `fit`).
+    precision: what the networks compute in, "bf16" or the dtype; candidates: the same for samples that are only ranked.
+    compile: "on" generates code for the step, "auto" where the horizon is long enough for it to pay.
+    ema: an `Ema`, a plain decay, or None; evaluator: "auto", None, or samples -> {name: figure}.
+    features: what images are measured with, "digits", "inception", a network, None, or "auto" for the data set's own.
+    monitor: takes looks at every tick and acts on what it sees; "auto" warns, None takes none.
+    out: the run's folder (None writes nothing); resume: go on from its newest checkpoint.
+    Raises InputError for settings that do not fit.
+    """
+
+    def __init__(
+        self,
+        G: nn.Module,
+        D: nn.Module | Mapping[str, Opponent],
+        data: Any,
+        *,
+        latent_dim: int | None = None,
+        latent: Latent | None = None,
+        loss: Loss | None = None,
+        penalties: Sequence[Penalty] = (),
+        method: Method | Sequence[Method] | None = None,
+        constraint: Constraint | None = None,
+        batch_size: int = 64,
+        d_steps: int = 1,
+        optimizer: OptimizerFactory | None = None,
+        lr_g: float = 1e-3,
+        lr_d: float | None = None,
+        schedule: Schedule | None = None,
+        horizon: int | None = None,
+        ema: Ema | float | None = 0.999,
+        seed: int = 0,
+        device: str = "auto",
+        dtype: torch.dtype = torch.float32,
+        precision: Literal["float32", "bf16"] = "float32",
+        candidates: Literal["float32", "bf16"] | None = None,
+        threads: int | None = None,
+        compile: Literal["auto", "on", "off"] = "auto",  # noqa: A002 (torch's word for it)
+        evaluator: Evaluate | Literal["auto"] | None = "auto",
+        evaluate_n: int = 10_000,
+        features: str | FeatureNetwork | None = "auto",
+        log_every: int = 200,
+        evaluate_every: int = 1000,
+        checkpoint_every: int = 2000,
+        keep: int = 3,
+        out: str | Path | None = None,
+        resume: bool = False,
+        monitor: CollapseMonitor | Literal["auto"] | None = "auto",
+        callbacks: Sequence[Callback] = (),
+        settings: dict[str, Any] | None = None,
+        network_settings: dict[str, Any] | None = None,
+    ) -> None:
+        positive(batch_size=batch_size, d_steps=d_steps, log_every=log_every, evaluate_every=evaluate_every)
+        positive(checkpoint_every=checkpoint_every, keep=keep, evaluate_n=evaluate_n)
+        optional = {"latent_dim": latent_dim, "horizon": horizon, "threads": threads}
+        positive(**{name: value for name, value in optional.items() if value is not None})
+        if compile not in COMPILE:
+            raise unknown("compile", compile, COMPILE)
+        check_name(features)
+        lr_d = lr_g if lr_d is None else lr_d
+        check_number("lr_g", lr_g, 0, above=True)
+        check_number("lr_d", lr_d, 0, above=True)
+        check_whole("seed", seed, 0)
+        Precision(precision, candidates).check(dtype)
+        if (latent_dim is None) == (latent is None):
+            raise InputError("give either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
+        where = choose_device(device)
+        source = from_user(data)
+        for note in () if source is data else source.notes:
+            warnings.warn(f"steadygan: {note}", stacklevel=2)
+        source = source.to(where, dtype)
+        opponents = opponents_of(D, loss, penalties, method, constraint)
+        sides = Sides(batch_size, batch_size)
+        self.setup = Setup(
+            G=module_of(G, "G"),
+            opponents=opponents,
+            source=source,
+            latent=latent if latent is not None else normal_latent(latent_dim or 0, dtype),
+            latent_dim=latent_dim,
+            sides=sides,
+            needs=Needs.of(opponents, sides, source.shape, d_steps),
+            optimizer=optimizer or OptimizerSettings(),
+            rates=(lr_g, lr_d),
+            schedule=schedule or Constant(),
+            precision=Precision(precision, candidates),
+            ema=Ema(decay=ema) if isinstance(ema, int | float) else ema,
+            seed=seed,
+            device=where,
+            dtype=dtype,
+            rhythm=Rhythm(log_every, evaluate_every, checkpoint_every, keep),
+            evaluator=evaluator,
+            evaluate_n=evaluate_n,
+            features=features,
+            settings=settings,
+            network_settings=network_settings,
+            monitor=watching(monitor, out),
+        )
+        if self.setup.monitor is not None:
+            check_new(self.setup, self.setup.monitor.remedy)
+            healed(self.setup, self.setup.monitor.remedy)  # refused now, not at the first roll-back
+        self.session = Session([self], horizon, threads, compile, resume)
+        self.out, self.resume, self.callbacks = None if out is None else Path(out), resume, list(callbacks)
+
+    def fit(self, iterations: int) -> Run:
+        """Trains until `iterations` are done in all (an earlier `fit` or a resumed run counts) and returns the run.
+
+        Raises NonFiniteError when a term stops being finite, and Interrupted once SIGINT or SIGTERM has been obeyed;
+        the checkpoint is written by then. Global generators, threads and train/eval modes are left as they were.
+        """
+        (run,) = self.session.fit(iterations)
+        if run.failure is not None:
+            raise run.failure
+        return run
+
+
+def watching(monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path | None) -> CollapseMonitor | None:
+    """The monitor that is meant; raises InputError for another thing, and for a roll-back that could not be done."""
+    if monitor == "auto":
+        return CollapseMonitor()
+    if monitor is not None and not isinstance(monitor, CollapseMonitor):
+        raise InputError(f"monitor must be a CollapseMonitor, 'auto' or None, not {monitor!r}")
+    if monitor is not None and monitor.policy == "rollback" and out is None:
+        raise InputError("expected a folder for checkpoints to roll back to, got out=None: give out=")
+    return monitor

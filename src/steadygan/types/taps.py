@@ -1,0 +1,96 @@
+"""What named sub-modules of a network put out during its forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from ..errors import InputError, unknown
+
+
+class Hooked:
+    """Hooks on a network's sub-modules, which are there inside of `with` only."""
+
+    _handles: Sequence[RemovableHandle] = ()
+
+    def hooks(self) -> Iterable[tuple[nn.Module, Callable[..., None]]]:
+        """Each sub-module with what is called after its forward."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._handles = self._handles or [part.register_forward_hook(hook) for part, hook in self.hooks()]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = ()
+
+
+class Taps(Hooked):
+    """Collects the outputs of sub-modules by name; its hooks are on the network inside of `with taps:` only.
+
+    A sub-module that is used several times gives its last output. Raises InputError for a name that the network does
+    not have, for one that its forward does not call, and for outputs that are not tensors.
+    """
+
+    def __init__(self, network: Any, layers: Sequence[str]) -> None:
+        self.parts = module_layers(network, layers)
+        self._found: dict[str, Tensor] = {}
+
+    def hooks(self) -> Iterable[tuple[nn.Module, Callable[..., None]]]:
+        """Those that collect."""
+        return [(part, partial(self._keep, name)) for name, part in self.parts.items()]
+
+    def __enter__(self) -> Self:
+        self.begin()
+        return super().__enter__()
+
+    def begin(self) -> None:
+        """Forgets what a forward that failed may have left."""
+        self._found = {}
+
+    def collected(self) -> Mapping[str, Tensor]:
+        """The outputs of the last forward, handed over."""
+        found, self._found = self._found, {}
+        for name in self.parts:
+            if name not in found:
+                raise InputError(
+                    f"expected the feature layer {name!r} in D's forward, which does not call it: choose another layer"
+                )
+        return found
+
+    def _keep(self, name: str, part: nn.Module, given: Any, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            raise InputError(
+                f"expected a tensor from the feature layer {name!r}, got {type(output).__name__}: choose another layer"
+            )
+        self._found[name] = output
+
+
+def module_layers(network: Any, layers: Sequence[str]) -> dict[str, nn.Module]:
+    """The sub-modules of these names; raises InputError for one that is not there, and where there is no module."""
+    if not layers:
+        return {}
+    if not isinstance(network, nn.Module):
+        raise InputError(
+            f"expected a torch.nn.Module to take the features {', '.join(layers)} from, got "
+            f"{type(network).__name__}: give the module, or return (logits, features)"
+        )
+    known = {name: part for name, part in network.named_modules() if name}
+    for layer in layers:
+        if layer not in known:
+            raise unknown("feature layer", layer, known)
+    return {layer: known[layer] for layer in layers}
+
+
+def tapped(network: Any, layers: Sequence[str]) -> Taps | None:
+    """Taps on these layers, None for no layer."""
+    return Taps(network, layers) if layers else None
