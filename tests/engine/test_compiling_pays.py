@@ -12,12 +12,12 @@ import torch
 from images import images
 from several import EXACT, one, several, states
 from stacks import assert_near
+from steadygan.training.selection import COMPILING, MARGIN, SHARE, SHORT, TIMED, worthwhile
 from tiny import assert_same, state, trainer
 
 import steadygan as sg
 from steadygan.training import seeds
 from steadygan.training import selection as executors
-from steadygan.training.selection import COMPILING, MARGIN, SHARE, SHORT, TIMED, worthwhile
 
 FAR = {"method": sg.methods.FakeAsReal(2, factor=3), "penalties": [sg.penalties.r1(0.1)]}
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 from several import one, several
+from steadygan.training.rollback import healed
 from tiny import NONE, assert_same, saved, state, trainer
 
 import steadygan as sg
 from steadygan.errors import CollapseError, InputError
 from steadygan.runs.interventions import interventions
 from steadygan.runs.run import Run
-from steadygan.training.rollback import healed
 
 STEEP = replace(NONE, steep=300.0)  # nothing but an explosion raises an alarm
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from steadygan.training.loop import gradient_norms
 from tiny import assert_same, built, small_d, small_g, state, trainer
 from torch import Tensor, nn
 
 import steadygan as sg
 from steadygan.engine.executor import Executor
-from steadygan.training.loop import gradient_norms
 
 HUGE = 1e25  # its square is beyond float32
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 from parts import Pulled
+from steadygan.training.loop import Loop
 from tiny import assert_same, built, differs, networks, ring, small_d, small_g, state, trainer
 
 import steadygan as sg
 from steadygan.engine.draws import BLOCK
 from steadygan.runs.run import Run
-from steadygan.training.loop import Loop
 from steadygan.training.setup import Rhythm
 from steadygan.types import Opponent
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from several import one, several
+from steadygan.training.loop import Loop
 
 from steadygan.errors import InputError
-from steadygan.training.loop import Loop
 
 CPU = (
     "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from several import EXACT, one, records, several, stacked
+from steadygan.training.journal import Journal
 from test_seeds_nonfinite import FAR, assert_undisturbed
 from tiny import assert_same, saved
 
 from steadygan.engine.optim import Linear
 from steadygan.errors import InputError
-from steadygan.training.journal import Journal
 
 
 def leaving(monkeypatch: pytest.MonkeyPatch, when: int, at: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from steadygan.training.journal import collect, restore
 from tiny import assert_same, differs, leaves, networks, next_draws, small_d, small_g, state, trainer, weights
 from torch import Tensor, nn
 
@@ -12,7 +13,6 @@ from known import F64
 from steadygan.engine.optim import Ema
 from steadygan.errors import InputError
 from steadygan.runs.checkpoint import TrainState, load_network
-from steadygan.training.journal import collect, restore
 
 
 def trained(iterations: int = 30, **settings) -> sg.Trainer:

@@ -9,8 +9,8 @@ from plainnet import Quarters, noise
 import steadygan as sg
 from steadygan.data import DATA, Source
 from steadygan.errors import InputError
-from steadygan.training import evaluators
 from steadygan.metrics import Manifold, Moments, RealSide, class_modes, frechet, precision_recall
+from steadygan.training import evaluators
 from steadygan.training.evaluators import real_side
 
 

@@ -34,7 +34,11 @@ class Captured(Functional):
         for optimizer in self.optimizers.values():
             capturable(optimizer)
 
-    def iteration(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
+    def iteration(
+        self, draw: Iteration, number: int, factor: float, norms: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        if norms is not None:  # a graph would leave nothing to look at
+            return super().iteration(draw, number, factor, norms)
         self._set_rates(factor)
         acting = self.acting(number, len(draw.d))
         key = tuple(map(id, acting))
@@ -48,9 +52,6 @@ class Captured(Functional):
         replay()
         self.update_average(number)
         return {name: value.clone() for name, value in told.items()}
-
-    def plainly(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
-        return super().iteration(draw, number, factor)
 
     def adopt(self) -> None:
         super().adopt()

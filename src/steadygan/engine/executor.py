@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     pass
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from torch import nn
 
@@ -93,16 +93,42 @@ class Executor(ABC):
             for optimizer in member.optimizers.values():
                 optimizer.zero_grad(set_to_none=True)
 
-    def iteration(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
-        """One iteration: the D steps, the G step, the average; returns the detached means of its terms."""
+    def iteration(
+        self, draw: Iteration, number: int, factor: float, norms: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """One iteration: the D steps, the G step, the average; returns the detached means of its terms.
+
+        norms: is given the norms of the gradients of its last steps, which are then taken one by one.
+        """
         self._set_rates(factor)
-        terms = self._steps_of(draw, self.acting(number, len(draw.d)))
+        with nullcontext() if norms is None else self._measuring(norms):
+            terms = self._steps_of(draw, self.acting(number, len(draw.d)))
         self.update_average(number)
         return terms
 
-    def plainly(self, draw: Iteration, number: int, factor: float) -> dict[str, Tensor]:
-        """The same iteration with every step taken one by one, for those who want to look at it."""
-        return self.iteration(draw, number, factor)
+    @contextmanager
+    def _measuring(self, norms: dict[str, Tensor]) -> Iterator[None]:
+        """Fills in `G/gradients` and `D/gradients` while optimisers step: () or, of a stack, (members,), in float64.
+
+        A player none of whose parameters holds a gradient is left out.
+        """
+
+        def look(player: str, optimizer: torch.optim.Optimizer) -> None:
+            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            axis = 1 if self.stacked else None
+            each = [torch.linalg.vector_norm(g, dim=axis, dtype=torch.float64) for g in gradients]
+            if each:
+                norms[f"{player}/gradients"] = torch.linalg.vector_norm(torch.stack(each), dim=0)
+
+        handles = [
+            optimizer.register_step_pre_hook(lambda opt, *_, player=player: look(player, opt))
+            for player, optimizer in self.optimizers.items()
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
     def acting(self, number: int, d_steps: int) -> list[dict[str, Opponent]]:
         """The opponents of each D step of iteration `number`, with the penalties that act there."""

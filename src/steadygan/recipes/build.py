@@ -27,7 +27,8 @@ from ..penalties import CONSTRAINTS, PENALTIES
 from ..registry import Registry
 from ..runs.folder import RunFolder
 from ..runs.run import take_weights
-from ..training.trainer import Callback, Trainer
+from ..training.member import Callback
+from ..training.trainer import Trainer
 from ..types import Loss, Method, Opponent, Penalty
 
 
@@ -50,7 +51,7 @@ def trainer(
     G, D = networks(spec, settings.seed)
     ds = {"D": D} if isinstance(D, nn.Module) else D
     judges = settings.judges()
-    if settings.init_from is not None and not (resume and out is not None and RunFolder(Path(out)).begun):
+    if settings.init_from is not None and not (resume and out is not None and RunFolder(Path(out)).saved):
         take_weights(settings.init_from, G, ds)
     return Trainer(
         G,

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from ..errors import InputError
+from .folder import latest, listed, name
+
+__all__ = ["FORMAT", "TrainState", "check_network", "latest", "listed", "load_network", "name", "read", "write"]
 
 FORMAT = 1
 
@@ -34,16 +37,6 @@ class TrainState(NamedTuple):
         return TrainState(
             *tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, tuple(self))
         )
-
-
-def name(iteration: int) -> str:
-    """File name of the checkpoint after `iteration` iterations."""
-    return f"{iteration:09d}.pt"
-
-
-def listed(folder: Path) -> list[Path]:
-    """The checkpoints of a folder, oldest first."""
-    return sorted(path for path in folder.glob("*.pt") if path.stem.isdigit())
 
 
 def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int, held: int | None = None) -> Path:
@@ -99,12 +92,6 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(format_, int) or not isinstance(state, dict) or state.keys() != set(TrainState._fields):
         raise InputError(f"{path} is not a checkpoint of steadygan: give the folder of a run that it made")
     return dict(content) | {"state": TrainState(**state)}
-
-
-def latest(folder: Path) -> Path | None:
-    """The newest checkpoint of a folder, if there is one."""
-    found = listed(folder)
-    return found[-1] if found else None
 
 
 def _reason(error: BaseException | None) -> str | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 
 from ..errors import InputError
 from ..files import read_json, write_text
-from .checkpoint import latest, listed
 from .records import read_records
 from .settings import differences
 
@@ -33,12 +32,31 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.timing = path / "timing.jsonl"
         self.log = path / "log.txt"
+        self.timeline = path / "events.jsonl"
         self._lock = FileLock(path / ".lock")
 
     @property
-    def begun(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
-        return latest(self.checkpoints) is not None
+    def saved(self) -> list[int]:
+        """The iterations of its checkpoints, oldest first."""
+        return [int(path.stem) for path in listed(self.checkpoints)]
+
+    @property
+    def newest(self) -> Path | None:
+        """The newest checkpoint, if there is one."""
+        return latest(self.checkpoints)
+
+    def checkpoint(self, iteration: int) -> Path:
+        """Where the checkpoint of this iteration is, if there is one."""
+        return self.checkpoints / name(iteration)
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Inside, the folder is there and its lock is held; InputError when another process has it."""
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
 
     def acquire(self) -> None:
         """Makes the folder and takes its lock, which a killed process leaves free; InputError when another holds it."""
@@ -99,7 +117,23 @@ class RunFolder:
 
     def clear(self) -> None:
         """Removes what an earlier attempt left that never reached its first checkpoint."""
-        for path in (self.metrics, self.timing, self.log, self.interventions):
+        for path in (self.metrics, self.timing, self.log, self.timeline, self.interventions):
             path.unlink(missing_ok=True)
         for folder in (self.samples, self.figures, self.events):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def name(iteration: int) -> str:
+    """File name of the checkpoint after `iteration` iterations."""
+    return f"{iteration:09d}.pt"
+
+
+def listed(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, oldest first."""
+    return sorted(path for path in folder.glob("*.pt") if path.stem.isdigit())
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest checkpoint of a folder, if there is one."""
+    found = listed(folder)
+    return found[-1] if found else None

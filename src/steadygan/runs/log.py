@@ -1,4 +1,4 @@
-"""What a run writes while it trains: records, timings, a log in words, TensorBoard events."""
+"""What a run writes while it trains: records, timings, a log in words, its events as lines of JSON, TensorBoard."""
 
 from __future__ import annotations
 
@@ -62,20 +62,32 @@ class Log:
             with writing(self.folder.events), Image.open(path) as image:
                 self._writer.add_image("samples", np.asarray(image.convert("RGB")), iteration, dataformats="HWC")
 
-    def timing(self, record: Mapping[str, Any]) -> None:
-        """Wall times have a file of their own: they are no part of what a run computes."""
+    def timing(self, iteration: int, seconds: float, pace: float, evaluation: float) -> None:
+        """Wall times have a file of their own: they are no part of what a run computes. pace: iterations per second."""
         if self.folder is not None:
+            record = {
+                "iteration": iteration,
+                "seconds": round(seconds, 3),
+                "iterations_per_second": round(pace, 2),
+                "evaluation_seconds": round(evaluation, 4),
+            }
             _append(self.folder.timing, json.dumps(record) + "\n")
 
-    def say(self, message: str) -> None:
-        """One line in log.txt, with the time."""
-        if self.folder is not None:
-            _append(self.folder.log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {message}\n")
+    def say(self, message: str, iteration: int | None = None) -> None:
+        """One line in log.txt, with the time; iteration: where the run stood, for those who draw a timeline."""
+        self._write("note", message, iteration)
 
-    def event(self, message: str) -> None:
+    def event(self, message: str, iteration: int | None = None) -> None:
         """Something the user should hear of."""
         self.events.append(message)
-        self.say(message)
+        self._write("event", message, iteration)
+
+    def _write(self, kind: str, message: str, iteration: int | None) -> None:
+        if self.folder is not None:
+            now = time.strftime("%Y-%m-%d %H:%M:%S")
+            _append(self.folder.log, f"{now} {message}\n")
+            line = {"iteration": iteration, "time": now, "kind": kind, "message": message}
+            _append(self.folder.timeline, json.dumps(line) + "\n")
 
     def close(self) -> None:
         """Flushes the TensorBoard events."""

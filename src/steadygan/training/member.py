@@ -1,138 +1,123 @@
-"""From setups to a loop that can run: executors, draws, probes, logs; from checkpoints when resuming."""
+"""One run that is trained, lone or beside others: what it is, where it stands, and what is written of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 
+from ..devices import global_states, kept, restore_global_states
 from ..diagnostics.remedy import Remedy
-from ..engine.draws import Draws
+from ..diagnostics.rules import MILDER
+from ..diagnostics.verdicts import Judge, Verdict
+from ..engine.draws import BLOCK, Draws
 from ..engine.executor import Eager
-from ..errors import InputError
-from ..files import write_json
+from ..engine.state import State
+from ..errors import CollapseError, InputError, NonFiniteError
+from ..files import write_json, writing
 from ..runs import checkpoint
+from ..runs.checkpoint import TrainState
 from ..runs.folder import RunFolder
-from ..runs.interventions import interventions
+from ..runs.interventions import interventions, note
 from ..runs.log import Log
 from ..runs.records import read_records
 from ..runs.run import Run
 from .checks import check_shapes
 from .evaluators import evaluator_of
-from .journal import Journal, restore
-from .loop import Loop
-from .obstacles import obstacle
-from .plan import Plan
+from .guard import Action, Guard, fresh_draws, healed, taken
+from .plan import Plan, training
 from .probes import Probes
-from .rollback import Guard, fresh_draws, healed, taken
-from .selection import settled
-from .setup import Setup, equilibrium_of, notes_of
+from .setup import Setup, equilibrium_of
+from .sums import Sums
+
+Callback: TypeAlias = Callable[[Run, int, dict[str, float]], None]
 
 
-@dataclass(frozen=True)
-class Order:
-    """One run that is to be trained: what, where, and who is told."""
+class Member:
+    """One run that is trained; `build` makes ready what is given here, and makes it anew after a roll-back."""
 
-    setup: Setup
-    folder: RunFolder | None
-    on_tick: Callable[[int, dict[str, float]], None]
-
-
-class Enlisted(NamedTuple):
-    """One run that is ready, and the checkpoint that it goes on from."""
-
-    journal: Journal
+    executor: Eager  # the run as it is seen from outside, whoever trains it
+    draws: Draws
+    probes: Probes
+    sums: Sums
+    plan: Plan
     run: Run
-    saved: dict[str, Any] | None
-    note: str = ""  # what a user should be told of it
+    log: Log
+    judge: Judge | None = None
+    guard: Guard | None = None
 
+    def __init__(self, setup: Setup, out: Path | None, callbacks: Sequence[Callback] = ()) -> None:
+        self.setup, self.callbacks = setup, [*callbacks]
+        self.folder = None if out is None else RunFolder(out)
+        self.rhythm = setup.rhythm
+        self.resumed: dict[str, Any] | None = None  # the checkpoint that it goes on from
+        self.left = False  # what trained it, to go on alone from an earlier checkpoint
+        self.events: list[str] = []  # of the run before it was rolled back
+        self.missing = ""  # what it cannot be measured with, in words
+        self._dead: set[str] = set()
 
-def start(
-    orders: Sequence[Order],
-    plan: Plan,
-    horizon: int,
-    resume: bool,
-    until: int | None = None,
-    alone: str | None = None,
-    steps: dict[Hashable, Callable[..., Any]] | None = None,
-) -> tuple[Loop, list[Run]]:
-    """Builds everything, checks it against the folders, and goes back to the newest checkpoint when resuming.
+    @property
+    def iteration(self) -> int:
+        """Iterations done."""
+        return self.run.iteration
 
-    Several orders become the members of a stack; they must have a checkpoint of one iteration in common, or none. The
-    plan says what is wished for; what came of it is stored with the runs. Runs that are done and measured at `until`
-    are only opened: nothing is written. alone: why a run is trained alone, though others were to come with it.
-    steps: compiled steps that stacks of equal runs share.
-    """
-    settings = [order.setup.saved_settings(horizon) for order in orders]
-    assert all(order.setup.trainable for order in orders)  # known now, before everything is frozen
-    for order, own in zip(orders, settings, strict=True):
-        if order.folder is not None:
-            order.folder.check(own, resume)
-    at = common([order.folder for order in orders]) if resume else None
-    enlisted = [enlist(order, plan, own, at) for order, own in zip(orders, settings, strict=True)]
-    journals = [each.journal for each in enlisted]
-    first, setup = journals[0], orders[0].setup
-    loop = Loop(first.executor, journals, first.draws.block, setup.schedule, horizon, setup.rhythm, first.iteration)
-    loop.looks = setup.monitor is not None
-    saved = enlisted[0].saved
-    if until is not None and all(done(each, order, until) for each, order in zip(enlisted, orders, strict=True)):
-        loop.opened = True
-        return loop, [each.run for each in enlisted]
-    stored = None if saved is None else str(saved["plan"].get("compile"))
-    plan, told, logged = settled(plan, loop, stored, lambda: obstacle([setup], alone=True), steps)
-    if alone is not None:
-        told = [f"one seed after the other: {alone}", *told]
-    missing = [each.note for each in enlisted[:1] if each.note]
-    told = [*notes_of(setup.opponents, journals[0].executor.critics), *missing, *told]
-    for order, each in zip(orders, enlisted, strict=True):
-        write_down(each, order, plan, told, logged)
-    return loop, [each.run for each in enlisted]
+    @iteration.setter
+    def iteration(self, done: int) -> None:
+        self.run.iteration = done
 
+    @property
+    def going(self) -> bool:
+        """Whether the run still counts: nothing more is written of one that stopped."""
+        return self.run.failure is None and not self.left
 
-def common(folders: Sequence[RunFolder | None]) -> int | None:
-    """The newest iteration of which every folder has a checkpoint; None when none has any.
+    @property
+    def saved(self) -> list[int]:
+        """The iterations of its checkpoints, oldest first."""
+        return [] if self.folder is None else self.folder.saved
 
-    Raises InputError when there are some, but not of one iteration.
-    """
-    kept = [set() if f is None else {int(path.stem) for path in checkpoint.listed(f.checkpoints)} for f in folders]
-    if not any(kept):
-        return None
-    shared = set.intersection(*kept)
-    if not shared:
-        told = ", ".join(f"{f.path} {max(own, default=0)}" for f, own in zip(folders, kept, strict=True) if f)
-        raise InputError(f"expected checkpoints of one iteration to go on from together, got {told}: resume each alone")
-    return max(shared)
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, the folder is this process's own and the networks are in train mode."""
+        with ExitStack() as stack:
+            if self.folder is not None:
+                stack.enter_context(self.folder.owned())
+            for network in self.setup.networks:
+                stack.enter_context(training(network))
+            yield
 
+    def build(self, plan: Plan, settings: dict[str, Any], at: int | None) -> None:
+        """Builds everything of the run, and puts it where its checkpoint of iteration `at` is, changing no file.
 
-def enlist(order: Order, plan: Plan, settings: dict[str, Any], at: int | None) -> Enlisted:
-    """Builds everything of a run, and puts it where its checkpoint of iteration `at` is."""
-    setup, folder = order.setup, order.folder
-    done = [] if at is None or folder is None else interventions(folder)
-    if folder is not None and done:
-        remedy = Remedy() if setup.monitor is None else setup.monitor.remedy
-        setup = healed(setup, remedy, taken(folder, done, remedy))
-    saved = None if at is None or folder is None else checkpoint.read(folder.checkpoints / checkpoint.name(at))
-    for network in setup.networks:
-        network.to(setup.device, setup.dtype)
-        if plan.layout == "channels_last":
-            network.to(memory_format=torch.channels_last)
-    generator = torch.Generator(setup.device).manual_seed(setup.seed)
-    draws = Draws(setup.needs, setup.source.stream(setup.seed), setup.latent, generator, setup.prior)
-    optimizers = setup.optimizer, setup.optimizer
-    executor = Eager(setup.G, setup.opponents, setup.sides, optimizers, setup.rates, setup.ema, setup.precision)
-    check_shapes(setup, executor)
-    evaluate, note = evaluator_of(setup)
-    run = new_run(setup, executor, folder, settings)
-    run.protocol = str(getattr(evaluate, "protocol", ""))
-    run.protocols = dict(getattr(evaluate, "protocols", {}))
-    run.reference = dict(getattr(evaluate, "reference", {}))
-    journal = Journal(
-        executor=executor,
-        draws=draws,
-        probes=Probes(
-            executor,
+        Raises InputError where networks and data do not fit together, or the checkpoint is of other ones.
+        """
+        setup, folder = self.setup, self.folder
+        done = [] if at is None or folder is None else interventions(folder)
+        if folder is not None and done:
+            remedy = Remedy() if setup.monitor is None else setup.monitor.remedy
+            setup = healed(setup, remedy, taken(folder, done, remedy))
+        self.resumed = None if at is None or folder is None else checkpoint.read(folder.checkpoint(at))
+        for network in setup.networks:
+            network.to(setup.device, setup.dtype)
+            if plan.layout == "channels_last":
+                network.to(memory_format=torch.channels_last)
+        generator = torch.Generator(setup.device).manual_seed(setup.seed)
+        self.plan, self.left, self._dead = plan, False, set()
+        self.draws = Draws(setup.needs, setup.source.stream(setup.seed), setup.latent, generator, setup.prior)
+        optimizers = setup.optimizer, setup.optimizer
+        self.executor = Eager(
+            setup.G, setup.opponents, setup.sides, optimizers, setup.rates, setup.ema, setup.precision
+        )
+        check_shapes(setup, self.executor)
+        evaluate, self.missing = evaluator_of(setup)
+        self.run = self._run(setup, settings, evaluate)
+        self.probes = Probes(
+            self.executor,
             setup.source,
             setup.latent,
             setup.seed,
@@ -140,132 +125,278 @@ def enlist(order: Order, plan: Plan, settings: dict[str, Any], at: int | None) -
             evaluate,
             setup.prior,
             setup.monitor is not None,
-        ),
-        plan=plan,
-        rhythm=setup.rhythm,
-        log=Log(folder, []),
-        folder=folder,
-        settings=settings,
-        equilibrium=run.equilibrium,
-        extras=extras(setup, run),
-        on_tick=order.on_tick,
-    )
-    if setup.monitor is not None:
-        journal.judge = setup.monitor.judge(run.equilibrium[0])
-        journal.guard = Guard(setup.monitor.policy, setup.monitor.times, setup.monitor.remedy, done)
-    if saved is not None:
-        assert folder is not None
-        if done:
-            random = fresh_draws(saved["state"].random, setup.seed, done, int(saved["state"].iteration))
-            saved["state"] = saved["state"]._replace(random=random)
-        go_back(journal, folder, saved)
-    return Enlisted(journal, run, saved, note)
-
-
-def go_back(journal: Journal, folder: RunFolder, saved: dict[str, Any]) -> None:
-    """Puts the checkpoint's state back; raises InputError when it was made with other data."""
-    if saved.get("data") != journal.extras["data"]:
-        raise InputError(
-            f"{folder.path} was made with other training data than what is given now: resume with the same data, or "
-            "choose another --out"
         )
-    restore(saved["state"], journal.executor, journal.draws)
-    journal.iteration, journal.sums = int(saved["state"].iteration), dict(saved["state"].sums)
+        self.log = Log(folder, [])
+        self.log.events[:], self.events = self.events, []
+        self.run.metrics, self.run.events = self.log.records, self.log.events
+        self.sums = Sums(self.executor.opponents, squares=setup.monitor is not None)
+        self.judge, self.guard = None, None
+        if setup.monitor is not None:
+            self.judge = setup.monitor.judge(self.run.equilibrium[0])
+            self.guard = Guard(setup.monitor.policy, setup.monitor.times, setup.monitor.remedy, done)
+        if self.resumed is not None:
+            self._go_on_from(self.resumed, done)
 
+    def _run(self, setup: Setup, settings: dict[str, Any], evaluate: Any) -> Run:
+        """The run as the user sees it, on the networks that are being trained."""
+        source, opponents = setup.source, setup.opponents
+        average = self.executor.average
+        run = Run(
+            path=None if self.folder is None else self.folder.path,
+            G=setup.G if average is None else average.network,
+            G_live=setup.G,
+            D=next(iter(opponents.values())).critic
+            if len(opponents) == 1
+            else {name: o.critic for name, o in opponents.items()},
+            latent=setup.latent,
+            settings=settings,
+            metrics=[],
+            equilibrium=equilibrium_of(opponents),
+            units=None if source.offset is None or source.scale is None else (source.offset, source.scale),
+            device=setup.device,
+            prior=setup.prior,
+            data=setup.about,
+            latent_dim=setup.latent_dim,
+            network_settings=setup.network_settings,
+        )
+        run.protocol = str(getattr(evaluate, "protocol", ""))
+        run.protocols = dict(getattr(evaluate, "protocols", {}))
+        run.reference = dict(getattr(evaluate, "reference", {}))
+        return run
 
-def done(each: Enlisted, order: Order, until: int) -> bool:
-    """Whether a run was trained and measured up to `until` before; then it is read as it stands."""
-    journal, run, saved, _ = each
-    if saved is None or order.folder is None or journal.iteration < until:
-        return False
-    records = read_records(order.folder.metrics)
-    last = records[-1] if records else {"iteration": -1}
-    if last["iteration"] != journal.iteration:
-        return False
-    if journal.iteration % journal.rhythm.evaluate and not last.get("final"):
-        return False
-    journal.log = Log(order.folder, records)
-    timing = read_records(order.folder.timing)
-    journal.seconds = float(timing[-1]["seconds"]) if timing else 0.0
-    run.metrics, run.events = journal.log.records, journal.log.events
-    return True
+    def _go_on_from(self, saved: dict[str, Any], done: Sequence[Any]) -> None:
+        """Puts the checkpoint's state back; raises InputError when it was made with other data."""
+        if saved.get("data") != self.run.data["digest"]:
+            assert self.folder is not None
+            raise InputError(
+                f"{self.folder.path} was made with other training data than what is given now: resume with the same "
+                "data, or choose another --out"
+            )
+        state: TrainState = saved["state"]
+        at = int(state.iteration)
+        if done:
+            state = state._replace(random=fresh_draws(state.random, self.setup.seed, done, at))
+        self.restore(state)
+        self.iteration, self.sums.state = at, dict(state.sums)
 
+    def done(self, until: int) -> bool:
+        """Whether the run was trained and measured up to `until` before; then it is read as it stands."""
+        if self.resumed is None or self.folder is None or self.iteration < until:
+            return False
+        records = read_records(self.folder.metrics)
+        last = records[-1] if records else {"iteration": -1}
+        if last["iteration"] != self.iteration:
+            return False
+        if self.iteration % self.rhythm.evaluate and not last.get("final"):
+            return False
+        self._read_back(records)
+        return True
 
-def write_down(each: Enlisted, order: Order, plan: Plan, told: Sequence[str], logged: Sequence[str]) -> None:
-    """Settings and plan, only now that the run is known to start, and its logs cut back to where it stands."""
-    journal, run, saved, _ = each
-    journal.plan = plan
-    folder = order.folder
-    if folder is not None:
-        if saved is None:
-            folder.clear()
+    def _read_back(self, records: Sequence[dict[str, Any]]) -> None:
+        """The records and times of the run so far."""
+        assert self.folder is not None
+        self.log.records[:] = records
+        timing = read_records(self.folder.timing)
+        self.run.wall_time = float(timing[-1]["seconds"]) if timing else 0.0
+
+    def write_down(self, plan: Plan, told: Sequence[str], logged: Sequence[str]) -> None:
+        """Settings and plan, only now that the run is known to start, and its logs cut back to where it stands."""
+        self.plan, folder, saved = plan, self.folder, self.resumed
+        if folder is not None:
+            if saved is None:
+                folder.clear()
+            else:
+                folder.cut_back(self.iteration)
+                self._read_back(read_records(folder.metrics))
+                self.reconsider(self.log.records)
+            write_json(folder.settings, self.run.settings)
+            write_json(folder.plan, asdict(plan))
+            self.log.say(f"{'resumed at' if saved else 'started at'} iteration {self.iteration}: {plan.told()}")
+            for line in (*self.setup.source.notes, *told, *logged):
+                self.log.say(line)
+        differing = [] if saved is None else plan.differences(saved["plan"])
+        if differing:
+            self.log.event(f"not bit-identical: {'; '.join(differing)}")
+        self.run.notes = [*told]
+
+    def begin(self) -> None:
+        """The tick and the checkpoint before the first iteration."""
+        if self.iteration == 0 and not self.log.records:
+            self.tick(closing=False)
+            self.save()
+
+    def pause(self) -> None:
+        """What is due at this iteration: a tick, a checkpoint."""
+        if self.rhythm.tells(self.iteration):
+            self.tick(closing=False)
+        if self.going and self.iteration % self.rhythm.checkpoint == 0:  # whoever looked may have made it leave
+            self.save()
+
+    def end(self) -> None:
+        """The closing measurement, where none was due just now."""
+        if self.iteration % self.rhythm.evaluate:
+            self.tick(closing=True)
+
+    def reopen(self) -> None:
+        """Forgets the closing record, as the run goes on."""
+        if self.log.records and self.log.records[-1].get("final"):
+            self.log.records.pop()
+            self.reconsider(self.log.records)
+            if self.folder is not None:
+                self.folder.cut_back(self.iteration)
+
+    def tick(self, closing: bool) -> None:
+        """One record: losses since the last tick, gradients now, and an evaluation when it is due."""
+        record: dict[str, Any] = {"iteration": self.iteration, **self.sums.losses(self.run.equilibrium)}
+        again = closing and bool(self.log.records) and self.log.records[-1]["iteration"] == self.iteration
+        if again:
+            record = self.log.records[-1] | record  # no iterations since: the losses are those of the tick just told
+            self.reconsider(self.log.records[:-1])
+        figures, dead = self.probes.look(self.iteration)
+        record |= figures
+        began, picture = time.perf_counter(), None
+        if closing or self.iteration % self.rhythm.evaluate == 0:
+            record |= self.probes.metrics()
+            if self.folder is not None:
+                with writing(self.folder.samples):
+                    picture = self.probes.snapshot(self.folder.samples, self.iteration)
+        took = time.perf_counter() - began
+        for key, value in [*record.items()]:
+            if not isinstance(value, str) and not math.isfinite(value):  # JSON has no word for it
+                self.log.event(f"iteration {self.iteration}: {key} was {record.pop(key)}", self.iteration)
+        if closing:
+            record["final"] = True
         else:
-            folder.cut_back(journal.iteration)
-            journal.log = Log(folder, read_records(folder.metrics))
-            journal.reconsider(journal.log.records)
-            timing = read_records(folder.timing)
-            journal.seconds = float(timing[-1]["seconds"]) if timing else 0.0
-        write_json(folder.settings, journal.settings)
-        write_json(folder.plan, asdict(plan))
-        journal.log.say(f"{'resumed at' if saved else 'started at'} iteration {journal.iteration}: {plan.told()}")
-        for note in (*order.setup.source.notes, *told, *logged):
-            journal.log.say(note)
-    differing = [] if saved is None else plan.differences(saved["plan"])
-    if differing:
-        journal.log.event(f"not bit-identical: {'; '.join(differing)}")
-    run.notes = [*told]
-    run.metrics, run.events = journal.log.records, journal.log.events
+            self.sums.state = {}
+        verdict = self._judged(record, self._name_dead(dead), again)
+        self.log.record(record)
+        if picture is not None:
+            self.log.picture(picture, self.iteration)
+        self.log.timing(self.iteration, self.run.wall_time, self.run.iterations_per_second, took)
+        self._tell(record)
+        if verdict is not None and self.guard is not None and not closing:
+            self.obey(self.guard.on_verdict(verdict, self.iteration, self.log.records, self.saved))
 
+    def _tell(self, record: dict[str, Any]) -> None:
+        with kept(self.setup.device):  # whatever they draw, the run is the same
+            for callback in self.callbacks:
+                callback(self.run, self.iteration, record)
 
-def new_run(setup: Setup, executor: Eager, folder: RunFolder | None, settings: dict[str, Any]) -> Run:
-    """The run as the user sees it, on the networks that are being trained."""
-    source, opponents = setup.source, setup.opponents
-    several = len(opponents) > 1
-    return Run(
-        path=None if folder is None else folder.path,
-        G=setup.G if executor.average is None else executor.average.network,
-        G_live=setup.G,
-        D={name: o.critic for name, o in opponents.items()} if several else next(iter(opponents.values())).critic,
-        latent=setup.latent,
-        settings=settings,
-        metrics=[],
-        equilibrium=equilibrium_of(opponents),
-        units=None if source.offset is None or source.scale is None else (source.offset, source.scale),
-        device=setup.device,
-        prior=setup.prior,
-        data=about(setup),
-        latent_dim=setup.latent_dim,
-        network_settings=setup.network_settings,
-    )
+    def _judged(self, record: dict[str, Any], told: bool, again: bool) -> Verdict | None:
+        """What is to be thought of the run now, written into the record; told when it changes, unless it was."""
+        if self.judge is None:
+            return None
+        before = self.judge.verdict
+        verdict = self.judge.update(record)
+        record["verdict"] = verdict.verdict
+        record.pop("reason", None)
+        if verdict.reason:
+            record["reason"] = verdict.reason
+        told = again or (told and "dead_discriminator" in (verdict.verdict, before.verdict))
+        if verdict.verdict != before.verdict and not told:
+            if verdict.alarm:
+                self.log.event(f"iteration {self.iteration}: {verdict.told}", self.iteration)
+            elif before.alarm:
+                self.log.event(f"iteration {self.iteration}: {verdict.verdict} again", self.iteration)
+        return verdict
 
+    def reconsider(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Lets the judge know these records and no others."""
+        if self.judge is not None:
+            self.judge = Judge(self.judge.thresholds, self.judge.free)
+            for record in records:
+                self.judge.update(record)
 
-def about(setup: Setup) -> dict[str, Any]:
-    """What is worth knowing of the training data without having it, as plain types."""
-    source = setup.source
-    return {
-        "name": source.name,
-        "shape": list(source.shape),
-        "size": source.size,
-        "image": source.image,
-        "class_names": list(source.class_names),
-        "class_counts": None if setup.prior is None else setup.prior.bincount(minlength=source.classes or 0).tolist(),
-        "licence": source.licence,
-        "digest": source.fingerprint(),
-    }
+    def _name_dead(self, found: Mapping[str, str]) -> bool:
+        """Tells of opponents that died or live again; whether there was any."""
+        before = self._dead
+        for name in found.keys() - before:
+            self.log.event(f"iteration {self.iteration}: {found[name]} ({name})", self.iteration)
+        for name in before - found.keys():
+            self.log.event(f"iteration {self.iteration}: the discriminator {name} is alive again", self.iteration)
+        self._dead = set(found)
+        return self._dead != before
 
+    def state(self) -> TrainState:
+        """The run's state as it is, tensors by reference."""
+        draws = self.draws
+        random = {"run": draws.beginning(self.iteration // BLOCK), **global_states(draws.generator.device)}
+        networks, ema, optimizers, parts = self.executor.held()
+        return TrainState(torch.tensor(self.iteration), networks, ema, optimizers, parts, random, self.sums.state)
 
-def extras(setup: Setup, run: Run) -> dict[str, Any]:
-    """What a checkpoint holds beside the state, so that `load` needs nothing else."""
-    offset, scale = setup.source.offset, setup.source.scale
-    units = {} if offset is None or scale is None else {"offset": offset.cpu(), "scale": scale.cpu()}
-    return {
-        "latent_dim": setup.latent_dim,
-        "equilibrium": list(run.equilibrium),
-        "protocol": run.protocol,
-        "protocols": {name: protocol.plain() for name, protocol in run.protocols.items()},
-        "reference": run.reference,
-        "networks": setup.network_settings,
-        "units": units,
-        "data": run.data["digest"],
-        "about": run.data,
-    }
+    def restore(self, state: TrainState) -> None:
+        """Puts a state back; raises InputError when it is of another model."""
+        executor = self.executor
+        wanted = [(network, state.networks.get(name, {}), name) for name, network in executor.networks.items()]
+        if executor.average is not None:
+            wanted.append((executor.average.network, state.ema, "the average of G"))
+        for network, saved, name in wanted:  # all of them first, so that a refused state changes nothing
+            checkpoint.check_network(network, saved, name)
+        executor.put(State(state.networks, state.ema, state.optimizers, state.parts, {}))
+        self.draws.restore(state.random["run"].cpu())
+        restore_global_states(state.random, self.draws.generator.device)
+
+    def save(self) -> None:
+        """Writes a checkpoint, where there is a folder: the state, and all that `load` needs beside it."""
+        if self.folder is None:
+            return
+        run = self.run
+        units = {} if run.units is None else dict(zip(("offset", "scale"), (u.cpu() for u in run.units), strict=True))
+        meta = {
+            "settings": dict(run.settings),
+            "plan": asdict(self.plan),
+            "latent_dim": run.latent_dim,
+            "equilibrium": list(run.equilibrium),
+            "protocol": run.protocol,
+            "protocols": {name: protocol.plain() for name, protocol in run.protocols.items()},
+            "reference": run.reference,
+            "networks": run.network_settings,
+            "units": units,
+            "data": run.data["digest"],
+            "about": run.data,
+        }
+        healthy = None if self.guard is None else self.guard.healthy(self.log.records, self.saved)
+        checkpoint.write(self.folder.checkpoints, self.state(), meta, self.rhythm.keep, healthy)
+
+    def obey(self, action: Action | None) -> None:
+        """Does what the guard asks for: nothing, an end with a checkpoint, or a step back."""
+        if action is None:
+            return
+        if action.back is None or self.guard is None or self.folder is None:
+            self.save()
+            self.log.event(action.told, self.iteration)
+            self.run.failure = CollapseError(action.told)
+            return
+        self.guard.done.append(action.back)
+        note(self.folder, self.guard.done)
+        self.log.event(action.told, self.iteration)
+        self.leave(action.back.to)
+
+    def leave(self, at: int) -> None:
+        """Leaves what trains it: the run goes on alone from its checkpoint of iteration `at`; newer ones give way.
+
+        Raises InputError without a folder, or without that checkpoint.
+        """
+        if self.folder is None or at not in self.saved:
+            raise InputError(f"expected a checkpoint of iteration {at} to go back to, got none: keep more of them")
+        self.log.say(f"iteration {self.iteration}: goes on from iteration {at}", self.iteration)
+        self.left, self.events = True, self.log.events
+        self.folder.cut_back(at)
+
+    def fail(self, told: str, path: Path | None) -> None:
+        """Ends the run at a term that was not finite, or goes back where the policy has it; `path`: what led to it."""
+        newest = None if self.folder is None else self.folder.newest
+        message = f"{told}; batch and networks are in {path}" if path is not None and path.exists() else told
+        message += "" if newest is None else f"; last good checkpoint: {newest}"
+        message = f"{message}; {MILDER}"
+        if self.guard is not None and self.guard.policy == "rollback":
+            records, saved = self.log.records, self.saved
+            self.obey(self.guard.back("non_finite", told, self.iteration, self.iteration, message, records, saved))
+            return
+        self.log.event(message.removesuffix(f"; {MILDER}"), self.iteration)
+        self.run.failure = NonFiniteError(message)
+
+    def close(self) -> None:
+        """Flushes what is written, and ends the processes that read ahead."""
+        self.log.close()
+        self.draws.close()

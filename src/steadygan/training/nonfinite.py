@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..devices import kept
 from ..engine.draws import BLOCK, Block
@@ -68,15 +68,6 @@ class Evidence:
         number, factor = self.iterations[index]
         stacked = self.block[number % BLOCK]
         draw = member_of(stacked, self.member) if executor.stacked else stacked
-        norms: dict[str, float] = {}
-
-        def look(player: str, optimizer: torch.optim.Optimizer) -> None:
-            norms[player] = _norm(optimizer, self.member if executor.stacked else None)
-
-        handles = [
-            optimizer.register_step_pre_hook(lambda opt, *_, player=player: look(player, opt))
-            for player, optimizer in executor.optimizers.items()
-        ]
         weights = {
             name: {key: value.clone() for key, value in network.state_dict().items()}
             for name, network in member.networks.items()
@@ -87,9 +78,12 @@ class Evidence:
                 (member.fakes(step.z, step.label) if fake is None else fake).x
                 for step, fake in zip(draw.d, ahead, strict=True)
             ]
-        executor.plainly(stacked, number, factor)
-        for handle in handles:
-            handle.remove()
+        seen: dict[str, Tensor] = {}
+        executor.iteration(stacked, number, factor, seen)
+        norms = {
+            key.removesuffix("/gradients"): float(norm[self.member] if executor.stacked else norm)
+            for key, norm in seen.items()
+        }
         return norms, {
             "iteration": number,
             "terms": [dict(row) for row in self.rows[: index + 1]],
@@ -103,14 +97,3 @@ class Evidence:
             "noise": {"d": [dict(step.noise) for step in draw.d], "g": dict(draw.g.noise)},
             "networks_before": weights,
         }
-
-
-def _norm(optimizer: torch.optim.Optimizer, member: int | None) -> float:
-    """L2 norm of all gradients that an optimiser is about to use, those of one member where they are stacked."""
-    gradients: list[Tensor] = [
-        p.grad if member is None else p.grad[member]
-        for group in optimizer.param_groups
-        for p in group["params"]
-        if p.grad is not None
-    ]
-    return float(nn.utils.get_total_norm(gradients))

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from ..devices import borrowed
 from ..errors import InputError, check_whole
-from ..runs import checkpoint
 from ..runs.folder import RunFolder
 from ..runs.run import Run
 from ..runs.settings import changed
+from .execution import CannotStackError
 from .obstacles import obstacle
-from .selection import CannotStackError
 from .session import Session
 
 if TYPE_CHECKING:
@@ -81,10 +80,11 @@ class Seeds:
         return runs
 
     def _stacked(self, together: Sequence[Trainer], iterations: int) -> list[Run]:
-        session = next((s for s in self._stacks if s.trainers == together), None)
+        members = [trainer.member for trainer in together]
+        session = next((s for s in self._stacks if s.members == members), None)
         if session is None:
             first = together[0].session
-            session = Session(together, first.horizon, first.threads, first.compiled, first.resume)
+            session = Session(members, first.horizon, first.threads, first.compiled, first.resume)
             session.steps = self._stacks[0].steps if self._stacks else {}  # compiled once
             self._stacks.append(session)
         try:
@@ -92,11 +92,9 @@ class Seeds:
         except CannotStackError:
             self._stacks.remove(session)
             raise
-        assert session.loop is not None
-        for index, (trainer, journal) in enumerate(zip(together, session.loop.journals, strict=True)):
-            if journal.left:  # it goes on alone from the checkpoint that it went back to
+        for index, trainer in enumerate(together):
+            if trainer.member.left:  # it goes on alone from the checkpoint that it went back to
                 trainer.session.resume, trainer.session.horizon = True, session.horizon
-                trainer.session.events = journal.log.events
                 (runs[index],) = trainer.session.fit(iterations)
         return runs
 
@@ -142,9 +140,9 @@ def cut(trainers: Sequence[Trainer]) -> list[list[Trainer]]:
 
 
 def _kept(trainer: Trainer) -> set[int]:
-    if trainer.out is None or not trainer.resume:
+    if not trainer.resume:
         return set()
-    return {int(path.stem) for path in checkpoint.listed(RunFolder(trainer.out).checkpoints)}
+    return {*trainer.member.saved}
 
 
 def _alike(first: Trainer, other: Trainer) -> None:

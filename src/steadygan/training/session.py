@@ -1,151 +1,349 @@
-"""One sitting: folders locked, host borrowed, one run or the members of a stack trained, figures drawn."""
+"""One sitting: members made ready, trained together iteration by iteration, looked at in between, and drawn."""
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from ..devices import global_states, kept, restore_global_states
+from ..devices import global_states, restore_global_states
 from ..engine.compiling import first_line
-from ..errors import InputError, Interrupted
+from ..engine.draws import BLOCK, Block
+from ..engine.executor import Executor
+from ..errors import InputError, Interrupted, NonFiniteError, check_whole
 from ..files import writing
-from ..runs.folder import RunFolder
 from ..runs.run import Run
 from . import figures
 from .checks import work_of
-from .journal import Journal
-from .loop import Loop
-from .member import Order, start
+from .execution import execution
+from .member import Member
+from .nonfinite import Evidence, first_bad
 from .obstacles import convolutional
-from .plan import Plan, host, training
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
+from .plan import Plan, host
+from .setup import notes_of
 
 
 class Session:
-    """Trains the runs of some trainers together; each `fit` goes on where the one before it stopped."""
+    """Trains members together; each `fit` goes on where the one before it stopped."""
+
+    executor: Executor
+    blocks: Callable[[int], Block]  # number -> the iterations of a block
 
     def __init__(
-        self, trainers: Sequence[Trainer], horizon: int | None, threads: int | None, compiled: str, resume: bool
+        self, members: Sequence[Member], horizon: int | None, threads: int | None, compiled: str, resume: bool
     ) -> None:
-        self.trainers, self.horizon, self.threads = trainers, horizon, threads
+        self.members, self.horizon, self.threads = [*members], horizon, threads
         self.compiled, self.resume = compiled, resume
+        self.iteration = 0
         self.reason: str | None = None  # why the run is trained alone, though others were to come with it
-        self.loop: Loop | None = None
-        self.runs: list[Run] = []
+        self.ready = False  # members are built, and stand at `iteration`
+        self.opened = False  # they were done before: they are read, and nothing is written
         self.steps: dict[Hashable, Callable[..., Any]] = {}  # compiled, for stacks of equal runs
-        self.events: list[str] = []  # of the run before it was rolled back
         self._work: int | None = None  # multiply-adds of a forward
         self._random: Mapping[str, Tensor] | None = None  # torch's global generators between two fits
 
-    def fit(self, iterations: int) -> list[Run]:
-        """Trains all runs until `iterations` are done; a run that stopped before has a `failure`.
+    @property
+    def going(self) -> list[Member]:
+        """The members that have not stopped."""
+        return [member for member in self.members if member.going]
+
+    @property
+    def runs(self) -> list[Run]:
+        """The members' runs, as the user sees them."""
+        return [member.run for member in self.members]
+
+    def fit(self, until: int) -> list[Run]:
+        """Trains all members until `until` iterations are done; a run that stopped before has a `failure`.
 
         A lone run that is rolled back goes on from its checkpoint. Raises Interrupted after SIGINT or SIGTERM, the
         checkpoints written.
         """
-        runs = self._sit(iterations)
-        while self.loop is not None and len(self.loop.journals) == 1 and self.loop.journals[0].left:
-            self.events = self.loop.journals[0].log.events
-            self.loop, self.resume, self._random = None, True, None
-            runs = self._sit(iterations)
-        return runs
-
-    def _sit(self, iterations: int) -> list[Run]:
-        if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
-            raise InputError(f"iterations must be a whole number of 0 or more, not {iterations!r}")
-        self.horizon = self.horizon or max(1, iterations)
-        setup = self.trainers[0].setup
-        folders = [None if trainer.out is None else RunFolder(trainer.out) for trainer in self.trainers]
-        with ExitStack() as stack:
-            for folder in folders:
-                if folder is not None:
-                    folder.acquire()
-                    stack.callback(folder.release)
-            for trainer in self.trainers:
-                for network in trainer.setup.networks:
-                    stack.enter_context(training(network))
-            if self._work is None:
-                self._work = work_of(setup)
-            plan = Plan.resolve(
-                setup.device,
-                setup.dtype,
-                self.threads,
-                self._work,
-                len(self.trainers),
-                self.compiled,
-                any(convolutional(network) for network in setup.networks),
-            )
-            stack.enter_context(host(plan.threads, setup.seed, setup.device))
-            if self.loop is not None and self.loop.opened and iterations > self.loop.iteration:
-                self.loop, self.resume = None, True  # now there is something to do
-            if self.loop is None:
-                orders = [
-                    Order(trainer.setup, folder, partial(self._on_tick, index))
-                    for index, (trainer, folder) in enumerate(zip(self.trainers, folders, strict=True))
-                ]
-                with mendable(len(self.trainers)):
-                    self.loop, self.runs = start(
-                        orders, plan, self.horizon, self.resume, iterations, self.reason, self.steps
-                    )
-            loop = self.loop
-            loop.journals[0].log.events[:0], self.events = self.events, []
-            for journal in loop.journals:
-                stack.callback(journal.log.close)
-                stack.callback(journal.draws.close)
-            if loop.opened:
-                self._random = global_states(setup.device)
-                for index, _ in enumerate(self.runs):
-                    self._tell(index)
-                return self.runs
-            self._go_on(loop)
-            try:
-                with mendable(len(self.trainers)):
-                    loop.run(iterations)
-            except Interrupted:
-                self._draw_figures(loop)
-                raise
-            finally:
-                self._random = global_states(setup.device)
-                for index, _ in enumerate(self.runs):
-                    self._tell(index)
-            self._draw_figures(loop)
+        check_whole("iterations", until, 0)
+        self.horizon = self.horizon or max(1, until)
+        sitting = True
+        while sitting:
+            with self._sitting(until) as signals:
+                while self.iteration < until and self.going and not signals.asked:
+                    segment = Segment(self, until)
+                    for number in segment.numbers:
+                        segment.add(self.executor.iteration(*segment.given(number)))
+                        if signals.asked:
+                            break
+                    self._look(segment)
+            sitting = self._gone_back()
         return self.runs
 
-    def _go_on(self, loop: Loop) -> None:
-        """torch's global generators as the last `fit` left them, and its closing records forgotten."""
-        if self._random is None:
+    @contextmanager
+    def _sitting(self, until: int) -> Iterator[StopSignals]:
+        """Folders locked and host borrowed around everything, members begun before and ended after the iterations."""
+        first = self.members[0].setup
+        with ExitStack() as stack:
+            for member in self.members:
+                stack.enter_context(member.held())
+            plan = self._plan()
+            stack.enter_context(host(plan.threads, first.seed, first.device))
+            stack.enter_context(mendable(len(self.members)))
+            if self.opened and until > self.iteration:
+                self.ready, self.resume = False, True  # now there is something to do
+            if not self.ready:
+                self._make_ready(plan, until)
+            for member in self.members:
+                stack.callback(member.close)
+            signals = StopSignals()
+            if self.opened:
+                self._random = global_states(first.device)
+                signals.asked = True
+                yield signals
+                return
+            self._go_on()
+            try:
+                with signals:
+                    self._begin()
+                    yield signals
+                    self._end(until, signals.asked)
+            except Interrupted:
+                self._draw()
+                raise
+            finally:
+                self._random = global_states(first.device)
+            self._draw()
+
+    def _plan(self) -> Plan:
+        setup, members = self.members[0].setup, len(self.members)
+        if self._work is None:
+            self._work = work_of(setup)
+        convolutions = any(convolutional(network) for network in setup.networks)
+        device, dtype = setup.device, setup.dtype
+        return Plan.resolve(device, dtype, self.threads, self._work, members, self.compiled, convolutions)
+
+    def _make_ready(self, plan: Plan, until: int) -> None:
+        """Builds the members, checks them against their folders, and decides who computes.
+
+        Several members must have a checkpoint of one iteration in common, or none. Runs that are done and measured at
+        `until` are only opened: nothing is written.
+        """
+        assert self.horizon is not None
+        settings = [member.setup.saved_settings(self.horizon) for member in self.members]
+        assert all(member.setup.trainable for member in self.members)  # known now, before everything is frozen
+        for member, own in zip(self.members, settings, strict=True):
+            if member.folder is not None:
+                member.folder.check(own, self.resume)
+        at = common(self.members) if self.resume else None
+        for member, own in zip(self.members, settings, strict=True):
+            member.build(plan, own, at)
+        first = self.members[0]
+        self.iteration = first.iteration
+        self.opened = all(member.done(until) for member in self.members)
+        if self.opened:
+            self.executor, self.ready = first.executor, True
             return
-        restore_global_states(self._random, self.trainers[0].setup.device)
-        for journal in loop.going:
-            if journal.log.records and journal.log.records[-1].get("final"):
-                journal.log.records.pop()
-                journal.reconsider(journal.log.records)
-                if journal.folder is not None:
-                    journal.folder.cut_back(journal.iteration)
+        chosen = execution(self.members, plan, min(self.horizon, until), self.steps, self._notice)
+        self.executor, self.blocks = chosen.executor, chosen.blocks
+        alone = [] if self.reason is None else [f"one seed after the other: {self.reason}"]
+        missing = [first.missing] if first.missing else []
+        told = [*notes_of(first.setup.opponents, first.executor.critics), *missing, *alone, *chosen.told]
+        for member in self.members:
+            member.write_down(chosen.plan, told, chosen.logged)
+        self.ready = True
 
-    def _on_tick(self, index: int, iteration: int, record: dict[str, float]) -> None:
-        self._tell(index)
-        with kept(self.trainers[index].setup.device):  # whatever they draw, the run is the same
-            for callback in self.trainers[index].callbacks:
-                callback(self.runs[index], iteration, record)
+    def _notice(self, line: str) -> None:
+        """Tells those who watch what is going to take its time."""
+        for callback in self.members[0].callbacks:
+            notice = getattr(callback, "notice", None)
+            if notice is not None:
+                notice(line)
 
-    def _tell(self, index: int) -> None:
-        assert self.loop is not None
-        journal, run = self.loop.journals[index], self.runs[index]
-        run.beside = max(1, len(self.loop.going))
-        run.iteration, run.wall_time = journal.iteration, journal.seconds
-        run.iterations_per_second, run.failure = journal.iterations_per_second, journal.failure
+    def _go_on(self) -> None:
+        """torch's global generators as the last `fit` left them, and its closing records forgotten."""
+        if self._random is not None:
+            restore_global_states(self._random, self.members[0].setup.device)
+            for member in self.going:
+                member.reopen()
 
-    def _draw_figures(self, loop: Loop) -> None:
-        for trainer, journal, run in zip(self.trainers, loop.journals, self.runs, strict=True):
-            draw(journal, run, trainer)
+    def _begin(self) -> None:
+        self._clock = Clock(self.iteration, max((m.run.wall_time for m in self.going), default=0.0))
+        self.executor.forget_gradients()
+        self._each(Member.begin)
+
+    def _look(self, segment: Segment) -> None:
+        """The statistics of a segment, with one transfer; then what is due at this iteration."""
+        if not segment.done:
+            return
+        self.iteration = segment.done[-1][0] + 1
+        for index, (member, (*terms, norms, weights)) in enumerate(zip(self.members, segment.told(), strict=True)):
+            if not member.going:
+                continue
+            member.iteration = self.iteration
+            checked = [*terms[:-1], {**terms[-1], **weights}]  # a checkpoint must hold nothing that is not finite
+            bad = first_bad(checked)
+            if bad is None:
+                member.sums.add([*terms[:-1], {**terms[-1], **norms}])  # what is merely seen stops no run
+            else:
+                evidence = Evidence(self.executor, index, segment.before, segment.block, segment.done, checked)
+                member.fail(*evidence.written(member.folder, *bad))
+                self.executor.release(index)
+        self._clock.tell(self.iteration, self.going)
+        if self.members[0].rhythm.due(self.iteration):
+            self.executor.settle()
+            self._each(Member.pause)
+
+    def _end(self, until: int, asked: bool) -> None:
+        """The last checkpoint, then the closing measurement; raises Interrupted where a signal cut the run short."""
+        self.executor.settle()
+        for member in self.going:
+            if self.iteration % member.rhythm.checkpoint:
+                member.save()
+        if asked and self.iteration < until:
+            for member in self.going:
+                member.log.event(f"iteration {self.iteration}: interrupted, checkpoint saved", self.iteration)
+            raise Interrupted(self.iteration, where(self.members))
+        self._each(Member.end)
+        self._clock.tell(self.iteration, self.going)
+        for member in self.going:
+            seconds = member.run.wall_time
+            member.log.say(f"stopped at iteration {self.iteration} after {seconds:.1f} s of training", self.iteration)
+
+    def _each(self, look: Callable[[Member], None]) -> None:
+        """Lets every run that is going look at itself; one that must not go on is released."""
+        for index, member in enumerate(self.members):
+            if not member.going:
+                continue
+            member.run.beside = len(self.going)
+            try:
+                look(member)
+            except NonFiniteError as error:  # of samples that an evaluator cannot measure
+                member.fail(f"iteration {self.iteration}: {error}", None)
+            if not member.going:
+                self.executor.release(index)
+
+    def _gone_back(self) -> bool:
+        """Whether a lone run left for an earlier checkpoint, from which it is to go on."""
+        if len(self.members) > 1 or not self.members[0].left:
+            return False
+        self.ready, self.resume, self._random = False, True, None
+        return True
+
+    def _draw(self) -> None:
+        """The figures of the runs, where there is anything to see."""
+        for member in self.members:
+            run, folder = member.run, member.folder
+            run.beside = max(1, len(self.going))
+            if folder is not None and len(run.metrics) > 1:
+                title = str(run.settings.get("recipe", folder.path.name))
+                with writing(folder.figures):
+                    figures.draw(folder, member.setup.source, member.probes.real, run.metrics, run.equilibrium, title)
+
+
+class Segment:
+    """Iterations within one block, up to the next stop: what they are given, and what came of them."""
+
+    def __init__(self, session: Session, until: int) -> None:
+        rhythm, first = session.members[0].rhythm, session.iteration
+        stop = rhythm.next_stop(first, until)
+        self.numbers, self.block = range(first, stop), session.blocks(first // BLOCK)
+        self.executor, self.members = session.executor, len(session.members)
+        self.schedule, self.horizon = session.members[0].setup.schedule, session.horizon or 1
+        self.before = self.executor.snapshot()
+        looks = session.members[0].setup.monitor is not None and rhythm.tells(stop)
+        self.looked = stop - 1 if looks else -1  # the iteration whose gradients are measured
+        self.done: list[tuple[int, float]] = []  # number, factor on the rates
+        self.rows: list[Mapping[str, Tensor]] = []
+        self.norms: dict[str, Tensor] = {}
+
+    def given(self, number: int) -> tuple[Any, int, float, dict[str, Tensor] | None]:
+        """What the executor is given for this iteration."""
+        factor = self.schedule.factor(number, self.horizon)
+        self.done.append((number, factor))
+        return self.block[number % BLOCK], number, factor, self.norms if number == self.looked else None
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """Keeps the terms of an iteration."""
+        self.rows.append(terms)
+
+    def told(self) -> list[list[Mapping[str, float]]]:
+        """Of each member the terms of every iteration, the norms of its gradients and its largest weights.
+
+        Numbers on the host, with one transfer.
+        """
+        rows = [*self.rows, self.norms, self.executor.largest_weights()]
+        keys = [(index, key) for index, row in enumerate(rows) for key in row]
+        found: list[list[dict[str, float]]] = [[{} for _ in rows] for _ in range(self.members)]
+        values = torch.stack([rows[index][key] for index, key in keys]).view(len(keys), self.members).T.tolist()
+        for own, column in zip(found, values, strict=True):
+            for (index, key), value in zip(keys, column, strict=True):
+                own[index][key] = value
+        return [[*own] for own in found]
+
+
+class Clock:
+    """How long the runs have trained, and how fast, told to those that are going."""
+
+    def __init__(self, iteration: int, before: float) -> None:
+        self.began, self.first, self.before = time.perf_counter(), iteration, before
+
+    def tell(self, iteration: int, members: Sequence[Member]) -> None:
+        """Seconds of training in all, and iterations per second of this sitting."""
+        seconds = time.perf_counter() - self.began
+        for member in members:
+            member.run.wall_time = self.before + seconds
+            member.run.iterations_per_second = (iteration - self.first) / max(1e-9, seconds)
+
+
+class StopSignals:
+    """Inside the context, the first SIGINT or SIGTERM sets `asked`; the second acts as it did before."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        self._put_back()
+
+    def _put_back(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def __exit__(self, *_: object) -> None:
+        self._put_back()
+
+
+def common(members: Sequence[Member]) -> int | None:
+    """The newest iteration of which every member has a checkpoint; None when none has any.
+
+    Raises InputError when there are some, but not of one iteration.
+    """
+    kept = [set(member.saved) for member in members]
+    if not any(kept):
+        return None
+    shared = set.intersection(*kept)
+    if not shared:
+        pairs = zip(members, kept, strict=True)
+        told = ", ".join(f"{member.folder.path} {max(own, default=0)}" for member, own in pairs if member.folder)
+        raise InputError(f"expected checkpoints of one iteration to go on from together, got {told}: resume each alone")
+    return max(shared)
+
+
+def where(members: Sequence[Member]) -> str | None:
+    """The folder of a run, or the one that holds those of several."""
+    folder = members[0].folder
+    if folder is None:
+        return None
+    return str(folder.path if len(members) == 1 else folder.path.parent)
 
 
 @contextmanager
@@ -167,12 +365,3 @@ def mendable(members: int) -> Iterator[None]:
                 "on with --resume"
             ) from error
         raise
-
-
-def draw(journal: Journal, run: Run, trainer: Trainer) -> None:
-    """A run's figures, where there is anything to see."""
-    folder = journal.folder
-    if folder is not None and len(journal.log.records) > 1:
-        title = str(run.settings.get("recipe", folder.path.name))
-        with writing(folder.figures):
-            figures.draw(folder, trainer.setup.source, journal.probes.real, journal.log.records, run.equilibrium, title)

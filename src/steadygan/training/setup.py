@@ -94,6 +94,21 @@ class Setup:
         """G and every discriminator."""
         return [*self.named_networks.values()]
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What is worth knowing of the training data without having it, as plain types."""
+        source, prior = self.source, self.prior
+        return {
+            "name": source.name,
+            "shape": list(source.shape),
+            "size": source.size,
+            "image": source.image,
+            "class_names": list(source.class_names),
+            "class_counts": None if prior is None else prior.bincount(minlength=source.classes or 0).tolist(),
+            "licence": source.licence,
+            "digest": source.fingerprint(),
+        }
+
     def saved_settings(self, horizon: int) -> dict[str, Any]:
         """What is written down and compared on resume: a recipe's settings, or one's own as far as they are plain."""
         if self.settings is not None:

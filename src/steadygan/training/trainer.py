@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -23,14 +23,13 @@ from ..features.registry import check_name
 from ..latents import Latent, normal_latent
 from ..runs.run import Run
 from ..types import Constraint, Loss, Method, Opponent, Penalty
+from .guard import check_new, healed
+from .member import Callback, Member
 from .probes import Evaluate
-from .rollback import check_new, healed
 from .session import Session
 from .setup import Rhythm, Setup, module_of, opponents_of, positive
 
 COMPILE = ("auto", "on", "off")
-
-Callback: TypeAlias = Callable[[Run, int, dict[str, float]], None]
 
 
 class Trainer:
@@ -140,8 +139,9 @@ class Trainer:
         if self.setup.monitor is not None:
             check_new(self.setup, self.setup.monitor.remedy)
             healed(self.setup, self.setup.monitor.remedy)  # refused now, not at the first roll-back
-        self.session = Session([self], horizon, threads, compile, resume)
-        self.out, self.resume, self.callbacks = None if out is None else Path(out), resume, list(callbacks)
+        self.out, self.resume = None if out is None else Path(out), resume
+        self.member = Member(self.setup, self.out, callbacks)
+        self.session = Session([self.member], horizon, threads, compile, resume)
 
     def fit(self, iterations: int) -> Run:
         """Trains until `iterations` are done in all (an earlier `fit` or a resumed run counts) and returns the run.

@@ -1,10 +1,10 @@
-"""Going back to where a run was healthy: what was done is kept beside the run, and done again when it is resumed."""
+"""What the monitor's alarms ask for: nothing, a stop, or a step back to where the run was healthy, with a remedy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,14 +15,76 @@ from ..diagnostics.verdicts import GOOD, Verdict
 from ..engine.needs import Needs
 from ..errors import InputError
 from ..methods.chain import added, parts_of
-from ..runs import checkpoint
 from ..runs.folder import RunFolder
-from ..runs.interventions import Intervention, note
+from ..runs.interventions import Intervention
 from ..types import Opponent, Penalty
 from .setup import Setup, ready
 
-if TYPE_CHECKING:
-    from .journal import Journal
+GENTLE = ("drifting",)  # is told, and not acted upon
+
+
+class Action(NamedTuple):
+    """What is to be done with a run: it ends for what is `told`, or goes back as the intervention says."""
+
+    told: str
+    back: Intervention | None = None
+
+
+@dataclass
+class Guard:
+    """Says what alarms ask for, as the policy has it; `done` are the roll-backs so far, `times` of them at most."""
+
+    policy: Policy
+    times: int
+    remedy: Remedy
+    done: list[Intervention] = field(default_factory=list)
+
+    def on_verdict(
+        self, verdict: Verdict, iteration: int, records: Sequence[Mapping[str, Any]], saved: Sequence[int]
+    ) -> Action | None:
+        """What an alarm asks for; saved: the iterations of the run's checkpoints, oldest first."""
+        if not verdict.alarm or self.policy == "warn" or verdict.verdict in GENTLE:
+            return None
+        told = f"iteration {iteration}: {verdict.told}"
+        if self.policy == "stop":
+            to = self.healthy(records, saved)
+            kept = "" if to is None else f"; the last healthy checkpoint is that of iteration {to}"
+            return Action(f"{told}: stopped by the monitor{kept}")
+        return self.back(verdict.verdict, verdict.reason, verdict.since, iteration, told, records, saved)
+
+    def back(
+        self,
+        verdict: str,
+        reason: str,
+        since: int,
+        iteration: int,
+        told: str,
+        records: Sequence[Mapping[str, Any]],
+        saved: Sequence[int],
+    ) -> Action:
+        """Back to the newest checkpoint that was healthy before `since`; an end where there is none, or too often."""
+        if len(self.done) >= self.times:
+            return Action(f"{told}: given up after {len(self.done)} roll-back{'s' * (len(self.done) != 1)}")
+        to = self.healthy(records, saved, since)
+        if to is None:
+            return Action(f"{told}: stopped, as there is no healthy checkpoint to go back to")
+        remedy = self.remedy.told_again if self.done else self.remedy.told
+        done = Intervention(iteration, to, verdict, reason, remedy)
+        return Action(f"iteration {iteration}: {done.told} ({len(self.done) + 1} of {self.times})", done)
+
+    def healthy(
+        self, records: Sequence[Mapping[str, Any]], saved: Sequence[int], before: int | None = None
+    ) -> int | None:
+        """The newest checkpoint of an iteration whose verdict was good, before `before`; None without one."""
+        if self.policy == "warn":
+            return None
+        verdicts = {int(r["iteration"]): r["verdict"] for r in records if "verdict" in r}
+        known = sorted(verdicts)
+        for at in reversed(saved):
+            seen = [iteration for iteration in known if iteration <= at]
+            if (before is None or at < before or at == 0) and (not seen or verdicts[seen[-1]] in GOOD):
+                return at
+        return None
 
 
 def healed(setup: Setup, remedy: Remedy, times: int = 1) -> Setup:
@@ -94,57 +156,3 @@ def fresh_draws(random: Mapping[str, Tensor], seed: int, done: Sequence[Interven
         return random
     generator = torch.Generator().manual_seed((seed + 1) * 1_000_003 + at + again)
     return {**random, "run": generator.get_state()}
-
-
-GENTLE = ("drifting",)  # is told, and not acted upon
-
-
-@dataclass
-class Guard:
-    """Acts on alarms as the policy says, at most `times` times; `done` are the roll-backs so far."""
-
-    policy: Policy
-    times: int
-    remedy: Remedy
-    done: list[Intervention] = field(default_factory=list)
-
-    def act(self, journal: Journal, verdict: Verdict) -> None:
-        """Stops the run or sends it back, where the policy and the verdict ask for it."""
-        if self.policy == "warn" or verdict.verdict in GENTLE:
-            return
-        told = f"iteration {journal.iteration}: {verdict.told}"
-        if self.policy == "stop":
-            to = self.healthy(journal)
-            kept = "" if to is None else f"; the last healthy checkpoint is that of iteration {to}"
-            journal.halt(f"{told}: stopped by the monitor{kept}")
-            return
-        self.roll_back(journal, verdict.verdict, verdict.reason, verdict.since, told)
-
-    def roll_back(self, journal: Journal, verdict: str, reason: str, since: int, told: str) -> None:
-        """Back to the newest checkpoint that was healthy before `since`; gives up when there is none, or too often."""
-        if len(self.done) >= self.times:
-            journal.halt(f"{told}: given up after {len(self.done)} roll-back{'s' * (len(self.done) != 1)}")
-            return
-        to = self.healthy(journal, since)
-        if to is None or journal.folder is None:
-            journal.halt(f"{told}: stopped, as there is no healthy checkpoint to go back to")
-            return
-        remedy = self.remedy.told_again if self.done else self.remedy.told
-        done = Intervention(journal.iteration, to, verdict, reason, remedy)
-        self.done.append(done)
-        note(journal.folder, self.done)
-        journal.log.event(f"iteration {journal.iteration}: {done.told} ({len(self.done)} of {self.times})")
-        journal.leave(to)
-
-    def healthy(self, journal: Journal, before: int | None = None) -> int | None:
-        """The newest checkpoint of an iteration whose verdict was good, before `before`; None without one."""
-        if self.policy == "warn" or journal.folder is None:
-            return None
-        verdicts = {int(r["iteration"]): r["verdict"] for r in journal.log.records if "verdict" in r}
-        known = sorted(verdicts)
-        for path in reversed(checkpoint.listed(journal.folder.checkpoints)):
-            at = int(path.stem)
-            seen = [iteration for iteration in known if iteration <= at]
-            if (before is None or at < before or at == 0) and (not seen or verdicts[seen[-1]] in GOOD):
-                return at
-        return None
