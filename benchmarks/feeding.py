@@ -25,8 +25,7 @@ from steadygan.config import override
 from steadygan.engine.draws import BLOCK
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import trainer
-from steadygan.training.member import start
-from steadygan.training.plan import Plan, host, training
+from steadygan.training.plan import Plan, host
 
 
 def reading(path: str) -> dict[str, float]:
@@ -50,24 +49,26 @@ def feeding(path: str, workers: int | None, iterations: int, width: int, threads
     setup = made.setup
     plan = Plan.resolve(setup.device, setup.dtype, threads, 2**30)
     fed, stepped = [], []
-    with host(plan.threads, 0, setup.device), training(setup.G), training(setup.networks[1]):
-        loop, _ = start(setup, None, plan, settings.horizon, False, lambda *_: None)
+    member = made.member
+    assert setup.trainable
+    with host(plan.threads, 0, setup.device), member.held():
+        member.build(plan, {}, None)
         for number in range(iterations + 10):
-            block = loop.draws.block(number // BLOCK)  # the block's random numbers are a part of feeding
+            block = member.draws.block(number // BLOCK)  # the block's random numbers are a part of feeding
             began = time.perf_counter()
             draw = block[number % BLOCK]
             _wait(setup.device)
             middle = time.perf_counter()
-            loop.executor.iteration(draw, number, 1.0)
+            member.executor.iteration(draw, number, 1.0)
             _wait(setup.device)
             end = time.perf_counter()
             if number >= 10:  # the first ones warm up
                 fed.append(middle - began)
                 stepped.append(end - middle)
         began = time.perf_counter()
-        loop.draws.block(iterations // BLOCK + 2)
+        member.draws.block(iterations // BLOCK + 2)
         numbers = (time.perf_counter() - began) / BLOCK
-        loop.draws.close()
+        member.draws.close()
     shares = [(sum(fed[i : i + 20]) + 20 * numbers) / sum(stepped[i : i + 20]) for i in range(0, len(fed) - 19, 20)]
     return {
         "share": median(shares),

@@ -17,14 +17,9 @@ from steadygan.engine.captured import Captured
 from steadygan.engine.compiling import Compiler
 from steadygan.engine.members import StackedBlocks
 from steadygan.engine.optim import OptimizerSettings
-from steadygan.runs.folder import RunFolder
-from steadygan.training import figures
-from steadygan.training.checks import work_of
-from steadygan.training.loop import Loop, StopSignals
-from steadygan.training.member import Order, start
-from steadygan.training.obstacles import convolutional
-from steadygan.training.plan import Plan, host, training
+from steadygan.training.plan import host
 from steadygan.training.seeds import cut
+from steadygan.training.session import Segment, Session
 
 HORIZON = 10**9  # schedules are constant here: the length is nobody's concern
 
@@ -45,7 +40,8 @@ class Way:
 def trainer(case: Case, way: Way, seed: int, out: Path | None, dtype: torch.dtype = torch.float32) -> sg.Trainer:
     """A trainer as a user would write it; `out` None leaves evaluation out, too."""
     G, D = case.networks(seed, dtype)
-    extra: dict[str, Any] = {"evaluator": None} if out is None else {}
+    quiet = {"evaluator": None, "log_every": HORIZON, "evaluate_every": HORIZON, "checkpoint_every": HORIZON}
+    extra: dict[str, Any] = quiet if out is None else {}
     return sg.Trainer(
         G,
         D,
@@ -76,53 +72,45 @@ class Ours:
         self.steps: dict[Any, Any] = {}  # compiled once for all stacks, as `Seeds` does it
         self.seeds, self.written, self.stack = way.seeds, out is not None, ExitStack()
         groups = cut(trainers) if way.device == "cpu" else [trainers]
-        self.loops = [self._loop(way, together) for together in groups]
+        self.sessions = [self._session(way, together) for together in groups]
 
-    def _loop(self, way: Way, together: Sequence[sg.Trainer]) -> Loop:
-        setup = together[0].setup
-        threads = torch.get_num_threads()
-        plan = Plan.resolve(
-            setup.device,
-            setup.dtype,
-            threads,
-            work_of(setup),
-            members=len(together),
-            compiled="on" if way.compiled else "off",
-            convolutional=any(convolutional(network) for network in setup.networks),
-        )
-        for each in together:
-            for network in each.setup.networks:
-                self.stack.enter_context(training(network))
+    def _session(self, way: Way, together: Sequence[sg.Trainer]) -> Session:
+        """Ready to train, inside the host that `fit` would borrow for it."""
+        setup, threads = together[0].setup, torch.get_num_threads()
+        members = [each.member for each in together]
+        session = Session(members, HORIZON, threads, "on" if way.compiled else "off", resume=False)
+        session.steps = self.steps
+        for member in members:
+            self.stack.enter_context(member.held())
         self.stack.enter_context(host(threads, 0, setup.device))
-        orders = [Order(t.setup, None if t.out is None else RunFolder(t.out), lambda *_: None) for t in together]
-        for order in orders:
-            if order.folder is not None:
-                order.folder.acquire()
-                self.stack.callback(order.folder.release)
-        loop, _ = start(orders, plan, HORIZON, False, steps=self.steps)
+        session._make_ready(session._plan(), HORIZON)
         if way.graph:
-            loop.blocks = StackedBlocks([journal.draws for journal in loop.journals])
-            loop.executor = Captured([journal.executor for journal in loop.journals], Compiler(on=False))
-        for journal in loop.journals:
-            self.stack.callback(journal.log.close)
-        return loop
+            session.blocks = StackedBlocks([member.draws for member in members])
+            session.executor = Captured([member.executor for member in members], Compiler(on=False))
+        for member in members:
+            self.stack.callback(member.close)
+        return session
 
     def advance(self, iterations: int) -> None:
-        """Everything that `fit` does; without a folder, what it does between two ticks."""
-        for loop in self.loops:
-            until = loop.iteration + iterations
+        """Everything that `fit` does but its figures; without a folder, what it does between two ticks."""
+        for session in self.sessions:
+            until = session.iteration + iterations
             if self.written:
-                loop.run(until)
-            else:
-                signals = StopSignals()
-                while loop.iteration < until:
-                    loop.segment(min(until, (loop.iteration // 100 + 1) * 100), signals)
+                session._begin()
+            while session.iteration < until:
+                segment = Segment(session, until)
+                for number in segment.numbers:
+                    segment.add(session.executor.iteration(*segment.given(number)))
+                session._look(segment)
+            if self.written:
+                session._end(until, asked=False)
 
     def draw(self) -> None:
         """What else a run does once it is done: its figures, here those of the first seed."""
-        journal, case = self.loops[0].journals[0], self.trainers[0].setup
-        assert journal.folder is not None
-        figures.draw(journal.folder, case.source, journal.probes.real, journal.log.records, (None, None), "a run")
+        session = self.sessions[0]
+        session.members, members = session.members[:1], session.members
+        session._draw()
+        session.members = members
 
     def close(self) -> None:
         """Gives locks, threads and modes back."""
@@ -146,23 +134,19 @@ def check(case: Case, ways: Sequence[Way], iterations: int = 20) -> float:
     worst = 0.0
     for way in ways:
         with ours(case, way, written=False, dtype=torch.float64) as mine:
-            for loop in mine.loops:
-                blocks = [journal.draws.block(0) for journal in loop.journals]
+            for session in mine.sessions:
+                blocks = [member.draws.block(0) for member in session.members]
                 theirs = []
-                for journal, block in zip(loop.journals, blocks, strict=True):
+                for member, block in zip(session.members, blocks, strict=True):
                     draws = [(i.d[0].real.x.clone(), i.d[0].z, i.g.z) for i in block if i.d[0].real is not None]
-                    theirs.append(Plain(case, iter(draws), seed=int(journal.settings["seed"])))
-                if loop is mine.loops[0]:
+                    theirs.append(Plain(case, iter(draws), seed=member.setup.seed))
+                if session is mine.sessions[0]:
                     mine.advance(iterations)
-                for plain, journal in zip(theirs, loop.journals, strict=True):
+                for plain, member in zip(theirs, session.members, strict=True):
                     plain.advance(iterations)
-                    member = journal.executor
-                    assert member.average is not None
-                    pairs = (
-                        (member.G, plain.G),
-                        (member.networks["D"], plain.D),
-                        (member.average.network, plain.average),
-                    )
+                    own = member.executor
+                    assert own.average is not None
+                    pairs = ((own.G, plain.G), (own.networks["D"], plain.D), (own.average.network, plain.average))
                     for a, b in pairs:
                         for p, q in zip(a.parameters(), b.parameters(), strict=True):
                             worst = max(worst, float((p - q).detach().abs().max()))

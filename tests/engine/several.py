@@ -49,7 +49,7 @@ def several(out: Path | None, seeds: int | Sequence[int] = 3, make: Make = one, 
 
 def stacked(made: sg.Seeds) -> bool:
     """Whether all seeds were trained in one stack."""
-    return made.reason is None and [len(session.trainers) for session in made._stacks] == [len(made.trainers)]
+    return made.reason is None and [len(session.members) for session in made._stacks] == [len(made.trainers)]
 
 
 def states(made: sg.Seeds) -> list[Any]:
@@ -57,8 +57,8 @@ def states(made: sg.Seeds) -> list[Any]:
     sessions = made._stacks or [trainer.session for trainer in made.trainers]
     found: dict[int, Any] = {}
     for session in sessions:
-        assert session.loop is not None
-        for trained, journal in zip(session.trainers, session.loop.journals, strict=True):
+        assert session.ready
+        for trained, journal in zip(session.members, session.members, strict=True):
             state = journal.state()
             found[trained.setup.seed] = state._replace(random={**state.random, **(session._random or {})})
     return [found[trained.setup.seed] for trained in made.trainers]

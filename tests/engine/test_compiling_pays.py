@@ -1,10 +1,9 @@
-"""Whether compiling pays is decided once, from the horizon and the time of an iteration, told and stored."""
+"""Whether compiling pays is decided once, from what is to be trained, told and stored."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,109 +11,108 @@ import torch
 from images import images
 from several import EXACT, one, several, states
 from stacks import assert_near
-from steadygan.training.selection import COMPILING, MARGIN, SHARE, SHORT, TIMED, worthwhile
 from tiny import assert_same, state, trainer
 
 import steadygan as sg
+from steadygan.training import execution as decision
 from steadygan.training import seeds
-from steadygan.training import selection as executors
+from steadygan.training.execution import worthwhile
 
 FAR = {"method": sg.methods.FakeAsReal(2, factor=3), "penalties": [sg.penalties.r1(0.1)]}
 
 
-def loop_of(horizon: int, done: int = 0) -> Any:
-    """A lone loop after so many iterations."""
+def ready(horizon: int, done: int = 0) -> list[Any]:
+    """A lone member after so many iterations."""
     made = one(0, horizon=horizon, compile="off")
     made.fit(done)
-    return made.session.loop
+    return made.session.members
 
 
 @pytest.fixture
-def clocked(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Each rehearsed iteration takes `clocked.each` seconds; how often it was rehearsed."""
-    clock = SimpleNamespace(now=0.0, each=0.001, rehearsed=[])
-
-    def rehearse(loop: Any, iterations: int) -> int:
-        clock.now += clock.each * iterations
-        clock.rehearsed.append(iterations)
-        return iterations
-
-    monkeypatch.setattr(executors, "rehearse", rehearse)
-    monkeypatch.setattr(executors, "time", SimpleNamespace(perf_counter=lambda: clock.now))
-    monkeypatch.setattr(executors.shutil, "which", lambda name: f"/usr/bin/{name}")
-    return clock
-
-
-def test_a_short_run_is_not_even_timed(clocked: Any) -> None:
-    assert worthwhile(loop_of(SHORT - 1), None) == (False, "compile=off: 1,999 iterations are over sooner")
-    assert worthwhile(loop_of(SHORT + 9, done=10), None)[1] == "compile=off: 1,999 iterations are over sooner"
-    assert worthwhile(loop_of(5, done=10), None)[1] == "compile=off: 0 iterations are over sooner"
-    assert clocked.rehearsed == []
-    clocked.each = 1.0
-    assert worthwhile(loop_of(SHORT), None)[0]
-    assert clocked.rehearsed[-1] == TIMED
+def compilers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision.shutil, "which", lambda name: f"/usr/bin/{name}")
 
 
 @pytest.mark.parametrize("stored", ["on", "off"])
-def test_what_a_checkpoint_was_made_with_stands(clocked: Any, stored: str) -> None:
-    for horizon in (10, 10**6):
-        assert worthwhile(loop_of(horizon), stored) == (stored == "on", f"compile={stored}, as before")
-    assert clocked.rehearsed == []
-    assert worthwhile(loop_of(10**9), "auto")[0]  # of no compiler's making
+def test_what_a_checkpoint_was_made_with_stands(compilers: None, stored: str) -> None:
+    for until in (10, 10**6):
+        assert worthwhile(ready(until), until, stored) == (stored == "on", f"compile={stored}, as before")
+    assert worthwhile(ready(10**9), 10**9, "auto")[0]  # of no compiler's making
 
 
-def test_without_a_cpp_compiler(clocked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors.shutil, "which", lambda _: None)
+def test_without_a_cpp_compiler(compilers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision.shutil, "which", lambda _: None)
     expected = (False, "compile=off: there is no C++ compiler here (g++ or clang++)")
-    assert worthwhile(loop_of(10**9), None) == expected
+    assert worthwhile(ready(10**9), 10**9, None) == expected
     for there in ("g++", "clang++"):
-        monkeypatch.setattr(executors.shutil, "which", lambda name, there=there: name if name == there else None)
-        assert worthwhile(loop_of(10**9), None)[0]
+        monkeypatch.setattr(decision.shutil, "which", lambda name, there=there: name if name == there else None)
+        assert worthwhile(ready(10**9), 10**9, None)[0]
 
 
-def test_convolutions_on_a_cpu(clocked: Any) -> None:
+def test_convolutions_on_a_cpu(compilers: None) -> None:
     made = images(horizon=10**9, compile="off")
     made.fit(0)
-    clocked.rehearsed.clear()
-    assert worthwhile(made.session.loop, None) == (False, "compile=off: convolutions on a CPU gain nothing")
-    assert clocked.rehearsed == []
+    expected = (False, "compile=off: convolutions on a CPU gain nothing")
+    assert worthwhile(made.session.members, 10**9, None) == expected
 
 
 @pytest.mark.parametrize("together", [False, True])
-@pytest.mark.parametrize("each", [0.002, 0.0005])
-def test_break_even(clocked: Any, together: bool, each: float) -> None:
-    """Twice what compiling costs must be won: 2 * 20 s = n * each * (1 - share), on either side of n."""
-    share = 0.35 if together else 0.45
-    assert (SHARE[together], COMPILING, MARGIN) == (share, 20.0, 2.0)
-    even = 2 * 20.0 / (each * (1 - share))
-    clocked.each = each
+@pytest.mark.parametrize("d_steps", [1, 5])
+def test_from_how_many_steps_it_pays(compilers: None, together: bool, d_steps: int) -> None:
+    """Steps of both players that are left, whatever a stopwatch says: 120,000 of a lone run, 40,000 of a stack."""
+    least = -(-(40_000 if together else 120_000) // (d_steps + 1))
 
-    def decided(horizon: int) -> tuple[bool, str]:
-        if together:
-            made = several(None, 2, horizon=horizon, compile="off")
-            made.fit(0)
-            return worthwhile(made._stacks[0].loop, None)
-        return worthwhile(loop_of(horizon), None)
+    def decided(until: int) -> tuple[bool, str]:
+        made = several(None, 2 if together else [0], horizon=10**9, compile="off", d_steps=d_steps)
+        made.fit(5)
+        session = made._stacks[0] if together else made.trainers[0].session
+        return worthwhile(session.members, until, None)
 
-    below, above = decided(int(even) - 1), decided(int(even) + 2)
-    assert (below[0], above[0]) == (False, True)
-    assert below[1] == (
-        f"compile=off: {int(even) - 1:,} iterations of {1e3 * each:.2f} ms are below 2 times the {even / 2:,.0f} at "
-        "which compiling breaks even"
-    )
-    assert above[1].startswith(f"compile=on: {int(even) + 2:,} iterations of ")
-    assert "are above 2 times the" in above[1]
+    below, above = decided(least + 4), decided(least + 5)
+    steps = f"{40_000 if together else 120_000:,} steps from which it pays"
+    assert below == (False, f"compile=off: {least - 1:,} iterations of {d_steps + 1} steps are fewer than the {steps}")
+    assert above == (True, f"compile=on: {least:,} iterations of {d_steps + 1} steps are more than the {steps}")
+
+
+def test_what_is_trained_decides_and_not_the_horizon_alone(compilers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 iterations of a recipe of a million are not compiled for, nor a million of a recipe of 200."""
+    asked: list[int] = []
+
+    def decide(members: Any, until: int, stored: str | None) -> tuple[bool, str]:
+        asked.append(until)
+        return worthwhile(members, until, stored)
+
+    monkeypatch.setattr(decision, "worthwhile", decide)
+    for horizon, until in ((10**6, 3), (3, 5)):
+        run = one(0, horizon=horizon, compile="auto").fit(until)
+        assert run.notes[0].startswith("compile=off: 3 iterations of 2 steps are fewer than")
+    assert asked == [3, 3]
+
+
+def test_the_decision_is_told_before_it_is_acted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    class Watching:
+        def notice(self, line: str) -> None:
+            told.append(line)
+
+        def __call__(self, *_: Any) -> None:
+            told.append("tick")
+
+    monkeypatch.setattr(torch, "compile", lambda step, **_: told.append("compiled") or step)
+    one(0, compile="on", callbacks=[Watching()]).fit(3)
+    assert told[:3] == ["compile=on; compiling ...", "compiled", "compiled"]
 
 
 def test_the_decision_is_stored_told_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`auto` decides at the first start; a resumed run does as it did, however little is left to do."""
     asked: list[str | None] = []
 
-    def decide(loop: Any, stored: str | None) -> tuple[bool, str]:
+    def decide(members: Any, until: int, stored: str | None) -> tuple[bool, str]:
         asked.append(stored)
-        return worthwhile(loop, stored) if stored else (True, "compile=on: it pays")
+        return worthwhile(members, until, stored) if stored else (True, "compile=on: it pays")
 
-    monkeypatch.setattr(executors, "worthwhile", decide)
+    monkeypatch.setattr(decision, "worthwhile", decide)
     monkeypatch.setattr(torch, "compile", lambda step, **_: step)
     for until, told in ((20, "compile=on: it pays"), (40, "compile=on, as before")):
         run = trainer(tmp_path, resume=True, horizon=10**5, compile="auto").fit(until)
@@ -131,19 +129,17 @@ def test_the_decision_is_stored_told_and_kept(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_rehearsal_leaves_no_trace() -> None:
-    """Timing an iteration does a few and takes them back."""
-    plain, timed = (trainer(horizon=h, compile="auto", **FAR) for h in (10, SHORT))
+    """Iterations that are done to find out whether they can be are taken back."""
+    plain, tried = (trainer(horizon=10, compile="off", **FAR) for _ in range(2))
     plain.fit(20)
-    timed.fit(0)
-    loop = timed.session.loop
-    before = state(timed)
-    clone = before.clone()
-    assert executors.rehearse(loop, 23) == 23
-    assert_same(state(timed), clone)
-    timed.fit(20)
-    assert_same(state(timed), state(plain))
-    timed.fit(95)
-    assert executors.rehearse(loop, 23) == 5  # as many as are left of the block
+    tried.fit(0)
+    (member,) = tried.session.members
+    clone = state(tried).clone()
+    chosen = decision.Execution(member.executor, member.draws.block, member.plan, [], [])
+    decision.rehearse(chosen, [0, 1, 2])
+    assert_same(state(tried), clone)
+    tried.fit(20)
+    assert_same(state(tried), state(plain))
 
 
 def test_later_stacks_of_the_same_seeds_compile_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +150,7 @@ def test_later_stacks_of_the_same_seeds_compile_nothing(monkeypatch: pytest.Monk
     made = several(None, 4, compile="on", **EXACT)
     made.fit(5)
     assert len(found) == 2
-    assert [len(session.trainers) for session in made._stacks] == [2, 2]
+    assert [len(session.members) for session in made._stacks] == [2, 2]
     for seed, whole in enumerate(states(made)):
         alone = several(None, [seed], compile="off", **EXACT)
         alone.fit(5)

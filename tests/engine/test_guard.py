@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 from several import one, several
-from steadygan.training.rollback import healed
 from tiny import NONE, assert_same, saved, state, trainer
 
 import steadygan as sg
 from steadygan.errors import CollapseError, InputError
 from steadygan.runs.interventions import interventions
 from steadygan.runs.run import Run
+from steadygan.training.guard import healed
 
 STEEP = replace(NONE, steep=300.0)  # nothing but an explosion raises an alarm
 
@@ -87,7 +87,7 @@ def test_rolls_back_exactly(tmp_path: Path) -> None:
     assert_same(saved(tmp_path / "pushed")["state"], saved(tmp_path / "calm")["state"])
     assert run.metrics == calm.metrics
     assert torch.equal(run.sample(20), calm.sample(20))
-    (done,) = interventions(made.session.loop.journals[0].folder)  # type: ignore[union-attr, arg-type]
+    (done,) = interventions(made.session.members[0].folder)  # type: ignore[union-attr, arg-type]
     assert (done.iteration, done.to, done.verdict) == (140, 70, "exploding")
     assert any("rolled back to iteration 70 (1 of 3)" in event for event in run.events)
 
@@ -96,7 +96,7 @@ def test_gives_up_after_a_set_number(tmp_path: Path) -> None:
     made = pushed(tmp_path, "rollback", Push(100, times=9), times=2)
     with pytest.raises(CollapseError, match="given up after 2 roll-backs"):
         made.fit(200)
-    assert len(interventions(made.session.loop.journals[0].folder)) == 2  # type: ignore[union-attr, arg-type]
+    assert len(interventions(made.session.members[0].folder)) == 2  # type: ignore[union-attr, arg-type]
 
 
 def test_new_draws_where_the_old_ones_ended_the_same(tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_a_remedy_is_taken_and_taken_again_on_resume(tmp_path: Path) -> None:
     made = pushed(tmp_path / "a", "rollback", Push(100), remedy=remedy, penalties=[sg.penalties.zero_gp(1.0)])
     run = made.fit(200)
     assert "penalty/r1" in run.metrics[-1]
-    assert made.session.loop.executor.rates == (1e-2, 0.5e-2)  # type: ignore[union-attr]
-    (opponent,) = made.session.loop.executor.opponents.values()  # type: ignore[union-attr]
+    assert made.session.executor.rates == (1e-2, 0.5e-2)  # type: ignore[union-attr]
+    (opponent,) = made.session.executor.opponents.values()  # type: ignore[union-attr]
     assert [(p.name, p.weight) for p in opponent.penalties] == [("zero_gp", 3.0), ("r1", 0.2)]  # type: ignore[attr-defined]
     assert opponent.method == sg.methods.FakeAsReal(2)
     settings = {"remedy": remedy, "penalties": [sg.penalties.zero_gp(1.0)]}
@@ -157,11 +157,11 @@ def test_parts_are_switched_on_once(tmp_path: Path) -> None:
     remedy = sg.Remedy(lr_d=0.9, penalties=[sg.penalties.r1(0.01)])
     made = pushed(tmp_path, "rollback", Push(100, times=2), remedy=remedy)
     made.fit(160)
-    done = interventions(made.session.loop.journals[0].folder)  # type: ignore[union-attr, arg-type]
+    done = interventions(made.session.members[0].folder)  # type: ignore[union-attr, arg-type]
     assert [each.remedy for each in done] == ["lr_d x 0.9, r1(weight=0.01) on", "lr_d x 0.9"]
     resumed = pushed(tmp_path, "rollback", Push(100, times=0), remedy=remedy, resume=True)
     resumed.fit(200)
-    assert resumed.session.loop.executor.rates == (1e-2, pytest.approx(0.81e-2))  # type: ignore[union-attr]
+    assert resumed.session.executor.rates == (1e-2, pytest.approx(0.81e-2))  # type: ignore[union-attr]
 
 
 def test_remedies_add_up() -> None:

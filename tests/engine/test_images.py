@@ -228,9 +228,9 @@ def test_what_couples_samples_says_so_even_if_its_first_weights_hide_it() -> Non
         for parameter in D.head.parameters():
             parameter.zero_()
     made.fit(0)
-    assert made.session.loop is not None
-    assert made.session.loop.executor.critics["D"].couples_samples
-    assert made.session.loop.executor.chunk == 8
+    assert made.session.ready
+    assert made.session.executor.critics["D"].couples_samples
+    assert made.session.executor.chunk == 8
 
 
 def test_what_becomes_of_ones_own_data_is_told(recwarn: pytest.WarningsRecorder) -> None:

@@ -209,7 +209,7 @@ def test_other_runs(name: str) -> None:
         assert not record.keys() & ABSENT.get(name, set())
         assert finite(record)
     assert last.keys() >= TRAINED - ({"g_off"} if name == "two opponents" else set())  # hinge leaves it free
-    probes = made.session.loop.journals[0].probes
+    probes = made.session.members[0].probes
     figures, dead = probes.look(3)
     again, still = probes.look(3)
     assert still == dead
@@ -247,7 +247,7 @@ def test_as_many_images_as_are_looked_at() -> None:
     made = trainer(G=G, D=Watched(D), data=sg.data.DATA["digits"]())
     made.fit(0)
     seen.clear()
-    made.session.loop.journals[0].probes.look(0)
+    made.session.members[0].probes.look(0)
     assert seen == [IMAGES, IMAGES, IMAGES]  # reals, fakes, held-out ones
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 from parts import Pulled
-from steadygan.training.loop import Loop
 from tiny import assert_same, built, differs, networks, ring, small_d, small_g, state, trainer
 
 import steadygan as sg
 from steadygan.engine.draws import BLOCK
 from steadygan.runs.run import Run
+from steadygan.training.session import Segment, Session
 from steadygan.training.setup import Rhythm
 from steadygan.types import Opponent
 
@@ -41,14 +41,14 @@ def rows_of(made: sg.Trainer, until: int) -> tuple[list[dict[str, float]], Run]:
     """What each iteration's terms were, and the run."""
     rows = []
     made.fit(0)
-    plain = made.session.loop.executor.iteration
+    plain = made.session.executor.iteration
 
     def noted(*arguments: Any) -> Any:
         row = plain(*arguments)
         rows.append({key: value.item() for key, value in row.items()})
         return row
 
-    made.session.loop.executor.iteration = noted
+    made.session.executor.iteration = noted
     return rows, made.fit(until)
 
 
@@ -174,12 +174,12 @@ def test_the_rate_and_the_clock(tmp_path):
 def test_between_two_stops_nothing_is_looked_at(monkeypatch):
     made = trainer(log_every=50, evaluate_every=100, checkpoint_every=100)
     made.fit(0)
-    stops, plain = [], Loop.segment
+    stops, plain = [], Session._look
 
-    def noted(self: Loop, stop: int, signals: Any) -> None:
-        stops.append(stop)
-        plain(self, stop, signals)
+    def noted(self: Session, segment: Segment) -> None:
+        stops.append(segment.numbers.stop)
+        plain(self, segment)
 
-    monkeypatch.setattr(Loop, "segment", noted)
+    monkeypatch.setattr(Session, "_look", noted)
     made.fit(200)
     assert stops == [50, 100, 150, 200]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from several import one, several
-from steadygan.training.loop import Loop
 
 from steadygan.errors import InputError
+from steadygan.training.session import Session
 
 CPU = (
     "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"
@@ -17,10 +17,10 @@ GPU = "CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capaci
 
 @pytest.mark.parametrize("error", [RuntimeError(CPU), torch.OutOfMemoryError(GPU)], ids=["cpu", "gpu"])
 def test_says_what_to_lower(error, monkeypatch):
-    def run(self, until):
+    def begin(self):
         raise error
 
-    monkeypatch.setattr(Loop, "run", run)
+    monkeypatch.setattr(Session, "_begin", begin)
     with pytest.raises(InputError) as alone:
         one(0).fit(10)
     with pytest.raises(InputError) as together:
@@ -31,9 +31,9 @@ def test_says_what_to_lower(error, monkeypatch):
 
 
 def test_another_error_is_left_as_it_is(monkeypatch):
-    def run(self, until):
+    def begin(self):
         raise RuntimeError("something else")
 
-    monkeypatch.setattr(Loop, "run", run)
+    monkeypatch.setattr(Session, "_begin", begin)
     with pytest.raises(RuntimeError, match=r"^something else$"):
         one(0).fit(10)

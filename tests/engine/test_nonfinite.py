@@ -83,7 +83,7 @@ def test_the_dump_is_the_step_itself(tmp_path):
     rows: list[dict[str, float]] = []
     plain.callbacks.append(lambda *tick: rows.append(tick[2]))
     plain.fit(37)
-    draw = plain.session.loop.journals[0].draws.block(0)[37]
+    draw = plain.session.members[0].draws.block(0)[37]
     assert_same(dump["z"], [step.z for step in draw.d])
     assert_same(dump["real"], [step.real.x for step in draw.d])
     with torch.no_grad():
@@ -170,7 +170,7 @@ def test_the_repetition_is_exact_with_dropout_and_batch_norm(tmp_path):
     def look(optimizer, *_):
         norms.append(float(torch.cat([p.grad.flatten() for p in optimizer.param_groups[0]["params"]]).norm()))
 
-    plain.session.loop.executor.optimizers["D"].register_step_pre_hook(look)
+    plain.session.executor.optimizers["D"].register_step_pre_hook(look)
     plain.fit(34)
     assert dump["gradient_norms"]["D"] == pytest.approx(norms[0], rel=1e-6)
 

@@ -188,5 +188,5 @@ def test_float64_is_trained_in_float64():
     trained = trainer(dtype=F64)
     run = trained.fit(2)
     assert {p.dtype for p in (*run.G.parameters(), *run.D.parameters())} == {F64}
-    entries = trained.session.loop.journals[0].state().optimizers["D"]["D.0.weight"]
+    entries = trained.session.members[0].state().optimizers["D"]["D.0.weight"]
     assert entries["exp_avg"].dtype == F64

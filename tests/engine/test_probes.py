@@ -45,7 +45,7 @@ def watched(out: Path | None, **settings: Any) -> Any:
     made.fit(130)
     found = state(made)
     return found._replace(sums={}), [
-        value.clone() for value in made.session.loop.journals[0].draws.generator.get_state()[:50]
+        value.clone() for value in made.session.members[0].draws.generator.get_state()[:50]
     ]
 
 

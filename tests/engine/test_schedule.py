@@ -85,7 +85,7 @@ def test_every_iteration_asks_with_its_own_number_and_the_horizon():
     trained = trainer(schedule=schedule, horizon=77, optimizer=lambda p, lr: torch.optim.SGD(p, lr))
     trained.fit(30)
     assert schedule.asked == [(i, 77) for i in range(30)]
-    rates = [o.param_groups[0]["lr"] for o in trained.session.loop.executor.optimizers.values()]
+    rates = [o.param_groups[0]["lr"] for o in trained.session.executor.optimizers.values()]
     assert rates == pytest.approx([1e-2 / 30] * 2)
 
 

@@ -140,7 +140,7 @@ def test_stacks_are_as_large_as_caches_allow_and_of_equal_size(n: int) -> None:
 def test_more_seeds_than_a_stack_holds_keep_their_order() -> None:
     made = several(None, [*range(10, -1, -1)], **EXACT)
     runs = made.fit(5)
-    assert [len(session.trainers) for session in made._stacks] == [5, 6]
+    assert [len(session.members) for session in made._stacks] == [5, 6]
     assert [run.settings["seed"] for run in runs] == [*range(10, -1, -1)]
     for seed in (10, 6, 5, 0):
         torch.testing.assert_close(runs[10 - seed].sample(9), one(seed, **EXACT).fit(5).sample(9), rtol=0, atol=1e-10)
@@ -178,7 +178,7 @@ def test_members_at_different_checkpoints_are_regrouped(tmp_path: Path) -> None:
     several(cut, [1, 3], keep=1, **FAR, **EXACT).fit(90)
     made = several(cut, 5, resume=True, keep=1, **FAR, **EXACT)
     runs = made.fit(160)
-    assert [[t.setup.seed for t in session.trainers] for session in made._stacks] == [[0, 2, 4], [1, 3]]
+    assert [[t.setup.seed for t in session.members] for session in made._stacks] == [[0, 2, 4], [1, 3]]
     for run, expected in zip(runs, whole, strict=True):
         assert run.events == []  # executor and members are those of the checkpoint
         assert_near(records(run), records(expected))
@@ -215,5 +215,5 @@ def test_one_seed_is_a_lone_run() -> None:
     made.fit(30)
     alone = one(0)
     alone.fit(30)
-    assert_same(states(made)[0].networks, alone.session.loop.journals[0].state().networks)
+    assert_same(states(made)[0].networks, alone.session.members[0].state().networks)
     assert (made.reason, made._stacks) == (None, [])

@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 import torch
 from several import EXACT, one, records, several, stacked
-from steadygan.training.journal import Journal
 from test_seeds_nonfinite import FAR, assert_undisturbed
 from tiny import assert_same, saved
 
 from steadygan.engine.optim import Linear
 from steadygan.errors import InputError
+from steadygan.training.member import Member
 
 
 def leaving(monkeypatch: pytest.MonkeyPatch, when: int, at: int) -> None:
     """Seed 1 is rolled back at iteration `when` of its stack, to its checkpoint of iteration `at`."""
-    plain = Journal.pause
+    plain = Member.pause
 
-    def pause(self: Journal) -> None:
+    def pause(self: Member) -> None:
         plain(self)
         if (self.iteration, self.settings["seed"], self.plan.members) == (when, 1, 3):
             self.leave(at)
 
-    monkeypatch.setattr(Journal, "pause", pause)
+    monkeypatch.setattr(Member, "pause", pause)
 
 
 OFTEN = {**FAR, "checkpoint_every": 35}  # there is a newer one than that to which the run goes back

@@ -166,7 +166,7 @@ def test_the_dump_is_the_members_own_step(tmp_path: Path, player: str) -> None:
     before, _ = trained(None, NEVER, 33, NEVER, until=33, player=player, d_steps=2)
     assert_same(dump["networks_before"], states(before)[1].networks)
     assert (dump["iteration"], dump["term"]) == (33, f"{player}/D/method/fuse")
-    draw = before._stacks[0].loop.journals[1].draws.block(0)[33]
+    draw = before._stacks[0].members[1].draws.block(0)[33]
     assert_same(dump["z"], [step.z for step in draw.d])
     assert_same(dump["real"], [step.real.x for step in draw.d])
     assert_same(dump["z_g"], draw.g.z)
@@ -248,7 +248,7 @@ def test_several_in_one_segment_and_all_at_last(tmp_path: Path) -> None:
         dump = dumped(run.path)
         before, _ = trained(None, 37, 33, 90, until=iteration)
         assert_same(dump["networks_before"], states(before)[run.settings["seed"]].networks)
-    assert made._stacks[0].loop.iteration <= 100  # nobody is left to train for
+    assert made._stacks[0].iteration <= 100  # nobody is left to train for
 
 
 def test_resumed_it_meets_it_again_and_the_others_are_the_same(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_interrupted_in_the_first_of_two_stacks() -> None:
     with pytest.raises(Interrupted):
         made.fit(40)
     runs = made.fit(40)
-    assert [len(session.trainers) for session in made._stacks] == [5, 6]
+    assert [len(session.members) for session in made._stacks] == [5, 6]
     expected = several(None, 11)
     assert [run.metrics for run in runs] == [run.metrics for run in expected.fit(40)]
     assert_same(states(made), states(expected))

@@ -9,13 +9,13 @@ import time
 from typing import Any
 
 import pytest
-from steadygan.training.loop import StopSignals
 from tiny import assert_same, built, next_draws, saved, state, trainer
 from torch import nn
 
 import steadygan as sg
 from steadygan.errors import Interrupted
 from steadygan.training import figures
+from steadygan.training.session import StopSignals
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 

@@ -24,7 +24,7 @@ def by_hand(d_steps: int, iterations: int) -> tuple[list[Tensor], float]:
     """The loss of `Balanced` as a plain loop: k follows D's own terms, G sees the last D step's z."""
     plain = trainer(loss=Balanced(), d_steps=d_steps, dtype=F64)
     plain.fit(0)
-    draws = plain.session.loop.journals[0].draws
+    draws = plain.session.members[0].draws
     G, D = double(*networks())
     g_sgd, d_sgd = (torch.optim.SGD(network.parameters(), RATE) for network in (G, D))
     k = 0.25

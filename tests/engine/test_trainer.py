@@ -148,7 +148,7 @@ class TestLatent:
         assert {100 * (N + 4), 100 * N} <= set(asked)
         generator = torch.Generator().manual_seed(3)
         z = latent(100 * (N + 4), generator)
-        assert torch.equal(made.session.loop.journals[0].draws.block(0)[0].d[0].z, z[: N + 4])
+        assert torch.equal(made.session.members[0].draws.block(0)[0].d[0].z, z[: N + 4])
         assert torch.equal(run.sample(64, 1)[:8], run.sample(8, 1))
 
     @pytest.mark.parametrize(

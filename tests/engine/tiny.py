@@ -89,15 +89,15 @@ def ring(**settings: Any) -> sg.Trainer:
 
 def state(trained: sg.Trainer) -> Any:
     """Everything the next iteration depends on, as `fit` left it."""
-    assert trained.session.loop is not None
-    found = trained.session.loop.journals[0].state()
+    assert trained.session.ready
+    found = trained.session.members[0].state()
     return found._replace(random={**found.random, **(trained.session._random or {})})
 
 
 def next_draws(trained: sg.Trainer) -> list[Any]:
     """What the iterations after the last one would be given, from two blocks; the run is left as it was."""
-    assert trained.session.loop is not None
-    done, draws = trained.session.loop.iteration, trained.session.loop.journals[0].draws
+    assert trained.session.ready
+    done, draws = trained.session.iteration, trained.session.members[0].draws
     start = draws.beginning(done // BLOCK)
     rest = draws.block(done // BLOCK)[done % BLOCK :]
     rest = [*rest, *draws.block(done // BLOCK + 1)]
