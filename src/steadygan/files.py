@@ -1,4 +1,4 @@
-"""Results that appear whole or not at all: written beside their place, then renamed."""
+"""Files that appear whole or not at all: written beside their place, then renamed; and JSON read back."""
 
 from __future__ import annotations
 
@@ -12,14 +12,31 @@ from typing import Any
 
 from .errors import InputError
 
+ELSEWHERE = "free some space or choose another --out"
+RESUME = "free some space and go on with --resume"
+
 
 @contextmanager
-def beside(path: Path, folder: bool = False) -> Iterator[Path]:
+def writing(path: Path, advice: str = RESUME) -> Iterator[None]:
+    """Turns the system's refusal to write `path` into an InputError, also one that a library covered with its own."""
+    try:
+        yield
+    except Exception as error:
+        refusal: BaseException | None = error
+        while refusal is not None and not isinstance(refusal, OSError):
+            refusal = refusal.__context__
+        if refusal is None or isinstance(error, InputError):
+            raise
+        raise InputError(f"cannot write {path}: {refusal.strerror or refusal}: {advice}") from error
+
+
+@contextmanager
+def beside(path: Path, folder: bool = False, advice: str = ELSEWHERE) -> Iterator[Path]:
     """A name beside `path` to write to; takes its place when the block ends well, and goes when it does not.
 
     An existing file is replaced, an empty folder too. Raises InputError when the system refuses, for a full disk say.
     """
-    with _part(path) as part:
+    with _part(path, advice) as part:
         if folder:
             part.mkdir()
         yield part
@@ -36,7 +53,7 @@ def added(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not path.is_dir():
         raise InputError(f"expected a folder at {path}, found a file: choose another --out")
-    with _part(path) as part:
+    with _part(path, ELSEWHERE) as part:
         part.mkdir()
         yield part
         path.mkdir(exist_ok=True)
@@ -45,20 +62,17 @@ def added(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _part(path: Path) -> Iterator[Path]:
+def _part(path: Path, advice: str) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}: free some space or choose another --out"
-        ) from error
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        with suppress(OSError):  # what went wrong before is told, not this
-            part.unlink(missing_ok=True)
+    with writing(path, advice):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+        finally:
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            with suppress(OSError):  # what went wrong before is told, not this
+                part.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -80,24 +94,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file beside and renames it; raises InputError when it cannot."""
-    beside = path.with_name(path.name + ".tmp")
-    with writing(path):
-        try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(path)
-        except OSError:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns the system's refusal to write `path` into an InputError."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}: free some space and go on with --resume"
-        ) from error
+    """Writes a text file in one piece; raises InputError when it cannot."""
+    with beside(path, advice=RESUME) as part:
+        part.write_text(text, encoding="utf-8")

@@ -150,6 +150,6 @@ def test_no_space_left_loses_no_checkpoint(tmp_path: Path, surroundings: Mapping
     assert full.returncode == 2, full
     assert full.stderr.startswith("error: cannot write ")
     assert full.stderr.count("\n") == 1
-    assert not list((tmp_path / "run").rglob("*.tmp"))
+    assert not list((tmp_path / "run").rglob("*.part"))
     after = run(resource.RLIM_INFINITY)  # space was made: the same command goes on
     assert after.returncode == 0, after

@@ -55,7 +55,7 @@ def test_keeps_the_newest_few(tmp_path):
         checkpoint.write(tmp_path, some(iteration), {}, keep=2)
     assert listed(tmp_path) == ["000000010.pt", "999999999.pt"]
     assert checkpoint.latest(tmp_path).name == "999999999.pt"
-    assert [p.name for p in tmp_path.iterdir() if p.suffix == ".tmp"] == []
+    assert [p.name for p in tmp_path.iterdir() if p.suffix == ".part"] == []
 
 
 def test_a_run_keeps_the_newest_few(tmp_path):

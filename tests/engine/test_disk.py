@@ -41,7 +41,7 @@ def writes(ending: str) -> Any:
     return lambda path, mode="r", *_: path.name.endswith(ending) and mode[0] in "wa"
 
 
-@pytest.mark.parametrize("ending", ["100.tmp", "metrics.jsonl", "timing.jsonl", "log.txt"])
+@pytest.mark.parametrize("ending", [".part", "metrics.jsonl", "timing.jsonl", "log.txt"])
 def test_in_the_middle_of_a_run(tmp_path, monkeypatch, ending):
     """Whatever cannot be written, the checkpoints before it are there, and with room the run goes on exactly."""
     whole = trainer(tmp_path / "whole", checkpoint_every=50)
@@ -63,7 +63,7 @@ def test_in_the_middle_of_a_run(tmp_path, monkeypatch, ending):
     assert "\n" not in message
     kept = [int(path.stem) for path in checkpoint.listed(cut / "checkpoints")]
     assert 50 in kept
-    assert not list(cut.rglob("*.tmp"))
+    assert not list(cut.rglob("*.part"))
     again = trainer(cut, checkpoint_every=50, resume=True)
     again.fit(150)
     assert_same(state(again), state(whole))

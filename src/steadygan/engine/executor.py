@@ -22,7 +22,8 @@ from torch import nn
 
 from ..devices import global_states, restore_global_states
 from ..types import Critic, Now, cat
-from ..types.critic import auxiliaries_of, kept_buffers, looks_coupled, probe_coupling, wrap_model
+from ..types import critic as wrapped
+from ..types.critic import auxiliaries_of, kept_buffers, looks_coupled, probe_coupling
 from .draws import AT_ONCE
 from .objective import Sides, d_objective, g_objective
 from .optim import Average, Ema, OptimizerFactory, pack, unpack
@@ -238,7 +239,7 @@ class Eager(Executor):
         self.sample_size = real.x[0].numel()
         for name, opponent in self.opponents.items():
             shown = opponent.method.present(real)
-            quiet = wrap_model(self.networks[name]).constant  # bound below; unrounded: bf16 would hide a weak coupling
+            quiet = wrapped(self.networks[name]).constant  # bound below; unrounded: bf16 would hide a weak coupling
 
             def logits(x: Tensor, quiet: Any = quiet, label: Tensor | None = shown.label) -> Tensor:
                 found: Tensor = quiet(Batch(x, label)).logits
@@ -250,7 +251,7 @@ class Eager(Executor):
 
     def _critic(self, name: str, couples: bool | None = None) -> Critic:
         network = self.networks[name]
-        critic = wrap_model(network, couples, self.opponents[name].method.layers)
+        critic = wrapped(network, couples, self.opponents[name].method.layers)
         return self.precision.critic(critic, next(network.parameters()).device.type)
 
     @property

@@ -27,10 +27,10 @@ def report(runs: str | Path | Sequence[str | Path], out: str | Path | None = Non
         raise InputError("expected at least one run to report on, got none: give the folder that train printed")
     path = place(words, out)
     folders, notes = found(words)
-    from ..viz.canvas import replacing
+    from ..files import beside
     from .page import render
 
     page = render(grouped([gather(folder) for folder in folders]), notes)
-    with replacing(path) as part:
+    with beside(path) as part:
         part.write_text(page, encoding="utf-8")
     return path

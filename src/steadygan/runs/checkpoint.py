@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from ..errors import InputError
+from ..files import RESUME, beside
 from .folder import latest, listed, name
 
 __all__ = ["FORMAT", "TrainState", "check_network", "latest", "listed", "load_network", "name", "read", "write"]
@@ -45,24 +45,13 @@ def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int, h
     Raises InputError when it cannot.
     """
     path = folder / name(int(state.iteration))
-    beside = path.with_suffix(".tmp")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            whole = state.clone()  # of a view, torch would save all that it is a view of
-            torch.save({"format": FORMAT, **meta, "state": whole._asdict()}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        reason = _reason(error)
-        if reason is None:
-            raise
-        kept = listed(folder)
-        last = f"; the last good checkpoint is {kept[-1]}" if kept else ""
-        raise InputError(f"cannot write {path}: {reason}: free some space and go on with --resume{last}") from error
+    kept = listed(folder)
+    last = f"; the last good checkpoint is {kept[-1]}" if kept else ""
+    with beside(path, advice=f"{RESUME}{last}") as part, part.open("wb") as file:
+        whole = state.clone()  # of a view, torch would save all that it is a view of
+        torch.save({"format": FORMAT, **meta, "state": whole._asdict()}, file)
+        file.flush()
+        os.fsync(file.fileno())
     for old in listed(folder)[:-keep]:
         if held is None or old.name != name(held):
             old.unlink(missing_ok=True)
@@ -92,15 +81,6 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(format_, int) or not isinstance(state, dict) or state.keys() != set(TrainState._fields):
         raise InputError(f"{path} is not a checkpoint of steadygan: give the folder of a run that it made")
     return dict(content) | {"state": TrainState(**state)}
-
-
-def _reason(error: BaseException | None) -> str | None:
-    """What the system said when a file could not be written; torch covers that with an error of its own."""
-    while error is not None:
-        if isinstance(error, OSError):
-            return error.strerror or str(error)
-        error = error.__context__
-    return None
 
 
 def load_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:

@@ -13,7 +13,8 @@ from ..engine.executor import Eager
 from ..errors import InputError, calling
 from ..latents import labels
 from ..types import Batch, cat
-from ..types.critic import evaluating, kept_buffers, wrap_model
+from ..types import critic as wrapped
+from ..types.critic import evaluating, kept_buffers
 from .setup import Setup
 
 TRIED = 2  # samples in the forward that is counted
@@ -75,7 +76,7 @@ def work_of(setup: Setup) -> int:
             fake = Batch(setup.G(z) if label is None else setup.G(z, label=label), label)
             for opponent in setup.opponents.values():
                 whole = opponent.method.raw(1)
-                wrap_model(opponent.critic)(opponent.method.present(cat(*[fake] * whole)))
+                wrapped(opponent.critic)(opponent.method.present(cat(*[fake] * whole)))
         return count.get_total_flops() * n // (2 * TRIED)
     except Exception:  # a wrong shape is told by `check_shapes`
         return n * sum(p.numel() for network in setup.networks for p in network.parameters())

@@ -130,12 +130,6 @@ def critic(model: Callable[..., Any], couples_samples: bool | None = None, layer
     sub-modules whose outputs are features, too, under their names.
     Raises InputError when it does not return one logit per sample, and for a layer that is not there.
     """
-
-    return wrap_model(model, couples_samples, layers)
-
-
-def wrap_model(model: Callable[..., Any], couples_samples: bool | None = None, layers: Sequence[str] = ()) -> Critic:
-    """The critic behind `types.critic`."""
     if isinstance(model, Critic):
         return model if couples_samples is None else replace(model, couples_samples=couples_samples)
     if couples_samples is None:

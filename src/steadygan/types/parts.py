@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 from torch import Tensor
@@ -220,12 +221,11 @@ class Opponent:
 
     def at(self, now: Now) -> Opponent:
         """All parts as they are at this step."""
-        return replace(
-            self,
-            loss=self.loss.at(now.enter("loss")),
-            method=self.method.at(now.enter("method")),
-            penalties=tuple(p.at(now.enter(f"penalty/{p.name}")) for p in self.penalties),
-        )
+        loss, method = self.loss.at(now.enter("loss")), self.method.at(now.enter("method"))
+        penalties = tuple(p.at(now.enter(f"penalty/{p.name}")) for p in self.penalties)
+        if loss is self.loss and method is self.method and all(map(is_, penalties, self.penalties)):
+            return self  # most parts are the same at every step
+        return replace(self, loss=loss, method=method, penalties=penalties)
 
     def active(self, step: int) -> Opponent:
         """The opponent with only the penalties that act in D step number `step`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from ..files import beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,21 +82,9 @@ def canvas(
             figure.suptitle(title)
         yield figure
         path = Path(path)
-        with replacing(path) as part:
+        with beside(path) as part:
             kind = path.suffix.lstrip(".").lower() or "png"
             figure.savefig(part, format=kind, dpi=DPI, bbox_inches="tight", pad_inches=0.08)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; takes `path`'s place when the block ends well and goes when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def iteration_axis(axes: Axes, label: bool = True) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .canvas import FAKE, canvas, replacing
+from ..files import beside
+from .canvas import FAKE, canvas
 from .marks import Array, pick_panels
 
 Pixels = NDArray[np.uint8]
@@ -30,7 +31,7 @@ def save(page: Pixels, path: str | Path) -> None:
     """Writes a page (height, width, 3) as a PNG file, whole or not at all."""
     from matplotlib.image import imsave
 
-    with replacing(Path(path)) as part:
+    with beside(Path(path)) as part:
         imsave(part, page, format="png")
 
 
