@@ -190,6 +190,7 @@ class Eager(Executor):
     ) -> None:
         super().__init__()
         self.G, self.opponents, self.sides, self.rates = G, dict(opponents), sides, rates
+        self.bare = {name: o.without_penalties() for name, o in opponents.items()}  # as a G step sees them
         self.networks: dict[str, nn.Module] = {"G": G} | {name: o.critic for name, o in opponents.items()}
         self.g_parameters = [p for p in G.parameters() if p.requires_grad]
         self.d_parameters = {
@@ -209,6 +210,7 @@ class Eager(Executor):
             "D": optimizers[1](self._d_parameters, rates[1]),
         }
         self.precision = precision or Precision()
+        self._as_made = self.precision.plain  # forwards need no context of their own
         self.critics = {name: self._critic(name) for name in self.opponents}
         self.average = None if ema is None else Average(G, ema)
         device = self.g_parameters[0].device
@@ -297,7 +299,7 @@ class Eager(Executor):
         with trained(self.g_parameters):
             fake = self.made(step.z, step.label)
             now = Now(number, self.parts, step.noise)
-            objective, terms = g_objective(self.opponents, self.critics, step.real, fake, now, self.sides)
+            objective, terms = g_objective(self.bare, self.critics, step.real, fake, now, self.sides)
             torch.autograd.backward(objective, inputs=self.g_parameters)
         self._step("G", self.g_parameters)
         return terms
@@ -354,7 +356,7 @@ class Eager(Executor):
 
     def made(self, z: Tensor, label: Tensor | None) -> Batch:
         """G(z), or G(z, label) for a generator that takes labels."""
-        return self.precision.made(self._plain, z, label)
+        return self._plain(z, label) if self._as_made else self.precision.made(self._plain, z, label)
 
     def _plain(self, z: Tensor, label: Tensor | None) -> Batch:
         return Batch(self.G(z) if label is None else self.G(z, label=label), label)
@@ -369,6 +371,8 @@ class Eager(Executor):
             return self._generate(z, label, shown)
 
     def _generate(self, z: Tensor, label: Tensor | None, shown: int) -> Batch:
+        if self._as_made:
+            return in_chunks(self._plain, z, label, self.chunk)
         return self.precision.fakes(lambda z, label: in_chunks(self._plain, z, label, self.chunk), z, label, shown)
 
 

@@ -243,7 +243,7 @@ class Functional(Executor):
             fake = first.precision.made(self._made(layouts["G"].views(g), fixed["G"]), step.z, step.label)
             critics = self._critics(layouts["D"].views(d), fixed)
             now = Now(number, parts, step.noise)
-            return g_objective(first.opponents, critics, step.real, fake, now, first.sides)
+            return g_objective(first.bare, critics, step.real, fake, now, first.sides)
 
         slopes = grad_and_value(objective, has_aux=True)
 
