@@ -31,12 +31,12 @@ def writing(path: Path, advice: str = RESUME) -> Iterator[None]:
 
 
 @contextmanager
-def beside(path: Path, folder: bool = False, advice: str = ELSEWHERE) -> Iterator[Path]:
+def beside(path: Path, folder: bool = False, advice: str = ELSEWHERE, parents: bool = True) -> Iterator[Path]:
     """A name beside `path` to write to; takes its place when the block ends well, and goes when it does not.
 
-    An existing file is replaced, an empty folder too. Raises InputError when the system refuses, for a full disk say.
+    An existing file is replaced, an empty folder too. parents: whether folders above it are made. Raises InputError when the system refuses, for a full disk say.
     """
-    with _part(path, advice) as part:
+    with _part(path, advice, parents) as part:
         if folder:
             part.mkdir()
         yield part
@@ -62,11 +62,12 @@ def added(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _part(path: Path, advice: str) -> Iterator[Path]:
+def _part(path: Path, advice: str, parents: bool = True) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with writing(path, advice):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if parents:
+                path.parent.mkdir(parents=True, exist_ok=True)
             yield part
         finally:
             if part.is_dir():
@@ -95,5 +96,5 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Writes a text file in one piece; raises InputError when it cannot."""
-    with beside(path, advice=RESUME) as part:
+    with beside(path, advice=RESUME, parents=False) as part:
         part.write_text(text, encoding="utf-8")

@@ -64,7 +64,7 @@ def test_words_and_events(tmp_path):
 def test_without_a_folder_it_keeps_records_in_memory():
     kept = Log(None, [{"iteration": 0}])
     kept.record({"iteration": 5})
-    kept.timing({"iteration": 5})
+    kept.timing(5, 1.0, 2.0, 0.1)
     kept.event("heard")
     kept.close()
     assert (kept.records, kept.events) == ([{"iteration": 0}, {"iteration": 5}], ["heard"])

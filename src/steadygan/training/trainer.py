@@ -141,6 +141,7 @@ class Trainer:
             healed(self.setup, self.setup.monitor.remedy)  # refused now, not at the first roll-back
         self.out, self.resume = None if out is None else Path(out), resume
         self.member = Member(self.setup, self.out, callbacks)
+        self.callbacks = self.member.callbacks
         self.session = Session([self.member], horizon, threads, compile, resume)
 
     def fit(self, iterations: int) -> Run:
