@@ -25,8 +25,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 import steadygan
-from steadygan.data.licences import LICENCES
-from steadygan.data.mnist import read_mnist
+from steadygan.data.sets.mnist import LICENCE, read_mnist
 from steadygan.features.digits import CARD, LAYERS, WEIGHTS, DigitNetwork, folded
 from steadygan.pixels import to_values
 
@@ -108,8 +107,8 @@ def card(network: DigitNetwork, weights: bytes, share: float, tested: int, given
         },
         "sha256": sha256(weights).hexdigest(),
         "licence": "Apache-2.0",
-        "data_licence": LICENCES["mnist"].licence,
-        "data_source": LICENCES["mnist"].source,
+        "data_licence": LICENCE,
+        "data_source": "http://yann.lecun.com/exdb/mnist/",
     }
 
 

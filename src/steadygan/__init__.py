@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import callbacks, data, diagnostics, features, losses, methods, metrics, models, penalties, types
-    from .diagnosis import Diagnosis, diagnose
+    from .diagnostics.diagnosis import Diagnosis, diagnose
     from .diagnostics.monitor import CollapseMonitor
     from .diagnostics.remedy import Remedy
     from .diagnostics.verdicts import Verdict
@@ -34,14 +34,14 @@ _MODULES = (
 )
 _OBJECTS = {
     "CollapseMonitor": "diagnostics.monitor",
-    "Diagnosis": "diagnosis",
+    "Diagnosis": "diagnostics.diagnosis",
     "Evaluation": "evaluation",
     "Remedy": "diagnostics.remedy",
     "Run": "runs.run",
     "Seeds": "training.seeds",
     "Trainer": "training.trainer",
     "Verdict": "diagnostics.verdicts",
-    "diagnose": "diagnosis",
+    "diagnose": "diagnostics.diagnosis",
     "evaluate": "evaluation",
     "export": "runs.export",
     "load": "runs.run",

@@ -55,6 +55,13 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names[:MOST_NAMES])}{more}")
 
 
+def one_line(error: BaseException, kind: bool = False) -> str:
+    """What somebody else's error says in one line of 200 characters at most; with `kind`, after the error's kind."""
+    text, name = " ".join(str(error).split()), type(error).__name__
+    text = f"{name}: {text}" if kind and text else text or name
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
 @contextmanager
 def calling(what: str, advice: str) -> Iterator[None]:
     """A complaint of a function or network of the user's about what it was given, in one line."""

@@ -34,7 +34,8 @@ def writing(path: Path, advice: str = RESUME) -> Iterator[None]:
 def beside(path: Path, folder: bool = False, advice: str = ELSEWHERE, parents: bool = True) -> Iterator[Path]:
     """A name beside `path` to write to; takes its place when the block ends well, and goes when it does not.
 
-    An existing file is replaced, an empty folder too. parents: whether folders above it are made. Raises InputError when the system refuses, for a full disk say.
+    An existing file is replaced, an empty folder too.
+    parents: whether folders above it are made. Raises InputError when the system refuses, for a full disk say.
     """
     with _part(path, advice, parents) as part:
         if folder:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from steadygan.data import arrays
-from steadygan.data.folder import folder
+from steadygan.data.images.folder import folder
 from steadygan.errors import InputError
 
 RNG = np.random.default_rng(2)

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from steadygan.data import cache
-from steadygan.data.cache import prepared
+from steadygan.data.cache import cached
 from steadygan.errors import InputError
 
 
@@ -33,7 +33,7 @@ def builder(content=b"pixels" * 100, fails=None):
 
 def refusal(place, build):
     with pytest.raises(InputError) as caught:
-        prepared(place, build)
+        cached(place, build)
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("expected")
@@ -48,7 +48,7 @@ def names(place):
 def test_a_folder_is_made_once_and_its_card_comes_back(place):
     build = builder()
     for _ in range(3):
-        card = prepared(place, build)
+        card = cached(place, build)
         assert (card["shape"], card["notes"], card["format"]) == ([1, 2, 3], ["é"], cache.FORMAT)
         assert card["files"] == {"train.u8": [600, [zlib.crc32(b"pixels" * 100)]]}
     assert build.calls == 1
@@ -58,9 +58,9 @@ def test_a_folder_is_made_once_and_its_card_comes_back(place):
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("x"), InputError("expected y, got z")])
 def test_a_build_that_ends_early_leaves_nothing(place, error):
     with pytest.raises(type(error)):
-        prepared(place, builder(fails=error))
+        cached(place, builder(fails=error))
     assert names(place) == ["0a1b.lock"]
-    assert prepared(place, builder())["shape"] == [1, 2, 3]
+    assert cached(place, builder())["shape"] == [1, 2, 3]
 
 
 def test_what_killed_builds_left_is_never_used_and_goes_away(place):
@@ -68,14 +68,14 @@ def test_what_killed_builds_left_is_never_used_and_goes_away(place):
         (place.parent / name).mkdir(parents=True)
         (place.parent / name / "train.u8").write_bytes(b"half")
     with FileLock(place.with_name("living.lock")):
-        prepared(place, builder())
+        cached(place, builder())
     assert names(place) == ["0a1b", "0a1b.lock", "living.lock", "living.part", "other.lock"]
     assert (place / "train.u8").read_bytes() == b"pixels" * 100
 
 
 @pytest.mark.parametrize("at", [0, 299, 599])
 def test_one_flipped_byte_is_noticed(place, at):
-    prepared(place, builder())
+    cached(place, builder())
     content = bytearray((place / "train.u8").read_bytes())
     content[at] ^= 1
     (place / "train.u8").write_bytes(bytes(content))
@@ -86,7 +86,7 @@ def test_one_flipped_byte_is_noticed(place, at):
 
 
 def test_a_truncated_and_a_missing_file_are_noticed(place):
-    prepared(place, builder())
+    cached(place, builder())
     with (place / "train.u8").open("r+b") as file:
         file.truncate(100)
     assert "100 of 600 bytes in train.u8" in refusal(place, builder())
@@ -98,7 +98,7 @@ def test_a_truncated_and_a_missing_file_are_noticed(place):
     "text", ["", "[]", "{}", "not json", '{"check": 1}', '{"check": 1, "format": 1, "files": {}}', "null", "\udcff"]
 )
 def test_a_damaged_card_is_noticed(place, text):
-    prepared(place, builder())
+    cached(place, builder())
     (place / "card.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert "card.json" in refusal(place, builder())
     (place / "card.json").unlink()
@@ -106,7 +106,7 @@ def test_a_damaged_card_is_noticed(place, text):
 
 
 def test_a_changed_card_is_noticed(place):
-    prepared(place, builder())
+    cached(place, builder())
     card = json.loads((place / "card.json").read_text())
     (place / "card.json").write_text(json.dumps(card | {"shape": [1, 3, 2]}))
     assert "another card.json" in refusal(place, builder())
@@ -115,11 +115,11 @@ def test_a_changed_card_is_noticed(place):
 def test_large_files_are_checked_at_both_ends(place, monkeypatch):
     monkeypatch.setattr(cache, "BLOCK", 100)
     content = bytes(range(250))
-    card = prepared(place, builder(content))
+    card = cached(place, builder(content))
     assert card["files"]["train.u8"][1] == [zlib.crc32(content[i : i + 100]) for i in (0, 100, 200)]
     monkeypatch.setattr(cache, "CHECKED", 249)
     other = place.with_name("other")
-    card = prepared(other, builder(content))
+    card = cached(other, builder(content))
     assert card["files"]["train.u8"][1] == [zlib.crc32(content[:100]), zlib.crc32(content[200:])]
     with (other / "train.u8").open("r+b") as file:
         file.seek(249)
@@ -128,7 +128,7 @@ def test_large_files_are_checked_at_both_ends(place, monkeypatch):
 
 
 def test_an_empty_file_is_a_file(place):
-    assert prepared(place, builder(b""))["files"] == {"train.u8": [0, []]}
+    assert cached(place, builder(b""))["files"] == {"train.u8": [0, []]}
 
 
 def test_a_full_disk_and_a_folder_without_rights(place, monkeypatch):
@@ -153,10 +153,10 @@ def test_two_at_once_build_once(place):
         assert "waiting for another process" in what
         said.set()
 
-    threads = [threading.Thread(target=lambda: cards.update(a=prepared(place, slow)))]
+    threads = [threading.Thread(target=lambda: cards.update(a=cached(place, slow)))]
     threads[0].start()
     assert began.wait(20)
-    threads.append(threading.Thread(target=lambda: cards.update(b=prepared(place, second, told))))
+    threads.append(threading.Thread(target=lambda: cards.update(b=cached(place, second, told))))
     threads[1].start()
     assert said.wait(20)
     go.set()

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torchvision import datasets
 
-from steadygan.data.cifar import cifar10, cifar100
+from steadygan.data.sets.cifar import cifar10, cifar100
 from steadygan.errors import InputError
 
 NAMES = [f"kind{i}" for i in range(10)]

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from test_data_cifar import NAMES, refusal
 
-from steadygan.data.cifar import cifar10, cifar100
+from steadygan.data.sets.cifar import cifar10, cifar100
 
 
 @pytest.fixture(autouse=True)

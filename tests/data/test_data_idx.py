@@ -6,7 +6,7 @@ import struct
 import pytest
 import torch
 
-from steadygan.data.idx import LIMIT, read_idx, read_images
+from steadygan.data.sets.mnist import LIMIT, read_idx, read_images
 from steadygan.errors import InputError
 
 IMAGES = bytes(range(24))  # two of 3 x 4

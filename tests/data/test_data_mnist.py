@@ -11,7 +11,7 @@ import torch
 from torchvision.datasets import MNIST
 
 from steadygan.data import Source
-from steadygan.data.mnist import FILES, mnist
+from steadygan.data.sets.mnist import FILES, mnist
 from steadygan.errors import InputError
 
 FORMS = {

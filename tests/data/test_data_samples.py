@@ -55,15 +55,14 @@ def test_stacked_channels_are_those_of_the_table() -> None:
 def test_small_sets_live_in_memory_unless_workers_are_asked_for(
     mapped: Mapped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = samples.in_memory(mapped, None)
+    whole, workers = samples.at_hand(mapped, None)
     assert isinstance(whole, Tensor)
     assert torch.equal(whole, pixels())
-    assert samples.workers_for(mapped, None) is None
-    assert samples.in_memory(mapped, 1) is mapped
-    assert (samples.workers_for(mapped, 1), samples.workers_for(mapped, 0)) == (1, 0)
+    assert workers is None
+    assert samples.at_hand(mapped, 1) == (mapped, 1)
+    assert samples.at_hand(mapped, 0) == (mapped, 0)
     monkeypatch.setattr(samples, "IN_MEMORY", 7 * 60 - 1)
-    assert samples.in_memory(mapped, None) is mapped
-    assert samples.workers_for(mapped, None) == samples.WORKERS
+    assert samples.at_hand(mapped, None) == (mapped, samples.WORKERS)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

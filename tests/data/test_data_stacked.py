@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from steadygan.data.mnist import FILES
 from steadygan.data.samples import Stacked
-from steadygan.data.stacked_mnist import modes, stacked_mnist, triples
+from steadygan.data.sets.mnist import FILES
+from steadygan.data.sets.stacked_mnist import modes, stacked_mnist, triples
 from steadygan.errors import InputError
 
 

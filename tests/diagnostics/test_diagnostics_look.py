@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from known import normal, seeded
-from steadygan.diagnostics.gradients import Sight, generator_gradient, look, norms_of
-from steadygan.diagnostics.hidden import HiddenUnits
+from steadygan.diagnostics.gradients import Sight, generator_gradient, norms_of, sight_of
+from steadygan.diagnostics.units import HiddenUnits
 from steadygan.errors import InputError
 from steadygan.losses import NonSaturating, RelativisticPairing
 from steadygan.methods import DenoisingFeatureMatching, SampleDifferences
@@ -47,7 +47,7 @@ class Counting(nn.Module):
 
 def sight(D: nn.Module, loss: Any = None, **more: Any) -> tuple[Sight, HiddenUnits]:
     with HiddenUnits(D) as units:
-        return look(D, loss or NonSaturating(), Batch(FAKE), Batch(REAL), units=units, **more), units
+        return sight_of(D, loss or NonSaturating(), Batch(FAKE), Batch(REAL), units=units, **more), units
 
 
 @pytest.mark.parametrize("build", [perceptron, normed, spectral])
@@ -90,11 +90,11 @@ def test_gradients_are_those_of_the_figures() -> None:
 def test_each_side_is_shown_once(loss: Any, coupled: bool | None) -> None:
     D = Counting(seeded(0, perceptron))
     with HiddenUnits(D) as units:
-        look(critic(D, coupled), loss, Batch(FAKE), Batch(REAL[:6]), units=units)
+        sight_of(critic(D, coupled), loss, Batch(FAKE), Batch(REAL[:6]), units=units)
     assert D.seen == [6, 6]
     assert D.forwards == 0  # a buffer, put back
     D.seen.clear()
-    look(critic(D), NonSaturating(), Batch(FAKE))
+    sight_of(critic(D), NonSaturating(), Batch(FAKE))
     assert D.seen == [6]
 
 
@@ -129,10 +129,10 @@ def test_units_of_both_sides_count_together() -> None:
     """Each side at one point: only between the two do units vary."""
     D = seeded(0, perceptron)
     with HiddenUnits(D) as units:
-        look(D, NonSaturating(), Batch(FAKE[:1].repeat(4, 1)), Batch(FAKE[:1].repeat(4, 1)), units=units)
+        sight_of(D, NonSaturating(), Batch(FAKE[:1].repeat(4, 1)), Batch(FAKE[:1].repeat(4, 1)), units=units)
     assert units.active() == 0.0
     with HiddenUnits(D) as units:
-        look(D, NonSaturating(), Batch(FAKE[:1].repeat(4, 1)), Batch(REAL[:1].repeat(4, 1)), units=units)
+        sight_of(D, NonSaturating(), Batch(FAKE[:1].repeat(4, 1)), Batch(REAL[:1].repeat(4, 1)), units=units)
     assert units.active() == 1.0
 
 
@@ -159,12 +159,12 @@ def test_a_denoiser_that_d_brings_has_no_units_of_d() -> None:
 def test_without_reals_and_without_units() -> None:
     D = seeded(0, perceptron)
     with HiddenUnits(D) as units:
-        found = look(D, NonSaturating(), Batch(FAKE), units=units)
+        found = sight_of(D, NonSaturating(), Batch(FAKE), units=units)
     assert (found.real, found.real_hidden) == (None, None)
     torch.testing.assert_close(found.fake_hidden, D[:4](FAKE).detach())
-    found = look(D, NonSaturating(), Batch(FAKE), Batch(REAL))
+    found = sight_of(D, NonSaturating(), Batch(FAKE), Batch(REAL))
     assert (found.fake_hidden, found.real_hidden) == (None, None)
     assert found.real is not None
     torch.testing.assert_close(found.real.logits, D(REAL).squeeze(1).detach())
     with pytest.raises(InputError, match="real samples for the loss"):
-        look(D, RelativisticPairing(), Batch(FAKE))
+        sight_of(D, RelativisticPairing(), Batch(FAKE))

@@ -289,5 +289,5 @@ def test_every_verdict_has_a_rule_or_is_good() -> None:
     assert {rule.verdict for rule in own} | set(GOOD) == set(VERDICTS)
     assert len(set(VERDICTS)) == len(VERDICTS)
     for rule in own:
-        assert rule.words.format(**dict.fromkeys(rule.keys, 0.5))
-        assert set(rule.keys) <= FINE.keys()
+        assert rule.words.format(**dict.fromkeys(rule.signs, 0.5))
+        assert set(rule.signs) <= FINE.keys()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from known import normal, tensor
 from steadygan.diagnostics import diversity, pair_figures
-from steadygan.diagnostics.yardstick import Held, Yardstick
+from steadygan.diagnostics.yardstick import Comparison, Yardstick
 from steadygan.errors import InputError, NonFiniteError
 
 SHARED = ("close_pairs", "most_on_one_real", "nearest_share", "duplicates")
@@ -213,7 +213,7 @@ def test_other_types_and_shapes(shape: tuple[int, ...]) -> None:
     wide = Yardstick(real.double(), fresh.double()).figures(fake.double())
     flat = Yardstick(real.flatten(1), fresh.flatten(1)).figures(fake.flatten(1))
     assert one.figures == wide.figures == flat.figures
-    assert isinstance(one, Held)
+    assert isinstance(one, Comparison)
     assert all(type(value) is float for value in one.figures.values())
     half = Yardstick(real.bfloat16(), fresh.bfloat16()).figures(fake.bfloat16()).figures
     assert half == Yardstick(*(x.bfloat16().double() for x in (real, fresh))).figures(fake.bfloat16().double()).figures

@@ -1,7 +1,5 @@
 """What a run is measured with: networks by name, a run that goes on without one, and that measuring changes nothing."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from images import SHAPE, images, source
@@ -9,8 +7,8 @@ from images import SHAPE, images, source
 import steadygan as sg
 from steadygan.data import Source
 from steadygan.errors import InputError
+from steadygan.evaluation.evaluator import batch_norm, evaluator_beside, network_for
 from steadygan.features import FEATURES, Features
-from steadygan.training.evaluators import batch_norm, evaluator_of, network_for
 
 
 class Means:
@@ -71,7 +69,7 @@ def test_networks_by_name():
     own = Means()
     assert network_for(plain, own) is own
     grey = Source("grey", (1, *SHAPE[1:]), torch.zeros(50, 1, *SHAPE[1:]), image=True)
-    evaluate, told = evaluator_of(replace(images(features=own, evaluator="auto").setup, source=grey))
+    evaluate, told = evaluator_beside(grey, own, 100, torch.nn.Identity(), False, torch.device("cpu"))
     assert "frechet" not in evaluate.protocols
     assert told.endswith(": means: expected 3 channels, got 1: use another network")
     with pytest.raises(InputError, match="did you mean 'inception'"):

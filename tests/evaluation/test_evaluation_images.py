@@ -9,9 +9,10 @@ from plainnet import Quarters, noise
 import steadygan as sg
 from steadygan.data import DATA, Source
 from steadygan.errors import InputError
+from steadygan.evaluation import evaluator
+from steadygan.evaluation import real_side as sides
+from steadygan.evaluation.real_side import real_side
 from steadygan.metrics import Manifold, Moments, RealSide, class_modes, frechet, precision_recall
-from steadygan.training import evaluators
-from steadygan.training.evaluators import real_side
 
 
 def real(n=400, held=300):
@@ -85,7 +86,7 @@ def test_floats_are_measured_as_the_bytes_they_would_be_saved_as():
 
 
 def test_real_features_are_computed_once(monkeypatch):
-    monkeypatch.setattr(evaluators, "KEPT_FROM", 100)
+    monkeypatch.setattr(sides, "KEPT_FROM", 100)
     first, again, other = Quarters(), Quarters(), Quarters(digest="4567")
     side = real_side(real(), first)
     assert sum(first.calls) == 700
@@ -161,7 +162,7 @@ def test_held_out_images_stand_beside_the_fakes(monkeypatch):
     assert found.reference["memorised"] == 0.01
     assert "balance" not in found.reference  # its own reference
     assert "frechet" not in judged(fakes(), source, split="held_out").reference
-    monkeypatch.setattr(evaluators, "KEPT_FROM", 100)
+    monkeypatch.setattr(evaluator, "KEPT_FROM", 100)
     kept = judged(fakes(), source).reference
     assert kept == pytest.approx(found.reference)
     monkeypatch.setattr(RealSide, "held_out_does", None)  # not asked again

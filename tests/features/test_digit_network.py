@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from steadygan.data.mnist import read_mnist
+from steadygan.data.sets.mnist import read_mnist
 from steadygan.errors import InputError
 from steadygan.features import digits as module
 from steadygan.features.digits import DigitFeatures, DigitNetwork, digit_card, folded, load_digit_network

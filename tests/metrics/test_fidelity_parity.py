@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from steadygan.features import Features, extract
-from steadygan.metrics.fidelity import Moments, class_score, frechet, kernel_distance, precision_recall
+from steadygan.metrics.moments import Moments, class_score, frechet, kernel_distance, precision_recall
 
 SIDE, DIM, CLASSES = 6, 12, 5
 

@@ -7,8 +7,12 @@ import pytest
 import torch
 
 from steadygan.errors import InputError, NonFiniteError
-from steadygan.metrics import pairwise
-from steadygan.metrics.manifold import Manifold, density_coverage
+from steadygan.metrics import blocks
+from steadygan.metrics.neighbours import Manifold
+
+
+def density_coverage(fakes, real, k=5):
+    return Manifold(real, k)(fakes)
 
 
 def points(n, dim, seed=0, shift=0.0, dtype=torch.float64):
@@ -114,7 +118,7 @@ def test_block_size_changes_nothing(monkeypatch, dim):
     real, fakes = points(100, dim, dtype=torch.float32), points(130, dim, 1, dtype=torch.float32)
     whole = Manifold(real)(fakes)
     for side in (16, 99, 100):
-        monkeypatch.setattr(pairwise, "TILE", side)
+        monkeypatch.setattr(blocks, "TILE", side)
         assert Manifold(real)(fakes) == whole
 
 
@@ -137,7 +141,7 @@ def test_radii_that_were_kept(monkeypatch):
     first = Manifold(real, k=2)
     assert first.radii.shape == (30,)
     assert first.radii.dtype == torch.float64
-    monkeypatch.setattr("steadygan.metrics.manifold.kth_distance", None)
+    monkeypatch.setattr("steadygan.metrics.neighbours.kth_distance", None)
     assert Manifold(real, k=2, radii=first.radii)(fakes) == first(fakes)
     assert Manifold(real, k=2, radii=0.0 * first.radii)(fakes) == {"density": 0.0, "coverage": 0.0}
     for radii in (first.radii[:-1], first.radii.float()):

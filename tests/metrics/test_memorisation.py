@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from steadygan.errors import InputError, NonFiniteError
-from steadygan.metrics.memorisation import Memorisation, memorisation
+from steadygan.metrics.memorisation import Memorisation
+
+
+def memorisation(fakes, training, held_out):
+    return Memorisation(training, held_out)(fakes)
 
 
 def points(n, dim, seed=0, dtype=torch.float64):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from steadygan.errors import InputError, NonFiniteError
-from steadygan.metrics import NearestNeighbour, pairwise
+from steadygan.metrics import NearestNeighbour, blocks
 
 
 def points(n, dim, seed=0, dtype=torch.float64):
@@ -22,33 +22,33 @@ def distances(a, b):
 @pytest.mark.parametrize("rows", [None, 1, 7, 50, 80])
 def test_blocks_make_all_distances(dim, dtype, tolerance, rows):
     a, b = points(50, dim, 0, dtype), points(33, dim, 1, dtype)
-    found = torch.cat([block.clone() for block in pairwise.distance_blocks(a, b, rows)])
+    found = torch.cat([block.clone() for block in blocks.distance_blocks(a, b, rows)])
     np.testing.assert_allclose(found.numpy(), distances(a, b), rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("dim", [2, 64])
 def test_squares_are_their_squares(dim):
     a, b = points(50, dim), points(33, dim, 1)
-    found = torch.cat([block.clone() for block in pairwise.square_blocks(a, b, 20)])
+    found = torch.cat([block.clone() for block in blocks.square_blocks(a, b, 20)])
     np.testing.assert_allclose(found.numpy(), distances(a, b) ** 2, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dim", [2, 64])
 def test_far_from_the_origin_nothing_cancels(dim):
     a, b = points(20, dim, 0, torch.float32) + 1000.0, points(30, dim, 1, torch.float32) + 1000.0
-    found = torch.cat([block.clone() for block in pairwise.distance_blocks(a, b)])
+    found = torch.cat([block.clone() for block in blocks.distance_blocks(a, b)])
     np.testing.assert_allclose(found.numpy(), distances(a, b), rtol=1e-4)
 
 
 def test_blocks_stay_small_on_a_cpu():
-    assert pairwise.rows_per_block(10_000, torch.device("cpu")) * 10_000 <= pairwise.CPU_BLOCK
-    assert pairwise.rows_per_block(10**9, torch.device("cpu")) == 1
-    assert pairwise.rows_per_block(10_000, torch.device("cuda")) > 1000
+    assert blocks.rows_per_block(10_000, torch.device("cpu")) * 10_000 <= blocks.CPU_BLOCK
+    assert blocks.rows_per_block(10**9, torch.device("cpu")) == 1
+    assert blocks.rows_per_block(10_000, torch.device("cuda")) > 1000
 
 
 @pytest.mark.parametrize("dim", [2, 64])
 def test_assign_distance(monkeypatch, dim):
-    monkeypatch.setattr(pairwise, "CPU_BLOCK", 100)  # several blocks
+    monkeypatch.setattr(blocks, "CPU_BLOCK", 100)  # several blocks
     x, reference = points(90, dim), points(31, dim, 1)
     lookup, all_of_them = NearestNeighbour(reference), distances(x, reference)
     nearest = all_of_them.argmin(1)

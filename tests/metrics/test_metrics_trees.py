@@ -6,8 +6,8 @@ import torch
 from steadygan.data import DATA
 from steadygan.errors import InputError, NonFiniteError
 from steadygan.metrics import Manifold, precision_recall, support
-from steadygan.metrics.birthday import near_duplicate
-from steadygan.metrics.trees import Neighbours, near_pairs, near_point
+from steadygan.metrics.neighbours import Neighbours, near_pairs, near_point
+from steadygan.metrics.support import near_duplicate
 
 
 def drawn(n, seed, name="grid25"):

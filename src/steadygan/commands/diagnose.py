@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from ..diagnosis import Diagnosis
+    from ..diagnostics.diagnosis import Diagnosis
 
 COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}
 WIDE = 100  # columns that have room for units
@@ -57,7 +57,7 @@ def _check(folder: Path) -> None:
 
 def _told(folders: Sequence[Path]) -> tuple[list[Diagnosis], list[str]]:
     """Of each folder; those of several without a look are left out."""
-    from ..diagnosis.runs import of_run
+    from ..diagnostics.run import of_run
 
     told: list[Diagnosis] = []
     errors: list[InputError] = []

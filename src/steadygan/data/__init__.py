@@ -1,16 +1,13 @@
 """Real data: the papers' synthetic sets, embedded digits, and the user's own."""
 
-from .cifar import cifar10, cifar100
-from .digits import digits
-from .folder import folder
-from .mnist import mnist
+from .images.folder import folder
 from .points import points
-from .registry import DATA
-from .sampler import InfiniteSampler
-from .samples import Mapped, Samples, Stacked
-from .source import Source, Stream
-from .stacked_mnist import stacked_mnist
-from .synthetic import gaussian, grid25, ring8, swissroll, two_gaussians, two_gaussians_fake, two_gaussians_real
+from .samples import InfiniteSampler, Mapped, Samples, Stacked
+from .sets.cifar import cifar10, cifar100
+from .sets.gaussians import gaussian, grid25, ring8, swissroll, two_gaussians, two_gaussians_fake, two_gaussians_real
+from .sets.mnist import digits, mnist
+from .sets.stacked_mnist import stacked_mnist
+from .source import DATA, Source, Stream
 from .user import from_user
 
 __all__ = [

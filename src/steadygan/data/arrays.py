@@ -1,35 +1,26 @@
-"""Images of the user's own that lie in an array: a .npy or .npz file."""
+"""NumPy's files of arrays, read without ever running a pickle, and the images of the user's own that lie in one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
-from .entries import shown
-from .numpy_file import opened_npz, read_npy
-from .samples import IN_MEMORY
+from .images.listing import by, shown
+from .samples import IN_MEMORY, SMALLEST
 from .source import Source
-from .survey import SMALLEST, by
 
 IMAGES = ("images", "samples", "x", "arr_0")  # names in an .npz, the first that holds images
 LABELS = ("labels", "label", "y")
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What a file holds: its array of images, the name of it, and perhaps labels."""
-
-    name: str
-    images: NDArray[Any]
-    label: NDArray[Any] | None = None
 
 
 def images_in(
@@ -43,23 +34,22 @@ def images_in(
     arrays above 2 GiB among it.
     """
     try:
-        kept = _npz(file) if file.suffix.lower() == ".npz" else _npy(file)
+        name, images, label = _from_npz(file) if file.suffix.lower() == ".npz" else _from_npy(file)
     except OSError as error:
         raise InputError(
             f"expected to read {shown(file.name)}, got {error.strerror or error}: check the file"
         ) from None
-    images = _ordered(kept, size, channels)
-    values, note = _values(images, kept.name)
-    label = None if kept.label is None else _labels(kept.label, len(images), kept.name)
+    values, note = _values(_ordered(images, name, size, channels), name)
+    classes = None if label is None else _labels(label, len(values), name)
     shape = tuple(values.shape[1:])
-    found = f"{kept.name}: {len(values):,} images of {by((shape[2], shape[1]))}"
-    if label is not None:
-        found += f", {int(label.max()) + 1:,} classes"
+    found = f"{name}: {len(values):,} images of {by((shape[2], shape[1]))}"
+    if classes is not None:
+        found += f", {int(classes.max()) + 1:,} classes"
     return Source(
-        kept.name,
+        name,
         shape,
         train=values,
-        label=label,
+        label=classes,
         image=True,
         nearest_classes=False,
         flip=flip,
@@ -69,12 +59,13 @@ def images_in(
     )
 
 
-def _npy(file: Path) -> Kept:
+def _from_npy(file: Path) -> tuple[str, NDArray[Any], None]:
     _affordable(file.name, file.stat().st_size)
-    return Kept(shown(file.name), read_npy(file))
+    return shown(file.name), read_npy(file), None
 
 
-def _npz(file: Path) -> Kept:
+def _from_npz(file: Path) -> tuple[str, NDArray[Any], NDArray[Any] | None]:
+    """The name of the array of images, that array, and perhaps labels."""
     found = []
     with opened_npz(file) as archive:
         with ZipFile(file) as members:
@@ -85,7 +76,7 @@ def _npz(file: Path) -> Kept:
             array = archive[name]
             if array.ndim >= 3:
                 label = next((archive[key] for key in LABELS if key in archive.files and key != name), None)
-                return Kept(shown(f"{file.name}:{name}"), array, label)
+                return shown(f"{file.name}:{name}"), array, label
             found.append(f"{name} {array.shape}")
     raise InputError(
         f"expected images (n, h, w) or (n, h, w, c) in {shown(file.name)}, "
@@ -101,9 +92,8 @@ def _affordable(name: str, size: int) -> None:
         )
 
 
-def _ordered(kept: Kept, size: int | None, channels: int | None) -> NDArray[Any]:
+def _ordered(array: NDArray[Any], name: str, size: int | None, channels: int | None) -> NDArray[Any]:
     """The images as (n, c, h, w), c of 1 or 3, square and as large as they must be."""
-    array, name = kept.images, kept.name
     came = " x ".join(map(str, array.shape))
     if array.ndim == 3:
         array = array[:, None]
@@ -170,3 +160,42 @@ def _labels(array: NDArray[Any], count: int, name: str) -> Tensor:
             f"expected {count:,} labels in {name}, whole numbers from 0, got {came}: save one per image as int64"
         )
     return torch.from_numpy(array.astype(np.int64))
+
+
+def read_npy(file: Path) -> NDArray[np.generic]:
+    """The array of a .npy file; raises InputError for an empty or damaged one and for a pickle."""
+    if file.stat().st_size == 0:
+        raise InputError(f"expected an array in {file.name}, got an empty file: save it again with numpy.save")
+    with file.open("rb") as stream:  # before numpy sees it: it takes any file without its mark for a pickle
+        mark = stream.read(6)
+    if mark != b"\x93NUMPY":
+        raise InputError(
+            f"expected a .npy array in {file.name}, got a pickle or another format: save it with numpy.save"
+        )
+    try:
+        array: NDArray[np.generic] = np.load(file, allow_pickle=False)
+    except Exception as error:  # numpy's reader fails in many ways on a damaged header
+        raise _unreadable(file.name, error) from None
+    return array
+
+
+@contextmanager
+def opened_npz(file: Path) -> Iterator[NpzFile]:
+    """The arrays of an .npz file by name, each read when it is asked for; errors inside the `with` as `read_npy`'s."""
+    if file.stat().st_size == 0:
+        raise InputError(f"expected arrays in {file.name}, got an empty file: save them again with numpy.savez")
+    if not is_zipfile(file):  # numpy would read a lone array, or try a pickle
+        raise InputError(f"expected a .npz archive in {file.name}, got another format: save it with numpy.savez")
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            yield archive
+    except InputError:
+        raise
+    except Exception as error:  # zip's, zlib's, numpy's
+        raise _unreadable(file.name, error) from None
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
+    if "allow_pickle" in str(error) or "Object arrays" in str(error):
+        return InputError(f"expected plain numbers in {name}, got a pickle, which could run code: save plain numbers")
+    return InputError(f"expected a readable NumPy file at {name}, got {' '.join(str(error).split())}: save it again")

@@ -25,7 +25,7 @@ Card: TypeAlias = dict[str, Any]
 Build: TypeAlias = Callable[[Path], Card]
 
 
-def prepared(folder: Path, build: Build, progress: Progress | None = None) -> Card:
+def cached(folder: Path, build: Build, progress: Progress | None = None) -> Card:
     """The card of `folder`, which `build` has filled: now, or on an earlier day, or in another process.
 
     `build(part)` writes files into an empty folder and returns what the card is to say (plain JSON); `part` becomes

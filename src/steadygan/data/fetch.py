@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .samples import Progress
 
 PATIENCE = 60.0  # seconds until a server that says nothing counts as out of reach
@@ -48,10 +48,7 @@ def fetch(
             if progress is not None:
                 progress(doing, 1, 1)
     except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error) as error:
-        reason = " ".join(str(error).split())
-        reason = reason if len(reason) <= 200 else f"{reason[:197]}..."
-        reason = reason or type(error).__name__
-        raise InputError(f"expected {doing} into {str(root)!r} to work, got {reason}: {advice}") from None
+        raise InputError(f"expected {doing} into {str(root)!r} to work, got {one_line(error)}: {advice}") from None
 
 
 def _filled(folder: Path) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from ..errors import InputError
+from .samples import digest_of
 
 CHANNELS = (1, 3)
 PROBES = 16  # items that stand for a large dataset in its hash
@@ -49,14 +49,11 @@ class Items:
 
     def digest(self, label: Tensor | None) -> str:
         """A hash of kind, size and labels, and of a few items unless they are drawn anew whenever they are read."""
-        digest = blake2b(f"{type(self.dataset).__qualname__} {self.count} {self.shape}".encode(), digest_size=16)
-        if label is not None:
-            digest.update(label.numpy().tobytes())
         index = torch.linspace(0, self.count - 1, PROBES, dtype=torch.float64).long()
         some = self.read(index)
-        if torch.equal(some, self.read(index)):
-            digest.update(some.numpy().tobytes())
-        return digest.hexdigest()
+        steady = torch.equal(some, self.read(index))
+        words = f"{type(self.dataset).__qualname__} {self.count} {self.shape}"
+        return digest_of(label, some if steady else None, words=words)
 
 
 def split(item: Any, number: int) -> tuple[Tensor, int | None]:

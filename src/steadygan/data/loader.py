@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from ..errors import InputError
 from ..types import Batch
@@ -48,10 +48,9 @@ class Loader:
         loader = DataLoader(
             self._dataset,
             batch_size=None,
-            sampler=_Order((group, [sampler.indices(*each) for each in group]) for group in self._groups(requests)),
+            sampler=((group, [sampler.indices(*each) for each in group]) for group in self._groups(requests)),
             num_workers=self.workers,
             prefetch_factor=AHEAD,
-            collate_fn=_as_it_is,
             worker_init_fn=_quiet,
             pin_memory=self.stream.source.device.type == "cuda",
             generator=torch.Generator(),  # without one torch's global generator would move
@@ -97,7 +96,7 @@ class Loader:
                     f"expected {self.workers} processes to read the data, got: {str(error).splitlines()[0]}: lower "
                     "workers"
                 ) from error
-            asked = [(start, count) for start, count in requests]  # pinning memory may have made lists of them
+            asked = [(start, count) for start, count in requests]  # collating has made lists of them
             self._here.extend(zip(asked, torch.split(raw, [count for _, count in asked]), strict=True))
         return self._here.popleft()
 
@@ -123,20 +122,6 @@ class _Requests(Dataset[Any]):
         index = torch.cat(indices)
         raw = self.samples[index] if isinstance(self.samples, Tensor) else self.samples.read(index)
         return requests, raw
-
-
-class _Order(Sampler[Any]):
-    """An iterator as a sampler."""
-
-    def __init__(self, items: Iterator[Any]) -> None:
-        self.items = items
-
-    def __iter__(self) -> Iterator[Any]:
-        return self.items
-
-
-def _as_it_is(item: Any) -> Any:
-    return item
 
 
 def _quiet(worker: int) -> None:

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .numpy_file import opened_npz, read_npy
-from .registry import DATA
-from .source import Source
+from .arrays import opened_npz, read_npy
+from .source import DATA, Source
 from .user import as_samples
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from typing import TypeAlias
 
 import torch
@@ -12,9 +11,9 @@ from torch import Tensor
 
 from ..errors import InputError, check_whole
 from ..pixels import to_values
+from ..registry import Registry
 from ..types import Batch
-from .sampler import InfiniteSampler
-from .samples import Samples
+from .samples import InfiniteSampler, Samples, digest_of
 
 Sampler: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
@@ -169,15 +168,11 @@ class Source:
         """A hash of the training samples and labels, so that a resumed run notices other data; "" when unlimited."""
         if self.digest is not None or self.train is None:
             return self.digest or ""
-        digest = blake2b(digest_size=16)
-        kept: list[Tensor | None] = [self.train if isinstance(self.train, Tensor) else None, self.label]
-        if not isinstance(self.train, Tensor):  # too large to be read for a hash: its size and a thousand of it
-            digest.update(f"{len(self.train)} {self.shape}".encode())
-            kept[0] = self.train.read(torch.linspace(0, len(self.train) - 1, 1000, dtype=torch.float64).long())
-        for tensor in kept:
-            if tensor is not None:
-                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        if isinstance(self.train, Tensor):
+            return digest_of(self.train, self.label)
+        # too large to be read for a hash: its size and a thousand of it
+        some = self.train.read(torch.linspace(0, len(self.train) - 1, 1000, dtype=torch.float64).long())
+        return digest_of(some, self.label, words=f"{len(self.train)} {self.shape}")
 
     def standardised(self) -> Source:
         """The same training set with mean 0 and standard deviation 1 per coordinate; `restore` gives the units back.
@@ -256,3 +251,6 @@ class _Cast:
 
 def _comma(shape: tuple[int, ...]) -> str:
     return ", ".join(map(str, shape)) or "no more axes"
+
+
+DATA: Registry[Callable[..., Source]] = Registry("data set")

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from ..errors import InputError
 from .items import CHANNELS, Items, check_alike, is_pixels, labels_of, split
-from .samples import WORKERS
+from .samples import SMALLEST, WORKERS
 from .source import Source
 
 LIMIT = 2 * 1024**3  # bytes of a dataset that we are willing to hold in memory
-SMALLEST = 8  # pixels of a side: fewer are taken for numbers
 
 
 def from_user(data: Any) -> Source:

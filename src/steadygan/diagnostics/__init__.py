@@ -1,13 +1,11 @@
 """Why a training goes wrong: gradients a generator receives, whether its discriminator lives, and other indicators."""
 
-from .close_pairs import pair_figures
 from .coverage import chosen_over_covered, over_coverage
-from .diversity import diversity
-from .equilibrium import off_equilibrium
 from .gradients import generator_gradient, gradient_figures
-from .outputs import output_figures
-from .probe import active_units, dead_discriminator
-from .weights import ema_distance, gradient_norm, non_finite, parameter_norm
+from .norms import ema_distance, gradient_norm, non_finite, parameter_norm
+from .outputs import off_equilibrium, output_figures
+from .units import active_units, dead_discriminator
+from .yardstick import diversity, pair_figures
 
 __all__ = [
     "active_units",

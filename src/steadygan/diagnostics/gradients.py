@@ -13,7 +13,7 @@ from ..devices import borrowed
 from ..errors import InputError
 from ..types import Batch, Critic, Loss, Method, Output, Scored
 from ..types import critic as as_critic
-from .hidden import HiddenUnits
+from .units import HiddenUnits
 
 
 def gradient_figures(norms: Tensor) -> dict[str, float]:
@@ -54,7 +54,7 @@ def generator_gradient(
     parameter gathers a gradient; buffers, grad mode and random state stay as they were, and dropout acts as seeded with
     0. Raises InputError when there are no fakes, no terms, or no reals for a loss or method that needs them.
     """
-    sight = look(critic, loss, fake, real, method)
+    sight = sight_of(critic, loss, fake, real, method)
     return norms_of(sight.received), norms_of(sight.slope)
 
 
@@ -69,7 +69,7 @@ class Sight(NamedTuple):
     real_hidden: Tensor | None
 
 
-def look(
+def sight_of(
     critic: Critic | Callable[..., Any],
     loss: Loss,
     fake: Batch,
@@ -95,7 +95,8 @@ def look(
         with torch.enable_grad():
             y = Batch(fake.x.detach().clone().requires_grad_(), fake.label)
             watched.begin()
-            with saved_tensors_hooks(_copy, _same):
+            # batch norm saves its buffers for the way back, and autograd would refuse ones that were put back in place
+            with saved_tensors_hooks(lambda saved: saved.detach().clone(), lambda saved: saved):
                 judged = _scored(y, forward(y))
                 fake_hidden = watched.features()
                 watched.end()
@@ -141,15 +142,6 @@ def _constants(judge: Critic, batch: Batch, chunk: int, watched: HiddenUnits) ->
 
 def _scored(batch: Batch, output: Output) -> Scored:
     return Scored(batch, output.logits, output.features, lambda _: ())
-
-
-def _copy(saved: Tensor) -> Tensor:
-    """Batch norm saves its buffers for the way back, and autograd would refuse ones that were put back in place."""
-    return saved.detach().clone()
-
-
-def _same(saved: Tensor) -> Tensor:
-    return saved
 
 
 def _slopes(total: Tensor, y: Tensor) -> Tensor:

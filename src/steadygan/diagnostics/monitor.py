@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ..devices import borrowed
-from ..errors import InputError, check_whole
-from ..types import Batch, Loss, Now, Term, cat
-from ..types.critic import evaluating
-from .equilibrium import off_equilibrium
-from .given import beside, check_call, checked, in_its_precision, last, number, resting, try_call
-from .gradients import gradient_figures, look, norms_of
-from .hidden import HiddenUnits
-from .indicators import PAIRS, indicators
-from .outputs import output_figures
+from ..errors import InputError, calling, check_whole
+from ..types import Batch, Critic, Loss, Now, Output, Term, cat
+from ..types import critic as as_critic
+from ..types.critic import as_output, evaluating, looks_coupled, takes_label
+from .look import PAIRS, Subject, take_look
+from .norms import gradient_norm, non_finite, parameter_norm
+from .outputs import off_equilibrium, output_figures
 from .remedy import Remedy
 from .rules import Thresholds
 from .verdicts import Judge, Verdict
-from .weights import gradient_norm, non_finite, parameter_norm
 from .yardstick import Yardstick
 
 Policy = Literal["warn", "stop", "rollback"]
@@ -209,19 +208,17 @@ class CollapseMonitor:
         held_out: Batch | None,
     ) -> dict[str, float]:
         loss = self.loss.at(Now(torch.zeros((), dtype=torch.int64), self.loss.initial_state(), {}))
-        with HiddenUnits(D) as units, evaluating(D if isinstance(D, nn.Module) else nn.Identity()):
-            judge = resting(D)
-            alone = not judge.couples_samples
+        with evaluating(D if isinstance(D, nn.Module) else nn.Identity()):
+            subject = Subject(resting(D), loss, D)
+            alone = not subject.critic.couples_samples
             shown = in_its_precision(D, fakes if alone else fake)  # others need the company that they had in the step
-            sight = look(judge, loss, shown, in_its_precision(D, real.first(min(real.size, PAIRS))), units=units)
-            spare = None if held_out is None else judge.constant(in_its_precision(D, held_out)).logits
+            x = in_its_precision(D, real.first(min(real.size, PAIRS)))
+            spare = None if held_out is None else in_its_precision(D, held_out)
+            figures, _, sight = take_look({"D": subject}, shown, x, yardstick, spare, fakes.x, alone)
         assert sight.real is not None
-        figures = indicators(sight, fakes.x, units.active(), yardstick, spare, alone)
-        found = (sight.real.logits, sight.fake.logits)
-        said = [own if step is None else step for step, own in zip(given, found, strict=True)]
+        said = [own.logits if step is None else step for step, own in zip(given, (sight.real, sight.fake), strict=True)]
         figures |= output_figures(*said)
-        figures |= {f"gradient_{key}": value for key, value in gradient_figures(norms_of(sight.received)).items()}
-        figures["non_finite"] += float(non_finite(sight.received, *(step for step in given if step is not None)))
+        figures["non_finite"] += float(non_finite(*(step for step in given if step is not None)))
         return figures
 
     def state_dict(self) -> dict[str, Any]:
@@ -246,3 +243,91 @@ class CollapseMonitor:
         self._judge = Judge(self.thresholds, free=self._judge.free)
         for record in self.records:
             self._judge.update(record)
+
+
+def checked(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> Batch:
+    """Samples of this shape, without a graph."""
+    x, label = given if isinstance(given, Batch) else Batch(given)
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(f"expected {name} samples as a tensor of floats, got {kind}: convert them")
+    if x.ndim < 2 or x.shape[0] == 0 or (shape is not None and x.shape[1:] != shape):
+        wanted = "*shape" if shape is None else ", ".join(map(str, shape))
+        raise InputError(
+            f"expected {name} samples (n >= 1, {wanted}), got {tuple(x.shape)}: pass samples of the shape of the first "
+            "real ones, or another monitor for another shape"
+        )
+    if label is not None and label.shape[:1] != x.shape[:1]:
+        raise InputError(f"expected one label per {name} sample, {x.shape[0]}, got {tuple(label.shape)}: pass others")
+    return Batch(x.detach(), None if label is None else label.detach())
+
+
+def number(name: str, loss: Tensor | float) -> Tensor:
+    """A loss as a lone number, without a graph."""
+    value = loss.detach() if isinstance(loss, Tensor) else loss
+    if isinstance(value, bool) or not isinstance(value, Tensor | float | int):
+        raise InputError(f"expected {name} as one number, got {type(loss).__name__}: pass its mean")
+    value = torch.as_tensor(value)
+    if value.numel() != 1:
+        raise InputError(f"expected {name} as one number, got {tuple(value.shape)}: pass its mean")
+    return value.reshape(()).clone()
+
+
+def try_call(D: nn.Module | Callable[..., Any], batch: Batch) -> None:
+    """Calls D with the samples, and changes nothing; a D that cannot take them is told in one line."""
+    told = f"D cannot take samples of shape {tuple(batch.x.shape[1:])}"
+    with (
+        calling(told, "pass what it is trained on"),
+        torch.no_grad(),
+        borrowed(0, batch.x.device),
+        evaluating(D if isinstance(D, nn.Module) else nn.Identity()),
+    ):
+        resting(D).constant(in_its_precision(D, batch))
+
+
+def check_call(D: Callable[..., Any], *batches: Batch) -> None:
+    """Refuses a D that wants more than samples, and labels where there are some."""
+    if not callable(D):
+        raise InputError(f"expected D as a module or a function of x, got {type(D).__name__}: pass the discriminator")
+    told = {"label": None} if takes_label(D) and all(batch.label is not None for batch in batches) else {}
+    try:
+        inspect.signature(D.forward if isinstance(D, nn.Module) else D).bind(None, **told)
+    except TypeError as error:
+        raise InputError(
+            f"expected a D to be called as D(x), or as D(x, label=...) with samples as Batch(x, label), got one with a "
+            f"{error}: pass labels, or a function of x"
+        ) from None
+    except ValueError:  # built-ins have no signature
+        return
+
+
+def resting(D: nn.Module | Callable[..., Any]) -> Critic:
+    """D with constants for weights and copies of its buffers: nothing of it gathers a gradient or moves."""
+    if not isinstance(D, nn.Module):
+        return as_critic(D)
+    buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
+    tensors = {name: parameter.detach() for name, parameter in D.named_parameters()} | buffers
+    labelled = takes_label(D)
+
+    def forward(batch: Batch) -> Output:
+        told = {"label": batch.label} if labelled else {}
+        return as_output(functional_call(D, tensors, (batch.x,), told), batch.size)
+
+    return Critic(forward, couples_samples=looks_coupled(D))
+
+
+def in_its_precision(D: nn.Module | Callable[..., Any], batch: Batch) -> Batch:
+    """Samples in D's own precision: under autocast, fakes may come in another."""
+    weights = D.parameters() if isinstance(D, nn.Module) else ()
+    first = next((each for each in weights if each.is_floating_point()), None)
+    return batch if first is None or not batch.x.is_floating_point() else Batch(batch.x.to(first.dtype), batch.label)
+
+
+def last(batch: Batch) -> Batch:
+    """A copy of the last ones, as many as are looked at."""
+    return Batch(batch.x[-PAIRS:].clone(), None if batch.label is None else batch.label[-PAIRS:].clone())
+
+
+def beside(batch: Batch, like: Tensor) -> Batch:
+    """On the device and in the precision of others: a state that was put back may lie elsewhere."""
+    return Batch(batch.x.to(like), None if batch.label is None else batch.label.to(like.device))

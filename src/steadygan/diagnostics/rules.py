@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..numbers import DEAD_GRADIENT
 
 Figures = Mapping[str, float]
+Sign: TypeAlias = Callable[[float, "Past"], bool]  # of a figure, given the looks before
 
 MEMORY = 5  # looks that a loss is compared with
 AT_REST = 0.005  # deviation of a loss that counts as none: a run at its equilibrium stirs by many times itself
@@ -18,6 +19,7 @@ SOFTER_D = "raise the gradient penalty (r1), lower D's learning rate, or switch 
 SOFTER = "lower both learning rates, raise the gradient penalty (r1), or switch on fake-as-real"
 MILDER = "lower the learning rates or raise the penalty"
 REVIVE = "use leaky ReLU in D, lower its learning rate or N0 of fake-as-real, and begin anew"
+WIDER_D = "lower both learning rates, or give D more steps or width"
 STRONGER_D = "lower the penalty's weight or N0 of fake-as-real, train D more often, or widen it"
 
 
@@ -44,11 +46,10 @@ class Thresholds:
 
 
 class Rule(NamedTuple):
-    """A sign of trouble: when it shows at `looks` looks in a row, it is a verdict."""
+    """A sign of trouble: when all its figures show it at `looks` looks in a row, it is a verdict."""
 
     verdict: str
-    keys: tuple[str, ...]
-    shows: Callable[[Figures, Past], bool]
+    signs: Mapping[str, Sign]
     words: str  # with {key} for each figure
     advice: str
     looks: int = 2
@@ -58,7 +59,16 @@ class Rule(NamedTuple):
 
     def known(self, figures: Figures, free: bool) -> bool:
         """Whether it can be asked; free: D's loss has no equilibrium other than 0."""
-        return all(key in figures for key in self.keys) and not (free and self.levelled)
+        return figures.keys() >= self.signs.keys() and not (free and self.levelled)
+
+    def shows(self, figures: Figures, past: Past) -> bool:
+        """Whether one look shows it, given those before."""
+        return all(sign(figures[key], past) for key, sign in self.signs.items())
+
+    def told(self, figures: Figures) -> tuple[str, dict[str, float]]:
+        """What it saw in words, and the figures it saw it by."""
+        evidence = {key: float(figures[key]) for key in self.signs}
+        return self.words.format(**evidence), evidence
 
 
 @dataclass
@@ -91,17 +101,25 @@ class Past:
         self.last = now
 
 
+def above(limit: float) -> Sign:
+    """A figure that is too large."""
+    return lambda value, _: value > limit
+
+
+def below(limit: float) -> Sign:
+    """A figure that is too small."""
+    return lambda value, _: value < limit
+
+
+def away(limit: float, reached: float) -> Sign:
+    """A distance that is large again in a run that had been nearer than `reached`."""
+    return lambda value, past: past.best is not None and past.best < reached and value > limit
+
+
 def restless(key: str, player: str, t: Thresholds) -> Rule:
     """A loss that suddenly goes up and down."""
-    return Rule(
-        "exploding",
-        (key,),
-        lambda f, past: past.usual(key, f[key]) > t.jump,
-        f"{player}'s loss goes up and down {{{key}:.2g}}, many times as much as before",
-        SOFTER,
-        looks=1,
-        lone=False,
-    )
+    words = f"{player}'s loss goes up and down {{{key}:.2g}}, many times as much as before"
+    return Rule("exploding", {key: lambda std, past: past.usual(key, std) > t.jump}, words, SOFTER, looks=1, lone=False)
 
 
 def rules(t: Thresholds) -> tuple[Rule, ...]:
@@ -109,8 +127,7 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
     return (
         Rule(
             "non_finite",
-            ("non_finite",),
-            lambda f, _: f["non_finite"] > 0.0,
+            {"non_finite": above(0.0)},
             "{non_finite:.0f} values of logits, samples or gradients are not finite",
             MILDER,
             looks=1,
@@ -118,8 +135,7 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
         ),
         Rule(
             "dead_discriminator",
-            ("d_gradient_mean",),
-            lambda f, _: f["d_gradient_mean"] < DEAD_GRADIENT,
+            {"d_gradient_mean": below(DEAD_GRADIENT)},
             "D has no slope at the fakes (mean {d_gradient_mean:.2g}): it teaches G nothing",
             REVIVE,
             looks=1,
@@ -127,8 +143,7 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
         ),
         Rule(
             "dead_discriminator",
-            ("dead_units",),
-            lambda f, _: f["dead_units"] > 0.99,
+            {"dead_units": above(0.99)},
             "{dead_units:.1%} of D's hidden units say the same of everything",
             REVIVE,
             looks=1,
@@ -136,16 +151,14 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
         ),
         Rule(
             "dead_discriminator",
-            ("steepness", "batch_distance"),
-            lambda f, _: f["steepness"] < t.flat and f["batch_distance"] > t.untaught,
+            {"steepness": below(t.flat), "batch_distance": above(t.untaught)},
             "D is flat (steepness {steepness:.2g}) while fakes are still {batch_distance:.2g} from the reals",
             STRONGER_D,
             levelled=True,
         ),
         Rule(
             "dead_discriminator",
-            ("steepness", "batch_coverage"),
-            lambda f, _: f["steepness"] < t.flat and f["batch_coverage"] < t.bare,
+            {"steepness": below(t.flat), "batch_coverage": below(t.bare)},
             "D stays flat (steepness {steepness:.2g}) while only {batch_coverage:.1%} of the reals have a fake nearby",
             STRONGER_D,
             looks=5,
@@ -154,71 +167,57 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
         ),
         Rule(
             "exploding",
-            ("diversity",),
-            lambda f, _: f["diversity"] > t.wide,
+            {"diversity": above(t.wide)},
             "fakes lie {diversity:.2g} times as far apart as reals: G is driven out of the data",
             STRONGER_D,
         ),
         Rule(
             "collapsed",
-            ("diversity", "batch_distance"),
-            lambda f, _: f["diversity"] < t.few and f["batch_distance"] > t.apart,
+            {"diversity": below(t.few), "batch_distance": above(t.apart)},
             "fakes differ {diversity:.2g} times as much as reals, and lie {batch_distance:.2g} from them",
             SOFTER,
         ),
+        Rule("collapsing", {"diversity": below(t.few)}, "fakes differ {diversity:.2g} times as much as reals", SOFTER),
         Rule(
             "collapsing",
-            ("diversity",),
-            lambda f, _: f["diversity"] < t.few,
-            "fakes differ {diversity:.2g} times as much as reals",
-            SOFTER,
-        ),
-        Rule(
-            "collapsing",
-            ("batch_distance",),
-            lambda f, past: past.best is not None and past.best < t.reached and f["batch_distance"] > t.far,
+            {"batch_distance": away(t.far, t.reached)},
             "fakes are {batch_distance:.2g} from the reals, where they were near before",
             SOFTER,
             looks=1,
         ),
         Rule(
             "exploding",
-            ("steepness",),
-            lambda f, _: f["steepness"] > t.steep,
+            {"steepness": above(t.steep)},
             "D's slope at the fakes, {steepness:.3g} logits over the reals' mean distance, explodes",
             SOFTER_D,
             after=1,
         ),
         Rule(
             "drifting",
-            ("batch_distance",),
-            lambda f, past: past.best is not None and past.best < t.reached and f["batch_distance"] > t.lost,
+            {"batch_distance": away(t.lost, t.reached)},
             "fakes are {batch_distance:.2g} from the reals again, where they were nearer before",
             SOFTER,
         ),
         Rule(
             "drifting",
-            ("batch_distance",),
-            lambda f, _: f["batch_distance"] > t.far,
+            {"batch_distance": above(t.far)},
             "fakes are {batch_distance:.2g} from the reals, further than noise would be",
-            "lower both learning rates, or give D more steps or width",
+            WIDER_D,
             after=1,
         ),
         restless("g_loss_std", "G", t),
         restless("d_loss_std", "D", t),
         Rule(
             "drifting",
-            ("batch_distance",),
-            lambda f, _: f["batch_distance"] > t.apart,
+            {"batch_distance": above(t.apart)},
             "fakes are {batch_distance:.2g} from the reals and do not come nearer",
-            "lower both learning rates, or give D more steps or width",
+            WIDER_D,
             looks=3,
             lone=False,
         ),
         Rule(
             "drifting",
-            ("d_off",),
-            lambda f, _: f["d_off"] < t.winning,
+            {"d_off": below(t.winning)},
             "D's loss is {d_off:.0%} off its equilibrium: it tells fakes from reals too well",
             SOFTER_D,
             looks=3,
@@ -226,8 +225,7 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
         ),
         Rule(
             "drifting",
-            ("overfitting_gap",),
-            lambda f, _: f["overfitting_gap"] > t.by_heart,
+            {"overfitting_gap": above(t.by_heart)},
             "D rates its training samples {overfitting_gap:.2g} deviations above held-out ones: it knows them by heart",
             SOFTER_D,
         ),

@@ -1,4 +1,4 @@
-"""From the figures of a run's looks to a verdict in plain words: a pure function of what was recorded."""
+"""From the figures of a run's looks, or of one look alone, to a verdict in plain words: pure functions."""
 
 from __future__ import annotations
 
@@ -69,8 +69,7 @@ class Judge:
             since = self._since[i] = iteration if self._since[i] is None else self._since[i]
             if self._shown[i] >= rule.looks and found is None:
                 assert since is not None
-                evidence = {key: float(record[key]) for key in rule.keys}
-                told = rule.words.format(**evidence)
+                told, evidence = rule.told(record)
                 when = f"since iteration {since:,}" if since < iteration else f"at iteration {iteration:,}"
                 found = Verdict(rule.verdict, f"{told} ({when}): {rule.advice}", evidence, since, rule.advice)
         self.past.remember(record)
@@ -88,3 +87,17 @@ def judge(records: Iterable[Figures], free: bool = False, thresholds: Thresholds
     """The verdict after each of a run's records."""
     own = Judge(thresholds or Thresholds(), free)
     return [own.update(record) for record in records]
+
+
+def judge_once(figures: Figures, free: bool = False, thresholds: Thresholds | None = None) -> Verdict:
+    """The gravest sign that one look shows; those that compare with the past, or ask how long it lasts, are left out.
+
+    free: D's loss has no equilibrium other than 0, as in `Judge`. Fakes that have `arrived` are healthy, and
+    whatever shows no sign is learning.
+    """
+    t, past = thresholds or Thresholds(), Past(looks=1)
+    for rule in rules(t):
+        if rule.lone and rule.known(figures, free) and rule.shows(figures, past):
+            told, evidence = rule.told(figures)
+            return Verdict(rule.verdict, f"{told}: {rule.advice}", evidence, advice=rule.advice)
+    return Verdict("healthy" if arrived(figures, t) else "learning")

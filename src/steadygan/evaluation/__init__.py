@@ -1,5 +1,5 @@
 """Judging what any generator made, against any data: one evaluator for runs, files and arrays."""
 
-from .judge import Evaluation, evaluate
+from .evaluation import Evaluation, evaluate
 
 __all__ = ["Evaluation", "evaluate"]

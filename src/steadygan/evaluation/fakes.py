@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,24 +11,22 @@ from torch import Tensor
 
 from ..data import Source, from_user
 from ..errors import InputError, NonFiniteError
+from ..metrics.protocol import Protocol
 from ..pixels import to_pixels, to_values
 from ..runs.run import Run, load
-from ..training.evaluators import batch_norm
+from .evaluator import batch_norm
 from .reals import from_file
 
 
 @dataclass(frozen=True, eq=False)
 class Fakes:
-    """Generated samples (n, *shape): uint8 images, or points; with what belongs to their protocol."""
+    """Generated samples (n, *shape), uint8 images or points, and what they add to the protocol of a figure."""
 
     name: str
     samples: Tensor
     image: bool
-    weights: str = ""
-    batch_norm: str = ""
-    seeds: str = ""
+    about: Protocol = field(default_factory=lambda: Protocol(""))
     lossy: int = 0  # files compressed with loss
-    settings: Mapping[str, Any] | None = None  # of a run
 
     @property
     def n(self) -> int:
@@ -40,8 +37,21 @@ class Fakes:
         return to_values(self.samples) if self.image else self.samples
 
 
-def of_run(run: Run, n: int, seed: int, weights: Literal["ema", "live"]) -> Fakes:
-    """n samples of a run, images as a saved file holds them; raises NonFiniteError where they are not finite."""
+def fakes_of(what: Any, n: int | None, seed: int, weights: Literal["ema", "live"], drawn: int) -> Fakes:
+    """Samples of a run (n, or `drawn`), the first n or all of a path's or of samples as `data.from_user` takes them.
+
+    Raises InputError for whatever cannot be read, and NonFiniteError for a run whose samples are not finite.
+    """
+    if isinstance(what, str | Path):
+        path = Path(what).expanduser()
+        if not path.exists():
+            raise InputError(f"expected a run, images or points at {str(path)!r}, found nothing there: check the path")
+        what = load(path) if (path / "settings.json").is_file() else from_file(path)
+    return _of_run(what, n or drawn, seed, weights) if isinstance(what, Run) else _of_source(from_user(what), n)
+
+
+def _of_run(run: Run, n: int, seed: int, weights: Literal["ema", "live"]) -> Fakes:
+    """Images as a saved file holds them."""
     image = bool(run.data.get("image"))
     parts, broken = [], 0
     for batch in run.stream(n, seed, weights):
@@ -50,32 +60,12 @@ def of_run(run: Run, n: int, seed: int, weights: Literal["ema", "live"]) -> Fake
     if broken:
         raise NonFiniteError(f"{broken:,} of {n:,} generated samples are not finite: nothing to measure")
     averaged = weights == "ema" and run.G is not run.G_live
-    return Fakes(
-        name=str(run.path or "the run"),
-        samples=torch.cat(parts),
-        image=image,
-        weights="EMA" if averaged else "live",
-        batch_norm=batch_norm(run.G),
-        seeds=f"fakes {seed}",
-        settings=run.settings if "recipe" in run.settings else None,
-    )
+    about = Protocol("", weights="EMA" if averaged else "live", batch_norm=batch_norm(run.G), seeds=f"fakes {seed}")
+    return Fakes(str(run.path or "the run"), torch.cat(parts), image, about)
 
 
-def of_path(path: Path, n: int | None, seed: int, weights: Literal["ema", "live"], drawn: int) -> Fakes:
-    """The run, the images or the points at `path`; of files the first n, or all; of a run n samples, or `drawn`.
-
-    Raises InputError for whatever cannot be read.
-    """
-    if (path / "settings.json").is_file():
-        run = load(path)
-        return of_run(run, n or drawn, seed, weights)
-    if not path.exists():
-        raise InputError(f"expected a run, images or points at {str(path)!r}, found nothing there: check the path")
-    return of_source(from_file(path), n)
-
-
-def of_source(source: Source, n: int | None) -> Fakes:
-    """The first n samples of a source, or all, held-out ones among them."""
+def _of_source(source: Source, n: int | None) -> Fakes:
+    """Held-out samples come last."""
     assert source.size is not None
     count = source.size if n is None else min(n, source.size)
     raw = source.read(torch.arange(count))
@@ -84,15 +74,5 @@ def of_source(source: Source, n: int | None) -> Fakes:
     if n is not None and len(raw) < n:
         raise InputError(f"expected {n:,} fakes in {source.name}, got {len(raw):,}: lower -n, or generate more")
     if source.image:
-        pixels = raw if raw.dtype == torch.uint8 else to_pixels(raw)
-        return Fakes(source.name, pixels, True, lossy=source.lossy)
+        return Fakes(source.name, raw if raw.dtype == torch.uint8 else to_pixels(raw), True, lossy=source.lossy)
     return Fakes(source.name, raw.float(), False)
-
-
-def of_anything(what: Any, n: int | None, seed: int, weights: Literal["ema", "live"], drawn: int) -> Fakes:
-    """A run, a path, or samples as `data.from_user` takes them; drawn: how many samples of a run, where n is None."""
-    if isinstance(what, Run):
-        return of_run(what, n or drawn, seed, weights)
-    if isinstance(what, str | Path):
-        return of_path(Path(what).expanduser(), n, seed, weights, drawn)
-    return of_source(from_user(what), n)

@@ -11,7 +11,6 @@ from ..data import DATA, Source, folder, from_user, points
 from ..data.samples import Progress
 from ..errors import InputError, unknown
 from ..headers import holds_images
-from ..recipes.build import source
 
 OWN = "own"
 FILES = ("folder", "points")  # these are named by their path
@@ -32,6 +31,8 @@ def reals(
     if word == OWN or (own is not None and own.data.name == word):
         if own is None:
             raise InputError("expected a run from a recipe with --against own, got something else: name the data")
+        from ..recipes.build import source
+
         return source(_at(own, path), progress)
     if word in DATA and word not in FILES:
         builder = DATA[word]

@@ -2,8 +2,7 @@
 
 from .digits import DigitFeatures, DigitNetwork, digit_card, folded, load_digit_network
 from .inception import InceptionFeatures
-from .network import FeatureNetwork, Features, extract
-from .registry import FEATURES
+from .network import FEATURES, FeatureNetwork, Features, extract
 from .user import UserFeatures, user_features
 
 __all__ = [

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ..errors import InputError
 from ..pixels import to_values
-from .network import Features
+from .network import FEATURES, FeatureNetwork, Features
 
 WEIGHTS, CARD = "digits.safetensors", "digits.json"  # beside this file
 LAYERS = ((1, 32, 5, 2), (32, 48, 3, 1), (48, 64, 3, 2), (64, 64, 3, 1))  # in, out, kernel, stride
@@ -131,6 +131,11 @@ class DigitFeatures:
         vectors = found.vectors.to("cpu", torch.float32).view(len(images), self.channels * LAYERS[-1][1])
         logits = found.logits.to("cpu", torch.float32)
         return Features(vectors, logits if self.channels == 1 else _joint(logits.view(-1, STACKED, CLASSES)))
+
+
+@FEATURES.register("digits")
+def _features(shape: tuple[int, ...]) -> FeatureNetwork:
+    return DigitFeatures(STACKED if shape[0] == STACKED else 1)  # whatever else is wrong with a shape, its check tells
 
 
 def _joint(logits: Tensor) -> Tensor:

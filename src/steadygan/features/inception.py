@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from ..devices import kept
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..places import given
-from .network import Features
+from .network import FEATURES, FeatureNetwork, Features
 
 LAYERS = ("2048", "logits_unbiased")  # torch-fidelity's: FID and KID use the one, the Inception Score the other
 PATIENCE = 60.0  # seconds until a server that says nothing counts as out of reach
@@ -71,6 +71,11 @@ class InceptionFeatures:
         return Features(vectors.cpu(), logits.cpu())
 
 
+@FEATURES.register("inception")
+def _features(shape: tuple[int, ...]) -> FeatureNetwork:
+    return InceptionFeatures()
+
+
 @contextlib.contextmanager
 def _float32(device: torch.device) -> Iterator[None]:
     """No device rounds to TF32, as cuDNN does unless told otherwise, and no caller's half precision counts."""
@@ -100,7 +105,7 @@ def _cached_weights() -> Path:
             torch.hub.download_url_to_file(url, str(file), _hash(file.name), progress=sys.stderr.isatty())
     except (OSError, RuntimeError, HTTPException) as error:
         raise InputError(
-            f"expected to download Inception's weights, got {_line(error)}: fetch {url} elsewhere and put it into "
+            f"expected to download Inception's weights, got {one_line(error)}: fetch {url} elsewhere and put it into "
             f"{str(file.parent)!r} as {file.name}, or say with --inception (or path=) which file it is"
         ) from None
     finally:
@@ -118,7 +123,7 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise InputError(
-            f"expected a file of Inception's weights at {str(file)!r}, got {_line(error)}: give the file"
+            f"expected a file of Inception's weights at {str(file)!r}, got {one_line(error)}: give the file"
         ) from None
 
 
@@ -144,11 +149,6 @@ def _network(content: bytes, file: Path) -> Any:
             )
     except (RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
-            f"expected Inception's weights in {str(file)!r}, got a checkpoint of something else ({_line(error)}): "
+            f"expected Inception's weights in {str(file)!r}, got a checkpoint of something else ({one_line(error)}): "
             "give the file that torch-fidelity uses"
         ) from None
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:197]}..."

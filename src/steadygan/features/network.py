@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, unknown
+from ..registry import Registry
 
 
 class Features(NamedTuple):
@@ -80,3 +82,17 @@ def extract(network: FeatureNetwork, images: Tensor) -> Features:
             raise InputError(f"{network.name}: expected finite features, got NaN or infinity: mend the network")
         parts.append(found)
     return Features.cat(parts)
+
+
+FEATURES: Registry[Callable[[tuple[int, ...]], FeatureNetwork]] = Registry("feature network")  # by images' shape
+
+
+def check_name(wanted: object) -> None:
+    """Raises InputError for what is no network, and for the name of none; "auto" is the data set's own."""
+    if not (wanted is None or isinstance(wanted, str) or hasattr(wanted, "check")):
+        raise InputError(
+            f"expected features as the name of a network, a FeatureNetwork as UserFeatures(name, digest, function) or "
+            f"None, got {type(wanted).__name__}: wrap it"
+        )
+    if isinstance(wanted, str) and wanted != "auto" and wanted not in FEATURES:
+        raise unknown(FEATURES.kind, wanted, ("auto", *FEATURES))

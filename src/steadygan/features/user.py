@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..devices import borrowed
-from ..errors import InputError, unknown
+from ..errors import InputError, one_line, unknown
 from .network import Features
 
 SEED = 0  # of the global generators while the user's code runs
@@ -57,8 +57,8 @@ class UserFeatures:
                 result = self._function(images.clone())  # it may work in place
         except Exception as error:
             raise InputError(
-                f"{self.name}: expected features of uint8 images {tuple(images.shape)}, got {_line(error)}: "
-                "mend the function"
+                f"{self.name}: expected features of uint8 images {tuple(images.shape)}, "
+                f"got {one_line(error, kind=True)}: mend the function"
             ) from error
         vectors, logits = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
         found = Features(self._rows("features", vectors, images), self._logits(logits, images))
@@ -131,7 +131,8 @@ def _imported(where: str, name: str) -> ModuleType:
                 f"expected a module {where} for {name}, found none in {str(Path.cwd())!r} nor installed: check the "
                 "name, or run from the folder it is in"
             ) from None
-        raise InputError(f"expected to import {where} for {name}, got {_line(error)}: mend the module") from error
+        told = one_line(error, kind=True)
+        raise InputError(f"expected to import {where} for {name}, got {told}: mend the module") from error
 
 
 @contextlib.contextmanager
@@ -164,9 +165,3 @@ def _digest(module: ModuleType, name: str) -> str:
     if file is None:
         raise InputError(f"expected {name} to be defined in a file, got a built-in one: wrap it in a function of yours")
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return line if len(line) <= 200 else f"{line[:197]}..."

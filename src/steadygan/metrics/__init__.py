@@ -1,17 +1,20 @@
 """What came of a training: modes, balance and distance to real data; tensors in, numbers out."""
 
+from typing import TYPE_CHECKING, Any
+
 from .balance import Balance, balance
-from .better import BETTER, best
-from .birthday import Support, support
-from .distances import EnergyDistance, energy_distance
-from .evaluate import Evaluator
-from .feature_measures import RealSide, class_histogram
-from .fidelity import Moments, class_score, frechet, kernel_distance, precision_recall
-from .manifold import Manifold
+from .energy import EnergyDistance, energy_distance
 from .memorisation import Memorisation
 from .modes import class_modes, expected_kl, mixture_modes
-from .nearest import NearestNeighbour
+from .moments import Moments, class_score, frechet, kernel_distance, precision_recall
+from .neighbours import Manifold, NearestNeighbour
 from .protocol import Protocol
+from .summary import BETTER, best
+from .support import Support, support
+
+if TYPE_CHECKING:
+    from ..evaluation.evaluator import Evaluator
+    from ..evaluation.real_side import RealSide, class_histogram
 
 __all__ = [
     "BETTER",
@@ -38,3 +41,12 @@ __all__ = [
     "precision_recall",
     "support",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The evaluator, which is made of the formulas and lives above them."""
+    if name not in ("Evaluator", "RealSide", "class_histogram"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ..evaluation import evaluator, real_side
+
+    return getattr(evaluator if name == "Evaluator" else real_side, name)

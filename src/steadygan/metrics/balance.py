@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .nearest import NearestNeighbour
+from .neighbours import NearestNeighbour
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .nearest import NearestNeighbour
-from .pairwise import flat_samples
+from .blocks import flat_samples
+from .neighbours import NearestNeighbour
 
 ONE_IN = 100  # a fake is taken for memorised when it is among the nearest one in so many held-out samples
 
@@ -48,8 +48,3 @@ class Memorisation:
             "memorised": float((distance <= bar).to(torch.float64).mean()),
             "nearer_than_held_out": 1.0 - float(ranks.to(torch.float64).mean()) / (2 * m),
         }
-
-
-def memorisation(fakes: Tensor, training: Tensor, held_out: Tensor) -> dict[str, float]:
-    """`Memorisation(training, held_out)(fakes)`, once [meehan2020]."""
-    return Memorisation(training, held_out)(fakes)

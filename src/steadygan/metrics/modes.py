@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, check_whole
-from .nearest import NearestNeighbour
+from .neighbours import NearestNeighbour
 
 ENOUGH = 20 / 2500  # share of all samples that must fall on a mode for it to count
 WITHIN = 3.0  # standard deviations from its centre

@@ -1,15 +1,39 @@
-"""A run's records in few numbers: for each figure what it was at the end, at its best, and gradients at their peak."""
+"""Which side of a figure is the better one; a run's records in few numbers: at the end, at the best, at the peak."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import isfinite
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite, isnan
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from ..errors import InputError
 from ..numbers import DEAD_GRADIENT
-from .better import BETTER, best
 
+BETTER: dict[str, Literal["higher", "lower", "one"]] = {
+    "modes": "higher",
+    "high_quality": "higher",
+    "emptiest_mode": "higher",
+    "mode_kl": "lower",
+    "veegan_modes": "higher",
+    "veegan_high_quality": "higher",
+    "confidence": "higher",
+    "balance": "one",  # as even as real data: less is collapse, more is spread where real data is not
+    "balance_tv": "lower",
+    "energy_distance": "lower",
+    "class_score": "higher",
+    "inception_score": "higher",
+    "frechet": "lower",
+    "fid": "lower",
+    "kernel_distance": "lower",
+    "kid": "lower",
+    "precision": "higher",
+    "recall": "higher",
+    "density": "one",  # above it fakes crowd where real samples are dense
+    "coverage": "higher",
+    "support": "higher",
+    "memorised": "lower",
+}
 FIGURES = tuple(BETTER)
 GRADIENTS = ("gradient_mean", "gradient_max", "gradient_max_over_mean", "gradient_top1_share")
 
@@ -21,7 +45,7 @@ class At(NamedTuple):
     iteration: int
 
 
-class Row(NamedTuple):
+class Summary(NamedTuple):
     """One figure of a run; `peak`, the largest value, for gradients only."""
 
     key: str
@@ -30,8 +54,8 @@ class Row(NamedTuple):
     peak: At | None = None
 
 
-def final_and_best(records: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """One row for each figure that the records of a run hold, in a fixed order.
+def final_and_best(records: Sequence[Mapping[str, Any]]) -> list[Summary]:
+    """One for each figure that the records of a run hold, in a fixed order.
 
     final: the last measured value. best: the one that `BETTER` prefers (for gradients the smallest of a critic that is
     not dead) among those after iteration 0, whose networks are untrained. The best alone would hide a collapse.
@@ -43,8 +67,30 @@ def final_and_best(records: Sequence[Mapping[str, Any]]) -> list[Row]:
             continue
         trained = [at for at in known if at.iteration > 0] or known
         if key in BETTER:
-            rows.append(Row(key, known[-1], trained[best(key, [at.value for at in trained])]))
+            rows.append(Summary(key, known[-1], trained[best(key, [at.value for at in trained])]))
         else:
             alive = [at for at in trained if at.value > DEAD_GRADIENT] or trained
-            rows.append(Row(key, known[-1], min(alive, key=attrgetter("value")), max(trained, key=attrgetter("value"))))
+            rows.append(
+                Summary(key, known[-1], min(alive, key=attrgetter("value")), max(trained, key=attrgetter("value")))
+            )
     return rows
+
+
+def best(name: str, values: Iterable[float]) -> int:
+    """Index of the best of `values` of the metric `name`, the first of equals; NaN never wins unless all are NaN.
+
+    Raises InputError for a metric without a better side, or no values.
+    """
+    if name not in BETTER:
+        raise InputError(f"expected a metric with a better side, got {name!r}: choose from {', '.join(BETTER)}")
+    known = list(values)
+    if not known:
+        raise InputError(f"expected at least one value of {name} to choose from, got none: evaluate once")
+    return min(range(len(known)), key=lambda index: _badness(name, known[index]))  # min keeps the first of equals
+
+
+def _badness(name: str, value: float) -> tuple[bool, float]:
+    if isnan(value):
+        return True, 0.0
+    side = BETTER[name]
+    return False, -value if side == "higher" else value if side == "lower" else abs(value - 1.0)

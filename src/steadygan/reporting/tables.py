@@ -11,7 +11,7 @@ from .quantities import KNOWN, figure, spread
 
 if TYPE_CHECKING:
     from ..metrics import Protocol
-    from ..metrics.summary import At, Row
+    from ..metrics.summary import At, Summary
 
 
 class Cell(NamedTuple):
@@ -55,7 +55,7 @@ def figures(groups: Sequence[Group]) -> list[Figure]:
     return found
 
 
-def _cell(i: int, group: Group, key: str, rows: list[Row]) -> Cell:
+def _cell(i: int, group: Group, key: str, rows: list[Summary]) -> Cell:
     def told(ats: list[At]) -> tuple[str, str]:
         iterations = sorted({at.iteration for at in ats})
         span = " to ".join(f"{each:,}" for each in dict.fromkeys((iterations[0], iterations[-1])))

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.entries import JUNK
-from ..data.layout import HELD_OUT
+from ..data.images.layout import HELD_OUT
+from ..data.images.listing import JUNK
 from ..files import beside
 from ..pixels import to_pixels
 from ..types import Batch

@@ -20,6 +20,7 @@ from ..engine.draws import BLOCK, Draws
 from ..engine.executor import Eager
 from ..engine.state import State
 from ..errors import CollapseError, InputError, NonFiniteError
+from ..evaluation.evaluator import evaluator_beside
 from ..files import write_json, writing
 from ..runs import checkpoint
 from ..runs.checkpoint import TrainState
@@ -29,7 +30,6 @@ from ..runs.log import Log
 from ..runs.records import read_records
 from ..runs.run import Run
 from .checks import check_shapes
-from .evaluators import evaluator_of
 from .guard import Action, Guard, fresh_draws, healed, taken
 from .plan import Plan, training
 from .probes import Probes
@@ -114,7 +114,12 @@ class Member:
             setup.G, setup.opponents, setup.sides, optimizers, setup.rates, setup.ema, setup.precision
         )
         check_shapes(setup, self.executor)
-        evaluate, self.missing = evaluator_of(setup)
+        evaluate, self.missing = setup.evaluator, ""
+        if evaluate == "auto":
+            averaged = setup.ema is not None
+            evaluate, self.missing = evaluator_beside(
+                setup.source, setup.features, setup.evaluate_n, setup.G, averaged, setup.device
+            )
         self.run = self._run(setup, settings, evaluate)
         self.probes = Probes(
             self.executor,

@@ -15,7 +15,7 @@ from ..devices import borrowed
 from ..engine.executor import Eager
 from ..latents import CHUNK, Latent, generate, label_chunks, latents
 from ..types import Batch
-from .looks import IMAGES, POINTS, Looks, Shown, undisturbed
+from .looks import IMAGES, POINTS, Looks, Sights, undisturbed
 
 if TYPE_CHECKING:
     from ..data import Source
@@ -64,7 +64,7 @@ class Probes:
         self.looks: Looks | None = None
         if looks:
             held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
-            shown = Shown(
+            shown = Sights(
                 self._z[:size],
                 None if self._label is None else self._label[:size],
                 training,

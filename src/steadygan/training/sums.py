@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from ..diagnostics.equilibrium import off_equilibrium
+from ..diagnostics.outputs import off_equilibrium
 from ..types import Opponent
 
 

@@ -19,7 +19,7 @@ from ..engine.optim import Constant, Ema, OptimizerFactory, OptimizerSettings, S
 from ..engine.precision import Precision
 from ..errors import InputError, check_number, check_whole, unknown
 from ..features import FeatureNetwork
-from ..features.registry import check_name
+from ..features.network import check_name
 from ..latents import Latent, normal_latent
 from ..runs.run import Run
 from ..types import Constraint, Loss, Method, Opponent, Penalty

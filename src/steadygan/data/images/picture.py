@@ -1,0 +1,113 @@
+"""One image file: its pixels as bytes of one size and kind, and what was done to it for that."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from io import BytesIO
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+MOST_PIXELS = 89_478_485  # of one image: Pillow's own limit, above which it only warns
+GREY = ("1", "L", "LA", "La")
+TURNED_BY = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
+
+
+class UnreadableError(ValueError):
+    """Bytes that are no image, or not a whole one; the message says why, not which."""
+
+
+class TooLargeError(ValueError):
+    """An image of more pixels than anybody's photograph; the message is their number."""
+
+
+class Picture(NamedTuple):
+    """Pixels (c, h, w) of an image file, and what the file held: its size as stored, and what was done to it."""
+
+    pixels: NDArray[np.uint8]
+    size: tuple[int, int]  # width, height
+    grey: bool
+    transparent: bool
+    deep: bool  # 16 bits per grey pixel
+    animated: bool
+
+
+def decode(data: bytes, size: int | None, channels: int | None) -> Picture:
+    """The picture in a whole image file: upright, over white, the central square resized to `size`.
+
+    size: None keeps the image as it is; resizing is Lanczos's, of 8-bit pixels. channels: 1 (luma) or 3; None: as it
+    is. 16-bit grey is divided by 257, and of an animation the first frame is taken. Colour profiles are not applied.
+    Raises `UnreadableError`, and `TooLargeError` before anything is decoded.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
+            stored, deep = image.size, image.mode.startswith("I")
+            if stored[0] * stored[1] > MOST_PIXELS:
+                raise TooLargeError(f"{stored[0] * stored[1]:,}")
+            grey = deep or image.mode in GREY
+            transparent, animated = image.has_transparency_data and not deep, getattr(image, "is_animated", False)
+            if size is not None:
+                image.draft(None, (2 * size, 2 * size))  # JPEG alone: half, quarter, eighth, never below these
+            image.load()
+            _turn_upright(image)
+            pixels = _kind(image, channels or (1 if grey else 3))
+            if size is not None:
+                side = min(pixels.size)
+                left, top = (pixels.width - side) // 2, (pixels.height - side) // 2
+                if pixels.width != pixels.height:
+                    pixels = pixels.crop((left, top, left + side, top + side))
+                if side != size:
+                    pixels = pixels.resize((size, size), Image.Resampling.LANCZOS)
+            array = np.asarray(pixels)
+    except Image.DecompressionBombError as error:
+        number = re.search(r"\d+", str(error))
+        raise TooLargeError(f"{int(number[0]):,}" if number else "more") from None
+    except TooLargeError:
+        raise
+    except Exception as error:  # Pillow's readers fail in as many ways as there are damaged files
+        raise UnreadableError(reason(error)) from None
+    upright = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+    return Picture(upright, stored, grey, transparent, deep, animated)
+
+
+def _turn_upright(image: Image) -> None:
+    """As the notes beside the pixels say; damaged ones say nothing."""
+    from PIL.ImageOps import exif_transpose
+
+    if not TURNED_BY.isdisjoint(image.info):
+        with suppress(Exception):
+            exif_transpose(image, in_place=True)
+
+
+def _kind(image: Image, channels: int) -> Image:
+    """8 bits per channel, grey or RGB, whatever was transparent laid over white."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        deep = np.asarray(image).astype(np.int64)
+        image = Image.fromarray(((deep + 128) // 257).astype(np.uint8))
+    elif image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.new("RGB", image.size, "white")
+        image.paste(layer, mask=layer.getchannel("A"))
+    mode = "L" if channels == 1 else "RGB"
+    if image.mode not in ("1", "L", "RGB"):  # a palette, CMYK
+        image = image.convert("RGB")
+    return image if image.mode == mode else image.convert(mode)
+
+
+def reason(error: Exception) -> str:
+    """What Pillow said, as part of one line."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "no JPEG, PNG, WebP or BMP"
+    return " ".join(str(error).split())[:100] or type(error).__name__

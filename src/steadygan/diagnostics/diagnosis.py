@@ -1,0 +1,269 @@
+"""One look at a GAN that was trained elsewhere: all indicators that need no history, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from math import isfinite
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..data import Source, from_user
+from ..devices import borrowed, choose_device
+from ..errors import InputError, calling, check_whole
+from ..latents import CHUNK, Latent, generate, label_chunks, latents, normal_latent
+from ..losses import NonSaturating
+from ..metrics.summary import Summary
+from ..types import Batch, Loss, Now
+from ..types import critic as as_critic
+from ..types.critic import evaluating, kept_buffers, needs_label, takes_label
+from .gradients import Sight
+from .look import PAIRS, Subject, take_look
+from .norms import parameter_norm
+from .outputs import off_equilibrium
+from .rules import Thresholds
+from .verdicts import GOOD, judge_once
+from .yardstick import Yardstick
+
+TOGETHER = 128  # samples that D meets at once
+FITTING = "pass networks, latents and data that belong together"
+LEAST = 4  # training samples: two to compare with, and two that show what is normal
+
+
+class Turn(NamedTuple):
+    """A verdict that differs from the one before."""
+
+    iteration: int
+    verdict: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A verdict, why, on which evidence, and what helps; `figures` are all indicators of the last look by name.
+
+    real: what real samples get of those figures, where that was measured. Of a run also: the `iteration` of the last
+    look, `since` when the verdict stands, `first`, the figures of the first look, `history`, the changes of the
+    verdict, `interventions`, the roll-backs, `metrics`, the evaluations' figures at the end and at their best, and
+    `reference`, what real data gets of these. notes: what a user should be told.
+    """
+
+    verdict: str
+    reason: str
+    evidence: Mapping[str, float]
+    advice: str
+    figures: Mapping[str, float]
+    what: str = ""
+    iteration: int | None = None
+    since: int | None = None
+    real: Mapping[str, float] = field(default_factory=dict)
+    first: Mapping[str, float] = field(default_factory=dict)
+    history: tuple[Turn, ...] = ()
+    interventions: tuple[Mapping[str, Any], ...] = ()
+    metrics: tuple[Summary, ...] = ()
+    reference: Mapping[str, float] = field(default_factory=dict)
+    modes: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def alarm(self) -> bool:
+        """Whether something is wrong."""
+        return self.verdict not in GOOD
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON; a number that is not finite becomes None."""
+        told: dict[str, Any] = {
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "evidence": _numbers(self.evidence),
+            "advice": self.advice,
+            "figures": _numbers(self.figures),
+            "real": _numbers(self.real),
+            "notes": list(self.notes),
+        }
+        if self.iteration is None:
+            return told
+        metrics = {
+            row.key: {
+                "final": row.final.value,
+                "best": row.best.value,
+                "best_at": row.best.iteration,
+                "real": self.reference.get(row.key),
+            }
+            for row in self.metrics
+        }
+        return told | {
+            "what": self.what,
+            "iteration": self.iteration,
+            "since": self.since,
+            "first": _numbers(self.first),
+            "history": [turn._asdict() for turn in self.history],
+            "interventions": [dict(each) for each in self.interventions],
+            "metrics": metrics,
+        }
+
+
+def diagnose(
+    G: nn.Module,
+    D: nn.Module,
+    data: Any,
+    *,
+    latent_dim: int | None = None,
+    latent: Latent | None = None,
+    loss: Loss | None = None,
+    held_out: Any = None,
+    n: int = 512,
+    seed: int = 0,
+    device: str = "auto",
+) -> Diagnosis:
+    """What is the matter with a GAN, from one look: `diagnose(G, D, data, latent_dim=64)` [tao2020].
+
+    G: z -> sample, D: sample -> logit (n,) or (n, 1), both looked at in eval mode. data: what D was trained on, as
+    `Trainer` takes it; held_out: the same of real samples it was not trained on, else the data's own where it has
+    some. latent_dim: z ~ N(0, I) of that size; or latent(n, generator) -> z of your own. loss: what both minimise, the
+    nonsaturating loss unless given. n: fakes, and real samples of either kind at most. device: "auto" is where G is.
+
+    Networks, buffers, modes, gradients and random state stay as they were. How figures change is not seen: a fall from
+    an earlier, better state shows in a run alone. Raises InputError for modules, latents or samples that do not fit.
+    """
+    for name, network in (("G", G), ("D", D)):
+        if not isinstance(network, nn.Module):
+            raise InputError(f"expected {name} as a torch.nn.Module, got {type(network).__name__}: pass the network")
+    if (latent_dim is None) == (latent is None):
+        raise InputError("expected either latent_dim (normal z of that size) or latent (n, generator -> z): give one")
+    check_whole("n", n, LEAST)
+    check_whole("seed", seed, 0)
+    if latent_dim is not None:
+        check_whole("latent_dim", latent_dim, 1)
+    first = next((p for p in chain(G.parameters(), G.buffers()) if p.is_floating_point()), torch.zeros(()))
+    where = first.device if device == "auto" else choose_device(device)
+    tensors = [*chain(G.parameters(), G.buffers(), D.parameters(), D.buffers())]
+    if any(tensor.device != where for tensor in tensors):
+        G, D = deepcopy(G).to(where), deepcopy(D).to(where)
+    source = from_user(data)
+    notes = () if source is data else source.notes
+    source = source.to(where, first.dtype)
+    draw = latent if latent is not None else normal_latent(latent_dim or 0, first.dtype)
+    loss = loss or NonSaturating()
+    now = Now(torch.zeros((), dtype=torch.int64, device=where), loss.initial_state(), {})
+    with borrowed(seed, where), torch.enable_grad():
+        fake = _fakes(G, draw, n, seed, _labels(G, D, source, n, seed), source)
+        shown = _shown(source, held_out, n, seed, fake.label is not None)
+        yardstick = Yardstick(shown.training.x[:PAIRS], shown.fresh[:PAIRS])
+        subject = Subject(as_critic(D), loss.at(now), D, together=TOGETHER, alone=TOGETHER, rest=True)
+        held_out = Batch(shown.fresh) if shown.held_out else None
+        told = f"D cannot take samples of shape {tuple(fake.x.shape[1:])}"
+        with kept_buffers(D), evaluating(D), calling(told, FITTING):
+            look = take_look({"D": subject}, fake, shown.training, yardstick, held_out)
+        figures = _losses(subject.loss, look.sight) | look.figures
+    figures |= {"weight_norm_g": parameter_norm(G), "weight_norm_d": parameter_norm(D)}
+    level = loss.equilibrium[0]
+    found = judge_once(figures, free=level is None or level == 0.0)
+    return Diagnosis(
+        verdict=found.verdict,
+        reason=found.reason or calm(found.verdict, figures),
+        evidence=found.evidence,
+        advice=found.advice,
+        figures=figures,
+        real={key: 0.0 if key == "batch_distance" else value for key, value in yardstick.own.items()},  # less itself
+        notes=tuple(notes),
+    )
+
+
+class RealSamples(NamedTuple):
+    """Training samples, and other real ones that show what is normal."""
+
+    training: Batch
+    fresh: Tensor
+    held_out: bool  # whether `fresh` are samples that D was not trained on, of no class that it must be told
+
+
+def _shown(source: Source, held_out: Any, n: int, seed: int, labelled: bool) -> RealSamples:
+    generator = torch.Generator(source.device).manual_seed(seed + 2)
+    others: Tensor | None = None
+    if held_out is not None:
+        own = from_user(held_out)
+        if own.shape != source.shape:
+            raise InputError(
+                f"expected held-out samples of shape {source.shape}, as the data's, got {own.shape}: pass others"
+            )
+        others = own.to(source.device, source.dtype).some(n, seed)
+        others = own.to(source.device, source.dtype).fresh(n, generator) if others is None else others
+        if len(others) < 2:
+            raise InputError("expected two held-out samples or more, got one: leave it out, or pass others")
+    elif source.unseen is not None:
+        others = source.unseen(n, generator)
+    size = source.size
+    if size is None:
+        training = Batch(source.fresh(n, generator))
+        return RealSamples(training, source.fresh(n, generator) if others is None else others, held_out is not None)
+    if size < LEAST:
+        raise InputError(f"expected at least {LEAST} training samples, got {size}: pass the data that D was trained on")
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(seed + 2))
+    count = min(n, size) if others is not None else min(n, size // 2)
+    training = source.at(order[:count])
+    training = training if labelled else Batch(training.x)
+    if others is None:  # all there is was trained on: the rest of it shows what is normal
+        return RealSamples(training, source.at(order[count : count + n]).x, False)
+    return RealSamples(training, others, not labelled)
+
+
+def _losses(loss: Loss, sight: Sight) -> dict[str, float]:
+    """Of both players, and how far they are off their equilibria."""
+    figures: dict[str, float] = {}
+    assert sight.real is not None
+    count = min(len(sight.real.logits), len(sight.fake.logits))  # some losses want as many of both
+    real, fake = sight.real.logits[:count], sight.fake.logits[:count]
+    for player, terms, level in zip("dg", (loss.d(real, fake), loss.g(fake, real)), loss.equilibrium, strict=True):
+        own = sum(float((weight * value).mean()) for value, weight in terms.values() if weight is not None)
+        off = off_equilibrium(own, level)
+        figures |= {f"{player}_loss": own} | ({} if off is None else {f"{player}_off": off})
+    return figures
+
+
+def _fakes(G: nn.Module, latent: Latent, n: int, seed: int, label: Tensor | None, source: Source) -> Batch:
+    with calling("latent cannot be drawn", FITTING):
+        z = latents(latent, n, seed + 1, source.device)
+    with calling(f"G cannot take latents of shape {tuple(z.shape[1:])}", FITTING):
+        made = generate(G, z, n, label)
+    if tuple(made.shape) != (n, *source.shape):
+        raise InputError(
+            f"expected G to return samples of shape {source.shape}, as the data's, got {tuple(made.shape[1:])}: pass "
+            "the data that it was trained on"
+        )
+    return Batch(made, None if label is None else label[:n])
+
+
+def _labels(G: nn.Module, D: nn.Module, source: Source, n: int, seed: int) -> Tensor | None:
+    """Classes of the fakes, in whole chunks of latents and as frequent as in the data; None where G knows none."""
+    wanting = needs_label(G) or needs_label(D)
+    if source.label is None or not takes_label(G):
+        if wanting:
+            raise InputError("expected classes for a network that takes labels, got none: pass data with labels")
+        return None
+    prior = source.label.sort().values.to(source.device)
+    return torch.cat([*islice(label_chunks(prior, seed + 1), -(-n // CHUNK))])
+
+
+def calm(verdict: str, figures: Mapping[str, float]) -> str:
+    """The reason of a verdict that is good, in what was measured; "" where nothing is known of the fakes."""
+    distance, diversity = figures.get("batch_distance"), figures.get("diversity")
+    if distance is None or diversity is None:
+        return ""
+    near = "fakes lie among the reals"
+    if verdict != "healthy":
+        t = Thresholds()
+        away, uneven = distance >= t.near, figures.get("batch_balance", 1.0) < t.even
+        yet = "fakes are not there yet" if away else f"{near}, {'not evenly' if uneven else 'not for long'} yet"
+        near = f"no sign of trouble, {yet}"
+    told = f"{near}: distance {max(0.0, distance):.2g} (0 is as real data), spread {diversity:.2g} times that of reals"
+    balance = figures.get("batch_balance")
+    return told if balance is None else f"{told}, balance {balance:.2g} (1 is as real data)"
+
+
+def _numbers(figures: Mapping[str, float]) -> dict[str, float | None]:
+    return {key: value if isfinite(value) else None for key, value in figures.items()}

@@ -1,0 +1,155 @@
+"""One look at a GAN: what G receives, what D makes of both sides, and where the fakes lie among the reals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..types import Batch, Critic, Loss, Method, Output
+from .coverage import over_coverage
+from .gradients import Sight, gradient_figures, norms_of, sight_of
+from .norms import non_finite
+from .outputs import output_figures
+from .units import HiddenUnits, dead_discriminator
+from .yardstick import Yardstick, diversity
+
+PAIRS = 256  # samples of each side of which all pairs are looked at
+FEATURES = 128  # the same of D's features, which change from look to look
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One discriminator as it is looked at: its hidden units are those of `network`, `weight` is that of its terms.
+
+    together, alone: so many samples it meets at once where both sides come, and where one comes alone; 0: all. What is
+    left over is left out, or with `rest` a smaller part. Reals that are fewer than fakes then come again.
+    """
+
+    critic: Critic
+    loss: Loss
+    network: Any
+    method: Method | None = None
+    weight: float = 1.0
+    together: int = 0
+    alone: int = 0
+    rest: bool = False
+
+    def sight(self, fake: Batch, real: Batch, units: HiddenUnits) -> Sight:
+        """What it makes of both sides, part by part."""
+        y, x = self._presented(fake), self._presented(real)
+        again = self.together > 0 and x.size < y.size
+        reals = x if not again else x.take(torch.arange(y.size, device=x.x.device) % x.size)
+        pairs = zip(self._parts(y, self.together), self._parts(reals, self.together), strict=True)
+        sight = joined([sight_of(self.critic, self.loss, one, other, self.method, units) for one, other in pairs])
+        if not again or sight.real is None:
+            return sight
+        hidden = None if sight.real_hidden is None else sight.real_hidden[: x.size]
+        return sight._replace(real=sight.real._replace(logits=sight.real.logits[: x.size]), real_hidden=hidden)
+
+    def logits(self, batch: Batch) -> Tensor:
+        """What it says of samples that come alone."""
+        parts = self._parts(self._presented(batch), self.alone)
+        return torch.cat([self.critic.constant(part).logits for part in parts])
+
+    def _presented(self, batch: Batch) -> Batch:
+        """Whole groups only."""
+        method = self.method
+        return batch if method is None else method.present(batch.first(method.raw(batch.size // method.raw(1))))
+
+    def _parts(self, batch: Batch, size: int) -> tuple[Batch, ...]:
+        whole = batch.size // size if size else 0
+        left = batch.size - whole * size
+        parts = batch.split(*[size] * whole, *filter(None, [left]))
+        return parts if not whole or self.rest else parts[:whole]
+
+
+class Look(NamedTuple):
+    """The figures, why each dead discriminator counts as dead, and what the first of them made of both sides."""
+
+    figures: dict[str, float]
+    dead: dict[str, str]
+    sight: Sight
+
+
+def take_look(
+    subjects: Mapping[str, Subject],
+    fake: Batch,
+    real: Batch,
+    yardstick: Yardstick,
+    held_out: Batch | None = None,
+    placed: Tensor | None = None,
+    aligned: bool = True,
+) -> Look:
+    """The figures of a GAN at fakes of G and training samples; of several discriminators the first is described.
+
+    yardstick: what the fakes are held against, `PAIRS` of them. held_out: real samples that D is not trained on.
+    placed: what is held against it in place of `fake`; aligned: these are the same samples, so that it can be told
+    whether D rates over-covered places lower. steepness = mean ||grad_y d(y)|| times the reals' mean distance.
+    gradient_*: what G receives from all discriminators that are shown samples of one shape.
+    """
+    figures: dict[str, float] = {}
+    dead: dict[str, str] = {}
+    received: list[Tensor] = []
+    first: Sight | None = None
+    for name, subject in subjects.items():
+        with HiddenUnits(subject.network) as units:
+            sight = subject.sight(fake, real, units)
+        received.append(subject.weight * sight.received)
+        slopes, active = gradient_figures(norms_of(sight.slope)), units.active()
+        reason = dead_discriminator(slopes["mean"], active)
+        if reason is not None:
+            dead[name] = reason
+        if first is None:
+            first = sight
+            spare = None if held_out is None else subject.logits(held_out)
+            alone = aligned and (subject.method is None or subject.method.raw(1) == 1)
+            figures = {"d_gradient_mean": slopes["mean"], "d_gradient_max": slopes["max"], "dead_units": 1.0 - active}
+            where = fake.x if placed is None else placed
+            figures |= _described(sight, slopes["mean"], where, yardstick, spare, alone)
+    assert first is not None
+    alike = [each for each in received if each.shape == received[0].shape]  # packs have another shape
+    total = torch.stack(alike).sum(0) if len(alike) > 1 else alike[0]
+    figures |= {f"gradient_{key}": value for key, value in gradient_figures(norms_of(total)).items()}
+    figures["non_finite"] += float(non_finite(total))
+    return Look(figures, dead, first)
+
+
+def _described(
+    sight: Sight, slope: float, fake: Tensor, yardstick: Yardstick, held_out: Tensor | None, alone: bool
+) -> dict[str, float]:
+    """What D's outputs and features say, and where the fakes lie; alone: each logit is of one fake."""
+    assert sight.real is not None
+    figures = output_figures(sight.real.logits, sight.fake.logits, held_out)
+    figures["non_finite"] = float(non_finite(sight.real.logits, sight.fake.logits, fake))
+    if sight.fake_hidden is not None and sight.real_hidden is not None:
+        try:
+            figures["feature_diversity"] = diversity(sight.fake_hidden[:FEATURES], sight.real_hidden[:FEATURES])
+        except InputError:  # D's features of all reals are alike: `dead_units` tells
+            figures["feature_diversity"] = 0.0
+    held = yardstick.figures(fake[:PAIRS])
+    figures |= held.figures
+    figures["steepness"] = slope * yardstick.spread
+    if held.cells is not None and alone:
+        n = min(held.cells.shape[0], sight.fake.logits.shape[0])  # parts of a batch's size may leave some fakes over
+        cells = held.cells[:n]
+        rho = over_coverage(sight.fake.logits[:n], cells, torch.ones(int(cells.max()) + 1))
+        figures |= {} if rho is None else {"over_coverage": rho}
+    return figures
+
+
+def joined(sights: Sequence[Sight]) -> Sight:
+    """Sights of parts as one of the whole."""
+    if len(sights) == 1:
+        return sights[0]
+    received, slope, fakes, reals, *hidden = zip(*sights, strict=True)
+    fake, real = (
+        Output(torch.cat([each.logits for each in side]), {}) if None not in side else None for side in (fakes, reals)
+    )
+    assert fake is not None
+    units = (torch.cat(side) if side[0] is not None else None for side in hidden)
+    return Sight(torch.cat(received), torch.cat(slope), fake, real, *units)
