@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import steadygan as sg
-from steadygan.commands.compare import Result, finished
-from steadygan.commands.seeds import Job
+from steadygan.commands.job import Job
+from steadygan.commands.results import Result, finished
 from steadygan.config import Settings
 from steadygan.recipes import RECIPES
 from steadygan.runs.folder import RunFolder

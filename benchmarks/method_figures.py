@@ -11,14 +11,13 @@ from finished_runs import Runs
 from numpy.typing import NDArray
 from PIL import Image
 
-from steadygan.commands.compare import Result
-from steadygan.numbers import DEAD_GRADIENT
+from steadygan.commands.results import Result
+from steadygan.quantities import DEAD_GRADIENT, Quantity
 from steadygan.recipes.build import source
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.records import read_records
 from steadygan.viz.canvas import CYCLE, canvas, iteration_axis
-from steadygan.viz.curves import QUALITY, WHY, Quantity, draw_quantity
-from steadygan.viz.lines import SMOOTH_FROM
+from steadygan.viz.curves import QUALITY, SMOOTH_FROM, WHY, draw_quantity
 from steadygan.viz.marks import draw_clouds, share_outside, view
 from steadygan.viz.series import Series, running, series
 

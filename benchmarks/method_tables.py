@@ -26,9 +26,10 @@ from finished_runs import Runs, runs_of
 from method_figures import sheet
 
 import steadygan as sg
-from steadygan.commands.console import LABELS, figure
-from steadygan.commands.side_by_side import Over, SideBySide
+from steadygan.commands.console import figure
+from steadygan.commands.results import Over, SideBySide
 from steadygan.errors import EXIT_INPUT, EXIT_INTERRUPTED
+from steadygan.quantities import LABELS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, FIGURES = DOCS / "results" / "methods.md", DOCS / "results" / "methods"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from . import __version__
+from .commands.console import say_error
 from .config.values import ReadError, Text, real, whole
 from .errors import EXIT_INPUT, EXIT_INTERRUPTED, CollapseError, InputError, NonFiniteError
 
@@ -21,6 +23,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def command(name: str, module: str = "") -> Callable[..., int]:
+    """What carries out a command, imported only now: `--help` and wrong options answer without it."""
+    return getattr(import_module(f".commands.{module or name}", __package__), name)  # type: ignore[no-any-return]
 
 
 def at_least(low: int, high: int | None = None) -> Callable[[str], int]:
@@ -95,9 +102,7 @@ def train(
     Keys are those that --dry-run prints, nested with dots: loss=hinge, penalty.r1.weight=0.3, penalty.r1=none,
     method.fake_as_real.count=16, batch_size=128, lr_d=2e-4, generator.width=128, ema=none.
     """
-    from .commands.train import train as command
-
-    return command(words or [], data, out, iterations, seed, resume, dry_run, scale, init_from, seeds)
+    return command("train")(words or [], data, out, iterations, seed, resume, dry_run, scale, init_from, seeds)
 
 
 @app.command()
@@ -105,9 +110,7 @@ def recipes(
     paper: Annotated[str | None, typer.Option(help="Only recipes that follow this paper.")] = None,
 ) -> int:
     """List what can be trained by name."""
-    from .commands.recipes import recipes as command
-
-    return command(paper)
+    return command("recipes", "train")(paper)
 
 
 @app.command()
@@ -137,9 +140,7 @@ def sample(
     ] = None,
 ) -> int:
     """Draw samples from a trained run: images as a folder, .zip, array or grid, points as an array, table or figure."""
-    from .commands.sample import sample as command
-
-    return command(run, n, out, seed, weights, label, truncation, interpolate)
+    return command("sample")(run, n, out, seed, weights, label, truncation, interpolate)
 
 
 @app.command()
@@ -149,9 +150,7 @@ def export(
     weights: Weights = "ema",
 ) -> int:
     """Write the generator for use without steadygan: weights, a program of torch.export, and a card that says all."""
-    from .commands.export import export as command
-
-    return command(run, out, weights)
+    return command("export", "sample")(run, out, weights)
 
 
 @app.command()
@@ -165,9 +164,7 @@ def compare(
     scale: Scale = "full",
 ) -> int:
     """Set recipes side by side: train what is missing, tabulate final and best, say why, draw the curves."""
-    from .commands.compare import compare as command
-
-    return command(words, data, seeds, iterations, out, json, scale)
+    return command("compare")(words, data, seeds, iterations, out, json, scale)
 
 
 @app.command()
@@ -212,9 +209,7 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print figures and protocols as JSON.")] = False,
 ) -> int:
     """Judge what any generator made: quality, diversity, modes, memorisation, each figure with its protocol."""
-    from .commands.evaluate import evaluate as command
-
-    return command(what, against, data, n, seed, weights, split, features, inception, real, metrics, json)
+    return command("evaluate")(what, against, data, n, seed, weights, split, features, inception, real, metrics, json)
 
 
 @app.command()
@@ -238,9 +233,7 @@ def report(
     ] = None,
 ) -> int:
     """Write one self-contained HTML page: verdicts, events, samples, curves, figures and settings, side by side."""
-    from .commands.report import report as command
-
-    return command(runs, out, follow, port)
+    return command("report", "diagnose")(runs, out, follow, port)
 
 
 @app.command()
@@ -251,17 +244,13 @@ def diagnose(
     json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
 ) -> int:
     """Say what is the matter with a run: the verdict, since when, on which evidence, and what helps."""
-    from .commands.diagnose import diagnose as command
-
-    return command(run, json)
+    return command("diagnose")(run, json)
 
 
 @app.command()
 def doctor() -> int:
     """Check versions, devices, folders and speed of this machine."""
-    from .commands.doctor import doctor as command
-
-    return command()
+    return command("doctor")()
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -274,8 +263,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def run(arguments: list[str] | None = None) -> int:
     """Runs one command; whatever the user can mend becomes one line on stderr."""
-    from .commands.console import say_error
-
     try:
         result = typer.main.get_command(app).main(arguments, "steadygan", standalone_mode=False)
     except (CollapseError, InputError, NonFiniteError) as error:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steadygan.commands.drawn import Asked, Target, check, has_images, target
-from steadygan.commands.sample import class_of
+from steadygan.commands.sample import Asked, Target, check, class_of, has_images, target
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES
 

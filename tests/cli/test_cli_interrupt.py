@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from interrupting import interrupted
 
-from steadygan.commands.train import again
+from steadygan.commands.job import again
 
 WORDS = [
     "ring8/far",

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from steadygan.commands.console import clock, figure
 from steadygan.commands.progress import Watch, live
-from steadygan.numbers import plain
+from steadygan.quantities import plain
 
 EVEN = (1.386, 0.693)
 STATS = {"d_loss": 1.2, "g_loss": 0.9, "modes": 7.0, "balance": 0.5, "gradient_max": 12.34}

@@ -10,8 +10,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from steadygan.commands.report import report
-from steadygan.reporting import live
+from steadygan.commands.diagnose import report
+from steadygan.reporting import server
 
 RECORDS = "".join(f'{{"iteration": {i}, "d_loss": 1.2, "g_loss": 0.8}}\n' for i in (0, 100, 200))
 
@@ -83,6 +83,6 @@ def test_a_run_is_followed_until_it_is_interrupted(tmp_path, surroundings):
 @pytest.mark.parametrize(("port", "served"), [(None, 8765), (0, 0), (9000, 9000)])
 def test_the_port_that_is_served(tmp_path, monkeypatch, port, served):
     followed = []
-    monkeypatch.setattr(live, "follow", lambda *words: followed.append(words[:2]))
+    monkeypatch.setattr(server, "follow", lambda *words: followed.append(words[:2]))
     assert report([tmp_path], None, follow=True, port=port) == 0
     assert followed == [([tmp_path], served)]

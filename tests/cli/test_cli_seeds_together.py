@@ -19,8 +19,8 @@ from interrupting import interrupted
 from rich.console import Console
 from test_cli_seeds import poison
 
-from steadygan.commands.progress import Watch
-from steadygan.commands.seeds import WatchSeeds, first_folder, means, told
+from steadygan.commands.job import first_folder, told
+from steadygan.commands.progress import Watch, WatchSeeds, means
 
 QUICK = ["device=cpu", "threads=1", "compile=off"]
 TINY = ["log_every=20", "evaluate.every=30", "evaluate.n=200", "batch_size=16", *QUICK]

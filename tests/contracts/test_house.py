@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # types <- losses, penalties, models, data <- methods <- engine <- recipes <- cli: a room imports from its own level
 # and from those below it.
 LEVEL = {
-    "errors": 0, "headers": 0, "numbers": 0, "registry": 0, "rng": 0, "thresholds": 0, "comparison": 0,
+    "errors": 0, "headers": 0, "quantities": 0, "registry": 0, "rng": 0, "thresholds": 0, "comparison": 0,
     "config": 0, "places": 0,
     "types": 1, "critics": 1, "pixels": 1, "taps": 1,
     "losses": 2, "penalties": 2, "models": 2, "data": 2,

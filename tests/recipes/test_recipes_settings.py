@@ -106,7 +106,7 @@ def test_a_recipe_of_ones_own_is_a_function() -> None:
 def test_settings_recipes_and_commands_need_no_torch() -> None:
     code = (
         "import sys, steadygan.cli, steadygan.config, steadygan.recipes, steadygan.commands.train, "
-        "steadygan.commands.compare, steadygan.commands.sample, steadygan.commands.doctor, steadygan.commands.recipes\n"
+        "steadygan.commands.compare, steadygan.commands.sample, steadygan.commands.doctor, steadygan.commands.job\n"
         "print([name for name in ('torch', 'numpy', 'matplotlib') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -25,26 +25,34 @@ def run(
     rows=None,
     recipe="grid25/far",
     seed=0,
-    log="",
+    events=(),
     settings=None,
     protocols=None,
     equilibrium=(LEVEL, LEVEL / 2),
     reference=None,
 ):
-    """Writes a run's folder; `rows` are records, or lines as they are."""
+    """Writes a run's folder; `rows` are records, or lines as they are; `events`: see `said`."""
     folder.mkdir(parents=True)
     rows = records(d_loss=1.2, g_loss=0.9, modes=7, high_quality=0.5) if rows is None else rows
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
     (folder / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     tree = RECIPES[recipe](seed).plain() if settings is None else settings
     (folder / "settings.json").write_text(json.dumps(tree), encoding="utf-8")
-    (folder / "log.txt").write_text(log, encoding="utf-8")
+    said(folder, *events)
     (folder / "timing.jsonl").write_text('{"iteration": 400, "seconds": 75.2}\n', encoding="utf-8")
     if equilibrium is not None:
         (folder / "checkpoints").mkdir()
         content = {"equilibrium": [*equilibrium], "protocols": protocols or {}, "reference": reference or {}}
         torch.save(content, folder / "checkpoints" / "000000400.pt")
     return folder
+
+
+def said(folder, *events):
+    """Writes what a run said: (iteration, kind, message)."""
+    with (folder / "events.jsonl").open("a", encoding="utf-8") as file:
+        for iteration, kind, message in events:
+            line = {"iteration": iteration, "time": "2026-01-01 10:00:00", "kind": kind, "message": message}
+            file.write(json.dumps(line) + "\n")
 
 
 def grown(folder, iteration, **columns):

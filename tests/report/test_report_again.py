@@ -5,12 +5,11 @@ import shlex
 import pytest
 from runs_made import records, run
 
-from steadygan.commands.train import chosen
+from steadygan.commands.job import chosen
 from steadygan.config import override
 from steadygan.recipes import RECIPES
-from steadygan.reporting.again import command
-from steadygan.reporting.gather import gather
-from steadygan.reporting.groups import grouped
+from steadygan.reporting.groups import command, grouped
+from steadygan.runs.history import history
 from steadygan.runs.settings import changed
 
 CHANGES = [
@@ -28,7 +27,7 @@ CHANGES = [
 
 
 def told(folder, *others):
-    (group,) = grouped([gather(each) for each in (folder, *others)])
+    (group,) = grouped([history(each) for each in (folder, *others)])
     return command(group)
 
 

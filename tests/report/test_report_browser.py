@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs_made import grids, grown, points, records, run
+from runs_made import grids, grown, points, records, run, said
 
 import steadygan as sg
-from steadygan.reporting import latest
-from steadygan.reporting.live import Server
-from steadygan.reporting.quantities import KNOWN
+from steadygan.quantities import KNOWN
+from steadygan.reporting import server as serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 CHROMIUM = Path("/usr/bin/chromium")
@@ -87,7 +86,7 @@ def test_the_controls_of_a_page(tmp_path, opened):
         return records(5, d_loss=1.0 + s, gradient_mean=lambda i: 2.0**i, verdict="collapsed", reason="3 of 64")
 
     far = [points(run(tmp_path / f"far/seed-{s}", rows=rows(s), seed=s), seed=s) for s in (0, 1)]
-    images = grids(run(tmp_path / "<b>é", recipe="mnist/far", log="2026-01-01 10:00:00 iteration 100: x was nan\n"))
+    images = grids(run(tmp_path / "<b>é", recipe="mnist/far", events=[(100, "event", "x was nan")]))
     page = opened(sg.report([*far, images], tmp_path / "page.html"), width=390)
     assert page.locator("[data-verdict]").all_inner_texts() == ["collapsed"]
     assert page.locator(".verdicts li").inner_text().split("\n")[:2] == ["collapsed", "seeds 0, 1"]
@@ -153,13 +152,12 @@ def test_a_long_run_is_small_and_opens(tmp_path, opened):
 @pytest.fixture
 def served(monkeypatch):
     """(*folders) -> the address of their page, which is as new as it may be."""
-    monkeypatch.setattr(latest, "PAUSE", 0.0)
-    monkeypatch.setattr(latest, "SHARE", math.inf)
+    monkeypatch.setattr(serving, "PAUSE", 0.0)
+    monkeypatch.setattr(serving, "SHARE", math.inf)
     servers = []
 
     def serve(*folders):
-        server = Server(0)
-        server.latest = latest.Latest(folders)
+        server = serving.PageServer(folders, 0)
         servers.append((server, threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})))
         servers[-1][1].start()
         return server.address
@@ -176,15 +174,10 @@ RESTED = "const passed = performance.now.bind(performance); performance.now = ()
 ASK = "document.dispatchEvent(new Event('visibilitychange'))"
 PLACE = """({
   beyond: Math.round(document.getElementById("curves").getBoundingClientRect().top),
-  focus: document.activeElement.id,
   theme: document.documentElement.dataset.theme,
   at: document.getElementById("at").textContent,
-  seed: document.querySelector('[data-panel="0"] select').value,
   hidden: [...hiddenGroups],
-  open: [...document.querySelectorAll("details")].map((details) => details.open),
-  ranges: [loss().layout.xaxis.range, loss().layout.yaxis.range],
 })"""
-LOSS = "var loss = () => boxes.find((box) => page.charts[Number(box.dataset.chart)].key === 'd_loss')"
 
 
 def test_a_page_that_is_followed_keeps_the_readers_place(tmp_path, served, opened):
@@ -196,42 +189,30 @@ def test_a_page_that_is_followed_keeps_the_readers_place(tmp_path, served, opene
     for seed in (0, 1):
         points(run(far / f"seed-{seed}", seed=seed), seed=seed)
     grids(run(images / "seed-0", recipe="mnist/far"))
-    page.evaluate(ASK)
-    until(page, "document.documentElement.dataset.placed")
+    until(page, "document.documentElement.dataset.ready")
     assert page.locator("h1").inner_text() == "grid25/far and mnist/far, seed 0"
     first = page.evaluate("document.documentElement.dataset.state")
 
     page.get_by_role("button", name="Dark colours").click()
     page.locator('[data-toggle="1"]').click()
-    page.locator('[data-panel="0"] select').select_option("1")
     page.get_by_label("Iteration", exact=True).focus()
     for key in ("Home", "ArrowRight"):
         page.keyboard.press(key)
     until(page, "document.getElementById('at').textContent === '100'")
-    page.evaluate("document.querySelector('.again summary').parentElement.open = true")
-    page.evaluate(LOSS)
-    page.evaluate("draw(loss()).then(() => 0)")
-    page.evaluate("Plotly.relayout(loss(), {'xaxis.range': [50, 150], 'yaxis.range': [1, 1.3]}).then(() => 0)")
     page.evaluate("window.scrollTo({ top: 700, behavior: 'instant' })")
     place = page.evaluate(PLACE)
-    assert place["open"][-2:] == [True, False]
-    assert {key: value for key, value in place.items() if key not in ("beyond", "open")} == {
-        "focus": "iteration",
+    assert {key: value for key, value in place.items() if key != "beyond"} == {
         "theme": "dark",
         "at": "100",
-        "seed": "1",
         "hidden": [1],
-        "ranges": [[50, 150], [1, 1.3]],
     }
 
     grown(far / "seed-0", 500, d_loss=1.5, modes=9)
-    with (far / "seed-0/log.txt").open("a", encoding="utf-8") as file:  # another line above what is looked at
-        file.write("2026-01-01 10:00:00 iteration 100: x was nan\n")
+    said(far / "seed-0", (100, "event", "iteration 100: x was nan"))  # another line above what is looked at
     points(far / "seed-1", iterations=(500,))
     page.evaluate(ASK)
     until(page, f"document.documentElement.dataset.placed && document.documentElement.dataset.state !== {first!r}")
     assert "x was nan" in page.locator(".events").inner_text()
-    page.evaluate(LOSS)
     after = page.evaluate(PLACE)
     assert abs(after.pop("beyond") - place.pop("beyond")) <= 2
     assert after == place

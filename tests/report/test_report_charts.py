@@ -6,16 +6,16 @@ import pytest
 from plotly.graph_objects import Figure
 from runs_made import LEVEL, records, run
 
+from steadygan.quantities import KNOWN, Quantity
 from steadygan.reporting.charts import chart, text
-from steadygan.reporting.gather import gather
 from steadygan.reporting.groups import grouped
-from steadygan.reporting.quantities import KNOWN, Quantity
+from steadygan.runs.history import history
 
 LOSS = KNOWN["d_loss"]
 
 
 def made(quantity, *folders):
-    return chart(quantity, grouped([gather(folder) for folder in folders]))
+    return chart(quantity, grouped([history(folder) for folder in folders]))
 
 
 def test_a_run_is_a_line_with_the_equilibrium_dashed(tmp_path):
@@ -86,8 +86,8 @@ def test_a_value_that_dwarfs_the_rest_is_told(tmp_path):
 
 
 def test_alarms_are_marked(tmp_path):
-    log = "2026-01-01 10:00:00 iteration 200: dead discriminator: flat (D)\n"
-    found = made(LOSS, run(tmp_path / "a", log=log))
+    rows = [row | {"verdict": "healthy" if row["iteration"] < 200 else "collapsed"} for row in records(4, d_loss=1.0)]
+    found = made(LOSS, run(tmp_path / "a", rows=rows))
     assert [(s["name"], s["x0"], s["x1"]) for s in found["layout"]["shapes"][1:]] == [("alarm-0", 200, 200)]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from steadygan.reporting.curves import Curve, curve, rounded, thinned
+from steadygan.reporting.charts import Curve, curve, rounded, thinned
 
 
 def whole(count, seed=0):

@@ -5,13 +5,13 @@ from runs_made import run
 
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES
-from steadygan.reporting.folders import found, place
-from steadygan.reporting.gather import gather
+from steadygan.reporting import _place
 from steadygan.reporting.groups import grouped
+from steadygan.runs.history import history, run_folders
 
 
 def groups_of(*folders):
-    return grouped([gather(folder) for folder in folders])
+    return grouped([history(folder) for folder in folders])
 
 
 def test_runs_that_differ_in_their_seed_alone_stand_together(tmp_path):
@@ -50,38 +50,38 @@ def test_runs_without_a_recipe_or_settings_are_called_as_their_folder(tmp_path):
 
 def test_settings_of_another_version_are_noted_not_refused(tmp_path):
     tree = RECIPES["grid25/far"](0).plain() | {"flux": 3}
-    found = gather(run(tmp_path / "later", settings=tree))
+    found = history(run(tmp_path / "later", settings=tree))
     assert found.settings is None
     assert found.tree["flux"] == 3
     assert "not of this version" in found.notes[0]
 
 
 def test_without_a_checkpoint_the_losses_tell_their_equilibrium(tmp_path):
-    found = gather(run(tmp_path / "bare", equilibrium=None))
-    assert found.kept.equilibrium == pytest.approx((1.3862943611, 0.6931471806))
+    found = history(run(tmp_path / "bare", equilibrium=None))
+    assert found.equilibrium == pytest.approx((1.3862943611, 0.6931471806))
     assert "no checkpoint" in found.notes[0]
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
     folder = run(tmp_path / "hurt", equilibrium=(0.5, None))
     (folder / "checkpoints" / "000000500.pt").write_bytes(b"PK\x03\x04 cut off")
-    assert gather(folder).kept.equilibrium == (0.5, None)
+    assert history(folder).equilibrium == (0.5, None)
 
 
 def test_folders_of_seeds_and_folders_twice(tmp_path):
     seeds = [run(tmp_path / f"far/seed-{seed}", seed=seed) for seed in (0, 2, 10)]
     (tmp_path / "far/seed-3").mkdir()
-    folders, notes = found([tmp_path / "far", seeds[1], str(seeds[0])])
+    folders, notes = run_folders([tmp_path / "far", seeds[1], str(seeds[0])])
     assert folders == seeds
     assert notes == [f"{tmp_path / 'far/seed-3'} is left out: it holds no metrics.jsonl yet"]
 
 
 def test_where_the_page_goes(tmp_path):
-    assert place(["a"], None).as_posix() == "a/report.html"
-    assert place(["a", "b"], None).as_posix() == "report.html"
-    assert place(["a"], "x.html").as_posix() == "x.html"
+    assert _place(["a"], None).as_posix() == "a/report.html"
+    assert _place(["a", "b"], None).as_posix() == "report.html"
+    assert _place(["a"], "x.html").as_posix() == "x.html"
     with pytest.raises(InputError, match="expected a file for --out"):
-        place(["a"], tmp_path)
+        _place(["a"], tmp_path)
 
 
 def test_folders_that_hold_no_run(tmp_path):
@@ -97,7 +97,7 @@ def test_folders_that_hold_no_run(tmp_path):
         (near / "metrics.jsonl", f"give {near}"),
     ):
         with pytest.raises(InputError) as caught:
-            found([folder])
+            run_folders([folder])
         assert words in str(caught.value)
         assert str(folder) in str(caught.value)
 
@@ -105,4 +105,4 @@ def test_folders_that_hold_no_run(tmp_path):
 @pytest.mark.parametrize(("lines", "words"), [([], "an empty file"), (["x", "y"], "2 that cannot be read")])
 def test_no_record_that_can_be_read(tmp_path, lines, words):
     with pytest.raises(InputError, match=words):
-        gather(run(tmp_path / "none", rows=lines))
+        history(run(tmp_path / "none", rows=lines))

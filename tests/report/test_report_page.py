@@ -9,10 +9,10 @@ from runs_made import grids, points, records, run
 
 import steadygan as sg
 from steadygan.recipes import RECIPES
-from steadygan.reporting.gather import gather
 from steadygan.reporting.groups import grouped
 from steadygan.reporting.page import embedded
-from steadygan.reporting.story import bars, happenings
+from steadygan.reporting.timeline import timeline
+from steadygan.runs.history import history
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&{{7*7}}"
 
@@ -74,10 +74,11 @@ def test_lines_that_cannot_be_read_are_counted_on_the_page(tmp_path):
 def test_nothing_that_was_named_becomes_markup(tmp_path):
     tree = RECIPES["grid25/far"](0).plain() | {"recipe": EVIL, "note": EVIL}
     rows = records(4, **{"d_loss": 1.0, EVIL: lambda i: float(i), "verdict": EVIL, "reason": EVIL})
-    log = f"2026-01-01 10:00:00 iteration 100: loss was nan {EVIL}\n"
     protocols = {"modes": {"how": EVIL}}
     plain = read(run(tmp_path / "plain"), run(tmp_path / "b", recipe="grid25/r1"), out=tmp_path / "page.html")
-    folder = points(run(tmp_path / "<i>'é", rows=rows, settings=tree, log=log, protocols=protocols))
+    folder = points(
+        run(tmp_path / "<i>'é", rows=rows, settings=tree, events=[(100, "event", EVIL)], protocols=protocols)
+    )
     found = read(folder, run(tmp_path / "b2", recipe="grid25/r1"), out=tmp_path / "evil.html")
     scripts = [tag for tag, _ in found.tags if tag == "script"]
     assert len(scripts) == len([tag for tag, _ in plain.tags if tag == "script"])
@@ -116,32 +117,40 @@ def test_events_of_seeds_are_told_once_and_verdicts_as_they_change(tmp_path):
         verdicts = ["learning", "learning", "drifting", "collapsed"]
         return [r | {"verdict": verdicts[i]} for i, r in enumerate(records(4 + s, d_loss=1.0)[:4])]
 
-    log = "2026-01-01 10:00:00 started at iteration 0: x\n2026-01-01 10:00:01 iteration 200: g_loss was inf\n"
-    groups = grouped([gather(run(tmp_path / str(s), rows=rows(s), log=log, seed=s)) for s in (0, 1)])
-    listed, more = happenings(groups)
+    told = [(0, "note", "started"), (None, "note", "eager"), (200, "event", "iteration 200: g_loss was inf")]
+    groups = grouped([history(run(tmp_path / str(s), rows=rows(s), events=told, seed=s)) for s in (0, 1)])
+    (bar,), listed, more = timeline(groups)
     assert more == 0
     assert [(e.iteration, e.kind, e.tone, e.text) for e in listed] == [
         (0, "verdict", "calm", "learning"),
-        (0, "mark", "calm", "started"),
+        (0, "note", "calm", "started"),
+        (None, "note", "calm", "eager"),
         (200, "verdict", "warn", "learning → drifting"),
-        (200, "alarm", "bad", "g_loss was inf"),
+        (200, "event", "warn", "g_loss was inf"),
         (300, "verdict", "bad", "drifting → collapsed"),
     ]
     assert {e.run for e in listed} == {"grid25/far, 2 seeds"}
-    (bar,) = bars(groups)
     assert bar.run == "grid25/far, 2 seeds"
     assert [(p.left, p.width, p.tone) for p in bar.stretches] == [
         (0.0, pytest.approx(66.667), "calm"),
         (66.667, pytest.approx(33.333), "warn"),
         (100.0, 0.0, "bad"),
     ]
-    assert [(p.left, p.tone) for p in bar.marks] == [(66.667, "bad")]
+    assert [(p.left, p.tone) for p in bar.marks] == [(66.667, "warn")]
 
 
 def test_a_log_full_of_events_is_cut(tmp_path):
-    log = "".join(f"2026-01-01 10:00:00 iteration {i}: g_loss was inf\n" for i in range(500))
-    listed, more = happenings(grouped([gather(run(tmp_path / "a", log=log))]))
-    assert (len(listed), more) == (200, 300)
+    told = [(i, kind, f"{kind} {i}") for i in range(500) for kind in ("note", "event")]
+    _, listed, more = timeline(grouped([history(run(tmp_path / "a", events=told))]))
+    assert (len(listed), more) == (200, 800)
+    assert {each.kind for each in listed} == {"event"}
+
+
+def test_a_run_made_before_there_were_events_shows_its_log(tmp_path):
+    folder = run(tmp_path / "a")
+    (folder / "events.jsonl").unlink()
+    (folder / "log.txt").write_text("2026-01-01 10:00:00 iteration 300: d_loss was nan\n")
+    assert "iteration 300: d_loss was nan" in read(folder, out=tmp_path / "page.html").text
 
 
 def test_a_single_record_makes_a_page(tmp_path):

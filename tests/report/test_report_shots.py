@@ -9,12 +9,12 @@ from PIL import Image
 from runs_made import grids, points, run
 
 from steadygan.recipes import RECIPES
-from steadygan.reporting.gather import gather
 from steadygan.reporting.shots import LARGE, POINTS, shots
+from steadygan.runs.history import history
 
 
 def of(folder, budget=1_000_000):
-    return shots(gather(folder), budget)
+    return shots(history(folder), budget)
 
 
 def test_points_lie_over_real_ones_and_the_surface_comes_back(tmp_path):

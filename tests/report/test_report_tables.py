@@ -4,18 +4,17 @@ import pytest
 from runs_made import records, run
 
 from steadygan.metrics import Protocol
-from steadygan.numbers import plain
+from steadygan.quantities import KNOWN, figure, plain, quantities, spread
 from steadygan.recipes import RECIPES
-from steadygan.reporting.gather import gather
 from steadygan.reporting.groups import grouped
-from steadygan.reporting.quantities import KNOWN, figure, quantities, spread
 from steadygan.reporting.tables import differing, figures, measured, settings
+from steadygan.runs.history import history
 
 BLANK = "\u00a0"
 
 
 def groups_of(*folders):
-    return grouped([gather(folder) for folder in folders])
+    return grouped([history(folder) for folder in folders])
 
 
 def protocol(**changes):

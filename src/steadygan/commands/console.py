@@ -6,8 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..numbers import plain
-from ..reporting.story import tone, words
+from ..quantities import plain, tone, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,53 +14,17 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "bold red"}  # of verdicts, the best first
-LABELS = {
-    "modes": "modes",
-    "high_quality": "high-quality share",
-    "emptiest_mode": "emptiest mode / even share",
-    "mode_kl": "KL of modes to the data's",
-    "veegan_modes": "modes, first 2,500 samples, any",
-    "veegan_high_quality": "high-quality share of these",
-    "confidence": "mean top probability",
-    "balance": "balance (1 = as even as real)",
-    "energy_distance": "energy distance",
-    "class_score": "class score",
-    "inception_score": "Inception Score",
-    "frechet": "Frechet distance",
-    "fid": "FID",
-    "kernel_distance": "kernel distance",
-    "kid": "KID",
-    "precision": "precision",
-    "recall": "recall",
-    "density": "density",
-    "coverage": "coverage",
-    "support": "support, birthday test",
-    "memorised": "nearer to training than 99 % held out",
-    "nearer_than_held_out": "nearer to training than held out",
-    "gradient_mean": "gradient at G, mean",
-    "gradient_max": "gradient at G, max",
-    "gradient_max_over_mean": "gradient at G, max / mean",
-    "gradient_top1_share": "gradient at G, top 1 % hold",
-}
+COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}  # of verdicts, the best first
 SHARES = frozenset({"high_quality", "veegan_high_quality", "memorised", "gradient_top1_share"})
 PLAIN_WIDTH = 110  # of a table that does not go to a terminal
 
 
-def stdout() -> Console:
-    """Where results and progress go."""
+def new_console(errors: bool = False) -> Console:
+    """Where results and progress go: stdout, or stderr when stdout is JSON's alone."""
     from rich.console import Console
 
-    return Console(markup=False, highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-
-
-def stderr() -> Console:
-    """Where progress goes when stdout is for JSON."""
-    from rich.console import Console
-
-    return Console(
-        markup=False, highlight=False, soft_wrap=True, stderr=True, width=None if sys.stderr.isatty() else PLAIN_WIDTH
-    )
+    width = None if (sys.stderr if errors else sys.stdout).isatty() else PLAIN_WIDTH
+    return Console(markup=False, highlight=False, soft_wrap=True, stderr=errors, width=width)
 
 
 def say_error(message: object) -> None:
@@ -90,7 +53,7 @@ def coloured(verdict: str) -> Text:
     """A verdict in words, in its colour."""
     from rich.text import Text
 
-    return Text(words(verdict), style=COLOURS[tone(verdict)])
+    return Text(words(verdict), style=f"bold {COLOURS[tone(verdict)]}")
 
 
 def gravest(verdicts: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""`steadygan diagnose`: what is the matter with a run, since when, on which evidence, and what helps."""
+"""`steadygan diagnose`, what is the matter with a run, and `steadygan report`, one page about one run or several."""
 
 from __future__ import annotations
 
@@ -7,33 +7,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+import steadygan as sg
+
+from .. import quantities as q
 from ..errors import InputError
-from ..reporting import quantities as q
-from ..reporting import records
-from ..reporting.folders import METRICS, found
-from ..reporting.story import tone, words
-from .console import LABELS, figure, stderr, stdout
+from ..runs.history import records, run_folders
+from .console import coloured, figure, new_console
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    from ..diagnostics.diagnosis import Diagnosis
-
-COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}
 WIDE = 100  # columns that have room for units
 MOST = 8  # changes of the verdict that are listed
 GROUPS = (q.LOSSES, q.GRADIENTS, q.PAIRS, q.OUTPUTS, q.WEIGHTS)
-KNOWN = q.KNOWN
 
 
 def diagnose(run: Path, as_json: bool) -> int:
     """Prints the page of one run, or a line for each seed; the exit code tells nothing of the verdict."""
-    folders, notes = found([run])
+    folders, notes = run_folders([run])
     for folder in folders:
-        _check(folder)
-    console = stderr() if as_json else stdout()
+        records(folder)  # refuses early where none can be read
+    console = new_console(as_json)
     told, missing = _told(folders)
     notes += missing
     if as_json:
@@ -47,19 +45,11 @@ def diagnose(run: Path, as_json: bool) -> int:
     return 0
 
 
-def _check(folder: Path) -> None:
-    """Raises InputError where no record can be read."""
-    read = records.read(folder / METRICS)
-    if not read.rows:
-        lines = f"{read.unreadable:,} that cannot be read" if read.unreadable else "an empty file"
-        raise InputError(f"expected records in '{folder / METRICS}', got {lines}: train the run on")
-
-
-def _told(folders: Sequence[Path]) -> tuple[list[Diagnosis], list[str]]:
+def _told(folders: Sequence[Path]) -> tuple[list[sg.Diagnosis], list[str]]:
     """Of each folder; those of several without a look are left out."""
     from ..diagnostics.run import of_run
 
-    told: list[Diagnosis] = []
+    told: list[sg.Diagnosis] = []
     errors: list[InputError] = []
     for folder in folders:
         try:
@@ -71,7 +61,7 @@ def _told(folders: Sequence[Path]) -> tuple[list[Diagnosis], list[str]]:
     return told, [f"left out: {error}" for error in errors]
 
 
-def together(told: Sequence[Diagnosis], notes: Sequence[str]) -> dict[str, object]:
+def together(told: Sequence[sg.Diagnosis], notes: Sequence[str]) -> dict[str, object]:
     """Several seeds as one object: the gravest verdict, and each run's own."""
     worst = gravest(told)
     plain = worst.plain()
@@ -79,17 +69,14 @@ def together(told: Sequence[Diagnosis], notes: Sequence[str]) -> dict[str, objec
     return head | {"notes": list(notes), "runs": [each.plain() for each in told]}
 
 
-def gravest(told: Sequence[Diagnosis]) -> Diagnosis:
+def gravest(told: Sequence[sg.Diagnosis]) -> sg.Diagnosis:
     """The one that needs looking at most."""
-    from ..diagnostics.verdicts import VERDICTS
+    order = {verdict: i for i, verdict in enumerate(q.TONES)}
+    return max(told, key=lambda each: order.get(each.verdict, len(order)))
 
-    return max(told, key=lambda each: VERDICTS.index(each.verdict) if each.verdict in VERDICTS else len(VERDICTS))
 
-
-def show(told: Diagnosis, console: Console) -> None:
+def show(told: sg.Diagnosis, console: Console) -> None:
     """One run on one page."""
-    from rich.text import Text
-
     head = Text(f"{told.what}: ") + coloured(told.verdict)
     if told.since is not None and told.iteration is not None:
         head.append(f" since iteration {told.since:,}; last look at {told.iteration:,}")
@@ -99,19 +86,19 @@ def show(told: Diagnosis, console: Console) -> None:
     if len(told.history) > 1:
         console.print(_history(told), soft_wrap=False)
     for each in told.interventions:
-        seen = words(str(each.get("verdict", "")))
+        seen = q.words(str(each.get("verdict", "")))
         remedy = f"; {each['remedy']}" if each.get("remedy") else ""
         line = f"rolled back from iteration {each['iteration']:,} to {each['to']:,}: {seen}{remedy}"
         console.print(line, style="yellow", soft_wrap=False)
     console.print(_indicators(told, console.width >= WIDE))
-    if any(row.key in LABELS for row in told.metrics):
+    if any(row.key in q.LABELS for row in told.metrics):
         console.print()
         console.print(_metrics(told))
     for note in told.notes:
         console.print(f"note: {note}", style="bold yellow", soft_wrap=False)
 
 
-def show_seeds(told: Sequence[Diagnosis], console: Console) -> None:
+def show_seeds(told: Sequence[sg.Diagnosis], console: Console) -> None:
     """One line for each seed, and where to read on."""
     table = _table("")
     table.add_column("verdict")
@@ -127,16 +114,7 @@ def show_seeds(told: Sequence[Diagnosis], console: Console) -> None:
     console.print(f"all indicators with: steadygan diagnose {gravest(told).what}")
 
 
-def coloured(verdict: str) -> Text:
-    """A verdict in its colour."""
-    from rich.text import Text
-
-    return Text(words(verdict), style=f"bold {COLOURS[tone(verdict)]}")
-
-
-def _history(told: Diagnosis) -> Text:
-    from rich.text import Text
-
+def _history(told: sg.Diagnosis) -> Text:
     line = Text("verdicts: ")
     turns = told.history[-MOST:]
     if len(turns) < len(told.history):
@@ -149,15 +127,12 @@ def _history(told: Diagnosis) -> Text:
 
 
 def _table(first: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     table.add_column(first)
     return table
 
 
-def _indicators(told: Diagnosis, wide: bool) -> Table:
+def _indicators(told: sg.Diagnosis, wide: bool) -> Table:
     table = _table("indicator")
     firsts = bool(told.first)
     for name in ("now", *(["first look"] if firsts else []), "real data" if told.real else "ideal"):
@@ -166,7 +141,7 @@ def _indicators(told: Diagnosis, wide: bool) -> Table:
         table.add_column("unit", style="dim")
     shown = told.figures.keys() - {row.key for row in told.metrics}
     for group in GROUPS:
-        own = [each for each in KNOWN.values() if each.group == group and each.key in shown]
+        own = [each for each in q.KNOWN.values() if each.group == group and each.key in shown]
         for each in own:
             now = q.figure(each.key, told.figures[each.key])
             style = "bold" if each.key in told.evidence else ""
@@ -187,13 +162,31 @@ def _level(quantity: q.Quantity, real: Mapping[str, float]) -> str:
     return "" if quantity.ideal is None else q.figure(quantity.key, quantity.ideal)
 
 
-def _metrics(told: Diagnosis) -> Table:
+def _metrics(told: sg.Diagnosis) -> Table:
     table = _table("metric")
     for name in ("final", "real data", "best", "at"):
         table.add_column(name, justify="right")
     for row in told.metrics:
-        if row.key in LABELS:
+        if row.key in q.LABELS:
             real = figure(row.key, told.reference[row.key], told.modes) if row.key in told.reference else ""
             final, best = (figure(row.key, at.value, told.modes) for at in (row.final, row.best))
-            table.add_row(LABELS[row.key], final, real, best, f"{row.best.iteration:,}")
+            table.add_row(q.LABELS[row.key], final, real, best, f"{row.best.iteration:,}")
     return table
+
+
+def report(runs: Sequence[Path], out: Path | None, follow: bool = False, port: int | None = None) -> int:
+    """Writes the page and says where it is; or serves it until it is told to stop."""
+    if not follow and port is not None:
+        raise InputError(f"expected --follow beside --port, got --port {port} alone: add --follow, or leave it out")
+    if not follow:
+        new_console().print(f"report: {sg.report(runs, out)}")
+        return 0
+    if out is not None:
+        raise InputError(
+            f"expected no --out beside --follow, which writes no file, got {out}: write it without --follow, also "
+            "while the run is followed"
+        )
+    from ..reporting import server
+
+    server.follow(runs, server.PORT if port is None else port, new_console().print)
+    return 0

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import __version__
+from ..config import override
 from ..errors import EXIT_INPUT
 from ..places import cache_folder, data_root
-from .console import stdout
+from ..recipes import RECIPES
+from .console import new_console
+from .job import DEFAULT
 
 PACKAGES = (
     "torch",
@@ -46,7 +49,7 @@ def doctor() -> int:
     """Prints what was found, one line each; returns 2 when something that training needs is missing."""
     from rich.text import Text
 
-    console = stdout()
+    console = new_console()
     failed = []
     for check in (versions, terminal, folders, devices, timing):
         try:
@@ -74,7 +77,7 @@ def versions() -> Iterator[Finding]:
 
 def terminal() -> Iterator[Finding]:
     """What progress will look like."""
-    console = stdout()
+    console = new_console()
     kind = f"yes, {console.width} columns, {console.color_system or 'no'} colours" if console.is_terminal else "no"
     yield Finding("terminal", f"{kind}, {sys.stdout.encoding}" + ("" if console.is_terminal else ": plain lines"))
 
@@ -127,10 +130,7 @@ def devices() -> Iterator[Finding]:
 
 def timing() -> Iterator[Finding]:
     """Iterations per second of the default recipe on the default device, measured for about a second."""
-    from ..config import override
-    from ..recipes import RECIPES
     from ..recipes.build import trainer
-    from .train import DEFAULT
 
     quiet = ["evaluate.every=1000000000", "log_every=1000000000", "evaluate.n=100"]
     made = trainer(override(RECIPES[DEFAULT](), quiet))

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+import steadygan as sg
 
 from ..errors import InputError
+from ..quantities import LABELS
 from ..runs.settings import NAME as SETTINGS
-from .console import LABELS, classes, figure, stderr, stdout
-from .existing import settings_of, weights_named
+from .console import classes, figure, new_console
 from .progress import Reading
+from .sample import settings_of, weights_named
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from ..evaluation import Evaluation
-    from ..features import FeatureNetwork
 
 
 def evaluate(
@@ -40,11 +39,9 @@ def evaluate(
         raise InputError(f"expected --against DATA, got none: {_hint(what)}")
     if not what.expanduser().exists():
         raise InputError(f"expected a run, images or points at '{what}', found nothing there: check the path")
-    console = stderr() if as_json else stdout()
-    from ..evaluation import evaluate as judged
-
+    console = new_console(as_json)
     with Reading(console) as reading:
-        found = judged(
+        found = sg.evaluate(
             what,
             against,
             n=n,
@@ -64,7 +61,7 @@ def evaluate(
     return 0
 
 
-def show(found: Evaluation, console: Console) -> None:
+def show(found: sg.Evaluation, console: Console) -> None:
     """The table, how each figure was measured, and what a user should be told."""
     from rich.table import Table
 
@@ -80,7 +77,9 @@ def show(found: Evaluation, console: Console) -> None:
     table.add_column("")
     table.add_column("fakes", justify="right")
     table.add_column("real data", justify="right")
-    for name, label in known(found.figures).items():
+    for name, label in LABELS.items():
+        if name not in found.figures:
+            continue
         value, real = found.figures[name], found.reference.get(name)
         spread = found.figures.get(f"{name}_std")
         shown = figure(name, value) + ("" if spread is None else f" ± {figure(name, spread)}")
@@ -94,28 +93,19 @@ def show(found: Evaluation, console: Console) -> None:
     console.print(f"measured with: {together(shown_protocols)}", style="dim")
 
 
-def known(figures: Mapping[str, Any]) -> dict[str, str]:
-    """The labels of the figures that a table shows, in their order."""
-    return {name: label for name, label in LABELS.items() if name in figures}
-
-
 def _split(split: str) -> Literal["train", "held_out"]:
     if split not in ("train", "held-out", "held_out"):
         raise InputError(f"expected --split train or held-out, got {split!r}: choose one")
     return "train" if split == "train" else "held_out"
 
 
-def _features(name: str, inception: Path | None) -> str | FeatureNetwork | None:
+def _features(name: str, inception: Path | None) -> str | sg.features.FeatureNetwork | None:
     if inception is not None and name not in ("auto", "inception"):
         raise InputError(f"expected --inception without --features {name}: give one of them")
     if inception is not None:
-        from ..features import InceptionFeatures
-
-        return InceptionFeatures(inception)
+        return sg.features.InceptionFeatures(inception)
     if ":" in name:
-        from ..features import user_features
-
-        return user_features(name)
+        return sg.features.user_features(name)
     return None if name == "none" else name
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Self
 
-from ..numbers import plain
-from .console import clock, coloured
+from ..quantities import plain
+from .console import clock, coloured, gravest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,6 +102,56 @@ class Watch:
         return iteration < self.total and time.monotonic() - self._spoke > QUIET_SECONDS
 
 
+class WatchSeeds:
+    """Gathers the ticks of runs that are trained side by side, and shows their means."""
+
+    def __init__(self, inner: Watch) -> None:
+        self.inner = inner
+        self._at = -1
+        self._seen: dict[int, Mapping[str, float]] = {}
+        self._runs: dict[int, Run] = {}
+        self._told: dict[int, int] = {}
+        self._noted: set[str] = set()
+
+    def member(self, index: int) -> Callable[[Run, int, Mapping[str, float]], None]:
+        """The callback of one of the runs."""
+
+        def tick(run: Run, iteration: int, stats: Mapping[str, float]) -> None:
+            lines = self._news(index, run)
+            if iteration != self._at:
+                self._at, self._seen = iteration, {}
+            self._seen[index] = stats
+            shown = [*self._seen.values()] if len(self._seen) >= run.beside else []
+            self.inner.show(run, iteration, means(shown) if shown else None, lines, len(shown))
+            if shown:
+                self._seen = {}
+
+        return tick
+
+    def _news(self, index: int, run: Run) -> list[str]:
+        """What is new: who is trained now, how, and what any of the runs has to say (one that failed ticks no more)."""
+        lines = []
+        if index not in self._runs:
+            if self._runs and run.beside == 1:
+                lines.append(f"seed {run.settings.get('seed')}:")
+            if not self.inner.heading:
+                lines += [note for note in run.notes if note not in self._noted]
+            self._noted |= {*run.notes}
+        self._runs[index] = run  # another one, once it was rolled back
+        for other, each in self._runs.items():
+            lines += [f"seed {each.settings.get('seed')}: {line}" for line in each.events[self._told.get(other, 0) :]]
+            self._told[other] = len(each.events)
+        return lines
+
+
+def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean of each figure over the rows that have it; the gravest of their verdicts."""
+    keys = {key: None for row in rows for key, value in row.items() if not isinstance(value, str)}
+    verdicts = [row["verdict"] for row in rows if "verdict" in row]
+    told = {"verdict": gravest(verdicts)} if verdicts else {}
+    return {key: fmean(row[key] for row in rows if key in row) for key in keys} | told
+
+
 def closes(run: Run, iteration: int, stats: Mapping[str, Any]) -> bool:
     """Whether the closing measurement of a run that ends here is still to come: it tells all of this tick again."""
     every = run.settings.get("evaluate", {}).get("every", 1)
@@ -108,10 +159,10 @@ def closes(run: Run, iteration: int, stats: Mapping[str, Any]) -> bool:
 
 
 class Reading:
-    """Told how far data is read: a bar on a terminal, one line elsewhere; nothing for what is done at once."""
+    """Told how far data is read: a bar on a terminal, one line elsewhere; nothing where it is `quiet`."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, quiet: bool = False) -> None:
+        self.console, self.quiet = console, quiet
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
 
@@ -124,18 +175,18 @@ class Reading:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """`done` of `total` images are through `what`."""
+        if self.quiet:
+            return
         if what not in self._tasks:
-            if not self.console.is_terminal:
-                self._tasks[what] = None
-                self.console.print(f"{what}: {total:,}")
-                return
-            if self._bar is None:
+            if self.console.is_terminal and self._bar is None:
                 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
                 columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
                 self._bar = Progress(*columns, console=self.console)
                 self._bar.start()
-            self._tasks[what] = self._bar.add_task(what, total=total)
+            elif self._bar is None:
+                self.console.print(f"{what}: {total:,}")
+            self._tasks[what] = None if self._bar is None else self._bar.add_task(what, total=total)
         if self._bar is not None:
             self._bar.update(self._tasks[what], completed=done)
 

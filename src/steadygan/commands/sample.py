@@ -1,25 +1,55 @@
-"""`steadygan sample`: samples from a run, in the form that `--out` asks for, never many of them in memory."""
+"""What a trained generator is used for: `steadygan sample`, never many samples in memory, and `steadygan export`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ..config import Settings
+import steadygan as sg
+
+from ..config import Digits, ImageSet, Settings
 from ..errors import InputError, unknown
-from .console import stdout
-from .drawn import Asked, Target, check, has_images, target
-from .existing import settings_of, weights_named
+from ..runs.settings import saved
+from .console import new_console
+from .progress import Reading
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..runs.run import Run
-    from ..types import Batch
-
 BAR_FROM = 2000  # samples; fewer are there before a bar would be
+WORDS = {"folder": "", "zip": ".zip", "npz": ".npz", "png-grid": ".png"}
+FORMS = {"": "folder", ".zip": "zip", ".npz": "npz", ".npy": "npy", ".png": "png-grid", ".csv": "csv"}
+ONLY_IMAGES, ONLY_POINTS = ("folder", "zip"), ("csv",)
+MOST_IN_GRID = 10_000
+
+
+class Asked(NamedTuple):
+    """The options of `sample` that decide what is drawn, as they were given."""
+
+    n: int
+    seed: int = 0
+    weights: str = "ema"
+    label: str | None = None
+    truncation: float | None = None
+    interpolate: int | None = None
+
+    def slug(self) -> str:
+        """The name of a file that needs no other: drawn-64-seed-0-label-cat."""
+        parts: list[object] = ["drawn", self.n, "seed", self.seed]
+        for key in ("label", "truncation", "interpolate"):
+            value = getattr(self, key)
+            if value is not None:
+                parts += [key, re.sub(r"[^\w.]+", "-", f"{value:g}" if isinstance(value, float) else str(value))]
+        return "-".join(map(str, [*parts, "live"] if self.weights == "live" else parts))
+
+
+class Target(NamedTuple):
+    """A form (folder, zip, npz, npy, csv, png-grid) and the path it is written to."""
+
+    form: str
+    path: Path
 
 
 def sample(
@@ -38,14 +68,13 @@ def sample(
     place = target(out, folder, asked)
     settings = settings_of(folder)
     check(place, asked, settings, folder)
-    from ..runs.run import load
-
-    run = load(folder)
+    run = sg.load(folder)
     names = run.data.get("class_names", ())
     chosen = None if label is None else class_of(label, names, run.classes or 0)
-    console = stdout()
-    with Drawn(run.stream(n, seed, kind, chosen, truncation, interpolate), n, console) as drawn:
-        write(place, drawn, run, settings, asked)
+    console = new_console()
+    broken: list[int] = []
+    stream = run.stream(n, seed, kind, chosen, truncation, interpolate)
+    write(place, drawing(stream, n, console, broken), run, settings, asked)
     averaged = kind == "ema" and run.G is not run.G_live
     told = [f"iteration {run.iteration:,}", f"{'EMA' if averaged else 'live'} weights", f"seed {seed}"]
     if chosen is not None:
@@ -54,8 +83,8 @@ def sample(
     told += [] if truncation is None else [f"truncation {truncation:g}"]
     told += [] if interpolate is None else [f"rows of {interpolate} from one latent to another"]
     console.print(f"{n:,} samples of {folder} ({', '.join(told)}): {place.path}")
-    if drawn.broken:
-        console.print(f"{drawn.broken:,} of them hold numbers that are not finite", style="bold yellow")
+    if any(broken):
+        console.print(f"{sum(broken):,} of them hold numbers that are not finite", style="bold yellow")
     return 0
 
 
@@ -74,40 +103,22 @@ def class_of(text: str, names: list[str], classes: int) -> int:
     return number
 
 
-class Drawn:
-    """Batches on their way to a file: moves a bar on a terminal, and counts samples that are not finite (`broken`)."""
-
-    def __init__(self, batches: Iterator[Batch], n: int, console: Console) -> None:
-        self._batches, self._n, self._console, self._stack = batches, n, console, ExitStack()
-        self._bar: Any = None
-        self.broken = 0
-
-    def __enter__(self) -> Drawn:
-        if self._console.is_terminal and self._n >= BAR_FROM:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            columns = (TextColumn("drawing"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=self._console, transient=True, expand=True)
-            self._stack.enter_context(self._bar)
-            self._bar.add_task("drawing", total=self._n)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def __iter__(self) -> Iterator[Batch]:
-        for batch in self._batches:
-            self.broken += int((~batch.x.flatten(1).isfinite().all(1)).sum())
+def drawing(batches: Iterator[sg.types.Batch], n: int, console: Console, broken: list[int]) -> Iterator[sg.types.Batch]:
+    """Batches on their way to a file, behind a bar on a terminal; broken: takes how many samples are not finite."""
+    with Reading(console, quiet=n < BAR_FROM or not console.is_terminal) as reading:
+        done = 0
+        for batch in batches:
+            broken.append(int((~batch.x.flatten(1).isfinite().all(1)).sum()))
             yield batch
-            if self._bar is not None:
-                self._bar.advance(self._bar.task_ids[0], batch.size)
+            done += batch.size
+            reading("drawing", done, n)
 
 
-def write(place: Target, drawn: Drawn, run: Run, settings: Settings, asked: Asked) -> None:
+def write(target: Target, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: Settings, asked: Asked) -> None:
     """Writes what is drawn in the form asked for."""
     from ..runs import writers
 
-    form, path = place
+    form, path = target
     images = has_images(settings)
     folders = None
     if run.classes is not None and asked.label is None:
@@ -128,12 +139,12 @@ def write(place: Target, drawn: Drawn, run: Run, settings: Settings, asked: Aske
         scatter(path, drawn, run, settings)
 
 
-def scatter(path: Path, drawn: Drawn, run: Run, settings: Settings) -> None:
+def scatter(path: Path, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: Settings) -> None:
     """Points beside real ones."""
     import torch
 
     from ..recipes.build import source
-    from ..viz.samples import evolution_strip, scatter_matrix
+    from ..viz import evolution_strip, scatter_matrix
 
     points = torch.cat([batch.x for batch in drawn]).cpu().numpy()
     data = source(settings)
@@ -142,3 +153,83 @@ def scatter(path: Path, drawn: Drawn, run: Run, settings: Settings) -> None:
         evolution_strip(real, [(run.iteration, points, None, None)], path, settings.recipe)
     else:
         scatter_matrix(real, points, path, settings.recipe)
+
+
+def has_images(settings: Settings) -> bool:
+    """Whether a run of these settings makes images, and not points."""
+    return isinstance(settings.data, Digits | ImageSet)
+
+
+def target(out: str | None, run: Path, asked: Asked) -> Target:
+    """`out`: one of `WORDS`, for a file in the run's folder, or a path whose ending tells the form; None is npz."""
+    word = "npz" if out is None else out
+    if word in WORDS:
+        return Target(word, run / f"{asked.slug()}{WORDS[word]}")
+    path = Path(word)
+    form = FORMS.get(path.suffix.lower())
+    if form is None:
+        raise InputError(
+            f"expected --out folder, zip, npz or png-grid, or a path that ends in {', '.join(filter(None, FORMS))} "
+            f"or in nothing (a folder), got '{path}': rename it"
+        )
+    return Target(form, path)
+
+
+def check(target: Target, asked: Asked, settings: Settings, run: Path) -> None:
+    """Raises InputError for what such a run cannot give, and for a place that is taken."""
+    images = has_images(settings)
+    if not images and target.form in ONLY_IMAGES:
+        raise InputError(f"expected npz, .npy, .csv or .png for points, got {target.form}: add --out npz")
+    if images and target.form in ONLY_POINTS:
+        raise InputError(f"expected folder, zip, npz, .npy or png-grid for images, got '{target.path}': add --out npz")
+    if images and target.form == "png-grid" and asked.n > MOST_IN_GRID:
+        raise InputError(
+            f"expected at most {MOST_IN_GRID:,} images in a grid, got -n {asked.n:,}: lower it, or add --out zip"
+        )
+    if asked.label is not None and not settings.conditional:
+        raise InputError(
+            f"expected no --label, as the generator of {run} knows no classes, got {asked.label}: leave it out"
+        )
+    if asked.interpolate is not None and asked.interpolate > asked.n:
+        raise InputError(
+            f"expected --interpolate of at most -n {asked.n:,}, a whole row, got {asked.interpolate:,}: raise -n"
+        )
+    path = target.path
+    if target.form != "folder":
+        if path.is_dir():
+            raise InputError(f"expected a file to write at {path}, found a folder: choose another --out")
+    elif not path.name or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+        found = "other files" if path.is_dir() else "a file"
+        raise InputError(f"expected a new or empty folder at {path}, found {found}: choose another --out")
+
+
+def settings_of(folder: Path) -> Settings:
+    """The settings of the run in `folder`; raises InputError where there is none and names one that is near."""
+    found = saved(folder)
+    if found is not None:
+        return found
+    near = sorted(str(path.parent) for path in folder.glob("*/settings.json")) if folder.is_dir() else []
+    hint = f"did you mean {near[0]}?" if near else "give the folder that train printed"
+    raise InputError(f"{folder} holds no run (no settings.json): {hint}")
+
+
+def weights_named(name: str) -> Literal["ema", "live"]:
+    """The weights of that name; raises InputError for others."""
+    if name not in ("ema", "live"):
+        raise unknown("weights", name, ("ema", "live"))
+    return "ema" if name == "ema" else "live"
+
+
+def export(folder: Path, out: Path | None, weights: str) -> int:
+    """Writes generator.safetensors, generator.pt2 and card.json, and says where."""
+    kind = weights_named(weights)
+    settings_of(folder)
+    run = sg.load(folder, device="cpu")
+    place = folder / "export" if out is None else out
+    card = sg.export(run, place, kind)
+    files = ", ".join(path.name for path in sorted(place.iterdir()) if path.stem in ("card", "generator"))
+    new_console().print(
+        f"generator of {folder} (iteration {card['iteration']:,}, {'EMA' if card['weights'] == 'ema' else 'live'} "
+        f"weights, {card['parameters']:,} parameters): {place} ({files})"
+    )
+    return 0

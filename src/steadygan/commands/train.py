@@ -1,33 +1,16 @@
-"""`steadygan train`: settings from words, one run, and what came of it."""
+"""`steadygan train`, its settings made of words, and `steadygan recipes`, what can be trained by name."""
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from ..config import Folder, ImageSet, Points, Settings, override
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
-from ..headers import holds_images
-from ..recipes import RECIPES
+from ..recipes import RECIPES, Recipe
 from ..runs.settings import NAME as SETTINGS
-from ..runs.settings import difference, saved
-from .closing import close, whereabouts
-from .console import stdout
-from .progress import Reading, Watch
-from .seeds import Job, finish, first_folder, fit_seeds
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from ..runs.run import Run
-
-DEFAULT = "grid25/far"
-DEFAULT_POINTS, DEFAULT_IMAGES = "points/far", "folder/far"  # when the user's data came without a recipe
-POINTS = (".npy", ".npz", ".csv")
-IMAGES = (".zip", ".npy", ".npz")
+from .console import new_console
+from .job import Job, again, chosen, default_folder, first_folder, prepare, refuse_early
 
 
 def train(
@@ -52,7 +35,7 @@ def train(
         return 0
     folder = out or default_folder(settings)
     length = settings.horizon if iterations is None else iterations
-    console = stdout()
+    console = new_console()
     jobs = [Job(settings, folder, length)]
     if seeds is not None:
         each = [settings.model_copy(update={"seed": settings.seed + k}) for k in range(seeds)]
@@ -62,146 +45,47 @@ def train(
     for job in jobs:
         refuse_early(job.settings, job.folder, resume)
     try:
-        if seeds is not None and seeds > 1:
-            return finish(fit_seeds(jobs, resume, console), jobs, console)
-        (job,) = jobs
-        folder = job.folder
-        run = fit(job.settings, folder, length, resume, console)
+        made, watch = prepare(jobs, resume, console, together=len(jobs) > 1)
+        with watch:
+            ran = made.fit(length)
     except KeyboardInterrupt as stop:
         how = str(stop) if isinstance(stop, Interrupted) else "interrupted"
         print(f"{how}; continue with: {again()}", file=sys.stderr)
         return EXIT_INTERRUPTED
-    close(console, run, settings)
-    whereabouts(console, folder)
+    from . import results
+
+    if isinstance(ran, list):
+        return results.close_seeds(console, ran, jobs)
+    results.close(console, ran, jobs[0])
     if settings.recipe.startswith("grid25/"):
         console.print("see why: steadygan compare grid25/nsgan grid25/r1 grid25/far")
     return 0
 
 
-def chosen(
-    words: Sequence[str],
-    data: Path | None,
-    resumed: Path | None,
-    seed: int | None,
-    scale: str = "full",
-    init_from: Path | None = None,
-) -> Settings:
-    """The settings that the command line means; a resumed folder's own ones when no recipe is named."""
-    names = [word for word in words if "=" not in word]
-    changes = [word for word in words if "=" in word]
-    if len(names) > 1:
-        raise InputError(f"expected one recipe, got {', '.join(names)}: write settings as key=value")
-    own = None if names or resumed is None else saved(resumed)
-    settings = own or RECIPES[names[0] if names else default(data)](scale=known_scale(scale))
-    if data is not None:
-        changes.append(f"data.path={own_data(override(settings, changes), data)}")
-    if init_from is not None:
-        changes.append(f"init_from={init_from}")
-    if seed is not None:
-        if any(change.startswith("seed=") for change in changes):
-            raise InputError(f"expected one seed, got --seed {seed} beside seed=...: give one of them")
-        changes.append(f"seed={seed}")
-    return override(settings, changes)
+def recipes(paper: str | None) -> int:
+    """Lists the recipes, or those that follow one paper."""
+    papers = {entry.paper for entry in RECIPES.values()}
+    if paper is not None and paper not in papers:
+        raise unknown("paper", paper, papers)
+    entries = [entry for entry in RECIPES.values() if paper in (None, entry.paper)]
+    console = new_console()
+    if not console.is_terminal:
+        for entry in entries:
+            print(f"{entry.name:<21}{_lengths(entry):>15}  {entry.text} [{entry.paper}]")
+        return 0
+    from rich.table import Table
+
+    table = Table("recipe", "what it is", "paper", title_justify="left")
+    table.add_column("iterations", justify="right")
+    for entry in entries:
+        table.add_row(entry.name, entry.text, entry.paper, _lengths(entry))
+    console.print(table)
+    console.print("two numbers: in full, and with --scale small, for two cores")
+    console.print("train one with: steadygan train RECIPE; its settings: steadygan train RECIPE --dry-run")
+    return 0
 
 
-def known_scale(scale: str) -> str:
-    """The scale, if it is one."""
-    if scale not in ("full", "small"):
-        raise unknown("scale", scale, ("full", "small"))
-    return scale
-
-
-def default(data: Path | None) -> str:
-    """The recipe for data without one: folders and zips hold images, files of numbers points."""
-    if data is None:
-        return DEFAULT
-    images = data.is_dir() or data.suffix.lower() == ".zip" or holds_images(data)
-    return DEFAULT_IMAGES if images else DEFAULT_POINTS
-
-
-def own_data(settings: Settings, data: Path) -> Path:
-    """The user's file or folder, checked as far as that needs no torch."""
-    if isinstance(settings.data, ImageSet):
-        if not data.exists():
-            raise InputError(f"expected a folder or file of images at '{data}', found none: check the path")
-        if data.is_dir() and next(data.iterdir(), None) is None:
-            raise InputError(f"expected images in '{data}', got an empty folder: check the path")
-        if data.is_file() and isinstance(settings.data, Folder) and data.suffix.lower() not in IMAGES:
-            raise InputError(
-                f"expected a folder, or a {', '.join(IMAGES)} file of images, got '{data}': check the path"
-            )
-        return data
-    if not isinstance(settings.data, Points):
-        better = default(data) if data.exists() else DEFAULT_POINTS
-        raise InputError(
-            f"{settings.recipe}: expected no --data, as it makes its own, got {data}: use {better} --data {data}"
-        )
-    if data.suffix.lower() not in POINTS:
-        hint = f"use folder/far --data {data}" if data.is_dir() else "convert it or rename it"
-        raise InputError(f"expected data in a .npy, .npz or .csv file, got '{data}': {hint}")
-    if not data.is_file():
-        raise InputError(f"expected a data file at '{data}', found none: check the path")
-    return data
-
-
-def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool = False) -> None:
-    """Says what the run itself would say after seconds of imports; reading: see `difference`."""
-    if isinstance(settings.data, Points) and settings.data.path is None:
-        raise InputError(f"{settings.recipe}: expected your data, got none: add --data points.npy (or .npz, .csv)")
-    if isinstance(settings.data, Folder) and settings.data.path is None:
-        raise InputError(f"{settings.recipe}: expected your images, got none: add --data FOLDER (or .zip, .npy, .npz)")
-    if settings.init_from is not None and not resume and saved(Path(settings.init_from)) is None:
-        raise InputError(
-            f"expected a run in '{settings.init_from}' to take weights from, found none: check --init-from"
-        )
-    path = getattr(settings.data, "path", None)
-    if path is not None and Path(path).is_dir() and folder.resolve() == Path(path).resolve():
-        raise InputError(f"expected a folder for the run, got that of its data, '{folder}': choose another --out")
-    if not (folder / SETTINGS).exists():
-        several = first_folder(folder)
-        if resume and several != folder:
-            raise InputError(
-                f"expected a run in {folder}, got runs of several seeds: add --seeds, or resume one, --out {several}"
-            )
-        return
-    if not resume:
-        raise InputError(
-            f"{folder} already holds a run: continue it with --resume, or choose another folder with --out"
-        )
-    before = saved(folder)
-    differing = [] if before is None else difference(before, settings, reading)
-    changed = [f"{key}: {old} in the run, {new} now" for key, old, new in differing]
-    if changed:
-        raise InputError(
-            f"{folder} was made with other settings: {'; '.join(changed)}: resume with the same ones, or choose "
-            "another --out"
-        )
-
-
-def default_folder(settings: Settings, root: Path = Path("runs")) -> Path:
-    """runs/grid25-far/seed-0, runs/mnist-far-small/seed-0."""
-    name = settings.recipe.replace("/", "-") + ("" if settings.scale == "full" else f"-{settings.scale}")
-    return root / name / f"seed-{settings.seed}"
-
-
-def fit(settings: Settings, folder: Path, iterations: int, resume: bool, console: Console) -> Run:
-    """Trains one run, watched."""
-    title = f"{settings.recipe} seed {settings.seed}"
-    heading = f"{title}: {iterations:,} iterations in {folder}"
-    from ..recipes.build import trainer
-
-    watch = Watch(console, title, iterations, settings.data.modes, heading)
-    with Reading(console) as reading:
-        made = trainer(settings, out=folder, resume=resume, callbacks=[watch], progress=reading)
-    mirrored = ["training images are mirrored left to right in half of their visits"] if made.setup.source.flip else []
-    watch.heading = "\n".join([heading, *made.setup.source.notes, *mirrored])
-    with watch:
-        return made.fit(iterations)
-
-
-def again(arguments: Sequence[str] | None = None) -> str:
-    """The command that continues what this one began."""
-    program, *words = sys.argv if arguments is None else arguments
-    own = ["python", "-m", "steadygan"] if Path(program).name == "__main__.py" else ["steadygan"]
-    more: list[Any] = [] if "--resume" in words or words[:1] != ["train"] else ["--resume"]
-    return shlex.join([*own, *words, *more])
+def _lengths(entry: Recipe) -> str:
+    """Iterations in full, and those of the small scale where there is one."""
+    full = f"{entry().horizon:,}"
+    return full if entry.small is None else f"{full} / {entry(scale='small').horizon:,}"

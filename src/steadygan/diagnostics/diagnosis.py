@@ -18,6 +18,7 @@ from ..errors import InputError, calling, check_whole
 from ..latents import CHUNK, Latent, generate, label_chunks, latents, normal_latent
 from ..losses import NonSaturating
 from ..metrics.summary import Summary
+from ..runs.history import Turn
 from ..types import Batch, Loss, Now
 from ..types import critic as as_critic
 from ..types.critic import evaluating, kept_buffers, needs_label, takes_label
@@ -32,14 +33,6 @@ from .yardstick import Yardstick
 TOGETHER = 128  # samples that D meets at once
 FITTING = "pass networks, latents and data that belong together"
 LEAST = 4  # training samples: two to compare with, and two that show what is normal
-
-
-class Turn(NamedTuple):
-    """A verdict that differs from the one before."""
-
-    iteration: int
-    verdict: str
-    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from ..numbers import DEAD_GRADIENT
+from ..quantities import DEAD_GRADIENT
 
 Figures = Mapping[str, float]
 Sign: TypeAlias = Callable[[float, "Past"], bool]  # of a figure, given the looks before

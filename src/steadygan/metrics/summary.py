@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from ..errors import InputError
-from ..numbers import DEAD_GRADIENT
+from ..quantities import DEAD_GRADIENT
 
 BETTER: dict[str, Literal["higher", "lower", "one"]] = {
     "modes": "higher",

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from .folders import found, place
-from .gather import gather
+from ..runs.history import history, run_folders
 from .groups import grouped
 
 __all__ = ["report"]
+
+PAGE = "report.html"
 
 
 def report(runs: str | Path | Sequence[str | Path], out: str | Path | None = None) -> Path:
@@ -25,12 +26,19 @@ def report(runs: str | Path | Sequence[str | Path], out: str | Path | None = Non
     words = [runs] if isinstance(runs, str | Path) else list(runs)
     if not words:
         raise InputError("expected at least one run to report on, got none: give the folder that train printed")
-    path = place(words, out)
-    folders, notes = found(words)
-    from ..files import beside
-    from .page import render
+    path = _place(words, out)
+    folders, notes = run_folders(words)
+    from .page import save
 
-    page = render(grouped([gather(folder) for folder in folders]), notes)
-    with beside(path) as part:
-        part.write_text(page, encoding="utf-8")
+    save(path, grouped([history(folder) for folder in folders]), notes)
+    return path
+
+
+def _place(words: Sequence[str | Path], out: str | Path | None) -> Path:
+    """Where the page goes; raises InputError for a folder."""
+    if out is None:
+        return Path(words[0]).expanduser() / PAGE if len(words) == 1 else Path(PAGE)
+    path = Path(out).expanduser()
+    if path.is_dir():
+        raise InputError(f"expected a file for --out, got the folder '{path}': write {path / PAGE}")
     return path

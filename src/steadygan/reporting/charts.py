@@ -1,22 +1,23 @@
-"""Curves as figures of plotly, in plain dictionaries: what to draw; colours are the page's, light or dark."""
+"""Charts for plotly in plain dictionaries: curves of few points that keep every peak; colours are the page's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..numbers import plain
-from .curves import Curve, curve, rounded, thinned
+from ..quantities import Quantity, plain, tone
+from ..viz.series import Floats, series
 from .groups import Group
-from .quantities import Quantity
 
 EQUILIBRIUM = {"d_loss": 0, "g_loss": 1}
 MARKS = 12  # alarms that a chart shows
 STRAIGHT = 8.0  # ratio of largest to smallest below which a linear axis shows as much
 DWARFED = 50.0  # times the usual spread: values beyond are told, not drawn to scale
+MOST = 1000  # points of a curve
 Chart = dict[str, Any]
 
 
@@ -31,7 +32,8 @@ def chart(quantity: Quantity, groups: Sequence[Group]) -> Chart | None:
     `data` and `layout` are plotly's; a trace's `meta` is its group's number and role. `captions` say in words what
     lines and marks are, `summary` what the chart shows, for those who do not see it.
     """
-    curves = {i: found for i, group in enumerate(groups) if (found := _curve(group, quantity)) is not None}
+    drawn = ((i, curve([run.rows for run in group.runs], quantity.key)) for i, group in enumerate(groups))
+    curves = {i: found for i, found in drawn if found is not None}
     if not curves:
         return None
     captions: list[str] = []
@@ -61,10 +63,6 @@ def chart(quantity: Quantity, groups: Sequence[Group]) -> Chart | None:
         "captions": captions,
         "summary": f"{quantity.label} ({quantity.unit}) over iterations: {'; '.join(last)}.",
     }
-
-
-def _curve(group: Group, quantity: Quantity) -> Curve | None:
-    return curve([run.records.rows for run in group.runs], quantity.key)
 
 
 def _traces(i: int, name: str, found: Curve, quantity: Quantity) -> list[Chart]:
@@ -131,7 +129,7 @@ def _levels(quantity: Quantity, groups: Sequence[Group], curves: dict[int, Curve
             return []
         captions.append(f"Dashed: {quantity.ideal:g}" + (f", {quantity.meaning}." if quantity.meaning else "."))
         return [_line(quantity.ideal, None)]
-    levels = {i: groups[i].first.kept.equilibrium[EQUILIBRIUM[quantity.key]] for i in curves}
+    levels = {i: groups[i].first.equilibrium[EQUILIBRIUM[quantity.key]] for i in curves}
     known = {i: level for i, level in levels.items() if level is not None}
     if not known:
         captions.append("The equilibrium of this loss is free or not known.")
@@ -160,8 +158,9 @@ def _line(level: float, group: int | None) -> Chart:
 
 
 def _alarms(groups: Sequence[Group], curves: dict[int, Curve]) -> list[Chart]:
-    """A thin line where a run's log raised an alarm."""
-    found = {(i, e.iteration) for i in curves for run in groups[i].runs for e in run.events if e.kind == "alarm"}
+    """A thin line where a run's verdict turned bad."""
+    turns = [(i, turn) for i in curves for run in groups[i].runs for turn in run.turns]
+    found = {(i, turn.iteration) for i, turn in turns if tone(turn.verdict) == "bad"}
     return [
         {
             "type": "line",
@@ -191,3 +190,71 @@ def _tame(layout: Chart, curves: Sequence[Curve], captions: list[str]) -> None:
     captions.append(
         f"Beyond the axis: {plain(float(values[worst]))} at iteration {at[worst]:,.0f}. A double click shows all."
     )
+
+
+class Curve(NamedTuple):
+    """Values over iterations, of equal lengths; `low` and `high` are a standard deviation off the mean of several."""
+
+    x: Floats  # (n,), rising
+    y: Floats  # (n,), NaN where a value was not finite
+    low: Floats | None = None
+    high: Floats | None = None
+
+    @property
+    def rows(self) -> list[Floats]:
+        """What is drawn: the values, and the edges of the band."""
+        return [self.y] + [edge for edge in (self.low, self.high) if edge is not None]
+
+
+def curve(runs: Sequence[Sequence[Mapping[str, Any]]], key: str) -> Curve | None:
+    """The values of one run under `key`, or the mean over runs and the sample standard deviation around it.
+
+    Of several runs, an iteration counts when all of them that got so far have a value there: a mean over whichever
+    happened to be measured would jump. None where no value is finite.
+    """
+    found = [one for one in (series(records, key) for records in runs) if len(one.iteration)]
+    if not any(one.drawable for one in found):
+        return None
+    if len(found) == 1:
+        return Curve(found[0].iteration, found[0].value)
+    values: dict[float, list[float]] = {}
+    for one in found:
+        for at, value in dict(zip(one.iteration.tolist(), one.value.tolist(), strict=True)).items():
+            values.setdefault(at, []).append(value)
+    ends = [float(one.iteration[-1]) for one in found]
+    x = [at for at in sorted(values) if len(values[at]) == sum(end >= at for end in ends)]
+    mean = np.array([np.mean(values[at]) for at in x])
+    std = np.array([np.std(values[at], ddof=1) if len(values[at]) > 1 else 0.0 for at in x])
+    return Curve(np.array(x), mean, mean - std, mean + std)
+
+
+def thinned(whole: Curve, most: int = MOST) -> Curve:
+    """At most about `most` points of a curve, its first and last among them.
+
+    The points are cut into equal stretches; of each, those where a row (the values, an edge of the band) is smallest
+    and largest are kept, and one that is not finite: no peak is lost, and a gap stays a gap.
+    """
+    count = len(whole.x)
+    if count <= most:
+        return whole
+    stretches = max(1, (most - 2) // (2 * len(whole.rows) + 1))
+    kept = {0, count - 1}
+    edges = np.linspace(0, count, stretches + 1).astype(np.int64)
+    for begin, end in pairwise(edges.tolist()):
+        for row in whole.rows:
+            part = row[begin:end]
+            finite = np.isfinite(part)
+            if finite.any():
+                kept.add(int(begin + np.where(finite, part, np.inf).argmin()))
+                kept.add(int(begin + np.where(finite, part, -np.inf).argmax()))
+        bad = np.flatnonzero(~np.isfinite(whole.y[begin:end]))
+        if bad.size:
+            kept.add(int(begin + bad[0]))
+    index = np.array(sorted(kept))
+    low, high = (None if edge is None else edge[index] for edge in (whole.low, whole.high))
+    return Curve(whole.x[index], whole.y[index], low, high)
+
+
+def rounded(values: Floats, digits: int = 5) -> list[float | None]:
+    """For JSON: so many significant digits, None for what is not finite."""
+    return [float(f"{value:.{digits}g}") if np.isfinite(value) else None for value in values.tolist()]

@@ -1,59 +1,63 @@
-// Following runs: asks whether there is a newer page, and opens it unless the reader holds on to this one.
+// A page that is followed: loads itself again once the server has a newer one, and finds the reader's place again.
 "use strict";
 (() => {
   const EVERY = 2000; // ms between two questions
-  const LONGEST = 60_000;
-  const HELD = "steadygan held";
-  const state = document.documentElement.dataset.state;
+  const KEY = "steadygan place";
+  const html = document.documentElement;
   const button = document.getElementById("follow");
   const followed = document.getElementById("followed");
-  const rested = Math.min(LONGEST, 10 * performance.now()); // opening pages takes a tenth of the time at most
+  const rested = Math.min(60_000, 10 * performance.now()); // opening pages takes a tenth of the time at most
+  const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
   let held = false;
-  let touched = false;
-  let timer = 0;
 
   function say(words) {
     if (followed.textContent !== words) followed.textContent = words;
   }
 
-  async function ask() {
-    let pause = EVERY;
-    if (!held && !document.hidden) {
-      try {
-        const answer = await fetch("state");
-        if (!answer.ok) throw new Error(answer.statusText);
-        const { page, note } = await answer.json();
-        say(note);
-        if (page !== state && !held && !touched && performance.now() >= rested) location.reload();
-      } catch {
-        say("No longer kept up to date: the command has ended.");
-        pause = 5 * EVERY;
-      }
-    }
-    clearTimeout(timer);
-    timer = setTimeout(ask, pause);
-  }
-
   function hold(on) {
     held = on;
-    button?.setAttribute("aria-pressed", String(!held));
-    if (held) say("Not kept up to date while Follow is off.");
+    button.setAttribute("aria-pressed", String(!held));
+    say(held ? "Not kept up to date while Follow is off." : "");
   }
 
-  try {
-    hold(button !== null && sessionStorage.getItem(HELD) !== null);
-  } catch {} // a browser that keeps nothing
-  button?.addEventListener("click", () => {
-    hold(!held);
+  async function ask() {
+    if (held || document.hidden) return;
     try {
-      if (held) sessionStorage.setItem(HELD, "yes");
-      else sessionStorage.removeItem(HELD);
-    } catch {}
-    ask();
-  });
-  for (const kind of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) {
-    window.addEventListener(kind, (event) => (touched = event.buttons > 0), { capture: true, passive: true });
+      const answer = await fetch(location.pathname, { method: "HEAD" });
+      say("");
+      if (answer.headers.get("ETag") !== `"${html.dataset.state}"` && !held && performance.now() >= rested) location.reload();
+    } catch {
+      say("No longer kept up to date: the command has ended.");
+    }
   }
+
+  // The place is that in a section: what stands above it may have grown.
+  const tops = () => [html, ...document.querySelectorAll("main > section")].map((part) => part.getBoundingClientRect().top);
+
+  function keep() {
+    const at = slider && slider.value !== slider.max ? stops[Number(slider.value)] : undefined;
+    const section = tops().findLastIndex((top) => top <= 0);
+    const place = { held, at, theme: html.dataset.theme, hidden: [...hiddenGroups], section, beyond: -tops()[section] };
+    sessionStorage.setItem(KEY, JSON.stringify(place));
+  }
+
+  function restore() {
+    const top = window.scrollY + (tops()[kept.section] ?? 0) + kept.beyond;
+    window.scrollTo({ top, behavior: "instant" });
+    html.dataset.placed = "yes";
+  }
+
+  if (kept !== null) {
+    history.scrollRestoration = "manual";
+    if (kept.theme) html.dataset.theme = kept.theme;
+    hold(kept.held);
+    if (kept.at !== undefined && stops.length) slider.value = String(Math.max(0, stops.findLastIndex((s) => s <= kept.at)));
+    for (const group of kept.hidden) document.querySelector(`[data-toggle="${group}"]`)?.click();
+    themed();
+    window.addEventListener("load", restore);
+  }
+  button.addEventListener("click", () => hold(!held));
   document.addEventListener("visibilitychange", ask);
-  timer = setTimeout(ask, EVERY);
+  window.addEventListener("pagehide", keep);
+  setInterval(ask, EVERY);
 })();

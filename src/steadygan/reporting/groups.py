@@ -1,13 +1,20 @@
-"""Runs that differ in their seed alone stand together; every group has a name that tells it from the others."""
+"""Runs that differ in their seed alone stand together: what a group is called, and the command that makes it again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..runs.settings import changed
-from .gather import Gathered
+from ..config import Settings, override
+from ..errors import InputError
+from ..recipes import RECIPES
+from ..runs.history import RunHistory
+from ..runs.settings import ABSENT, changed
+
+OWN_OPTIONS = frozenset({"seed", "recipe", "scale"})
 
 
 @dataclass(frozen=True)
@@ -15,26 +22,26 @@ class Group:
     """One run, or the same run with several seeds."""
 
     name: str
-    runs: tuple[Gathered, ...]
+    runs: tuple[RunHistory, ...]
 
     @property
-    def first(self) -> Gathered:
+    def first(self) -> RunHistory:
         return self.runs[0]
 
     @property
     def several(self) -> bool:
         return len(self.runs) > 1
 
-    def called(self, run: Gathered) -> str:
+    def called(self, run: RunHistory) -> str:
         """The name of one of its runs."""
         if not self.several:
             return self.name
         return f"{self.name}, {_seed(run)}"
 
 
-def grouped(runs: Sequence[Gathered]) -> list[Group]:
+def grouped(runs: Sequence[RunHistory]) -> list[Group]:
     """The runs in groups, both in the order in which they were given."""
-    groups: list[list[Gathered]] = []
+    groups: list[list[RunHistory]] = []
     for run in runs:
         home = next((own for own in groups if _same_but_for_the_seed(own, run)), None)
         if home is None:
@@ -44,14 +51,14 @@ def grouped(runs: Sequence[Gathered]) -> list[Group]:
     return [Group(name, tuple(own)) for name, own in zip(_names(groups), groups, strict=True)]
 
 
-def _same_but_for_the_seed(group: Sequence[Gathered], run: Gathered) -> bool:
+def _same_but_for_the_seed(group: Sequence[RunHistory], run: RunHistory) -> bool:
     first = group[0]
     if run.seed is None or first.seed is None or run.seed in {other.seed for other in group}:
         return False
     return not [key for key, *_ in changed(first.tree, run.tree, reading=True) if key != "seed"]
 
 
-def _names(groups: Sequence[Sequence[Gathered]]) -> list[str]:
+def _names(groups: Sequence[Sequence[RunHistory]]) -> list[str]:
     """Recipes where these differ, else recipes with as much of the folder's path as it takes."""
     plain = [_plain(group) for group in groups]
     if len(set(plain)) == len(plain):
@@ -66,7 +73,7 @@ def _names(groups: Sequence[Sequence[Gathered]]) -> list[str]:
     ]
 
 
-def _plain(group: Sequence[Gathered]) -> str:
+def _plain(group: Sequence[RunHistory]) -> str:
     tree = group[0].tree
     recipe = tree.get("recipe")
     if not isinstance(recipe, str):
@@ -75,14 +82,78 @@ def _plain(group: Sequence[Gathered]) -> str:
     return name if len(group) > 1 or group[0].seed is None else f"{name}, {_seed(group[0])}"
 
 
-def _seed(run: Gathered) -> str:
+def _seed(run: RunHistory) -> str:
     return f"seed {run.seed}"
 
 
-def _path(group: Sequence[Gathered]) -> Path:
+def _path(group: Sequence[RunHistory]) -> Path:
     path = group[0].path.resolve()
     return path.parent if len(group) > 1 else path
 
 
 def _end(path: Path, depth: int) -> str:
     return "/".join(path.parts[-depth:])
+
+
+def command(group: Group) -> str | None:
+    """`steadygan train RECIPE KEY=VALUE ... --seed S --iterations N`; None where words cannot say the settings."""
+    settings = group.first.settings
+    if settings is None or settings.recipe not in RECIPES:
+        return None
+    words = _words(settings)
+    if words is None:
+        return None
+    told = ["steadygan", "train", settings.recipe, *words]
+    if settings.scale != "full":
+        told += ["--scale", settings.scale]
+    return "\n".join(shlex.join([*told, *seeds, "--iterations", str(length)]) for length, seeds in _stretches(group))
+
+
+def _words(settings: Settings) -> list[str] | None:
+    """What was changed of the recipe, as key=value; None where these words do not lead back to the settings.
+
+    Parts that are no longer there are taken away first, and names come before what they decide.
+    """
+    try:
+        base = RECIPES[settings.recipe](settings.seed, settings.scale)
+        own = settings.plain()
+        keys = {key: new for key, _, new in changed(base.plain(), own, reading=True) if key not in OWN_OPTIONS}
+        gone = dict.fromkeys(part for key, new in keys.items() if new == ABSENT and (part := _gone(own, key)))
+        there = {key: new for key, new in keys.items() if new != ABSENT}
+        ordered = sorted(there, key=lambda key: not key.endswith(".name"))
+        words = [f"{part}=none" for part in gone]
+        words += [f"{key.removesuffix('.name')}={_value(there[key])}" for key in ordered]
+        return None if changed(override(base, words).plain(), own, reading=True) else words
+    except InputError:
+        return None
+
+
+def _gone(own: Mapping[str, Any], key: str) -> str | None:
+    """The shortest group of a dotted key that the settings do not have, or have as None; None where all are there."""
+    tree: Any = own
+    parts = key.split(".")
+    for depth, part in enumerate(parts[:-1], start=1):
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+        if not tree:
+            return ".".join(parts[:depth])
+    return None
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ",".join(_value(each) for each in value)
+    return str(value)
+
+
+def _stretches(group: Group) -> list[tuple[int, list[str]]]:
+    """(iterations, options) of each command: one where the seeds follow each other and went equally far."""
+    runs = sorted(((run.last, run.seed or 0) for run in group.runs), key=lambda each: each[1])
+    seeds = [seed for _, seed in runs]
+    lengths = {length for length, _ in runs}
+    if len(runs) > 1 and len(lengths) == 1 and seeds == [*range(seeds[0], seeds[0] + len(seeds))]:
+        return [(runs[0][0], ["--seed", str(seeds[0]), "--seeds", str(len(seeds))])]
+    return [(length, ["--seed", str(seed)]) for length, seed in runs]

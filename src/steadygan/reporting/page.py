@@ -5,38 +5,45 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from functools import cache
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..files import beside
+from ..quantities import OTHERS, quantities, tone, words
 from . import tables
-from .again import command
 from .charts import chart
-from .groups import Group
-from .quantities import OTHERS, quantities
+from .groups import Group, command
 from .shots import BUDGET, shots
-from .story import bars, happenings, tone, words
+from .timeline import timeline
 
 if TYPE_CHECKING:
-    from jinja2 import Template
     from markupsafe import Markup
 
 SEEDS = 4  # of a group, whose samples are shown
 PALETTE = 7  # colours that the style sheet knows; more groups than that share them, with other dashes
 
 
+def save(path: Path, groups: Sequence[Group], notes: Sequence[str]) -> None:
+    """Writes the page, whole or not at all."""
+    with beside(path) as part:
+        part.write_text(render(groups, notes), encoding="utf-8")
+
+
 def render(groups: Sequence[Group], notes: Sequence[str] = (), state: str = "") -> str:
     """The page as text; with a `state` it is one that is followed, and asks where it came from for another state."""
+    from jinja2 import Environment, StrictUndefined
     from plotly.offline import get_plotlyjs
 
-    listed, more = happenings(groups)
     sections = _sections(groups)
     shown = list(_samples(groups))
     figures = tables.figures(groups)
-    return _template("page.html.j2").render(
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["thousands"] = lambda value: f"{value:,}"
+    return environment.from_string(_own("page.html.j2")).render(
         state=state,
-        place=_plain("place.js"),
         title=_title(groups),
         version=__version__,
         groups=[_card(i, group) for i, group in enumerate(groups)],
@@ -44,10 +51,8 @@ def render(groups: Sequence[Group], notes: Sequence[str] = (), state: str = "") 
         banded=any(group.several for group in groups),
         palette=PALETTE,
         notes=notes,
-        bars=bars(groups),
-        happenings=listed,
-        more=more,
-        longest=max(run.records.last for group in groups for run in group.runs),
+        timeline=timeline(groups),
+        longest=max(run.last for group in groups for run in group.runs),
         sections=sections,
         others=OTHERS,
         samples=shown,
@@ -69,19 +74,15 @@ def render(groups: Sequence[Group], notes: Sequence[str] = (), state: str = "") 
     )
 
 
-def waiting(folders: Sequence[Path], state: str) -> str:
-    """The page of runs that have no records yet, followed as those are that have some."""
-    return _template("waiting.html.j2").render(
-        state=state, folders=folders, version=__version__, css=_plain("page.css"), script=_plain("follow.js")
+def waiting(folders: Sequence[Path]) -> str:
+    """The page of runs that have no records yet, which loads itself again until they have."""
+    listed = "".join(f"<li><code>{escape(str(folder))}</code></li>" for folder in folders)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="3">'
+        f'<title>Waiting: report</title><link rel="icon" href="data:,"><style>{_own("page.css")}</style></head><body>'
+        '<header><h1>Waiting for the first record</h1></header><main id="main"><p>Curves and samples stand here as '
+        f'soon as a run has written a line of metrics.jsonl.</p><ul class="wrap">{listed}</ul></main></body></html>'
     )
-
-
-def _template(name: str) -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["thousands"] = lambda value: f"{value:,}"
-    return environment.from_string(_own(name))
 
 
 def embedded(content: Any) -> Markup:
@@ -113,7 +114,7 @@ def _title(groups: Sequence[Group]) -> str:
 
 def _card(i: int, group: Group) -> dict[str, Any]:
     """What stands at the top of a group, and below all charts."""
-    lengths = sorted({run.records.last for run in group.runs})
+    lengths = sorted({run.last for run in group.runs})
     seconds = [run.seconds for run in group.runs if run.seconds is not None]
     facts = ["{} iterations".format(" to ".join(f"{n:,}" for n in dict.fromkeys((lengths[0], lengths[-1]))))]
     facts += [f"{len(group.runs)} seeds"] if group.several else []
@@ -136,8 +137,8 @@ def _verdicts(group: Group) -> list[dict[str, str]]:
     """The last verdicts, seeds of one and the same together; [] where no record has one."""
     alike: dict[tuple[str, str], list[str]] = {}
     for run in group.runs:
-        if run.verdict is not None:
-            alike.setdefault((run.verdict.verdict, run.verdict.reason), []).append(str(run.seed))
+        if run.verdicts:
+            alike.setdefault(run.verdicts[-1][1:], []).append(str(run.seed))
     return [
         {
             "word": words(verdict),
@@ -149,7 +150,7 @@ def _verdicts(group: Group) -> list[dict[str, str]]:
     ]
 
 
-def _unlike(figures: Sequence[tables.Figure]) -> dict[str, list[str]]:
+def _unlike(figures: Sequence[tables.TableRow]) -> dict[str, list[str]]:
     """Why figures may not be compared -> their labels."""
     found: dict[str, list[str]] = {}
     for figure in figures:
@@ -166,7 +167,7 @@ def _clock(seconds: float) -> str:
 
 def _sections(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The charts in their groups, numbered through."""
-    keys = [key for group in groups for run in group.runs for row in run.records.rows for key in row]
+    keys = [key for group in groups for run in group.runs for row in run.rows for key in row]
     found = []
     number = 0
     for name, own in quantities(dict.fromkeys(keys)).items():

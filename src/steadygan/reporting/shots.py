@@ -9,31 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from ..config import Settings
+from ..config.groups import POINTS as POINT_SETS
+from ..errors import InputError
+from ..recipes.build import source
+from ..runs.history import RunHistory
 from ..viz.marks import Array, Snapshot, logit_scale, pick_panels, share_outside, thin, view
-from .curves import rounded
-from .gather import Gathered
-from .reals import real_points
+from .charts import rounded
 
 POINTS = 500  # of each kind that a panel shows
 FRAMES = 24  # of one run
 BUDGET = 3_000_000  # bytes that all samples of a page may take
 LARGE = 60_000  # bytes of a grid, above which it is compressed with loss
 WIDEST = 640  # pixels of such a grid
+SEED = 2  # of the real points
 LEVELS = 255  # steps of the surface's logits
 
 
-def shots(run: Gathered, budget: int) -> dict[str, Any] | None:
+def shots(run: RunHistory, budget: int) -> dict[str, Any] | None:
     """What the page needs to show a run's samples in at most about `budget` bytes; None where there are none."""
-    folder = run.path / "samples"
     for suffix, read in ((".npz", _points), (".png", _images)):
-        files = sorted(path for path in folder.glob(f"*{suffix}") if path.stem.isdigit() and len(path.stem) < 16)
+        files = run.samples(suffix)
         if files and (found := read(run, files, budget)) is not None:
             return found
     return None
 
 
-def _points(run: Gathered, files: list[Path], budget: int) -> dict[str, Any] | None:
+def _points(run: RunHistory, files: list[Path], budget: int) -> dict[str, Any] | None:
     each = 14 * POINTS + 6_000  # bytes of a frame, about
     chosen = _picked(files, min(FRAMES, max(2, budget // each)))
     read = [shot for path in chosen if (shot := _snapshot(path)) is not None]
@@ -41,7 +45,7 @@ def _points(run: Gathered, files: list[Path], budget: int) -> dict[str, Any] | N
         return None
     columns = read[0].points.shape[1]
     shown = [shot._replace(points=shot.points[:, :2]) for shot in read if shot.points.shape[1] == columns]
-    real = real_points(run.settings, POINTS)
+    real = _real_points(run.settings, POINTS)
     real = None if real is None or real.shape[1] != columns else real[:, :2]
     everything = real if real is not None else np.concatenate([shot.points for shot in shown])
     box = view(everything, shown)
@@ -57,6 +61,21 @@ def _points(run: Gathered, files: list[Path], budget: int) -> dict[str, Any] | N
         "frames": [_frame(shot, box, centre, half) for shot in shown],
         "of": len(files),
     }
+
+
+def _real_points(settings: Settings | None, most: int) -> Array | None:
+    """At most `most` real points (n, d) in the data's units; None where the data is not of points, or is not there."""
+    if settings is None or not isinstance(settings.data, POINT_SETS):
+        return None
+    try:
+        data = source(settings)
+    except (InputError, OSError):  # a file that has moved
+        return None
+    generator = torch.Generator().manual_seed(SEED)
+    points = data.some(most) if data.sampler is None else data.fresh(most, generator)
+    if points is None or points.ndim != 2:
+        return None
+    return thin(np.asarray(data.restore(points).double()), most)
 
 
 def _snapshot(path: Path) -> Snapshot | None:
@@ -100,7 +119,7 @@ def _flat(points: Array) -> list[float | None]:
     return rounded(np.asarray(points, dtype=np.float64).ravel(), 4)
 
 
-def _images(run: Gathered, files: list[Path], budget: int) -> dict[str, Any] | None:
+def _images(run: RunHistory, files: list[Path], budget: int) -> dict[str, Any] | None:
     known = next(((path, uri) for path in reversed(files) if (uri := _uri(path)) is not None), None)
     if known is None:
         return None

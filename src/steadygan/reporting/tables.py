@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from ..metrics import Protocol
+from ..metrics.protocol import together
+from ..metrics.summary import At, Summary, final_and_best
+from ..quantities import KNOWN, figure, spread
 from ..runs.settings import ABSENT, LATER, changed, flat
 from .groups import Group
-from .quantities import KNOWN, figure, spread
-
-if TYPE_CHECKING:
-    from ..metrics import Protocol
-    from ..metrics.summary import At, Summary
 
 
 class Cell(NamedTuple):
@@ -27,7 +26,7 @@ class Cell(NamedTuple):
     real: str
 
 
-class Figure(NamedTuple):
+class TableRow(NamedTuple):
     """A figure of all groups that have it, and why they may not be compared."""
 
     key: str
@@ -36,11 +35,9 @@ class Figure(NamedTuple):
     unlike: str
 
 
-def figures(groups: Sequence[Group]) -> list[Figure]:
+def figures(groups: Sequence[Group]) -> list[TableRow]:
     """The table of `final_and_best`, means and standard deviations over seeds."""
-    from ..metrics.summary import final_and_best
-
-    rows = [[{row.key: row for row in final_and_best(run.records.rows)} for run in group.runs] for group in groups]
+    rows = [[{row.key: row for row in final_and_best(run.rows)} for run in group.runs] for group in groups]
     keys = dict.fromkeys(key for own in rows for run in own for key in run)
     order = [key for key in KNOWN if key in keys] + [key for key in keys if key not in KNOWN]
     found = []
@@ -51,7 +48,7 @@ def figures(groups: Sequence[Group]) -> list[Figure]:
             if any(key in run for run in own)
         ]
         label = KNOWN[key].label if key in KNOWN else key
-        found.append(Figure(key, label, cells, unlike(key, [groups[cell.group] for cell in cells])))
+        found.append(TableRow(key, label, cells, unlike(key, [groups[cell.group] for cell in cells])))
     return found
 
 
@@ -64,14 +61,14 @@ def _cell(i: int, group: Group, key: str, rows: list[Summary]) -> Cell:
     best, at = told([row.best for row in rows])
     peaks = [row.peak for row in rows if row.peak is not None]
     peak, peak_at = told(peaks) if peaks else ("", "")
-    known = [run.kept.reference[key] for run in group.runs if key in run.kept.reference]
+    known = [run.reference[key] for run in group.runs if key in run.reference]
     real = figure(key, sum(known) / len(known)) if known else ""
     return Cell(i, group.name, spread(key, [row.final.value for row in rows]), best, at, peak, peak_at, real)
 
 
 def unlike(key: str, groups: Sequence[Group]) -> str:
     """What was measured otherwise in another of the groups; "" where their figures may stand side by side."""
-    told = [(group, group.first.kept.protocols.get(key)) for group in groups]
+    told = [(group, group.first.protocols.get(key)) for group in groups]
     known: list[tuple[Group, Protocol]] = [(group, protocol) for group, protocol in told if protocol is not None]
     if not known:  # of gradients, or of runs that kept no protocols: the settings say it
         return _unlike_settings(groups)
@@ -99,9 +96,7 @@ def _unlike_settings(groups: Sequence[Group]) -> str:
 
 def measured(group: Group) -> str:
     """How its figures were measured, in one line; "" where that is not known."""
-    from ..metrics.protocol import together
-
-    return together(group.first.kept.protocols)
+    return together(group.first.protocols)
 
 
 def differing(groups: Sequence[Group]) -> list[tuple[str, list[str]]]:

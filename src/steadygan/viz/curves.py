@@ -2,54 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..numbers import DEAD_GRADIENT
-from .canvas import CYCLE, DASHES, DISCRIMINATOR, FAKE, GENERATOR, QUIET, canvas, iteration_axis
-from .lines import draw_line, log_axis, name_non_finite, say_empty, tame
-from .series import Records, Series, series
+from ..quantities import DEAD_GRADIENT, KNOWN, Quantity
+from .canvas import CYCLE, DASHES, DISCRIMINATOR, FAKE, GENERATOR, INK, QUIET, canvas, iteration_axis
+from .series import Floats, Records, Series, running, series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-class Quantity(NamedTuple):
-    """How one key of the records is drawn."""
-
-    key: str
-    label: str
-    kind: str = "value"  # "value", "count", "share" (from 0 to about 1) or "log"
-    ideal: float | None = None  # a value to compare with, drawn as a dotted line
-
-
-QUALITY = (
-    Quantity("modes", "modes found", "count"),
-    Quantity("high_quality", "high-quality share", "share"),
-    Quantity("emptiest_mode", "emptiest mode / even share", "share", ideal=1.0),
-    Quantity("balance", "balance (1: as even as real)", "share", ideal=1.0),
-    Quantity("energy_distance", "energy distance (data units)", "log"),
-    Quantity("mode_kl", "KL of modes to data (nats)", "log"),
-)
+QUALITY = tuple(KNOWN[k] for k in ("modes", "high_quality", "emptiest_mode", "balance", "energy_distance", "mode_kl"))
 FIRST = ("modes", "emptiest_mode", "balance")  # what a comparison shows when it must choose
-WHY = (
-    Quantity("d_loss", "D loss, without penalties"),
-    Quantity("g_loss", "G loss"),
-    Quantity("gradient_max", r"max $\|\nabla_y L_G(y)\|$ (loss / data unit)", "log"),
-)
+WHY = tuple(KNOWN[key] for key in ("d_loss", "g_loss", "gradient_max"))
+CONCENTRATION = tuple(KNOWN[key] for key in ("gradient_max_over_mean", "gradient_top1_share"))
+SMOOTH_FROM = 60  # values from which on a smoothed line is drawn over the raw one
 NORMS = (
     ("gradient_mean", FAKE, DASHES[0], r"$\|\nabla_y L_G(y)\|$, mean"),
     ("gradient_max", FAKE, DASHES[2], r"$\|\nabla_y L_G(y)\|$, max"),
     ("d_gradient_mean", DISCRIMINATOR, DASHES[0], r"$\|\nabla_y d(y)\|$, mean"),
     ("d_gradient_max", DISCRIMINATOR, DASHES[2], r"$\|\nabla_y d(y)\|$, max"),
-)
-CONCENTRATION = (
-    Quantity("gradient_max_over_mean", "max / mean", "log"),
-    Quantity("gradient_top1_share", "share held by\ntop 1 % of samples", "share"),
 )
 
 
@@ -104,7 +82,7 @@ def gradient_curves(records: Records, path: str | Path, title: str | None = None
             label = "dead discriminator: mean below $10^{-8}$"
             top.axhline(DEAD_GRADIENT, color=QUIET, linestyle=":", linewidth=1.2, label=label)
         for axes, (quantity, curve) in zip(stack[1:], below, strict=True):
-            draw_quantity(axes, {"": curve}, quantity, (FAKE,))
+            draw_quantity(axes, {"": curve}, quantity, (FAKE,), widest=16)
         finish(figure, stack, top, any(curve.drawable for curve, *_ in norms))
         figure.align_ylabels()
 
@@ -162,8 +140,10 @@ def panels(
             figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=min(4, len(entries)))
 
 
-def draw_quantity(axes: Axes, curves: Mapping[str, Series], quantity: Quantity, colours: Sequence[str]) -> None:
-    """One quantity of one or several runs, with the line to compare it with."""
+def draw_quantity(
+    axes: Axes, curves: Mapping[str, Series], quantity: Quantity, colours: Sequence[str], widest: int = 32
+) -> None:
+    """One quantity of one or several runs, with the line to compare it with; widest: characters of a label's line."""
     values = [curve for curve in curves.values() if curve.drawable]
     if quantity.kind == "log":
         log_axis(axes, values)
@@ -174,7 +154,8 @@ def draw_quantity(axes: Axes, curves: Mapping[str, Series], quantity: Quantity, 
         draw_line(axes, curve, colours[i % len(colours)], label, DASHES[i % len(DASHES)], smooth=len(curves) > 1)
     if quantity.ideal is not None:
         axes.axhline(quantity.ideal, color=QUIET, linestyle=":", linewidth=1.2)
-    axes.set_ylabel(quantity.label)
+    told = [quantity.short, f"({quantity.unit})"] if quantity.log else [quantity.short]
+    axes.set_ylabel(" ".join(told) if len(" ".join(told)) <= widest else "\n".join(fill(part, widest) for part in told))
     if quantity.kind == "share":
         high = max([1.0, *(float(np.nanmax(curve.value)) for curve in values)])
         axes.set_ylim(-0.03 * high, 1.06 * high)
@@ -192,3 +173,74 @@ def finish(figure: Figure, stack: Sequence[Axes], legend_of: Axes, drawable: boo
         return
     handles, labels = legend_of.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
+
+
+def draw_line(
+    axes: Axes, curve: Series, colour: str, label: str | None, dashes: Any = "-", smooth: bool = False
+) -> None:
+    """The values as a line; when `smooth`, a long curve as its running median over the raw values, drawn thin.
+
+    On a log axis, whose lower limit must be set before, zeros are triangles at its foot.
+    """
+    if not curve.drawable:
+        return
+    x, y = curve
+    if axes.get_yscale() == "log":
+        zero = x[y <= 0.0]
+        if zero.size:
+            foot = np.full(len(zero), axes.get_ylim()[0])
+            axes.plot(zero, foot, color=colour, marker="v", markersize=4, linestyle="", clip_on=False)
+        y = np.where(y > 0.0, y, np.nan)
+    if smooth and len(y) >= SMOOTH_FROM:
+        axes.plot(x, y, color=colour, linewidth=0.6, alpha=0.3)
+        width = max(5, len(y) // 30)
+        y = running(np.mean, running(np.median, y, width), width)
+    axes.plot(x, y, color=colour, linestyle=dashes, label=label, marker="o" if len(x) < 3 else "", markersize=4)
+
+
+def name_non_finite(axes: Axes, curve: Series, label: str) -> None:
+    """A line where a value stopped being a number: an event of the run, not a gap in the picture."""
+    first = curve.first_non_finite
+    if first is not None:
+        axes.axvline(first, color=INK, linestyle=":", linewidth=1.2, label=f"{label} not finite from {first:,.0f}")
+
+
+def log_axis(axes: Axes, curves: Iterable[Series]) -> None:
+    """A log axis that holds every positive value, with a decade of room below them when there are zeros."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    found = finite(curves)
+    positive = found[found > 0.0]
+    axes.set_yscale("log")
+    if positive.size:
+        low, high = float(positive.min()), float(positive.max())
+        axes.set_ylim(low / (10.0 if positive.size < found.size else 1.5), high * 1.5)
+        if high < 30.0 * low:  # too short for powers of ten alone
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def tame(axes: Axes, curves: Iterable[Series]) -> None:
+    """Linear near zero and logarithmic beyond when a few values dwarf all others; otherwise linear."""
+    found = finite(curves)
+    usual = max(float(np.median(np.abs(found))), 1e-12) if found.size else 1.0
+    if not found.size or np.abs(found).max() <= 200.0 * usual:
+        axes.margins(y=0.08)
+        return
+    low, high, straight = float(found.min()), float(found.max()), 3.0 * usual
+    axes.set_yscale("symlog", linthresh=straight, linscale=2.0)
+    axes.set_ylim(min(low - usual, low * 2.0, 0.0), max(high + usual, high * 2.0, 0.0))
+
+
+def finite(curves: Iterable[Series]) -> Floats:
+    """Every finite value of the curves, in one row."""
+    values = [curve.value[np.isfinite(curve.value)] for curve in curves]
+    return np.concatenate(values) if values else np.zeros(0)
+
+
+def say_empty(axes: Axes) -> None:
+    """What a figure shows when there is nothing to draw."""
+    axes.clear()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "no records yet", ha="center", va="center", transform=axes.transAxes, color=QUIET)

@@ -1,29 +1,33 @@
-"""The report while a run trains: served to this machine alone, on the loopback address."""
+"""The report while runs train: a page that is made anew once their files have changed, served to this machine alone."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from hashlib import blake2b
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from socketserver import TCPServer
+from threading import Lock
+from time import monotonic
 from typing import Any
 
 from ..errors import InputError
-from .folders import awaited
-from .latest import Latest
+from ..runs.history import CHECKPOINTS, EVENTS, LOG, METRICS, SAMPLES, TIMING, history, run_folders
+from ..runs.settings import NAME as SETTINGS
+from .groups import grouped
 
-ADDRESS = "127.0.0.1"
-PORT = 8765
+ADDRESS, PORT = "127.0.0.1", 8765
 HOSTS = frozenset({ADDRESS, "localhost"})
+PAUSE = 5.0  # seconds from one page to the next at least
+SHARE = 0.1  # of the time, at most, that making pages takes: the run needs the machine
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "frame-ancestors 'none'",  # the rest stands in the page; this one a page cannot say
@@ -38,9 +42,8 @@ def follow(words: Sequence[str | Path], port: int, say: Callable[[str], None]) -
 
     port: 0 takes any that is free. Raises InputError for a folder without a run, and for a port that cannot be used.
     """
-    count = len(awaited(words))
-    with Server(port) as server:
-        server.latest = Latest(words)
+    count = len(run_folders(words, begun=True)[0])
+    with PageServer(words, port) as server:
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             say(f"following {count} run{'s' * (count > 1)} at {server.address} , stop with Ctrl+C")
@@ -48,31 +51,69 @@ def follow(words: Sequence[str | Path], port: int, say: Callable[[str], None]) -
         except KeyboardInterrupt:
             pass
         finally:
-            with suppress(KeyboardInterrupt):
-                server.latest.close()
+            with suppress(
+                KeyboardInterrupt
+            ):  # no page is half made, in a thread of its own, while the interpreter ends
+                server.lock.acquire(timeout=10)
             signal.signal(signal.SIGTERM, before)
 
 
-class Server(ThreadingHTTPServer):
-    """Answers on one port of the loopback address; `latest` is what it serves.
+class PageServer(ThreadingHTTPServer):
+    """Answers on one port of the loopback address with the page of some runs, as new as it may be.
 
     Raises InputError for a port that is in use or may not be used.
     """
 
-    latest: Latest
     allow_reuse_address = os.name == "posix"  # elsewhere that means to share a port that another program listens on
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, words: Sequence[str | Path], port: int) -> None:
         try:
             super().__init__((ADDRESS, port), Handler)
         except OSError as error:
             why = "in use" if error.errno == errno.EADDRINUSE else f"not to be had ({error.strerror})"
             raise InputError(f"expected a free port, got {port} which is {why}: choose another with --port") from None
+        self.words = words
+        self.lock = Lock()
+        self._has_records = False
+        self._page = "", b""  # a word that is another one for another page, and the page
+        self._renew()
+        self._due = monotonic() + PAUSE  # imports took most of the first one's time
 
     @property
     def address(self) -> str:
         """Where a browser finds it."""
         return f"http://{ADDRESS}:{self.server_port}/"
+
+    def page(self) -> tuple[str, bytes]:
+        """The state of the runs and their page, made anew if it is time to; where that fails the last good one."""
+        with self.lock:
+            began = monotonic()
+            if began >= self._due and self._renew():
+                self._due = monotonic() + max(PAUSE, (monotonic() - began) / SHARE)
+            return self._page
+
+    def _renew(self) -> bool:
+        """Whether a page was tried: not where no file has changed."""
+        from . import page as pages  # imports much, which a port that is taken need not wait for
+
+        try:
+            folders, _ = run_folders(self.words, begun=True)
+            state = _state(folders)
+            if state == self._page[0]:
+                return False
+            runs, notes = [], []
+            for folder in folders:
+                try:
+                    runs.append(history(folder))
+                except InputError:
+                    notes.append(f"{folder} is left out: it holds no records yet")
+            if runs or not self._has_records:
+                page = pages.render(grouped(runs), notes, state) if runs else pages.waiting(folders)
+                self._page = state, page.encode()
+                self._has_records = bool(runs)
+        except Exception:  # a half-written file raises whatever its bytes lead to
+            return True
+        return True
 
     def server_bind(self) -> None:
         """Binds; the base class would also ask for the host's name, on some machines over the network."""
@@ -86,9 +127,9 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD of / (the page) and /state (which page that is, as JSON); nothing else."""
+    """GET and HEAD of /, whose ETag is the state of the runs, and nothing else."""
 
-    server: Server
+    server: PageServer
     server_version, sys_version = "steadygan", ""
     error_content_type = "text/plain; charset=utf-8"
     error_message_format = "%(code)d %(message)s\n"
@@ -106,28 +147,20 @@ class Handler(BaseHTTPRequestHandler):
         return False
 
     def do_GET(self) -> None:
-        """The whole answer."""
-        self._answer(whole=True)
-
-    def do_HEAD(self) -> None:
-        """Its headers."""
-        self._answer(whole=False)
-
-    def _answer(self, whole: bool) -> None:
-        path = self.path.partition("?")[0]
-        if path not in ("/", "/state"):
+        """The page, or its headers alone."""
+        if self.path.partition("?")[0] != "/":
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        page = self.server.latest.page()
-        kind, content = "text/html; charset=utf-8", page.html
-        if path == "/state":
-            kind, content = "application/json", json.dumps({"page": page.state, "note": page.note}).encode()
+        state, content = self.server.page()
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
+        self.send_header("ETag", f'"{state}"')
         self.end_headers()
-        if whole:
+        if self.command != "HEAD":
             shutil.copyfileobj(BytesIO(content), self.wfile)  # in pieces: the timeout is that of one
+
+    do_HEAD = do_GET  # noqa: N815, the name is the base class's
 
     def end_headers(self) -> None:
         """Adds what every answer carries, refusals too."""
@@ -137,3 +170,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, the name is the base class's
         """Keeps the terminal to the one line that says where the page is."""
+
+
+def _state(folders: Sequence[Path]) -> str:
+    """A word that is another one when a file that a page tells of came, went, grew or was written anew."""
+    names = (METRICS, SETTINGS, LOG, EVENTS, TIMING, f"{SAMPLES}/*", f"{CHECKPOINTS}/*.pt")
+    files = [path for folder in folders for name in names for path in sorted(folder.glob(name))]
+    stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return blake2b(repr(stamps).encode(), digest_size=8).hexdigest()

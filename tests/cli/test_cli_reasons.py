@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from steadygan.commands.why import Case, why
+from steadygan.commands.reasons import Case, reasons
 from steadygan.recipes import RECIPES
 
 EVEN = (1.386, 0.693)
@@ -38,7 +38,7 @@ BAD = {"modes": 15.0, "emptiest_mode": 0.05, "high_quality": 0.8, "balance": 0.2
 
 
 def test_collapse_is_explained_by_gradients_and_losses() -> None:
-    told = why(
+    told = reasons(
         [
             case("grid25/nsgan", records(6.0, d=1.07, g=1.1, early=0.5, **BAD)),
             case("grid25/far", records(0.01, **GOOD)),
@@ -55,7 +55,7 @@ def test_collapse_is_explained_by_gradients_and_losses() -> None:
 
 
 def test_like_runs_are_called_alike() -> None:
-    told = why([case("grid25/r1", *[records(0.02, **GOOD)] * 3), case("grid25/far", *[records(0.01, **GOOD)] * 3)])
+    told = reasons([case("grid25/r1", *[records(0.02, **GOOD)] * 3), case("grid25/far", *[records(0.01, **GOOD)] * 3)])
     assert "the gradients' size does not tell these runs apart" in told
     assert "stays large" not in told
     assert "goes on telling" not in told
@@ -67,22 +67,22 @@ def test_what_fake_as_real_changed_is_said_where_it_is_the_only_difference() -> 
     assert (
         "changes grid25/r1 to grid25/far: high-quality share 80.0 % -> 90.0 %, emptiest mode 0.050 -> 0.900, "
         "balance 0.200 -> 0.800, energy distance 0.030 -> 0.001"
-    ) in why([r1, far])
-    assert "Fake-as-real" not in why([case("grid25/nsgan", records(0.1, **BAD)), far])
+    ) in reasons([r1, far])
+    assert "Fake-as-real" not in reasons([case("grid25/nsgan", records(0.1, **BAD)), far])
 
 
 def test_a_dead_discriminator_is_named_and_no_gradient_praised() -> None:
-    told = why([case("ring8/far", records(0.0, **GOOD)), case("ring8/r1", records(0.1, **GOOD))])
+    told = reasons([case("ring8/far", records(0.0, **GOOD)), case("ring8/r1", records(0.1, **GOOD))])
     assert "In ring8/far the discriminator is dead: G receives no gradient at all." in told
     assert "0.000 in ring8/far" not in told
 
 
 def test_losses_without_an_equilibrium_are_not_judged() -> None:
-    told = why([case("ring8/nsgan", records(0.1, d=-3.0, g=2.0, **GOOD), equilibrium=(0.0, None))])
+    told = reasons([case("ring8/nsgan", records(0.1, d=-3.0, g=2.0, **GOOD), equilibrium=(0.0, None))])
     assert "equilibrium" not in told
     assert "goes on telling" not in told
 
 
 def test_data_without_modes_are_told_by_their_balance() -> None:
-    told = why([case("points/far", records(0.1, balance=0.75))])
+    told = reasons([case("points/far", records(0.1, balance=0.75))])
     assert told.startswith("points/far ends at a balance of 0.750 (real data: 1).")

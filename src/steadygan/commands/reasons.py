@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ..config import Settings
-from ..numbers import DEAD_GRADIENT, plain
+from ..quantities import DEAD_GRADIENT, plain
 from .console import figure
 
 CLEAR = 3.0  # ratio of gradients from which on they are called different
@@ -49,7 +49,7 @@ class Case(NamedTuple):
         )
 
 
-def why(cases: Sequence[Case]) -> str:
+def reasons(cases: Sequence[Case]) -> str:
     """One paragraph: the outcome, what G was told, what the losses say, what fake-as-real changed, how sure it is."""
     sentences = [_outcome(cases), *_gradients(cases), *_losses(cases), *_remedy(cases)]
     if min(case.seeds for case in cases) < 3:

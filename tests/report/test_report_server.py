@@ -1,7 +1,6 @@
 """The report while a run trains: open to this machine alone, one line that says where, and an end on request."""
 
 import http.client
-import json
 import os
 import signal
 import socket
@@ -12,10 +11,9 @@ from runs_made import points, run
 
 import steadygan as sg
 from steadygan.errors import InputError
-from steadygan.reporting.latest import Latest
-from steadygan.reporting.live import Server, follow
+from steadygan.reporting.server import PageServer, follow
 
-LIVE = ("connect-src", "data-state", "sessionStorage", 'fetch("state")', "location.reload")
+LIVE = ("connect-src", "data-state", "sessionStorage", 'method: "HEAD"', "location.reload")
 
 
 @pytest.fixture
@@ -24,8 +22,7 @@ def served():
     servers = []
 
     def serve(*folders):
-        server = Server(0)
-        server.latest = Latest(folders)
+        server = PageServer(folders, 0)
         servers.append((server, threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})))
         servers[-1][1].start()
         return server
@@ -66,14 +63,14 @@ def test_the_page_is_that_of_the_file_and_what_follows_it(tmp_path, served):
 def test_what_is_answered_and_what_is_refused(tmp_path, served):
     server = served(run(tmp_path / "a"))
     assert server.socket.getsockname()[0] == "127.0.0.1"
-    state = json.loads(ask(server, "/state")[2])
-    assert state == {"page": server.latest.page().state, "note": ""}
-    assert f'data-state="{state["page"]}"'.encode() in ask(server)[2]
-    for path in ("/", "/state", "/?again"):
+    state = server.page()[0]
+    assert f'data-state="{state}"'.encode() in ask(server)[2]
+    for path in ("/", "/?again"):
         whole, head = ask(server, path), ask(server, path, "HEAD")
         assert (whole[0], head[0], head[2]) == (200, 200, b"")
         assert int(head[1]["Content-Length"]) == len(whole[2]) > 0
-    refused = [("GET", path, 404) for path in ("/state/", "/../a/metrics.jsonl", "/metrics.jsonl", "/x", "/%73tate")]
+        assert whole[1]["ETag"] == head[1]["ETag"] == f'"{state}"'
+    refused = [("GET", path, 404) for path in ("/state", "/../a/metrics.jsonl", "/metrics.jsonl", "/x", "/%73tate")]
     refused += [(method, "/", 501) for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH")]
     for method, path, status in refused:
         answer = ask(server, path, method)
@@ -98,7 +95,7 @@ def test_what_is_answered_and_what_is_refused(tmp_path, served):
 )
 def test_a_name_from_elsewhere_is_refused(tmp_path, served, host, status):
     server = served(run(tmp_path / "a"))
-    for path in ("/", "/state", "/nothing"):
+    for path in ("/", "/nothing"):
         answer = ask(server, path, headers={"Host": host})
         assert answer[0] == (status if path != "/nothing" or status == 403 else 404)
         assert answer[1]["Cache-Control"] == "no-store"

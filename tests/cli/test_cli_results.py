@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
-from steadygan.commands.seeds import Job
-from steadygan.commands.side_by_side import SideBySide
+from steadygan.commands.job import Job
+from steadygan.commands.results import SideBySide
 from steadygan.metrics import Protocol
 from steadygan.recipes import RECIPES
 

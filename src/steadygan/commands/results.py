@@ -1,22 +1,93 @@
-"""Results of several recipes over the same seeds: table, figure, JSON."""
+"""Results of finished runs: of one, of its seeds, of several recipes side by side; tables, figure, JSON."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rich.table import Table
+
+from ..files import read_json
 from ..metrics import BETTER, Protocol
-from ..metrics.summary import final_and_best
-from ..numbers import plain
-from .console import LABELS, clock, figure
-from .why import Case, why
+from ..metrics.summary import At, final_and_best
+from ..quantities import LABELS, plain
+from ..runs.folder import RunFolder
+from ..runs.records import read_records
+from ..runs.run import Run, load
+from ..viz import comparison
+from .console import classes, clock, figure, say_error
+from .job import Job, prepare
+from .reasons import Case, reasons
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .compare import Result
+
+class Result(NamedTuple):
+    """What a run left, up to the comparison's length."""
+
+    job: Job
+    records: list[dict[str, Any]]
+    seconds: float
+    run: Run
+    members: int = 1  # of the stack that the seconds are of
+
+    @staticmethod
+    def of(job: Job, run: Run) -> Result:
+        """The run's records and times, as far as the comparison goes."""
+        folder = RunFolder(job.folder)
+        timing = [r for r in read_records(folder.timing) if r["iteration"] <= job.length]
+        records = [record for record in run.metrics if record["iteration"] <= job.length]
+        seconds = float(timing[-1]["seconds"]) if timing else run.wall_time
+        members = read_json(folder.plan).get("members", 1) if folder.plan.exists() else 1
+        return Result(job, records, seconds, run, int(members))
+
+
+def finished(job: Job) -> bool:
+    """Whether the folder's run got as far as the comparison goes and was measured there."""
+    records = read_records(RunFolder(job.folder).metrics)
+    return any(record["iteration"] >= job.length and "energy_distance" in record for record in records)
+
+
+def results_of(jobs: Sequence[Job], console: Console) -> list[Result]:
+    """The results of one recipe's seeds: read where they are finished, else trained to their end, together."""
+    missing = [job for job in jobs if not finished(job)]
+    trained: dict[int, Run] = {}
+    if missing:
+        made, watch = prepare(missing, resume=True, console=console, together=len(jobs) > 1)
+        with watch:
+            ran = made.fit(missing[0].length)
+        runs = ran if isinstance(ran, list) else [ran]
+        trained = {job.settings.seed: run for job, run in zip(missing, runs, strict=True)}
+    found = []
+    for job in jobs:
+        run = trained.get(job.settings.seed)
+        if run is None:
+            console.print(f"{job.settings.recipe} seed {job.settings.seed}: as trained in {job.folder}")
+            run = load(job.folder)
+        found.append(Result.of(job, run))
+    return found
+
+
+def usable(results: Sequence[Result]) -> list[Result]:
+    """Those that came to an end; raises the failure of a recipe of which none did."""
+    kept = [result for result in results if result.run.failure is None]
+    whole = {result.job.settings.recipe for result in kept}
+    for result in results:
+        if result.run.failure is not None and result.job.settings.recipe not in whole:
+            raise result.run.failure
+    return kept
+
+
+def exit_code(runs: Sequence[Run]) -> int:
+    """0, or that of a run which came upon a term that was not finite or was stopped, each told on stderr."""
+    failed = [run for run in runs if run.failure is not None]
+    for run in failed:
+        say_error(f"{run.settings.get('recipe')} seed {run.settings.get('seed')}: {run.failure}")
+    return max((run.failure.exit_code for run in failed if run.failure is not None), default=0)
 
 
 class Over(NamedTuple):
@@ -74,8 +145,6 @@ class SideBySide(NamedTuple):
 
     def show(self, console: Console) -> None:
         """The table, the reason, and how it was measured."""
-        from rich.table import Table
-
         first = next(iter(self.by_recipe.values()))
         settings = first[0].job.settings
         weights = "live weights" if settings.ema is None else "EMA weights"
@@ -108,7 +177,7 @@ class SideBySide(NamedTuple):
             table.add_row("wall time" if name == next(iter(figures)) else "", name, clock(fmean(seconds)) + beside)
         console.print(table)
         if len(self.by_recipe) > 1:
-            console.print(f"why: {self.why()}")
+            console.print(f"why: {self.reasons()}")
         console.print(f"measured with: {first[0].run.protocol}", style="dim")
 
     def alike(self, key: str, holders: Iterable[str]) -> list[tuple[str, list[str]]]:
@@ -132,9 +201,9 @@ class SideBySide(NamedTuple):
         known = [r.run.reference[key] for r in self.by_recipe[name] if key in r.run.reference]
         return fmean(known) if known else None
 
-    def why(self) -> str:
+    def reasons(self) -> str:
         """The reason, in plain words drawn from the numbers."""
-        return why(
+        return reasons(
             [
                 Case.of(name, results[0].job.settings, results[0].run.equilibrium, [r.records for r in results])
                 for name, results in self.by_recipe.items()
@@ -165,13 +234,11 @@ class SideBySide(NamedTuple):
                 }
                 for name, results in self.by_recipe.items()
             },
-            "why": self.why(),
+            "why": self.reasons(),
         }
 
     def draw(self, path: Path) -> None:
         """The comparison's figure; several seeds are averaged."""
-        from ..viz.curves import comparison
-
         first = next(iter(self.by_recipe.values()))
         shared = {results[0].run.equilibrium for results in self.by_recipe.values()}
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,3 +269,66 @@ def averaged(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, floa
         {"iteration": float(iteration), **{key: fmean(values) for key, values in keys.items()}}
         for iteration, keys in sorted(together.items())
     ]
+
+
+def close(console: Console, run: Run, job: Job) -> None:
+    """The closing table of one run: its figures, final and best, and where everything is."""
+    settings, folder = job.settings, job.folder
+    modes = settings.data.modes
+    weights = "live weights" if settings.ema is None else "EMA weights"
+    table = Table(
+        title=f"{settings.recipe}, seed {settings.seed}: {run.iteration:,} iterations, n = {settings.evaluate.n:,}, "
+        f"{weights}",
+        title_justify="left",
+        title_style="bold",
+    )
+    for column in ("", "final", "real data", "best", "at", "peak", "at"):
+        table.add_column(column, justify="left" if not column else "right")
+    for row in final_and_best(run.metrics):
+        if row.key not in LABELS:
+            continue
+        peak = ("", "") if row.peak is None else _shown(row.key, row.peak, modes)
+        real = figure(row.key, run.reference[row.key], modes) if row.key in run.reference else ""
+        final = figure(row.key, row.final.value, modes)
+        table.add_row(LABELS[row.key], final, real, *_shown(row.key, row.best, modes), *peak)
+    console.print(table)
+    console.print(_losses(run))
+    shares = [told for record in reversed(run.metrics) if (told := classes(record))]
+    if shares:
+        console.print(shares[0])
+    console.print(f"measured with: {run.protocol}", style="dim")
+    console.print(f"wall time {clock(run.wall_time)}, {plain(run.iterations_per_second)} iterations per second")
+    for event in run.events:
+        console.print(event, style="bold yellow")
+    figures = sorted(path.name for path in (folder / "figures").glob("*.png"))
+    if figures:
+        console.print(f"figures: {folder / 'figures'} ({', '.join(figures)})")
+    console.print(f"samples: {folder / 'samples'}, more with: steadygan sample {folder} -n 1000 --out samples.npz")
+    console.print(f"numbers: {folder / 'metrics.jsonl'}, live with: tensorboard --logdir {folder}")
+
+
+def _shown(key: str, at: At, modes: int | None) -> tuple[str, str]:
+    """A value and its iteration."""
+    return figure(key, at.value, modes), f"{at.iteration:,}"
+
+
+def _losses(run: Run) -> str:
+    """The last losses, without penalties, beside the values they have when fakes are like reals."""
+    parts = []
+    for name, key, level in zip("DG", ("d_loss", "g_loss"), run.equilibrium, strict=True):
+        known = [record[key] for record in run.metrics if key in record]
+        if known:
+            parts.append(f"{name} {known[-1]:.3f} ({'free' if level is None else f'{level:.3f}'} at equilibrium)")
+    return f"losses without penalties: {', '.join(parts)}" if parts else "no iteration was trained"
+
+
+def close_seeds(console: Console, runs: Sequence[Run], jobs: Sequence[Job]) -> int:
+    """The table over the seeds, and where everything is; the exit code."""
+    results = [Result.of(job, run) for job, run in zip(jobs, runs, strict=True) if run.failure is None]
+    if results:
+        SideBySide.of(results).show(console)
+        folder = results[0].job.folder
+        console.print(f"runs: {folder.parent}/seed-*, each complete")
+        console.print(f"more samples with: steadygan sample {folder} -n 1000 --out samples.npz")
+    sys.stdout.flush()
+    return exit_code(runs)

@@ -1,0 +1,220 @@
+"""What a run's numbers and verdicts are called where people read them: label, unit, scale, ideal, group, once for all.
+
+Terminals, figures and the page take their words from here; there is no torch here, nor anything else that loads slowly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+DEAD_GRADIENT = 1e-8  # mean ||grad_y d(y)|| below which a discriminator teaches nothing
+LOSSES, GRADIENTS, QUALITY = "Losses", "Gradients", "Quality"
+PAIRS, OUTPUTS, WEIGHTS = "Balance and pairs", "What D puts out", "Weights"
+OTHERS, CLASSES = "Other terms", "Classes"
+GROUPS = (QUALITY, LOSSES, GRADIENTS, PAIRS, OUTPUTS, WEIGHTS, OTHERS, CLASSES)
+SHARE, MODES, EVEN, RATIO = "share", "modes", "share of an even mode", "ratio to real data"
+BLANK = "\u00a0"  # no line ends there
+CLASS = re.compile(r"class_\d+")
+
+
+class Quantity(NamedTuple):
+    """How one key of the records is told and drawn; `short` is its label in a line or a narrow table."""
+
+    key: str
+    label: str
+    unit: str = ""
+    group: str = OTHERS
+    log: bool = False
+    ideal: float | None = None  # a value to compare with
+    meaning: str = ""  # of the ideal
+    short: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The axis that suits it: log, count, share (from 0 to about 1) or value."""
+        if self.log:
+            return "log"
+        return "count" if self.unit == MODES else "share" if self.unit in (SHARE, EVEN, RATIO) else "value"
+
+
+def _known(key: str, words: str, unit: str, group: str, short: str = "", **more: Any) -> Quantity:
+    return Quantity(key, words[0].upper() + words[1:], unit, group, short=short or words, **more)
+
+
+PERFECT = "as real data"
+KNOWN = {
+    q.key: q
+    for q in (
+        _known("modes", "modes found", MODES, QUALITY, "modes"),
+        _known("high_quality", "high-quality share", SHARE, QUALITY),
+        _known(
+            "emptiest_mode", "emptiest mode", EVEN, QUALITY, "emptiest mode / even share", ideal=1.0, meaning="even"
+        ),
+        _known("mode_kl", "KL of modes to the data's", "nats", QUALITY, log=True),
+        _known("veegan_modes", "modes, first 2,500 samples", MODES, QUALITY, "modes, first 2,500 samples, any"),
+        _known("veegan_high_quality", "high-quality share of these", SHARE, QUALITY),
+        _known("confidence", "mean top probability", "probability", QUALITY),
+        _known("balance", "balance", RATIO, PAIRS, "balance (1 = as even as real)", ideal=1.0, meaning=PERFECT),
+        _known("energy_distance", "energy distance", "data units", QUALITY, log=True),
+        _known("class_score", "class score", "classes", QUALITY),
+        _known("class_score_std", "class score, deviation of splits", "classes", QUALITY),
+        _known("inception_score", "Inception Score", "classes", QUALITY),
+        _known("inception_score_std", "Inception Score, deviation of splits", "classes", QUALITY),
+        _known("frechet", "Frechet distance", "features squared", QUALITY, log=True),
+        _known("fid", "FID", "features squared", QUALITY, log=True),
+        _known("kernel_distance", "kernel distance", "kernel units", QUALITY),
+        _known("kernel_distance_std", "kernel distance, deviation", "kernel units", QUALITY),
+        _known("kid", "KID", "kernel units", QUALITY),
+        _known("kid_std", "KID, deviation", "kernel units", QUALITY),
+        _known("precision", "precision", SHARE, QUALITY),
+        _known("recall", "recall", SHARE, QUALITY),
+        _known("density", "density", "ratio", QUALITY, ideal=1.0, meaning=PERFECT),
+        _known("coverage", "coverage", SHARE, QUALITY),
+        _known("support", "support, birthday test", "samples", QUALITY, log=True),
+        _known("memorised", "nearer to training than 99 % held out", SHARE, QUALITY),
+        _known("nearer_than_held_out", "nearer to training than held out", "chance", QUALITY, ideal=0.5),
+        _known("d_loss", "loss of D, without penalties", "loss", LOSSES, "D loss, without penalties"),
+        _known("g_loss", "loss of G", "loss", LOSSES, "G loss"),
+        _known("d_loss_std", "loss of D, deviation from step to step", "loss", LOSSES),
+        _known("g_loss_std", "loss of G, deviation from step to step", "loss", LOSSES),
+        _known("d_off", "D's distance from equilibrium", "equilibria", LOSSES, ideal=0.0, meaning="equilibrium"),
+        _known("g_off", "G's distance from equilibrium", "equilibria", LOSSES, ideal=0.0, meaning="equilibrium"),
+        _known(
+            "gradient_mean",
+            "gradient that G receives, mean",
+            "loss / data unit",
+            GRADIENTS,
+            "gradient at G, mean",
+            log=True,
+        ),
+        _known(
+            "gradient_max",
+            "gradient that G receives, largest",
+            "loss / data unit",
+            GRADIENTS,
+            "gradient at G, max",
+            log=True,
+        ),
+        _known(
+            "gradient_max_over_mean",
+            "the same, largest over mean",
+            "ratio",
+            GRADIENTS,
+            "gradient at G, max / mean",
+            log=True,
+        ),
+        _known(
+            "gradient_top1_share",
+            "held by the top 1 % of samples",
+            SHARE,
+            GRADIENTS,
+            "gradient at G, top 1 % hold",
+            ideal=0.01,
+            meaning="even",
+        ),
+        _known("d_gradient_mean", "gradient of D at fakes, mean", "logit / data unit", GRADIENTS, log=True),
+        _known("d_gradient_max", "gradient of D at fakes, largest", "logit / data unit", GRADIENTS, log=True),
+        _known("steepness", "steepness of D at fakes", "logit / reals' spread", GRADIENTS, log=True),
+        _known("gradient_norm_g", "gradient of G's weights", "Euclidean norm", GRADIENTS, log=True),
+        _known("gradient_norm_d", "gradient of D's weights", "Euclidean norm", GRADIENTS, log=True),
+        _known("batch_distance", "distance of fakes from reals", "reals' spread", PAIRS, ideal=0.0, meaning=PERFECT),
+        _known("batch_balance", "balance of a batch", RATIO, PAIRS, ideal=1.0, meaning=PERFECT),
+        _known("batch_coverage", "reals with a fake nearby", SHARE, PAIRS),
+        _known("balance_tv", "distance from an even balance", "total variation", PAIRS),
+        _known("close_pairs", "close pairs of a real and a fake", "pairs per fake", PAIRS),
+        _known("most_on_one_real", "most fakes on one real sample", "fakes", PAIRS),
+        _known("nearest_share", "fakes with the same nearest real", "largest share", PAIRS),
+        _known(
+            "over_coverage", "logit against over-coverage", "rank correlation", PAIRS, ideal=0.0, meaning="no relation"
+        ),
+        _known("diversity", "spread of fakes over that of reals", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
+        _known("feature_diversity", "the same in D's features", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
+        _known("duplicates", "fakes with a near duplicate", SHARE, PAIRS),
+        _known("accuracy_real", "training reals on the right side", SHARE, OUTPUTS),
+        _known("accuracy_held_out", "held-out reals on the right side", SHARE, OUTPUTS),
+        _known("accuracy_fake", "fakes on the right side", SHARE, OUTPUTS),
+        _known("overfitting_gap", "training over held-out reals", "deviations", OUTPUTS, ideal=0.0, meaning="no gap"),
+        _known("logit_gap", "reals over fakes", "logit", OUTPUTS, ideal=0.0, meaning="told apart no more"),
+        _known("separation", "reals over fakes, in deviations", "deviations", OUTPUTS),
+        _known("saturation", "saturated logits", SHARE, OUTPUTS),
+        _known("dead_units", "dead units of D", SHARE, OUTPUTS),
+        _known("ema_distance", "average from live weights", "ratio", WEIGHTS),
+        _known("weight_norm_g", "weights of G", "Euclidean norm", WEIGHTS),
+        _known("weight_norm_d", "weights of D", "Euclidean norm", WEIGHTS),
+        _known("non_finite", "values that are not finite", "values", WEIGHTS),
+    )
+}
+
+
+TABLED = ("balance", "gradient_mean", "gradient_max", "gradient_max_over_mean", "gradient_top1_share")
+LABELS = {  # of the figures that tables on a terminal have, in their order
+    key: each.short
+    for key, each in KNOWN.items()
+    if key in TABLED or (each.group == QUALITY and not key.endswith("_std"))
+}
+TONES = {  # verdicts from the best to the worst, and how they are coloured; one that is not known is plain
+    "learning": "calm",
+    "healthy": "good",
+    "drifting": "warn",
+    "exploding": "bad",
+    "collapsing": "bad",
+    "collapsed": "bad",
+    "dead_discriminator": "bad",
+    "non_finite": "bad",
+}
+
+
+def quantities(keys: Iterable[str]) -> dict[str, list[Quantity]]:
+    """Group -> its quantities, those of `keys` alone, in the page's order; unknown keys keep their names."""
+    present = dict.fromkeys(key for key in keys if key != "iteration")
+    ordered = [quantity for key, quantity in KNOWN.items() if key in present]
+    ordered += [_unknown(key) for key in present if key not in KNOWN]
+    groups = {group: [quantity for quantity in ordered if quantity.group == group] for group in GROUPS}
+    return {group: own for group, own in groups.items() if own}
+
+
+def _unknown(key: str) -> Quantity:
+    if CLASS.fullmatch(key):
+        return Quantity(key, f"Class {key.removeprefix('class_')}", SHARE, CLASSES)
+    return Quantity(key, key, "as recorded")
+
+
+def figure(key: str, value: float) -> str:
+    """A number as it stands in tables: counts whole, shares in per cent, the rest to three digits."""
+    unit = KNOWN[key].unit if key in KNOWN else ""
+    if unit in ("modes", "samples", "fakes", "values"):
+        return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    if unit == SHARE:
+        return f"{100 * value:.1f}{BLANK}%"
+    return plain(value)
+
+
+def spread(key: str, values: list[float]) -> str:
+    """A figure over seeds: 0.842 ± 0.011, the sample standard deviation where there are several."""
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return figure(key, mean)
+    std = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
+    if (KNOWN[key].unit if key in KNOWN else "") == SHARE:
+        return f"{100 * mean:.1f} ±{BLANK}{100 * std:.1f}{BLANK}%"
+    return f"{figure(key, mean)} ±{BLANK}{plain(std)}"
+
+
+def plain(value: float) -> str:
+    """Three significant digits, without an exponent where that reads well."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+        return f"{value:,.{digits}f}"
+    return f"{value:.1e}"
+
+
+def tone(verdict: str) -> str:
+    """The tone of a verdict: good, calm, warn, bad."""
+    return TONES.get(verdict, "calm")
+
+
+def words(verdict: str) -> str:
+    """A verdict as words: dead discriminator, not finite."""
+    return {"non_finite": "not finite"}.get(verdict, verdict.replace("_", " "))
