@@ -6,13 +6,16 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..quantities import plain, tone, words
+from ..quantities import LABELS, plain, tone, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
+
+    from ..metrics.summary import Row
 
 COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}  # of verdicts, the best first
 SHARES = frozenset({"high_quality", "veegan_high_quality", "memorised", "gradient_top1_share"})
@@ -40,6 +43,23 @@ def figure(key: str, value: float, modes: int | None = None) -> str:
     if key in SHARES:
         return f"{100 * value:.1f} %"
     return plain(value)
+
+
+def cells(row: Row, reference: Mapping[str, float], modes: int | None) -> list[str]:
+    """A row of a table of figures: label, final, real data's where it is known, best, and when that was."""
+    real = figure(row.key, reference[row.key], modes) if row.key in reference else ""
+    final, best = (figure(row.key, at.value, modes) for at in (row.final, row.best))
+    return [LABELS[row.key], final, real, best, f"{row.best.iteration:,}"]
+
+
+def new_table(title: str, *columns: str, words: int = 1) -> Table:
+    """A table below its title; all columns but the first `words` hold numbers."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i < words else "right")
+    return table
 
 
 def classes(figures: Mapping[str, float]) -> str:

@@ -16,7 +16,7 @@ import steadygan as sg
 from .. import quantities as q
 from ..errors import InputError
 from ..runs.history import records, run_folders
-from .console import coloured, figure, new_console
+from .console import cells, coloured, new_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -168,9 +168,7 @@ def _metrics(told: sg.Diagnosis) -> Table:
         table.add_column(name, justify="right")
     for row in told.metrics:
         if row.key in q.LABELS:
-            real = figure(row.key, told.reference[row.key], told.modes) if row.key in told.reference else ""
-            final, best = (figure(row.key, at.value, told.modes) for at in (row.final, row.best))
-            table.add_row(q.LABELS[row.key], final, real, best, f"{row.best.iteration:,}")
+            table.add_row(*cells(row, told.reference, told.modes))
     return table
 
 

@@ -11,7 +11,7 @@ import steadygan as sg
 from ..errors import InputError
 from ..quantities import LABELS
 from ..runs.settings import NAME as SETTINGS
-from .console import classes, figure, new_console
+from .console import classes, figure, new_console, new_table
 from .progress import Reading
 from .sample import settings_of, weights_named
 
@@ -63,20 +63,12 @@ def evaluate(
 
 def show(found: sg.Evaluation, console: Console) -> None:
     """The table, how each figure was measured, and what a user should be told."""
-    from rich.table import Table
-
     from ..metrics.protocol import together
 
     some = next(iter(found.protocols.values()))
-    table = Table(
-        title=f"{found.what} against {found.against}: {some.n_fake:,} fakes"
-        + (f", {some.weights} weights" if some.weights else ""),
-        title_justify="left",
-        title_style="bold",
-    )
-    table.add_column("")
-    table.add_column("fakes", justify="right")
-    table.add_column("real data", justify="right")
+    title = f"{found.what} against {found.against}: {some.n_fake:,} fakes"
+    title += f", {some.weights} weights" if some.weights else ""
+    table = new_table(title, "", "fakes", "real data")
     for name, label in LABELS.items():
         if name not in found.figures:
             continue

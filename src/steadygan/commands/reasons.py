@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from ..config import Settings
 from ..quantities import DEAD_GRADIENT, plain
 from .console import figure
+from .progress import means
 
 CLEAR = 3.0  # ratio of gradients from which on they are called different
 NEAR = 0.05  # share of the equilibrium within which a loss is called near it
@@ -41,9 +41,9 @@ class Case(NamedTuple):
             name,
             settings,
             equilibrium,
-            _means([_last(records) for records in runs]),
-            _means([_between(records, 0.5 * length, length) for records in runs]),
-            _means([_between(records, 0.1 * length, 0.2 * length) for records in runs]),
+            means([{key: value for record in records for key, value in record.items()} for records in runs]),
+            means([_between(records, 0.5 * length, length) for records in runs]),
+            means([_between(records, 0.1 * length, 0.2 * length) for records in runs]),
             fmean(peaks),
             len(runs),
         )
@@ -74,7 +74,11 @@ def _outcome(cases: Sequence[Case]) -> str:
 def _gradients(cases: Sequence[Case]) -> list[str]:
     known = [case for case in cases if "gradient_mean" in case.late]
     dead = [case for case in known if case.final.get("d_gradient_mean", 1.0) < DEAD_GRADIENT]
-    sentences = [f"In {_listed(dead)} the discriminator is dead: G receives no gradient at all."] if dead else []
+    sentences = (
+        [f"In {_and([case.name for case in dead])} the discriminator is dead: G receives no gradient at all."]
+        if dead
+        else []
+    )
     known = sorted((case for case in known if case not in dead), key=lambda case: case.late["gradient_mean"])
     if not known:
         return sentences
@@ -159,31 +163,8 @@ def _without_method(settings: Settings) -> str:
     return str(tree)
 
 
-def _last(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    last: dict[str, float] = {}
-    for record in records:
-        last |= _figures(record)
-    return last
-
-
-def _between(records: Sequence[Mapping[str, Any]], low: float, high: float) -> dict[str, float]:
-    inside = [record for record in records if low < record["iteration"] <= high]
-    return _means([_figures(record) for record in inside])
-
-
-def _figures(record: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a record: neither where it stands nor its words."""
-    told = {key: value for key, value in record.items() if key not in ("iteration", "final")}
-    return {key: float(value) for key, value in told.items() if not isinstance(value, str)}
-
-
-def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    keys = dict.fromkeys(key for row in rows for key in row)
-    return {key: fmean(row[key] for row in rows if key in row and isfinite(row[key])) for key in keys}
-
-
-def _listed(cases: Sequence[Case]) -> str:
-    return _and([case.name for case in cases])
+def _between(records: Sequence[Mapping[str, Any]], low: float, high: float) -> dict[str, Any]:
+    return means([record for record in records if low < record["iteration"] <= high])
 
 
 def _and(words: Sequence[str]) -> str:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rich.table import Table
-
 from ..files import read_json
 from ..metrics import BETTER, Protocol
-from ..metrics.summary import At, final_and_best
+from ..metrics.summary import final_and_best
 from ..quantities import LABELS, plain
 from ..runs.folder import RunFolder
 from ..runs.records import read_records
 from ..runs.run import Run, load
 from ..viz import comparison
-from .console import classes, clock, figure, say_error
+from .console import cells, classes, clock, figure, new_table, say_error
 from .job import Job, prepare
+from .progress import means
 from .reasons import Case, reasons
 
 if TYPE_CHECKING:
@@ -151,21 +151,16 @@ class SideBySide(NamedTuple):
         numbers = sorted({len(results) for results in self.by_recipe.values()})
         count = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
         seeds = f"{count} seeds, mean ± standard deviation" if numbers[-1] > 1 else "1 seed"
-        table = Table(
-            title=f"{first[0].job.length:,} iterations, n = {settings.evaluate.n:,}, {weights}, {seeds}",
-            title_justify="left",
-            title_style="bold",
-        )
-        numbers_of = ("final", "best", "peak", "real data")
-        for column in ("", "recipe", *numbers_of):
-            table.add_column(column, justify="right" if column in numbers_of else "left")
+        title = f"{first[0].job.length:,} iterations, n = {settings.evaluate.n:,}, {weights}, {seeds}"
+        kinds = ("final", "best", "peak")
+        table = new_table(title, "", "recipe", *kinds, "real data", words=2)
         figures = {name: self.figures(name) for name in self.by_recipe}
         modes = settings.data.modes
         for key, label in LABELS.items():
             for like, holders in self.alike(key, figures):
                 for name in holders:
-                    cells = figures[name][key]
-                    shown = [cells[kind].shown(key, modes) if kind in cells else "" for kind in numbers_of[:3]]
+                    own = figures[name][key]
+                    shown = [own[kind].shown(key, modes) if kind in own else "" for kind in kinds]
                     heading = f"{label}{like}" if name == holders[0] else ""
                     real = self.real(name, key)
                     shown.append("" if real is None or name != holders[0] else figure(key, real, modes))
@@ -256,19 +251,12 @@ def _otherwise(protocol: Protocol, first: Protocol) -> str:
     return f" ({'; '.join(told)})" if told else ""
 
 
-def averaged(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, float]]:
+def averaged(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """One record per iteration: the mean over the runs that have it, key by key."""
-    together: dict[int, dict[str, list[float]]] = {}
-    for records in runs:
-        for record in records:
-            keys = together.setdefault(int(record["iteration"]), {})
-            for key, value in record.items():
-                if key not in ("iteration", "final") and not isinstance(value, str):
-                    keys.setdefault(key, []).append(float(value))
-    return [
-        {"iteration": float(iteration), **{key: fmean(values) for key, values in keys.items()}}
-        for iteration, keys in sorted(together.items())
-    ]
+    rows: dict[int, list[Mapping[str, Any]]] = {}
+    for record in chain.from_iterable(runs):
+        rows.setdefault(record["iteration"], []).append(record)
+    return [means(own) for _, own in sorted(rows.items())]
 
 
 def close(console: Console, run: Run, job: Job) -> None:
@@ -276,21 +264,14 @@ def close(console: Console, run: Run, job: Job) -> None:
     settings, folder = job.settings, job.folder
     modes = settings.data.modes
     weights = "live weights" if settings.ema is None else "EMA weights"
-    table = Table(
-        title=f"{settings.recipe}, seed {settings.seed}: {run.iteration:,} iterations, n = {settings.evaluate.n:,}, "
-        f"{weights}",
-        title_justify="left",
-        title_style="bold",
+    title = (
+        f"{settings.recipe}, seed {settings.seed}: {run.iteration:,} iterations, n = {settings.evaluate.n:,}, {weights}"
     )
-    for column in ("", "final", "real data", "best", "at", "peak", "at"):
-        table.add_column(column, justify="left" if not column else "right")
+    table = new_table(title, "", "final", "real data", "best", "at", "peak", "at")
     for row in final_and_best(run.metrics):
-        if row.key not in LABELS:
-            continue
-        peak = ("", "") if row.peak is None else _shown(row.key, row.peak, modes)
-        real = figure(row.key, run.reference[row.key], modes) if row.key in run.reference else ""
-        final = figure(row.key, row.final.value, modes)
-        table.add_row(LABELS[row.key], final, real, *_shown(row.key, row.best, modes), *peak)
+        if row.key in LABELS:
+            peak = () if row.peak is None else (figure(row.key, row.peak.value, modes), f"{row.peak.iteration:,}")
+            table.add_row(*cells(row, run.reference, modes), *peak)
     console.print(table)
     console.print(_losses(run))
     shares = [told for record in reversed(run.metrics) if (told := classes(record))]
@@ -305,11 +286,6 @@ def close(console: Console, run: Run, job: Job) -> None:
         console.print(f"figures: {folder / 'figures'} ({', '.join(figures)})")
     console.print(f"samples: {folder / 'samples'}, more with: steadygan sample {folder} -n 1000 --out samples.npz")
     console.print(f"numbers: {folder / 'metrics.jsonl'}, live with: tensorboard --logdir {folder}")
-
-
-def _shown(key: str, at: At, modes: int | None) -> tuple[str, str]:
-    """A value and its iteration."""
-    return figure(key, at.value, modes), f"{at.iteration:,}"
 
 
 def _losses(run: Run) -> str:
