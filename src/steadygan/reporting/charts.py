@@ -145,41 +145,22 @@ def _levels(quantity: Quantity, groups: Sequence[Group], curves: dict[int, Curve
 
 def _line(level: float, group: int | None) -> Chart:
     """A level across the chart; its `name` says whose colour it has."""
-    return {
-        "type": "line",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "y0": level,
-        "y1": level,
-        "name": "level" if group is None else f"level-{group}",
-        "line": {"width": 1.2, "dash": "dash"},
-    }
+    name = "level" if group is None else f"level-{group}"
+    across: Chart = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "name": name}
+    return across | {"line": {"width": 1.2, "dash": "dash"}}
 
 
 def _alarms(groups: Sequence[Group], curves: dict[int, Curve]) -> list[Chart]:
     """A thin line where a run's verdict turned bad."""
     turns = [(i, turn) for i in curves for run in groups[i].runs for turn in run.turns]
-    found = {(i, turn.iteration) for i, turn in turns if tone(turn.verdict) == "bad"}
-    return [
-        {
-            "type": "line",
-            "yref": "paper",
-            "x0": at,
-            "x1": at,
-            "y0": 0,
-            "y1": 1,
-            "name": f"alarm-{i}",
-            "line": {"width": 1, "dash": "dot"},
-        }
-        for i, at in sorted(found, key=lambda each: each[1])[:MARKS]
-    ]
+    found = sorted({(turn.iteration, i) for i, turn in turns if tone(turn.verdict) == "bad"})
+    upright: Chart = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "line": {"width": 1, "dash": "dot"}}
+    return [upright | {"x0": at, "x1": at, "name": f"alarm-{i}"} for at, i in found[:MARKS]]
 
 
 def _tame(layout: Chart, curves: Sequence[Curve], captions: list[str]) -> None:
     """Where few values dwarf all others, the axis shows the others, and a caption tells what is beyond."""
-    values = np.concatenate([found.y for found in curves])
-    at = np.concatenate([found.x for found in curves])
+    values, at = (np.concatenate(rows) for rows in zip(*((found.y, found.x) for found in curves), strict=True))
     at, values = at[np.isfinite(values)], values[np.isfinite(values)]
     low, high = (float(edge) for edge in np.percentile(values, [2, 98]))
     usual = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-9)
@@ -239,17 +220,13 @@ def thinned(whole: Curve, most: int = MOST) -> Curve:
         return whole
     stretches = max(1, (most - 2) // (2 * len(whole.rows) + 1))
     kept = {0, count - 1}
-    edges = np.linspace(0, count, stretches + 1).astype(np.int64)
-    for begin, end in pairwise(edges.tolist()):
-        for row in whole.rows:
-            part = row[begin:end]
-            finite = np.isfinite(part)
-            if finite.any():
-                kept.add(int(begin + np.where(finite, part, np.inf).argmin()))
-                kept.add(int(begin + np.where(finite, part, -np.inf).argmax()))
-        bad = np.flatnonzero(~np.isfinite(whole.y[begin:end]))
-        if bad.size:
-            kept.add(int(begin + bad[0]))
+    edges = np.linspace(0, count, stretches + 1).astype(np.int64).tolist()
+    for row in whole.rows:
+        finite = np.isfinite(row)
+        below, above = np.where(finite, row, np.inf), np.where(finite, row, -np.inf)
+        for begin, end in pairwise(edges):
+            kept |= {begin + int(below[begin:end].argmin()), begin + int(above[begin:end].argmax())}
+            kept |= {begin + int(gap) for gap in np.flatnonzero(~finite[begin:end])[:1]}
     index = np.array(sorted(kept))
     low, high = (None if edge is None else edge[index] for edge in (whole.low, whole.high))
     return Curve(whole.x[index], whole.y[index], low, high)

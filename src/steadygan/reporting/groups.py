@@ -122,7 +122,7 @@ def _words(settings: Settings) -> list[str] | None:
         there = {key: new for key, new in keys.items() if new != ABSENT}
         ordered = sorted(there, key=lambda key: not key.endswith(".name"))
         words = [f"{part}=none" for part in gone]
-        words += [f"{key.removesuffix('.name')}={_value(there[key])}" for key in ordered]
+        words += [f"{key.removesuffix('.name')}={shown(there[key], ',')}" for key in ordered]
         return None if changed(override(base, words).plain(), own, reading=True) else words
     except InputError:
         return None
@@ -139,13 +139,12 @@ def _gone(own: Mapping[str, Any], key: str) -> str | None:
     return None
 
 
-def _value(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
+def shown(value: Any, comma: str = ", ") -> str:
+    """A setting as words."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, list | tuple):
-        return ",".join(_value(each) for each in value)
+        return comma.join(shown(each, comma) for each in value)
     return str(value)
 
 

@@ -10,7 +10,7 @@ from ..metrics.protocol import together
 from ..metrics.summary import At, Summary, final_and_best
 from ..quantities import KNOWN, figure, spread
 from ..runs.settings import ABSENT, LATER, changed, flat
-from .groups import Group
+from .groups import Group, shown
 
 
 class Cell(NamedTuple):
@@ -115,14 +115,3 @@ def settings(group: Group) -> list[tuple[str, str]]:
     told = [(key, shown(value)) for key, value in flat(group.first.tree) if key != "seed"]
     seeds = [str(run.seed) for run in group.runs if run.seed is not None]
     return [*told, ("seed", ", ".join(seeds))] if seeds else told
-
-
-def shown(value: Any) -> str:
-    """A setting as words."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return ", ".join(shown(each) for each in value)
-    return str(value)
