@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from ..metrics.summary import Row
+    from ..metrics.summary import Summary
 
 COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}  # of verdicts, the best first
 SHARES = frozenset({"high_quality", "veegan_high_quality", "memorised", "gradient_top1_share"})
@@ -45,7 +45,7 @@ def figure(key: str, value: float, modes: int | None = None) -> str:
     return plain(value)
 
 
-def cells(row: Row, reference: Mapping[str, float], modes: int | None) -> list[str]:
+def cells(row: Summary, reference: Mapping[str, float], modes: int | None) -> list[str]:
     """A row of a table of figures: label, final, real data's where it is known, best, and when that was."""
     real = figure(row.key, reference[row.key], modes) if row.key in reference else ""
     final, best = (figure(row.key, at.value, modes) for at in (row.final, row.best))
