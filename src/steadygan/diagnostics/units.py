@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..devices import borrowed
-from ..numbers import DEAD_GRADIENT
+from ..quantities import DEAD_GRADIENT
 from ..types.critic import kept_buffers, takes_label
 from ..types.taps import Hooked
 
