@@ -10,8 +10,9 @@ import matplotlib
 import numpy as np
 import pytest
 
+from steadygan.files import beside
 from steadygan.viz import evolution_strip, gradient_curves, image_grid, loss_curves, scatter_matrix
-from steadygan.viz.canvas import canvas, replacing
+from steadygan.viz.canvas import canvas
 
 
 def draw_all(folder: Path) -> None:
@@ -59,14 +60,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path.write_text("old")
 
     def fail_halfway() -> None:
-        with replacing(path) as part:
+        with beside(path) as part:
             part.write_text("half")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail_halfway()
     assert path.read_text() == "old"
-    with replacing(path) as part:
+    with beside(path) as part:
         part.write_text("new")
     assert path.read_text() == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
