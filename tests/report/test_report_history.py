@@ -5,7 +5,8 @@ import math
 import pytest
 from runs_made import said
 
-from steadygan.runs.history import events, number, records, turns
+from steadygan.runs.history import events
+from steadygan.runs.records import number, records, turns
 
 GOOD = '{"iteration": 100, "d_loss": 1.5}'
 
@@ -14,7 +15,7 @@ def write(folder, *lines):
     (folder / "metrics.jsonl").write_bytes(
         b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
     )
-    return folder
+    return folder / "metrics.jsonl"
 
 
 @pytest.mark.parametrize(
