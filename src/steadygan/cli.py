@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -253,16 +252,11 @@ def doctor() -> int:
     return command("doctor")()
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs one command and exits.
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; whatever the user can mend becomes one line on stderr.
 
-    0, 2 for bad input, 3 when a term was not finite, 4 when the monitor stopped a run, 130 when interrupted.
+    Returns 0, 2 for bad input, 3 when a term was not finite, 4 when the monitor stopped a run, 130 when interrupted.
     """
-    sys.exit(run(arguments))
-
-
-def run(arguments: list[str] | None = None) -> int:
-    """Runs one command; whatever the user can mend becomes one line on stderr."""
     try:
         result = typer.main.get_command(app).main(arguments, "steadygan", standalone_mode=False)
     except (CollapseError, InputError, NonFiniteError) as error:

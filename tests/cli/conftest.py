@@ -28,7 +28,7 @@ for words in json.loads(sys.argv[2]):
     out, err = io.StringIO(), io.StringIO()
     sys.argv = ["steadygan", *words]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.run(words)
+        code = cli.main(words)
     answers.append([code, out.getvalue(), err.getvalue()])
     if words[0] == "train":  # later runs draw no figures, which take longer than they do
         from steadygan.training import figures
