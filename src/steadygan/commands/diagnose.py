@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,10 +102,7 @@ def show(told: sg.Diagnosis, console: Console) -> None:
 
 def show_seeds(told: Sequence[sg.Diagnosis], console: Console) -> None:
     """One line for each seed, and where to read on."""
-    table = _table("")
-    table.add_column("verdict")
-    table.add_column("since", justify="right")
-    table.add_column("reason")
+    table = _table("", "verdict", "since", "reason", numbers=("since",))
     for each in told:
         since = "" if each.since is None else f"{each.since:,}"
         table.add_row(Path(each.what).name, coloured(each.verdict), since, each.reason)
@@ -117,57 +114,41 @@ def show_seeds(told: Sequence[sg.Diagnosis], console: Console) -> None:
 
 
 def _history(told: sg.Diagnosis) -> Text:
-    line = Text("verdicts: ")
-    turns = told.history[-MOST:]
-    if len(turns) < len(told.history):
-        line.append(f"{len(told.history) - len(turns):,} before, ")
-    for i, turn in enumerate(turns):
-        line.append(", " if i else "")
-        line.append(f"{turn.iteration:,} ")
-        line.append_text(coloured(turn.verdict))
-    return line
+    before = len(told.history) - MOST
+    line = Text(f"verdicts: {before:,} before, " if before > 0 else "verdicts: ")
+    turns = [Text(f"{turn.iteration:,} ") + coloured(turn.verdict) for turn in told.history[-MOST:]]
+    return line + Text(", ").join(turns)
 
 
-def _table(first: str) -> Table:
+def _table(*columns: str, numbers: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
-    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left")
     return table
 
 
 def _indicators(told: sg.Diagnosis, wide: bool) -> Table:
-    table = _table("indicator")
-    firsts = bool(told.first)
-    for name in ("now", *(["first look"] if firsts else []), "real data" if told.real else "ideal"):
-        table.add_column(name, justify="right")
+    numbers = ["now", *(["first look"] if told.first else []), "real data" if told.real else "ideal"]
+    table = _table("indicator", *numbers, numbers=numbers)
     if wide:
         table.add_column("unit", style="dim")
+    ideals = {key: each.ideal for key, each in q.KNOWN.items() if each.ideal is not None} | {**told.real}
     shown = told.figures.keys() - {row.key for row in told.metrics}
     for group in GROUPS:
         own = [each for each in q.KNOWN.values() if each.group == group and each.key in shown]
         for each in own:
-            now = q.figure(each.key, told.figures[each.key])
+            values = (told.figures, *([told.first] if told.first else []), ideals)
+            row = [q.figure(each.key, value[each.key]) if each.key in value else "" for value in values]
             style = "bold" if each.key in told.evidence else ""
-            first = [_value(each.key, told.first)] if firsts else []
-            table.add_row(each.label, now, *first, _level(each, told.real), *([each.unit] if wide else []), style=style)
+            table.add_row(each.label, *row, *([each.unit] if wide else []), style=style)
         if own:
             table.add_section()
     return table
 
 
-def _value(key: str, figures: Mapping[str, float]) -> str:
-    return q.figure(key, figures[key]) if key in figures else ""
-
-
-def _level(quantity: q.Quantity, real: Mapping[str, float]) -> str:
-    if quantity.key in real:
-        return q.figure(quantity.key, real[quantity.key])
-    return "" if quantity.ideal is None else q.figure(quantity.key, quantity.ideal)
-
-
 def _metrics(told: sg.Diagnosis) -> Table:
-    table = _table("metric")
-    for name in ("final", "real data", "best", "at"):
-        table.add_column(name, justify="right")
+    numbers = ("final", "real data", "best", "at")
+    table = _table("metric", *numbers, numbers=numbers)
     for row in told.metrics:
         if row.key in q.LABELS:
             table.add_row(*cells(row, told.reference, told.modes))
