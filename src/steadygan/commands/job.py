@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import steadygan as sg
+
 from ..config import Folder, ImageSet, Points, Settings, override
 from ..errors import InputError, unknown
 from ..headers import holds_images
@@ -18,9 +20,6 @@ from .progress import Reading, Watch, WatchSeeds
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from ..training.seeds import Seeds
-    from ..training.trainer import Trainer
 
 DEFAULT = "grid25/far"
 DEFAULT_POINTS, DEFAULT_IMAGES = "points/far", "folder/far"  # when the user's data came without a recipe
@@ -150,10 +149,9 @@ def first_folder(out: Path) -> Path:
 
 def prepare(
     jobs: Sequence[Job], resume: bool, console: Console, together: bool = False
-) -> tuple[Trainer | Seeds, Watch]:
+) -> tuple[sg.Trainer | sg.Seeds, Watch]:
     """What trains one run, or together runs that differ in their seed alone, and what watches it; imports torch."""
     from ..recipes.build import source, trainer, whereabouts
-    from ..training.seeds import Seeds
 
     first, settings = jobs[0], jobs[0].settings
     index = {job.settings.seed: i for i, job in enumerate(jobs)}
@@ -169,11 +167,11 @@ def prepare(
     data = data.to(*whereabouts(settings))  # one copy for all seeds
     gathered = WatchSeeds(watch)
 
-    def build(seed: int) -> Trainer:
+    def build(seed: int) -> sg.Trainer:
         job = jobs[index[seed]]
         return trainer(job.settings, job.folder, resume, callbacks=[gathered.member(index[seed])], data=data)
 
-    return Seeds(build, [*index]), watch
+    return sg.Seeds(build, [*index]), watch
 
 
 def told(numbers: Sequence[int]) -> str:

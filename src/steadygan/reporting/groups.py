@@ -61,16 +61,14 @@ def _same_but_for_the_seed(group: Sequence[RunHistory], run: RunHistory) -> bool
 def _names(groups: Sequence[Sequence[RunHistory]]) -> list[str]:
     """Recipes where these differ, else recipes with as much of the folder's path as it takes."""
     plain = [_plain(group) for group in groups]
-    if len(set(plain)) == len(plain):
-        return plain
-    paths = [_path(group) for group in groups]
-    depth = 1
-    while depth < max(len(path.parts) for path in paths) and len({_end(p, depth) for p in paths}) < len(paths):
-        depth += 1
-    return [
-        name if plain.count(name) == 1 else f"{name} in {_end(path, depth)}"
-        for name, path in zip(plain, paths, strict=True)
-    ]
+    paths = [_path(group).parts for group in groups]
+    names = plain
+    for depth in range(1, max(map(len, paths), default=0) + 1):
+        if len(set(names)) == len(names):
+            break
+        ends = ["/".join(path[-depth:]) for path in paths]
+        names = [f"{name} in {end}" if plain.count(name) > 1 else name for name, end in zip(plain, ends, strict=True)]
+    return names
 
 
 def _plain(group: Sequence[RunHistory]) -> str:
@@ -89,10 +87,6 @@ def _seed(run: RunHistory) -> str:
 def _path(group: Sequence[RunHistory]) -> Path:
     path = group[0].path.resolve()
     return path.parent if len(group) > 1 else path
-
-
-def _end(path: Path, depth: int) -> str:
-    return "/".join(path.parts[-depth:])
 
 
 def command(group: Group) -> str | None:
