@@ -15,7 +15,9 @@ import steadygan as sg
 
 from .. import quantities as q
 from ..errors import InputError
-from ..runs.history import records, run_folders
+from ..runs.folder import RunFolder
+from ..runs.history import run_folders
+from ..runs.records import records
 from .console import coloured, figure, new_console
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def diagnose(run: Path, as_json: bool) -> int:
     """Prints the page of one run, or a line for each seed; the exit code tells nothing of the verdict."""
     folders, notes = run_folders([run])
     for folder in folders:
-        records(folder)  # refuses early where none can be read
+        records(RunFolder(folder).metrics)  # refuses early where none can be read
     console = new_console(as_json)
     told, missing = _told(folders)
     notes += missing

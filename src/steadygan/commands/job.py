@@ -12,7 +12,7 @@ from ..config import Folder, ImageSet, Points, Settings, override
 from ..errors import InputError, unknown
 from ..headers import holds_images
 from ..recipes import RECIPES
-from ..runs.settings import NAME as SETTINGS
+from ..runs.folder import RunFolder
 from ..runs.settings import difference, saved
 from .progress import Reading, Watch, WatchSeeds
 
@@ -115,7 +115,7 @@ def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool =
     path = getattr(settings.data, "path", None)
     if path is not None and Path(path).is_dir() and folder.resolve() == Path(path).resolve():
         raise InputError(f"expected a folder for the run, got that of its data, '{folder}': choose another --out")
-    if not (folder / SETTINGS).exists():
+    if not RunFolder(folder).begun:
         several = first_folder(folder)
         if resume and several != folder:
             raise InputError(
@@ -144,7 +144,7 @@ def default_folder(settings: Settings, root: Path = Path("runs")) -> Path:
 
 def first_folder(out: Path) -> Path:
     """The folder of the first seed in `out` that has begun."""
-    begun = [path for path in out.glob("seed-*") if (path / SETTINGS).exists() and path.name[5:].isdigit()]
+    begun = [path for path in out.glob("seed-*") if RunFolder(path).begun and path.name[5:].isdigit()]
     return min(begun, key=lambda path: int(path.name[5:]), default=out)
 
 

@@ -18,7 +18,7 @@ from ..errors import InputError, calling, check_whole
 from ..latents import CHUNK, Latent, generate, label_chunks, latents, normal_latent
 from ..losses import NonSaturating
 from ..metrics.summary import Summary
-from ..runs.history import Turn
+from ..runs.records import Turn
 from ..types import Batch, Loss, Now
 from ..types import critic as as_critic
 from ..types.critic import evaluating, kept_buffers, needs_label, takes_label

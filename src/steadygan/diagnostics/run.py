@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..metrics.summary import GRADIENTS, final_and_best
-from ..runs.history import METRICS, RunHistory, Turn, history, turns
+from ..runs.folder import RunFolder
+from ..runs.history import RunHistory, history
+from ..runs.records import Turn, turns
 from .diagnosis import Diagnosis, calm
 from .verdicts import GOOD, Verdict, judge
 
@@ -20,8 +22,8 @@ def of_run(folder: Path) -> Diagnosis:
     if not looks:
         records = f"{len(rows):,} record{'s' * (len(rows) != 1)}"
         raise InputError(
-            f"expected a look at the networks in '{folder / METRICS}', got {records} without one: train it with the "
-            "monitor on"
+            f"expected a look at the networks in '{RunFolder(folder).metrics}', got {records} without one: train it "
+            "with the monitor on"
         )
     last, notes = looks[-1], list(run.notes)
     level = run.equilibrium[0]

@@ -20,8 +20,8 @@ from time import monotonic
 from typing import Any
 
 from ..errors import InputError
-from ..runs.history import CHECKPOINTS, EVENTS, LOG, METRICS, SAMPLES, TIMING, history, run_folders
-from ..runs.settings import NAME as SETTINGS
+from ..runs.folder import RunFolder
+from ..runs.history import history, run_folders
 from .groups import grouped
 
 ADDRESS, PORT = "127.0.0.1", 8765
@@ -174,7 +174,6 @@ class Handler(BaseHTTPRequestHandler):
 
 def _state(folders: Sequence[Path]) -> str:
     """A word that is another one when a file that a page tells of came, went, grew or was written anew."""
-    names = (METRICS, SETTINGS, LOG, EVENTS, TIMING, f"{SAMPLES}/*", f"{CHECKPOINTS}/*.pt")
-    files = [path for folder in folders for name in names for path in sorted(folder.glob(name))]
+    files = [path for folder in folders for path in RunFolder(folder).contents()]
     stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return blake2b(repr(stamps).encode(), digest_size=8).hexdigest()

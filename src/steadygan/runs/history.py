@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..config import Settings
 from ..errors import InputError
-from .settings import NAME as SETTINGS
+from .folder import RunFolder
+from .interventions import interventions_told
+from .records import Turn, number, objects, records, turns
+from .settings import settings_told
 
 if TYPE_CHECKING:
     from ..metrics import Protocol
 
-METRICS, TIMING, INTERVENTIONS = "metrics.jsonl", "timing.jsonl", "interventions.json"
-EVENTS, LOG = "events.jsonl", "log.txt"
-CHECKPOINTS, SAMPLES = "checkpoints", "samples"
-REASONS = ("verdict_reason", "reason")
 STAMPED = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (.*)")
 LONGEST = 500  # characters of an event
-
-
-class Turn(NamedTuple):
-    """A verdict of a record, and why where it says so."""
-
-    iteration: int
-    verdict: str
-    reason: str = ""
 
 
 class Event(NamedTuple):
@@ -40,14 +29,6 @@ class Event(NamedTuple):
     kind: Literal["event", "note"]
     message: str
     time: str = ""
-
-
-class Records(NamedTuple):
-    """The numbers of each record, sorted by iteration; a value that is not finite is NaN."""
-
-    rows: list[dict[str, float]]
-    verdicts: list[Turn]  # of every record that has one
-    unreadable: int  # lines
 
 
 class Figures(NamedTuple):
@@ -104,27 +85,22 @@ class RunHistory:
 
     def samples(self, suffix: str) -> list[Path]:
         """The files of samples with this ending, each named by its iteration, in their order."""
-        files = (self.path / SAMPLES).glob(f"*{suffix}")
-        return sorted(path for path in files if path.stem.isdigit() and len(path.stem) < 16)
-
-
-def turns(verdicts: Sequence[Turn]) -> list[Turn]:
-    """Those that differ from the one before."""
-    return [turn for i, turn in enumerate(verdicts) if i == 0 or turn.verdict != verdicts[i - 1].verdict]
+        return RunFolder(self.path).shots(suffix)
 
 
 def history(folder: Path) -> RunHistory:
     """Reads a run's folder; raises InputError where no record can be read."""
-    rows, verdicts, unreadable = records(folder)
-    tree, settings, notes = _settings(folder / SETTINGS)
+    place = RunFolder(folder)
+    rows, verdicts, unreadable = records(place.metrics)
+    tree, settings, notes = settings_told(place.settings)
     if unreadable:
         lines, are = ("line", "is") if unreadable == 1 else ("lines", "are")
-        notes.append(f"{unreadable:,} {lines} of {METRICS} cannot be read and {are} left out")
-    figures = _figures(folder / CHECKPOINTS, settings)
+        notes.append(f"{unreadable:,} {lines} of {place.metrics.name} cannot be read and {are} left out")
+    figures = _figures(place.checkpoints, settings)
     if not figures.known:
         notes.append("no checkpoint can be read: how figures were measured, and what real data gets, is not known")
-    interventions, damaged = _interventions(folder / INTERVENTIONS)
-    times = [number(line.get("seconds")) for line in objects(folder / TIMING) if line is not None]
+    interventions, damaged = interventions_told(place.interventions)
+    times = [number(line.get("seconds")) for line in objects(place.timing) if line is not None]
     seconds = [time for time in times if time is not None]
     return RunHistory(
         path=folder,
@@ -132,7 +108,7 @@ def history(folder: Path) -> RunHistory:
         verdicts=verdicts,
         tree=tree,
         settings=settings,
-        events=events(folder),
+        events=events(place),
         interventions=interventions,
         equilibrium=figures.equilibrium,
         protocols=figures.protocols,
@@ -142,43 +118,14 @@ def history(folder: Path) -> RunHistory:
     )
 
 
-def records(folder: Path) -> Records:
-    """The records of a run; lines that are truncated, garbled or tell no iteration are counted.
-
-    Raises InputError where none can be read.
-    """
-    rows: list[dict[str, float]] = []
-    verdicts: list[Turn] = []
-    unreadable = 0
-    path = folder / METRICS
-    for content in objects(path):
-        iteration = None if content is None else number(content.get("iteration"))
-        if content is None or iteration is None or not isfinite(iteration) or iteration < 0:
-            unreadable += 1
-            continue
-        values = ((str(key), number(value)) for key, value in content.items() if key != "final")
-        rows.append({key: value if isfinite(value) else nan for key, value in values if value is not None})
-        verdict = content.get("verdict")
-        if isinstance(verdict, str) and verdict:
-            reasons = [content[key] for key in REASONS if isinstance(content.get(key), str)]
-            verdicts.append(Turn(int(iteration), verdict, reasons[0] if reasons else ""))
-    if not rows:
-        lines = f"{unreadable:,} that cannot be read" if unreadable else "an empty file"
-        raise InputError(f"expected records in '{path}', got {lines}: train the run on, or leave it out")
-    rows.sort(key=lambda row: row["iteration"])
-    verdicts.sort(key=lambda turn: turn.iteration)
-    return Records(rows, verdicts, unreadable)
-
-
-def events(folder: Path) -> list[Event]:
+def events(folder: RunFolder) -> list[Event]:
     """What a run said while it trained, in its order; of one without events.jsonl the lines of its log as they are."""
-    if (folder / EVENTS).is_file():
-        return [event for line in objects(folder / EVENTS) if line is not None and (event := _event(line)) is not None]
-    path = folder / LOG
-    if not path.is_file():
+    if folder.timeline.is_file():
+        return [event for line in objects(folder.timeline) if line is not None and (event := _event(line)) is not None]
+    if not folder.log.is_file():
         return []
     found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in folder.log.read_text(encoding="utf-8", errors="replace").splitlines():
         stamped = STAMPED.fullmatch(line)
         time, message = stamped.groups() if stamped else ("", line)
         found.append(Event(None, "note", _cut(message), time))
@@ -195,30 +142,6 @@ def _event(line: Mapping[str, Any]) -> Event | None:
 
 def _cut(message: str) -> str:
     return message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
-
-
-def _settings(path: Path) -> tuple[dict[str, Any], Settings | None, list[str]]:
-    """The settings as they stand there, the same as this version reads them, and a word where one is not to be had."""
-    if not path.is_file():
-        return {}, None, [f"no {path.name}: what the run was made with is not known"]
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        return dict(tree), Settings.check(tree) if "recipe" in tree else None, []
-    except InputError as error:
-        return tree, None, [f"{path.name} is not of this version: {error}"]
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        return {}, None, [f"{path.name} cannot be read ({type(error).__name__})"]
-
-
-def _interventions(path: Path) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
-    """The roll-backs of a run, and a word where they cannot be read."""
-    if not path.is_file():
-        return (), []
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return tuple({**each, "iteration": int(each["iteration"]), "to": int(each["to"])} for each in content), []
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        return (), [f"{path.name} cannot be read ({type(error).__name__}): roll-backs are left out"]
 
 
 def _figures(folder: Path, settings: Settings | None) -> Figures:
@@ -244,31 +167,6 @@ def _figures(folder: Path, settings: Settings | None) -> Figures:
     return Figures(equilibrium_of(judges))
 
 
-def objects(path: Path) -> Iterator[dict[str, Any] | None]:
-    """The objects of a .jsonl file, one for each line that is not blank; None for what is none."""
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            if not line.strip():
-                continue
-            try:
-                content = json.loads(line.decode("utf-8"))
-            except (ValueError, RecursionError):
-                content = None
-            yield content if isinstance(content, dict) else None
-
-
-def number(value: Any) -> float | None:
-    """`value` as a float where it is a number, else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return nan
-
-
 def run_folders(words: Sequence[str | Path], begun: bool = False) -> tuple[list[Path], list[str]]:
     """The run folders that `words` mean, each once, and what is to be said of those left out.
 
@@ -279,7 +177,7 @@ def run_folders(words: Sequence[str | Path], begun: bool = False) -> tuple[list[
     notes = []
     for word in words:
         own, without = _runs(Path(word).expanduser(), begun)
-        notes += [f"{path} is left out: it holds no {METRICS} yet" for path in without]
+        notes += [f"{path} is left out: it holds no metrics.jsonl yet" for path in without]
         for path in own:
             folders.setdefault(path.resolve(), path)
     return list(folders.values()), notes
@@ -291,24 +189,31 @@ def _runs(folder: Path, begun: bool) -> tuple[list[Path], list[Path]]:
         raise InputError(f"expected the folder of a run, got the file '{folder}': give {folder.parent}")
     if not folder.is_dir():
         raise InputError(f"expected a run in '{folder}', found no such folder: check the path")
-    if (folder / METRICS).is_file():
+    if measured(folder):
         return [folder], []
     seeds = sorted((p for p in folder.glob("seed-*") if p.is_dir()), key=lambda p: (len(p.name), p.name))
     own = [path for path in seeds if _begins(path)] if begun else []
     if own or (begun and _begins(folder)):
         return own or [folder], []
-    if (folder / SETTINGS).is_file():
-        raise InputError(f"expected {METRICS} in '{folder}', found none: go on with training, --out {folder} --resume")
-    own = [path for path in seeds if (path / METRICS).is_file()]
+    if RunFolder(folder).begun:
+        raise InputError(
+            f"expected metrics.jsonl in '{folder}', found none: go on with training, --out {folder} --resume"
+        )
+    own = [path for path in seeds if measured(path)]
     if own:
         return own, [path for path in seeds if path not in own]
-    near = sorted(path.parent for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/{METRICS}"))
+    near = sorted(path for pattern in ("*", "*/*") for path in folder.glob(pattern) if measured(path))
     hint = f"did you mean {near[0]}?" if near else "give the folder that train printed"
-    raise InputError(f"expected a run in '{folder}', found no {METRICS} there: {hint}")
+    raise InputError(f"expected a run in '{folder}', found no metrics.jsonl there: {hint}")
+
+
+def measured(folder: Path) -> bool:
+    """Whether a run here has told of a tick."""
+    return RunFolder(folder).metrics.is_file()
 
 
 def _begins(folder: Path) -> bool:
     """Whether a run is here, or may come to be: all that training makes at first is the folder and its lock."""
-    if (folder / METRICS).is_file() or (folder / SETTINGS).is_file():
+    if measured(folder) or RunFolder(folder).begun:
         return True
     return all(path.name.startswith(".") for path in folder.iterdir())

@@ -1,21 +1,109 @@
-"""The records of a run: one line of JSON per tick."""
+"""The lines of JSON that a run writes: one record per tick, times, events; and how they are read back."""
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from ..errors import InputError
+from ..files import write_text, writing
+
+REASONS = ("verdict_reason", "reason")
+
+
+class Turn(NamedTuple):
+    """A verdict of a record, and why where it says so."""
+
+    iteration: int
+    verdict: str
+    reason: str = ""
+
+
+class Records(NamedTuple):
+    """The numbers of each record, sorted by iteration; a value that is not finite is NaN."""
+
+    rows: list[dict[str, float]]
+    verdicts: list[Turn]  # of every record that has one
+    unreadable: int  # lines
+
+
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    """Adds one line; raises InputError when it cannot."""
+    append_text(path, json.dumps(line) + "\n")
+
+
+def append_text(path: Path, text: str) -> None:
+    """Adds text to a file; raises InputError when it cannot."""
+    with writing(path), path.open("a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a .jsonl file; a line that is none, such as the last one after a kill, is dropped."""
-    if not path.exists():
-        return []
-    records = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with suppress(ValueError, RecursionError):
-            record = json.loads(line)
-            if isinstance(record, dict) and "iteration" in record:
-                records.append(record)
-    return records
+    """The records of a .jsonl file as they stand; a line that is none, as the last after a kill, is dropped."""
+    return [line for line in objects(path) if line is not None and "iteration" in line]
+
+
+def cut_back(path: Path, iteration: int) -> None:
+    """Forgets everything after `iteration`, and the closing record of a run that stopped between two ticks."""
+    kept = [r for r in read_records(path) if r["iteration"] <= iteration and not r.get("final")]
+    write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def records(path: Path) -> Records:
+    """The numbers of the records; lines that are truncated, garbled or tell no iteration are counted.
+
+    Raises InputError where none can be read.
+    """
+    rows: list[dict[str, float]] = []
+    verdicts: list[Turn] = []
+    unreadable = 0
+    for content in objects(path):
+        iteration = None if content is None else number(content.get("iteration"))
+        if content is None or iteration is None or not isfinite(iteration) or iteration < 0:
+            unreadable += 1
+            continue
+        values = ((str(key), number(value)) for key, value in content.items() if key != "final")
+        rows.append({key: value if isfinite(value) else nan for key, value in values if value is not None})
+        verdict = content.get("verdict")
+        if isinstance(verdict, str) and verdict:
+            reasons = [content[key] for key in REASONS if isinstance(content.get(key), str)]
+            verdicts.append(Turn(int(iteration), verdict, reasons[0] if reasons else ""))
+    if not rows:
+        lines = f"{unreadable:,} that cannot be read" if unreadable else "an empty file"
+        raise InputError(f"expected records in '{path}', got {lines}: train the run on, or leave it out")
+    rows.sort(key=lambda row: row["iteration"])
+    verdicts.sort(key=lambda turn: turn.iteration)
+    return Records(rows, verdicts, unreadable)
+
+
+def turns(verdicts: Sequence[Turn]) -> list[Turn]:
+    """Those that differ from the one before."""
+    return [turn for i, turn in enumerate(verdicts) if i == 0 or turn.verdict != verdicts[i - 1].verdict]
+
+
+def objects(path: Path) -> Iterator[dict[str, Any] | None]:
+    """The objects of a .jsonl file, one for each line that is not blank; None for what is none."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if not line.strip():
+                continue
+            try:
+                content = json.loads(line.decode("utf-8"))
+            except (ValueError, RecursionError):
+                content = None
+            yield content if isinstance(content, dict) else None
+
+
+def number(value: Any) -> float | None:
+    """`value` as a float where it is a number, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return nan
