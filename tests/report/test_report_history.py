@@ -1,6 +1,7 @@
 """Records and events are read as they are found: damage is counted, never a reason to stop."""
 
 import math
+from pathlib import Path
 
 import pytest
 from runs_made import said
