@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..config import Folder, ImageSet, Points, Settings, override
+from ..config import Settings, override
+from ..config.data import Folder, ImageSet, PointsFile
 from ..errors import InputError, unknown
 from ..headers import holds_images
 from ..recipes import RECIPES
@@ -89,7 +90,7 @@ def own_data(settings: Settings, data: Path) -> Path:
                 f"expected a folder, or a {', '.join(IMAGES)} file of images, got '{data}': check the path"
             )
         return data
-    if not isinstance(settings.data, Points):
+    if not isinstance(settings.data, PointsFile):
         better = default(data) if data.exists() else DEFAULT_POINTS
         raise InputError(
             f"{settings.recipe}: expected no --data, as it makes its own, got {data}: use {better} --data {data}"
@@ -104,10 +105,7 @@ def own_data(settings: Settings, data: Path) -> Path:
 
 def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool = False) -> None:
     """Says what the run itself would say after seconds of imports; reading: see `difference`."""
-    if isinstance(settings.data, Points) and settings.data.path is None:
-        raise InputError(f"{settings.recipe}: expected your data, got none: add --data points.npy (or .npz, .csv)")
-    if isinstance(settings.data, Folder) and settings.data.path is None:
-        raise InputError(f"{settings.recipe}: expected your images, got none: add --data FOLDER (or .zip, .npy, .npz)")
+    settings.check_path()
     if settings.init_from is not None and not resume and saved(Path(settings.init_from)) is None:
         raise InputError(
             f"expected a run in '{settings.init_from}' to take weights from, found none: check --init-from"
@@ -152,7 +150,8 @@ def prepare(
     jobs: Sequence[Job], resume: bool, console: Console, together: bool = False
 ) -> tuple[Trainer | Seeds, Watch]:
     """What trains one run, or together runs that differ in their seed alone, and what watches it; imports torch."""
-    from ..recipes.build import source, trainer, whereabouts
+    from ..data.build import source
+    from ..recipes.build import trainer, whereabouts
     from ..training.seeds import Seeds
 
     first, settings = jobs[0], jobs[0].settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
@@ -38,7 +39,7 @@ def train(
     console = new_console()
     jobs = [Job(settings, folder, length)]
     if seeds is not None:
-        each = [settings.model_copy(update={"seed": settings.seed + k}) for k in range(seeds)]
+        each = [replace(settings, seed=settings.seed + k) for k in range(seeds)]
         jobs = [Job(own, default_folder(own) if out is None else out / f"seed-{own.seed}", length) for own in each]
         if out is not None and RunFolder(out).begun:
             raise InputError(f"expected a folder for several seeds, got a run in {out}: choose another --out")

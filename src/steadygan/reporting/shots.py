@@ -13,8 +13,8 @@ import torch
 
 from ..config import Settings
 from ..config.groups import POINTS as POINT_SETS
+from ..data.build import source
 from ..errors import InputError
-from ..recipes.build import source
 from ..runs.history import RunHistory
 from ..viz.marks import Array, Snapshot, logit_scale, pick_panels, share_outside, thin, view
 from .charts import rounded
