@@ -25,8 +25,9 @@ from torch import Tensor
 
 from steadygan.config import override
 from steadygan.data import Source
+from steadygan.models.build import networks
 from steadygan.recipes import RECIPES
-from steadygan.recipes.build import networks, trainer
+from steadygan.recipes.build import trainer
 from steadygan.runs.run import Run, load
 from steadygan.viz import image_grid
 from steadygan.viz.canvas import canvas

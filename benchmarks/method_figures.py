@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from steadygan.commands.results import Result
+from steadygan.data.build import source
 from steadygan.quantities import DEAD_GRADIENT, Quantity
-from steadygan.recipes.build import source
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.records import read_records
 from steadygan.viz.canvas import CYCLE, canvas, iteration_axis

@@ -131,5 +131,5 @@ def test_a_lost_step_shows_in_k() -> None:
 @pytest.mark.parametrize("settings", [{"gamma": -0.1}, {"rate": float("inf")}])
 def test_refuses(settings: dict[str, float]) -> None:
     (key,) = settings
-    with pytest.raises(InputError, match=f"began: {key} must be a finite number of 0 or more"):
+    with pytest.raises(InputError, match=f"began.{key}: expected a number of 0 or more"):
         Began(**settings)

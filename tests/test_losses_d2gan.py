@@ -147,5 +147,5 @@ def test_unequal_counts_stay_per_sample(loss: D2GAN) -> None:
 @pytest.mark.parametrize("settings", [{"alpha": 0.0}, {"beta": -1.0}, {"alpha": float("nan")}, {"beta": "1"}])
 def test_refuses(settings: dict[str, float]) -> None:
     (key,) = settings
-    with pytest.raises(InputError, match=f"d2gan: {key} must be a finite number above 0"):
+    with pytest.raises(InputError, match=f"d2gan.{key}: expected a number above 0"):
         D2GAN(**settings)

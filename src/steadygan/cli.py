@@ -12,8 +12,9 @@ import typer
 
 from . import __version__
 from .commands.console import say_error
-from .config.values import ReadError, Text, real, whole
+from .config.values import Reader, ReadError, Text, real, whole
 from .errors import EXIT_INPUT, EXIT_INTERRUPTED, CollapseError, InputError, NonFiniteError
+from .plugins import load
 
 app = typer.Typer(
     name="steadygan",
@@ -31,15 +32,15 @@ def command(name: str, module: str = "") -> Callable[..., int]:
 
 def at_least(low: int, high: int | None = None) -> Callable[[str], int]:
     """Reads an option as the settings read their numbers, with their words for what was expected."""
-    return partial(_number, whole(low, high).func)
+    return partial(_number, whole(low, high))
 
 
 def above(low: float) -> Callable[[str], float]:
     """The same for any number above `low`."""
-    return partial(_number, real(above=low).func)
+    return partial(_number, real(above=low))
 
 
-def _number(read: Any, text: str) -> Any:
+def _number(read: Reader, text: str) -> Any:
     try:
         return read(Text(text))
     except ReadError as error:
@@ -59,6 +60,12 @@ Iterations = Annotated[
     int | None,
     typer.Option(
         parser=at_least(0), metavar="N", help="Where to stop, from 0; the schedule keeps the recipe's length."
+    ),
+]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin", callback=load, metavar="MODULE", help="A module of yours that registers parts; one or several."
     ),
 ]
 
@@ -95,6 +102,7 @@ def train(
             parser=at_least(1), metavar="K", help="Seeds S .. S+K-1 side by side, each a whole run in DIR/seed-S."
         ),
     ] = None,
+    plugin: Plugins = None,
 ) -> int:
     """Train one GAN, or one per seed: a recipe (default grid25/far), settings changed as KEY=VALUE.
 
@@ -107,6 +115,7 @@ def train(
 @app.command()
 def recipes(
     paper: Annotated[str | None, typer.Option(help="Only recipes that follow this paper.")] = None,
+    plugin: Plugins = None,
 ) -> int:
     """List what can be trained by name."""
     return command("recipes", "train")(paper)
@@ -137,6 +146,7 @@ def sample(
     interpolate: Annotated[
         int | None, typer.Option(parser=at_least(2), metavar="K", help="Rows of K samples, from one latent to another.")
     ] = None,
+    plugin: Plugins = None,
 ) -> int:
     """Draw samples from a trained run: images as a folder, .zip, array or grid, points as an array, table or figure."""
     return command("sample")(run, n, out, seed, weights, label, truncation, interpolate)
@@ -147,6 +157,7 @@ def export(
     run: Run,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default RUN/export.")] = None,
     weights: Weights = "ema",
+    plugin: Plugins = None,
 ) -> int:
     """Write the generator for use without steadygan: weights, a program of torch.export, and a card that says all."""
     return command("export", "sample")(run, out, weights)
@@ -161,6 +172,7 @@ def compare(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the runs are, by default runs.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     scale: Scale = "full",
+    plugin: Plugins = None,
 ) -> int:
     """Set recipes side by side: train what is missing, tabulate final and best, say why, draw the curves."""
     return command("compare")(words, data, seeds, iterations, out, json, scale)
@@ -206,6 +218,7 @@ def evaluate(
         str | None, typer.Option(metavar="A,B", help="Only these figures, such as fid,recall,balance.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print figures and protocols as JSON.")] = False,
+    plugin: Plugins = None,
 ) -> int:
     """Judge what any generator made: quality, diversity, modes, memorisation, each figure with its protocol."""
     return command("evaluate")(what, against, data, n, seed, weights, split, features, inception, real, metrics, json)
@@ -230,6 +243,7 @@ def report(
             parser=at_least(0, 65535), metavar="N", help="Where --follow serves, by default 8765; 0: any that is free."
         ),
     ] = None,
+    plugin: Plugins = None,
 ) -> int:
     """Write one self-contained HTML page: verdicts, events, samples, curves, figures and settings, side by side."""
     return command("report", "diagnose")(runs, out, follow, port)
@@ -241,6 +255,7 @@ def diagnose(
         Path, typer.Argument(metavar="RUN", help="A run's folder, or one of several seeds.", show_default=False)
     ],
     json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
+    plugin: Plugins = None,
 ) -> int:
     """Say what is the matter with a run: the verdict, since when, on which evidence, and what helps."""
     return command("diagnose")(run, json)

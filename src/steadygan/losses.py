@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import check_number
+from .config.parts import LOSS, BeganSettings, D2GANSettings, LeastSquaresSettings
 from .registry import Registry
 from .types import Loss, Now, Term, Terms
 
-LOSSES: Registry[type[Loss]] = Registry("loss")
+LOSSES: Registry[type[Loss]] = Registry(LOSS)
 FAR = -37.0  # from there on log sp(t) = t - e^t / 2 + ... is t itself in double precision
 
 
@@ -41,7 +41,6 @@ class Nothing(Loss):
 class NonSaturating(Loss):
     """D: E sp(-d(x)) + E sp(d(y)); G: E sp(-d(y)); equilibrium 2 log 2 / log 2 [goodfellow2014]."""
 
-    name = "nonsaturating"
     equilibrium = (2 * log(2), log(2))
 
     def d(self, real: Tensor, fake: Tensor) -> Terms:
@@ -56,7 +55,6 @@ class NonSaturating(Loss):
 class Minimax(NonSaturating):
     """D as in NonSaturating; G: -E sp(d(y)) = E log(1 - D(y)); equilibrium 2 log 2 / -log 2 [goodfellow2014]."""
 
-    name = "minimax"
     equilibrium = (2 * log(2), -log(2))
 
     def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
@@ -68,7 +66,6 @@ class Minimax(NonSaturating):
 class Wasserstein(Loss):
     """D: E d(y) - E d(x); G: -E d(y); equilibrium 0 / free [arjovsky2017]."""
 
-    name = "wasserstein"
     equilibrium = (0.0, None)
 
     def d(self, real: Tensor, fake: Tensor) -> Terms:
@@ -83,7 +80,6 @@ class Wasserstein(Loss):
 class Hinge(Wasserstein):
     """D: E relu(1 - d(x)) + E relu(1 + d(y)); G: -E d(y); equilibrium 2 / free [lim2017]."""
 
-    name = "hinge"
     equilibrium = (2.0, None)
 
     def d(self, real: Tensor, fake: Tensor) -> Terms:
@@ -92,22 +88,12 @@ class Hinge(Wasserstein):
 
 @LOSSES.register("least_squares")
 @dataclass(frozen=True)
-class LeastSquares(Loss):
+class LeastSquares(LeastSquaresSettings, Loss):
     """D: 1/2 E (d(x) - b)^2 + 1/2 E (d(y) - a)^2; G: 1/2 E (d(y) - c)^2 [mao2017].
 
     Targets (a, b, c) = (0, 1, 1); (-1, 1, 0) is the Pearson coding. At equilibrium d = (a + b) / 2:
     D (b - a)^2 / 4 and G ((a + b) / 2 - c)^2 / 2, that is 1/4 / 1/8.
     """
-
-    a: float = 0.0
-    b: float = 1.0
-    c: float = 1.0
-
-    name = "least_squares"
-
-    def __post_init__(self) -> None:
-        for target in ("a", "b", "c"):
-            check_number(f"least_squares: {target}", getattr(self, target))
 
     @property
     def equilibrium(self) -> tuple[float | None, float | None]:  # type: ignore[override]
@@ -128,7 +114,6 @@ class RelativisticPairing(Loss):
     Sample i meets sample i; where the counts differ, the smaller side is repeated cyclically.
     """
 
-    name = "relativistic_pairing"
     needs_real = True
     equilibrium = (log(2), log(2))
 
@@ -150,7 +135,6 @@ class RelativisticAverage(Loss):
     their gradients; the two items are summed, not averaged.
     """
 
-    name = "relativistic_average"
     needs_real = True
     equilibrium = (2 * log(2), 2 * log(2))
 
@@ -170,7 +154,7 @@ class RelativisticAverage(Loss):
 
 @LOSSES.register("d2gan")
 @dataclass(frozen=True)
-class D2GAN(Loss):
+class D2GAN(D2GANSettings, Loss):
     """One of D2GAN's two discriminators, whose positive outputs are the softplus of a logit [nguyen2017].
 
     The first, D1 = sp(d), is high on reals. D: -alpha E log D1(x) + E D1(y); G: -E D1(y); equilibrium
@@ -178,16 +162,6 @@ class D2GAN(Loss):
     more real there too. D: E D2(x) - beta E log D2(y); G: beta E log D2(y); equilibrium beta - beta log beta /
     beta log beta, at D2 = beta. For data p and fakes q the best are D1 = alpha p / q and D2 = beta q / p.
     """
-
-    alpha: float = 0.2
-    beta: float = 0.1
-    second: bool = False
-
-    name = "d2gan"
-
-    def __post_init__(self) -> None:
-        check_number("d2gan: alpha", self.alpha, 0, above=True)
-        check_number("d2gan: beta", self.beta, 0, above=True)
 
     @property
     def equilibrium(self) -> tuple[float | None, float | None]:  # type: ignore[override]
@@ -208,7 +182,7 @@ class D2GAN(Loss):
 
 @LOSSES.register("began")
 @dataclass(frozen=True)
-class Began(Loss):
+class Began(BeganSettings, Loss):
     """Reconstruction errors, those of fakes in a proportion k that follows their balance [berthelot2017].
 
     The logits are d = -e, e(v) = mean |v - AE(v)| the error of an autoencoder AE. D: E e(x) - k E e(y); G: E e(y), on
@@ -217,16 +191,9 @@ class Began(Loss):
     errors are at equilibrium depends on AE.
     """
 
-    gamma: float = 0.5
-    rate: float = 0.001
     k: float | Tensor = field(default=0.0, repr=False)  # at this step
 
-    name = "began"
     shares_batch = True
-
-    def __post_init__(self) -> None:
-        check_number("began: gamma", self.gamma, 0)
-        check_number("began: rate", self.rate, 0)
 
     def initial_state(self) -> dict[str, Tensor]:
         return {"k": torch.tensor(0.0)}

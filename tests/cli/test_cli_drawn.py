@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steadygan.commands.sample import Asked, Target, check, class_of, has_images, target
+from steadygan.commands.sample import Asked, Target, check, class_of, target
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES
 
@@ -93,7 +93,7 @@ def test_places_that_are_taken_are_refused(tmp_path: Path) -> None:
 
 
 def test_images_are_told_from_points() -> None:
-    assert {name.split("/")[0]: has_images(recipe()) for name, recipe in RECIPES.items()}.items() >= {
+    assert {name.split("/")[0]: recipe().data.image for name, recipe in RECIPES.items()}.items() >= {
         "ring8": False,
         "points": False,
         "digits": True,

@@ -1,22 +1,26 @@
-"""The settings know, without torch, exactly what the registries and the engine know."""
+"""Each setting stands once: what is registered has the names of the tables, and takes its fields from them."""
 
 from __future__ import annotations
 
-import dataclasses
+import ast
 import inspect
+import textwrap
 from collections.abc import Callable
-from typing import Any, get_args
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
 
 import pytest
 
-from steadygan.config import Constraints, Ema, ImageSet, Methods, Optimizer, Penalties, Settings
-from steadygan.config.block import Block, Parts
-from steadygan.config.keys import blocks
-from steadygan.config.networks import ACTIVATIONS
+from steadygan.config.block import GIVEN, Kinds, settings_of
+from steadygan.config.data import DATA as DATA_SETTINGS
+from steadygan.config.networks import ACTIVATIONS, DISCRIMINATOR, GENERATOR
+from steadygan.config.opponents import RemedyFactors
+from steadygan.config.optimisation import SCHEDULE, Ema, Optimizer
+from steadygan.config.parts import LOSS, Constraints, Methods, Penalties, PlainLoss
 from steadygan.data import DATA
-from steadygan.engine import optim
+from steadygan.diagnostics.remedy import Remedy
 from steadygan.engine import optim as ema
-from steadygan.engine.optim import SCHEDULES
+from steadygan.engine.optim import SCHEDULES, OptimizerSettings
 from steadygan.losses import LOSSES
 from steadygan.methods import METHODS
 from steadygan.models import ACTIVATIONS as KNOWN_ACTIVATIONS
@@ -25,96 +29,98 @@ from steadygan.penalties import CONSTRAINTS, PENALTIES
 from steadygan.registry import Registry
 
 REQUIRED = object()
-ONLY_SETTINGS = {("data set", "points"): {"standardise": True}}  # done to the data after they are read
+ONLY_SETTINGS = {"points": {"standardise"}}  # done to the data after they are read
+OWN_DEFAULTS = {  # of a function, that are not those of the command line
+    ("generator mlp", "activation"): "relu",  # the paper's [tao2020]; recipes take leaky ReLU
+    ("discriminator mlp", "activation"): "relu",
+    ("data set points", "path"): REQUIRED,  # comes with --data
+    ("data set folder", "path"): REQUIRED,
+}
 
-
-def named(key: str) -> dict[str, type[Block]]:
-    """name -> block of a setting that is one of several kinds."""
-    kinds = blocks(Settings.model_fields[key].annotation)
-    return {name: kind for kind in kinds for name in get_args(kind.model_fields["name"].annotation)}
-
-
-def present(parts: type[Parts]) -> dict[str, type[Block]]:
-    """name -> block of parts that are there or not."""
-    return {name: blocks(field.annotation)[0] for name, field in parts.model_fields.items()}
-
-
-def settings_of(block: type[Block]) -> dict[str, Any]:
-    """field -> default of a block, without its name."""
-    return {
-        name: REQUIRED if field.is_required() else field.get_default(call_default_factory=True)
-        for name, field in block.model_fields.items()
-        if name != "name"
-    }
-
-
-def settings_in(entry: Callable[..., Any]) -> dict[str, Any]:
-    """parameter -> default of a registered class or factory, without its name and what a step puts in."""
-    fields = dataclasses.fields(entry) if dataclasses.is_dataclass(entry) else ()
-    put_in = {field.name for field in fields if not field.repr}
-    return {
-        name: REQUIRED if parameter.default is parameter.empty else parameter.default
-        for name, parameter in inspect.signature(entry).parameters.items()
-        if name != "name" and name not in put_in
-    }
-
-
-PAIRS: list[tuple[Registry[Any], dict[str, type[Block]]]] = [
-    (LOSSES, named("loss")),
-    (PENALTIES, present(Penalties)),
-    (METHODS, present(Methods)),
-    (CONSTRAINTS, present(Constraints)),
-    (DATA, named("data")),
-    (SCHEDULES, named("schedule")),
+PAIRS: list[tuple[Registry[Any], Kinds]] = [
+    (LOSSES, LOSS),
+    (PENALTIES, Penalties.kinds),
+    (METHODS, Methods.kinds),
+    (CONSTRAINTS, Constraints.kinds),
+    (GENERATORS, GENERATOR),
+    (DISCRIMINATORS, DISCRIMINATOR),
+    (DATA, DATA_SETTINGS),
+    (SCHEDULES, SCHEDULE),
 ]
-
-
 ENTRIES = [
-    pytest.param(registry, name, block, id=f"{registry.kind} {name}")
-    for registry, known in PAIRS
-    for name, block in known.items()
+    pytest.param(f"{kinds.kind} {name}", registry[name], kinds.find(name), id=f"{kinds.kind} {name}")
+    for registry, kinds in PAIRS
+    for name in kinds.known
 ]
+CLASSES = [
+    *((what.values[1], what.values[2]) for what in ENTRIES if isinstance(what.values[1], type)),
+    (OptimizerSettings, Optimizer),
+    (ema.Ema, Ema),
+    (Remedy, RemedyFactors),
+]
+FUNCTIONS = [what for what in ENTRIES if not isinstance(what.values[1], type)]
 
 
-@pytest.mark.parametrize(("registry", "known"), PAIRS, ids=[registry.kind for registry, _ in PAIRS])
-def test_names_are_those_of_the_registry(registry: Registry[Any], known: dict[str, type[Block]]) -> None:
-    assert set(known) == set(registry) - {"plain"}  # plain training is the absence of methods
+def defaults(block: Any) -> dict[str, Any]:
+    """field -> default of a block."""
+    known = settings_of(block)
+    return {
+        each.name: REQUIRED if each.default is MISSING else each.default for each in fields(block) if each.name in known
+    }
 
 
-@pytest.mark.parametrize(("registry", "name", "block"), ENTRIES)
-def test_fields_and_defaults_are_those_of_the_entry(registry: Registry[Any], name: str, block: type[Block]) -> None:
-    extra = ONLY_SETTINGS.get((registry.kind, name), {})
-    expected = settings_in(registry[name]) | extra
-    if issubclass(block, ImageSet):
-        del expected["progress"]  # whom to tell, not what to do
-    if name in ("points", "folder") and registry.kind == "data set":
-        expected["path"] = None  # comes with --data
-    assert settings_of(block) == expected
+def written(entry: Callable[..., Any]) -> dict[str, ast.expr | None]:
+    """parameter -> default as it is written down in a function."""
+    (function,) = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(entry)))).body
+    assert isinstance(function, ast.FunctionDef)
+    found = function.args
+    own = [*found.posonlyargs, *found.args]
+    pairs = [*zip([each.arg for each in reversed(own)], reversed(found.defaults), strict=False)]
+    return (
+        {each.arg: None for each in own}
+        | dict(pairs)
+        | {each.arg: default for each, default in zip(found.kwonlyargs, found.kw_defaults, strict=True)}
+    )
 
 
-GIVEN = {"latent_dim", "shape", "classes"}  # by the run, not by the network's settings
+@pytest.mark.parametrize(("registry", "kinds"), PAIRS, ids=[registry.kind for registry, _ in PAIRS])
+def test_names_are_those_of_the_registry(registry: Registry[Any], kinds: Kinds) -> None:
+    assert set(kinds.known) == set(registry) - {"plain"}  # plain training is the absence of methods
+    assert registry.settings is kinds
 
 
-@pytest.mark.parametrize("key", ["generator", "discriminator"])
-def test_networks_are_those_of_the_registries(key: str) -> None:
-    registry: Registry[Any] = {"generator": GENERATORS, "discriminator": DISCRIMINATORS}[key]
-    assert set(named(key)) == set(registry)
-    for name, block in named(key).items():
-        expected = {field: default for field, default in settings_in(registry[name]).items() if field not in GIVEN}
-        given = settings_of(block)
-        assert set(given) == set(expected)
-        if name != "mlp":  # whose activation is ReLU by itself [tao2020], leaky ReLU in recipes
-            assert given == expected
+@pytest.mark.parametrize(("entry", "block"), CLASSES, ids=[entry.__qualname__ for entry, _ in CLASSES])
+def test_a_class_inherits_its_settings_and_repeats_none(entry: type, block: type) -> None:
+    if block is PlainLoss:
+        assert not [each for each in fields(entry) if each.repr]
+        return
+    assert issubclass(entry, block)
+    assert is_dataclass(entry)
+    if entry is not block:
+        assert not set(defaults(block)) & vars(entry).get("__annotations__", {}).keys()
+
+
+@pytest.mark.parametrize(("what", "entry", "block"), FUNCTIONS)
+def test_a_function_has_the_names_and_defaults_of_its_settings(
+    what: str, entry: Callable[..., Any], block: type
+) -> None:
+    given = {name: one.default for name, one in inspect.signature(entry).parameters.items() if name not in GIVEN}
+    expected = {
+        name: OWN_DEFAULTS.get((what, name), default)
+        for name, default in defaults(block).items()
+        if name not in ONLY_SETTINGS.get(what.split()[-1], ())
+    }
+    assert {
+        name: REQUIRED if default is inspect.Parameter.empty else default for name, default in given.items()
+    } == expected
+
+
+@pytest.mark.parametrize(("what", "entry", "block"), FUNCTIONS)
+def test_a_function_writes_no_default_down_again(what: str, entry: Callable[..., Any], block: type) -> None:
+    for name, default in written(entry).items():
+        if name in defaults(block):
+            assert default is None or isinstance(default, ast.Attribute), f"{what}: {name}"
+
+
+def test_activations_are_those_of_the_networks() -> None:
     assert set(ACTIVATIONS) == set(KNOWN_ACTIVATIONS)
-
-
-@pytest.mark.parametrize(
-    ("block", "entry"), [(Optimizer, optim.OptimizerSettings), (Ema, ema.Ema)], ids=["optimizer", "ema"]
-)
-def test_engine_settings_are_those_of_the_engine(block: type[Block], entry: Any) -> None:
-    expected = {field.name: field.default for field in dataclasses.fields(entry)}
-    assert {name: field.default for name, field in block.model_fields.items()} == expected
-
-
-def test_optimizers_are_those_of_the_engine() -> None:
-    assert get_args(Optimizer.model_fields["name"].annotation) == optim.OPTIMIZERS

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from steadygan.config import Linear, Ring8, Settings, override
+from steadygan.config import Settings, override
+from steadygan.config.data import Ring8
+from steadygan.config.optimisation import Linear
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES
 from steadygan.runs.settings import difference

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from steadygan.config import FakeAsReal, GradientPenalty, Grid25, Linear, Methods, Penalties, Settings, override
+from steadygan.config import Settings, override
+from steadygan.config.data import Grid25
+from steadygan.config.optimisation import Linear
+from steadygan.config.parts import FakeAsRealSettings, GradientPenaltySettings, Methods, Penalties
 from steadygan.errors import InputError
 
 BASE = Settings(
@@ -14,8 +17,8 @@ BASE = Settings(
     data=Grid25(),
     schedule=Linear(),
     horizon=40_000,
-    penalty=Penalties(r1=GradientPenalty(weight=0.1)),
-    method=Methods(fake_as_real=FakeAsReal(count=8)),
+    penalty=Penalties(r1=GradientPenaltySettings(weight=0.1)),
+    method=Methods(fake_as_real=FakeAsRealSettings(count=8)),
 )
 R1 = {"weight": 0.1, "of": "logit", "interval": 1}
 UNTOUCHED = BASE.plain()
@@ -150,7 +153,7 @@ def test_the_nearest_known_name_is_offered(word: str, offered: str) -> None:
 
 def test_settings_are_checked_together_after_the_last_word() -> None:
     settings = override(BASE, ["batch_size=4", "method.fake_as_real.count=4"])
-    assert (settings.batch_size, settings.method.fake_as_real) == (4, FakeAsReal(count=4))
+    assert (settings.batch_size, settings.method["fake_as_real"]) == (4, FakeAsRealSettings(count=4))
 
 
 def test_the_base_is_left_as_it_was() -> None:

@@ -91,12 +91,15 @@ def test_buffers_are_copied_and_the_copy_is_frozen_and_at_rest():
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"decay": None}, "give either decay or half_life"),
-        ({"decay": 0.9, "half_life": 100.0}, "give either decay or half_life"),
-        ({"decay": 1.0}, "decay must be in [0, 1), not 1.0"),
-        ({"decay": -0.1}, "decay must be in [0, 1)"),
-        ({"decay": None, "half_life": 0.0}, "half_life must be above 0 images, not 0.0"),
-        ({"decay": None, "half_life": 10.0, "ramp_up": 0.0}, "ramp_up must be above 0"),
+        ({"decay": None}, "expected a decay or a half_life"),
+        ({"decay": 0.9, "half_life": 100.0}, "expected a decay or a half_life"),
+        ({"decay": 1.0}, "ema.decay: expected a number from 0 to below 1, or none, got 1.0"),
+        ({"decay": -0.1}, "ema.decay: expected a number from 0 to below 1, or none, got -0.1"),
+        ({"decay": None, "half_life": 0.0}, "ema.half_life: expected a number above 0, or none, got 0.0"),
+        (
+            {"decay": None, "half_life": 10.0, "ramp_up": 0.0},
+            "ema.ramp_up: expected a number above 0, or none, got 0.0",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings, told):

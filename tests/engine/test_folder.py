@@ -16,7 +16,7 @@ from steadygan.errors import InputError
 from steadygan.files import read_json, write_json, write_text
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.records import read_records
-from steadygan.runs.settings import differences
+from steadygan.runs.settings import check_settings, differences
 
 
 def filled(path: Path, settings: object = None) -> RunFolder:
@@ -82,27 +82,27 @@ class TestCheck:
 
     def test_an_empty_folder_has_no_run(self, tmp_path):
         for resume in (False, True):
-            assert RunFolder(tmp_path).check(self.SETTINGS, resume) is None
+            assert check_settings(RunFolder(tmp_path), self.SETTINGS, resume) is None
 
     def test_a_run_is_there_already(self, tmp_path):
-        told = message(filled(tmp_path, self.SETTINGS).check, self.SETTINGS, False)
+        told = message(check_settings, filled(tmp_path, self.SETTINGS), self.SETTINGS, False)
         assert told == f"{tmp_path} already holds a run: continue it with --resume, or choose another folder with --out"
 
     def test_a_checkpoint_alone_is_a_run(self, tmp_path):
         folder = filled(tmp_path)
         folder.checkpoints.mkdir()
         (folder.checkpoints / "000000000.pt").touch()
-        assert "already holds a run" in message(folder.check, self.SETTINGS, False)
+        assert "already holds a run" in message(check_settings, folder, self.SETTINGS, False)
 
     def test_the_newest_checkpoint(self, tmp_path):
         folder = filled(tmp_path, self.SETTINGS)
         folder.checkpoints.mkdir()
         for name in ("000000000.pt", "000000100.pt"):
             (folder.checkpoints / name).touch()
-        assert folder.check(self.SETTINGS, True) == folder.checkpoints / "000000100.pt"
+        assert check_settings(folder, self.SETTINGS, True) == folder.checkpoints / "000000100.pt"
 
     def test_settings_without_a_checkpoint_start(self, tmp_path):
-        assert filled(tmp_path, self.SETTINGS).check(self.SETTINGS, True) is None
+        assert check_settings(filled(tmp_path, self.SETTINGS), self.SETTINGS, True) is None
 
     def test_changed_settings_are_listed(self, tmp_path):
         now = {
@@ -112,7 +112,7 @@ class TestCheck:
             "device": "cuda",
             "threads": 2,
         }
-        told = message(filled(tmp_path, self.SETTINGS).check, now, True)
+        told = message(check_settings, filled(tmp_path, self.SETTINGS), now, True)
         assert told == (
             f"{tmp_path} was made with other settings: penalty.r1.weight: 1.0 in the run, 2.0 now; "
             "penalty.r2.weight: absent in the run, 1.0 now; seed: 1 in the run, 2 now: "
@@ -121,18 +121,18 @@ class TestCheck:
 
     def test_where_a_run_is_done_is_not_compared(self, tmp_path):
         now = self.SETTINGS | {"device": "cuda", "threads": 8}
-        assert filled(tmp_path, self.SETTINGS).check(now, True) is None
+        assert check_settings(filled(tmp_path, self.SETTINGS), now, True) is None
 
     def test_settings_are_compared_as_json(self, tmp_path):
         """A tuple is written as a list; that is no change."""
         folder = filled(tmp_path, {"betas": [0.5, 0.9], "n": {"1": 2}})
-        assert folder.check({"betas": (0.5, 0.9), "n": {1: 2}}, True) is None
+        assert check_settings(folder, {"betas": (0.5, 0.9), "n": {1: 2}}, True) is None
 
     @pytest.mark.parametrize(("text", "told"), [("{half", "not a readable JSON file"), ("[1]", "holds list")])
     def test_settings_that_are_none(self, tmp_path, text, told):
         folder = filled(tmp_path)
         folder.settings.write_text(text)
-        assert told in message(folder.check, self.SETTINGS, True)
+        assert told in message(check_settings, folder, self.SETTINGS, True)
         assert told in message(read_json, folder.settings)
 
     def test_settings_that_are_binary(self, tmp_path):

@@ -89,13 +89,13 @@ def test_the_papers_adam_is_the_default():
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"name": "adm"}, "unknown optimizer 'adm': did you mean 'adam'?"),
-        ({"betas": (0.5, 1.0)}, "betas must be two numbers in [0, 1)"),
-        ({"betas": (0.5,)}, "betas must be two numbers"),
-        ({"alpha": 1.0}, "alpha must be in [0, 1), not 1.0"),
-        ({"momentum": -0.1}, "momentum must be 0 or more, not -0.1"),
-        ({"eps": -1e-8}, "eps must be 0 or more"),
-        ({"weight_decay": -1.0}, "weight_decay must be 0 or more"),
+        ({"name": "adm"}, "optimizer.name: expected one of adam, rmsprop, sgd, got 'adm': did you mean 'adam'?"),
+        ({"betas": (0.5, 1.0)}, "optimizer.betas: expected two numbers from 0 to below 1"),
+        ({"betas": (0.5,)}, "optimizer.betas: expected two numbers"),
+        ({"alpha": 1.0}, "optimizer.alpha: expected a number from 0 to below 1, got 1.0"),
+        ({"momentum": -0.1}, "optimizer.momentum: expected a number from 0 to below 1, got -0.1"),
+        ({"eps": -1e-8}, "optimizer.eps: expected a number above 0"),
+        ({"weight_decay": -1.0}, "optimizer.weight_decay: expected a number of 0 or more"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings, told):

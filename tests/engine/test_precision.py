@@ -13,7 +13,9 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from torch.testing import assert_close
 
 from known import normal, seeded
-from steadygan.config import Linear, Ring8, Settings, override
+from steadygan.config import Settings, override
+from steadygan.config.data import Ring8
+from steadygan.config.optimisation import Linear
 from steadygan.engine.objective import Sides, d_objective, g_objective
 from steadygan.engine.precision import Precision
 from steadygan.errors import InputError

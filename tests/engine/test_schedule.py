@@ -46,10 +46,10 @@ def test_cosine_is_half_a_cosine():
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"start": 1.0}, "start must be a share of the horizon in [0, 1), not 1.0"),
-        ({"start": -0.1}, "start must be a share"),
-        ({"end": -1.0}, "end must be 0 or more, not -1.0"),
-        ({"end": math.nan}, "end must be 0 or more"),
+        ({"start": 1.0}, "schedule.start: expected a number from 0 to below 1, got 1.0"),
+        ({"start": -0.1}, "schedule.start: expected a number from 0 to below 1, got"),
+        ({"end": -1.0}, "schedule.end: expected a number of 0 or more, got -1.0"),
+        ({"end": math.nan}, "schedule.end: expected a number of 0 or more"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings, told):

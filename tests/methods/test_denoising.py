@@ -237,7 +237,7 @@ def test_a_run(norm: Callable[[int], nn.Module]) -> None:
 
 class TestRefuses:
     def test_settings(self) -> None:
-        with pytest.raises(InputError, match="denoising_feature_matching: weight must be a finite number of 0 or more"):
+        with pytest.raises(InputError, match=r"denoising_feature_matching\.weight: expected a number of 0 or more"):
             DenoisingFeatureMatching(weight=-0.1)
         with pytest.raises(
             InputError, match="denoising_feature_matching: features must be a whole number of 1 or more"

@@ -205,10 +205,10 @@ class TestWithin:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"translation": -0.1}, "diff_augment: translation must be a finite number of 0 or more"),
-            ({"translation": 1.5}, "diff_augment: translation must be a share of the side from 0 to 1, not 1.5"),
-            ({"cutout": float("nan")}, "diff_augment: cutout must be a finite number of 0 or more"),
-            ({"cutout": 2}, "diff_augment: cutout must be a share of the side from 0 to 1, not 2"),
+            ({"translation": -0.1}, "diff_augment.translation: expected a number from 0 to 1"),
+            ({"translation": 1.5}, "diff_augment.translation: expected a number from 0 to 1, got 1.5"),
+            ({"cutout": float("nan")}, "diff_augment.cutout: expected a number from 0 to 1"),
+            ({"cutout": 2}, "diff_augment.cutout: expected a number from 0 to 1, got 2"),
         ],
     )
     def test_refuses_settings(self, settings: dict[str, float], message: str) -> None:

@@ -148,8 +148,8 @@ class TestCounts:
         assert rows(shown.real.x[2:]) == rows(CANDIDATES)
 
     @pytest.mark.parametrize(("settings", "said"), [
-        ({"count": -1}, "fake_as_real: count must be a whole number of 0 or more, not -1"),
-        ({"count": 4, "factor": 0}, "fake_as_real: factor must be a whole number of 1 or more, not 0"),
+        ({"count": -1}, "fake_as_real.count: expected a whole number of 0 or more, got -1"),
+        ({"count": 4, "factor": 0}, "fake_as_real.factor: expected a whole number of 1 or more, got 0"),
     ])  # fmt: skip
     def test_refuses(self, settings: dict[str, int], said: str) -> None:
         with pytest.raises(InputError) as caught:

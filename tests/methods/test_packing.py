@@ -65,7 +65,7 @@ def test_a_pack_that_is_not_full_is_refused(degree: int, n: int, message: str) -
 
 @pytest.mark.parametrize("degree", [0, -2])
 def test_refuses(degree: int) -> None:
-    with pytest.raises(InputError, match=f"packing: degree must be a whole number of 1 or more, not {degree}"):
+    with pytest.raises(InputError, match=f"packing.degree: expected a whole number of 1 or more, got {degree}"):
         Packing(degree)
 
 

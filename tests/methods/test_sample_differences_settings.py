@@ -192,13 +192,13 @@ class TestRefuses:
     @pytest.mark.parametrize(
         ("settings", "said"),
         [
-            ({"weight": -1.0}, "sample_differences: weight must be a finite number of 0 or more, not -1.0"),
-            ({"start": -1}, "sample_differences: start must be a whole number of 0 or more, not -1"),
-            ({"count": 0}, "sample_differences: count must be a whole number of 1 or more, not 0"),
-            ({"grow_every": 0}, "sample_differences: grow_every must be a whole number of 1 or more, not 0"),
+            ({"weight": -1.0}, "sample_differences.weight: expected a number of 0 or more, got -1.0"),
+            ({"start": -1}, "sample_differences.start: expected a whole number of 0 or more, got -1"),
+            ({"count": 0}, "sample_differences.count: expected a whole number of 1 or more, got 0"),
+            ({"grow_every": 0}, "sample_differences.grow_every: expected a whole number of 1 or more, got 0"),
             (
                 {"normalise": "l1"},
-                "unknown sample_differences: normalise 'l1': did you mean 'l2'? known: l2, none, squared",
+                "sample_differences.normalise: expected one of squared, l2, none, got 'l1': did you mean 'l2'?",
             ),
             (
                 {"feature_layers": "net.2"},

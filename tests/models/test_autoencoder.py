@@ -136,8 +136,8 @@ def test_compiles_whole(build: Any) -> None:
 @each
 @pytest.mark.parametrize(("settings", "said"), [
     ({"classes": 3}, "_autoencoder has no conditional form, but got classes=3"),
-    ({"code": 0}, "code must be a whole number of 1 or more, not 0"),
-    ({"activation": "elo"}, "unknown activation 'elo': did you mean 'elu'"),
+    ({"code": 0}, "code: expected a whole number of 1 or more, got 0"),
+    ({"activation": "elo"}, ".activation: expected one of relu, .*, got 'elo': did you mean 'elu'"),
 ])  # fmt: skip
 def test_refusals(build: Any, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:

@@ -184,17 +184,17 @@ class TestRefusals:
 
     @each
     @pytest.mark.parametrize(("settings", "said"), [
-        ({"width": 0}, "width must be a whole number of 1 or more, not 0"),
-        ({"width": 2.5}, "width must be a whole number of 1 or more, not 2.5"),
+        ({"width": 0}, "width: expected a whole number of 1 or more, got 0"),
+        ({"width": 2.5}, "width: expected a whole number of 1 or more, got 2.5"),
         ({"classes": 0}, "classes must be a whole number of 1 or more, not 0"),
-        ({"norm": "bach"}, "unknown norm 'bach': did you mean 'batch'"),
+        ({"norm": "bach"}, ".norm: expected one of none, batch, got 'bach': did you mean 'batch'"),
     ])  # fmt: skip
     def test_settings(self, build: Any, settings: dict[str, Any], said: str) -> None:
         with pytest.raises(InputError, match=said):
             build((1, 8, 8), **settings)
 
     def test_settings_of_one_player(self) -> None:
-        with pytest.raises(InputError, match="minibatch_discrimination must be a whole number of 0 or more, not -1"):
+        with pytest.raises(InputError, match="minibatch_discrimination: expected a whole number of 0 or more, got -1"):
             dcgan_discriminator((1, 8, 8), minibatch_discrimination=-1)
         with pytest.raises(InputError, match="latent_dim must be a whole number of 1 or more, not 0"):
             dcgan_generator(0, (1, 8, 8))

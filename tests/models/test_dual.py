@@ -265,18 +265,18 @@ class TestRefusals:
 
     @each
     @pytest.mark.parametrize(("settings", "said"), [
-        ({"width": 0}, "width must be a whole number of 1 or more, not 0"),
+        ({"width": 0}, "width: expected a whole number of 1 or more, got 0"),
         ({"classes": 3}, "dual has no conditional form, but got classes=3"),
-        ({"norm": "bach"}, "unknown norm 'bach': did you mean 'batch'"),
+        ({"norm": "bach"}, ".norm: expected one of none, batch, got 'bach': did you mean 'batch'"),
     ])  # fmt: skip
     def test_settings(self, build: Any, settings: dict[str, Any], said: str) -> None:
         with pytest.raises(InputError, match=said):
             build((1, 8, 8), **settings)
 
     @pytest.mark.parametrize(("settings", "said"), [
-        ({"activation": "relu"}, "unknown activation 'relu': .*known: leaky_relu, selu"),
-        ({"activation": "selu"}, "dual: expected norm=none with activation=selu, .* got norm=batch: set norm=none"),
-        ({"minibatch_discrimination": -1}, "minibatch_discrimination must be a whole number of 0 or more, not -1"),
+        ({"activation": "relu"}, "activation: expected one of leaky_relu, selu, got 'relu'"),
+        ({"activation": "selu"}, "norm: expected none with activation=selu, .* got batch: set discriminator.norm=none"),
+        ({"minibatch_discrimination": -1}, "minibatch_discrimination: expected a whole number of 0 or more, got -1"),
     ])  # fmt: skip
     def test_settings_of_the_discriminator(self, settings: dict[str, Any], said: str) -> None:
         with pytest.raises(InputError, match=said) as caught:

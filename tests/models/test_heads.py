@@ -216,8 +216,8 @@ class TestDenoiser:
 
     @pytest.mark.parametrize(("arguments", "said"), [
         ((4, 0), "denoiser must be a whole number of 1 or more, not 0"),
-        ((4, 4, 0), "denoiser_depth must be a whole number of 1 or more, not 0"),
-        ((4, 4, 2, "bach"), "unknown denoiser_norm 'bach': did you mean 'batch'"),
+        ((4, 4, 0), "denoiser_depth: expected a whole number of 1 or more, got 0"),
+        ((4, 4, 2, "bach"), "denoiser_norm: expected one of none, batch, got 'bach': did you mean 'batch'"),
     ])  # fmt: skip
     def test_refuses(self, arguments: tuple[Any, ...], said: str) -> None:
         with pytest.raises(InputError, match=said):
@@ -256,10 +256,10 @@ class TestFunctional:
 ], ids=["mlp", "dcgan"])  # fmt: skip
 @pytest.mark.parametrize(("settings", "said"), [
     ({"embedding": 3, "denoiser": 4}, r"expected an embedding or a denoiser, got embedding=3 and denoiser=4: set one"),
-    ({"embedding": -1}, "embedding must be a whole number of 0 or more, not -1"),
-    ({"denoiser": -1}, "denoiser must be a whole number of 0 or more, not -1"),
-    ({"minibatch_discrimination": -1}, "minibatch_discrimination must be a whole number of 0 or more, not -1"),
-    ({"denoiser": 4, "denoiser_depth": 0}, "denoiser_depth must be a whole number of 1 or more, not 0"),
+    ({"embedding": -1}, "embedding: expected a whole number of 0 or more, got -1"),
+    ({"denoiser": -1}, "denoiser: expected a whole number of 0 or more, got -1"),
+    ({"minibatch_discrimination": -1}, "minibatch_discrimination: expected a whole number of 0 or more, got -1"),
+    ({"denoiser": 4, "denoiser_depth": 0}, "denoiser_depth: expected a whole number of 1 or more, got 0"),
 ])  # fmt: skip
 def test_refusals(build: Any, settings: dict[str, int], said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from steadygan.config import (
-    Constant,
+from steadygan.config import Settings, override
+from steadygan.config.data import Ring8
+from steadygan.config.networks import (
     DcganAutoencoder,
     DualDiscriminator,
     DualGenerator,
     Mlp,
     MlpAutoencoder,
     MlpDiscriminator,
-    Ring8,
-    Settings,
-    SpectralNorm,
-    WeightClipping,
-    override,
 )
+from steadygan.config.optimisation import Constant
+from steadygan.config.parts import SpectralNormSettings, WeightClippingSettings
 from steadygan.errors import InputError
 
 BASE = Settings(data=Ring8(), schedule=Constant(), horizon=10)
@@ -55,11 +53,11 @@ def test_what_a_network_does_not_have(word: str, said: str) -> None:
 @pytest.mark.parametrize("before", [[], ["constraint=weight_clipping"], ["constraint.weight_clipping=0.1"]])
 def test_spectral_norm(word: str, before: list[str]) -> None:
     found = override(BASE, [*before, word])
-    assert dict(found.constraint.items()) == {"spectral_norm": SpectralNorm()}
+    assert dict(found.constraint.items()) == {"spectral_norm": SpectralNormSettings()}
     assert found.plain()["constraint"] == {"spectral_norm": {}}
     assert Settings.check(found.plain()) == found
     assert dict(override(found, ["constraint.weight_clipping=0.1"]).constraint.items()) == {
-        "weight_clipping": WeightClipping(c=0.1)
+        "weight_clipping": WeightClippingSettings(c=0.1)
     }
     assert not dict(override(found, ["constraint=none"]).constraint.items())
     assert not dict(override(found, ["constraint.spectral_norm=none"]).constraint.items())

@@ -39,7 +39,7 @@ def test_nan_stays_visible() -> None:
 
 @pytest.mark.parametrize("c", [0.0, -1.0, float("nan")])
 def test_refuses(c: float) -> None:
-    with pytest.raises(InputError, match=f"weight_clipping: c must be a finite number above 0, not {c}"):
+    with pytest.raises(InputError, match=f"weight_clipping.c: expected a number above 0, got {c}"):
         WeightClipping(c)
 
 

@@ -226,4 +226,4 @@ class TestPairDifference:
 def test_refuses(make: Any, field: str, value: float) -> None:
     with pytest.raises(InputError) as caught:
         make(**{field: value})
-    assert str(caught.value) == f"{make.name}: {field} must be a finite number of 0 or more, not {value}"
+    assert str(caught.value) == f"{make.name}.{field}: expected a number of 0 or more, got {value}"

@@ -246,15 +246,15 @@ class TestWeightAndInterval:
 
     @each
     @pytest.mark.parametrize(("settings", "said"), [
-        ({"weight": -1.0}, "weight must be a finite number of 0 or more, not -1.0"),
-        ({"weight": float("nan")}, "weight must be a finite number of 0 or more, not nan"),
-        ({"of": "logits"}, "of must be 'logit' or 'probability', not 'logits'"),
-        ({"interval": 0}, "interval must be a whole number of 1 or more, not 0"),
+        ({"weight": -1.0}, "weight: expected a number of 0 or more, got -1.0"),
+        ({"weight": float("nan")}, "weight: expected a number of 0 or more, got nan"),
+        ({"of": "logits"}, "of: expected one of logit, probability, got 'logits': did you mean 'logit'?"),
+        ({"interval": 0}, "interval: expected a whole number of 1 or more, got 0"),
     ])  # fmt: skip
     def test_refuses(self, name: str, settings: dict[str, Any], said: str) -> None:
         with pytest.raises(InputError) as caught:
             ALL[name](**settings)
-        assert str(caught.value) == f"{name}: {said}"
+        assert str(caught.value) == f"{name}.{said}"
 
 
 @pytest.mark.parametrize("make", [r2, zero_gp, one_gp])

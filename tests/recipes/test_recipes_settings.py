@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_a_recipe_of_ones_own_is_a_function() -> None:
 
         @recipe("ring8/mine", "ring8/far with a wider batch", "tao2020")
         def mine() -> Settings:
-            return RECIPES["ring8/far"]().model_copy(update={"batch_size": 128})
+            return replace(RECIPES["ring8/far"](), batch_size=128)
 
         assert RECIPES["ring8/mine"](seed=1).batch_size == 128
         assert RECIPES["ring8/mine"]().recipe == "ring8/mine"

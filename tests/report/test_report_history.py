@@ -1,12 +1,14 @@
 """Records and events are read as they are found: damage is counted, never a reason to stop."""
 
 import math
+from pathlib import Path
 
 import pytest
 from runs_made import said
 
+from steadygan.runs.folder import RunFolder
 from steadygan.runs.history import events
-from steadygan.runs.records import number, records, turns
+from steadygan.runs.records import Records, number, records, turns
 
 GOOD = '{"iteration": 100, "d_loss": 1.5}'
 
@@ -15,7 +17,11 @@ def write(folder, *lines):
     (folder / "metrics.jsonl").write_bytes(
         b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
     )
-    return folder / "metrics.jsonl"
+    return folder
+
+
+def records_of(folder: Path) -> Records:
+    return records(RunFolder(folder).metrics)
 
 
 @pytest.mark.parametrize(
@@ -38,17 +44,17 @@ def write(folder, *lines):
 def test_a_bad_line_anywhere_is_skipped_and_counted(tmp_path, bad, place):
     lines = [GOOD, GOOD.replace("100", "200")]
     lines.insert(place, bad)
-    found = records(write(tmp_path, *lines))
+    found = records_of(write(tmp_path, *lines))
     assert [row["iteration"] for row in found.rows] == [100, 200]
     assert found.unreadable == 1
 
 
 def test_blank_lines_are_no_damage(tmp_path):
-    assert records(write(tmp_path, GOOD, "", "  ", GOOD)).unreadable == 0
+    assert records_of(write(tmp_path, GOOD, "", "  ", GOOD)).unreadable == 0
 
 
 def test_values_that_are_not_finite_stay_as_gaps(tmp_path):
-    (row,) = records(write(tmp_path, '{"iteration": 1, "a": NaN, "b": -Infinity, "c": 2, "d": "x", "e": true}')).rows
+    (row,) = records_of(write(tmp_path, '{"iteration": 1, "a": NaN, "b": -Infinity, "c": 2, "d": "x", "e": true}')).rows
     assert math.isnan(row["a"])
     assert math.isnan(row["b"])
     assert row["c"] == 2.0
@@ -62,7 +68,7 @@ def test_a_number_too_large_for_a_float_is_not_finite():
 
 
 def test_rows_come_in_order(tmp_path):
-    assert [r["iteration"] for r in records(write(tmp_path, '{"iteration": 5}', '{"iteration": 2}')).rows] == [2, 5]
+    assert [r["iteration"] for r in records_of(write(tmp_path, '{"iteration": 5}', '{"iteration": 2}')).rows] == [2, 5]
 
 
 def test_verdicts_are_told_with_their_reasons_and_changes(tmp_path):
@@ -72,7 +78,7 @@ def test_verdicts_are_told_with_their_reasons_and_changes(tmp_path):
         '{"iteration": 3, "verdict": 4}',
         '{"iteration": 4, "verdict": "collapsed", "verdict_reason": "3 of 64"}',
     ]
-    found = records(write(tmp_path, *lines))
+    found = records_of(write(tmp_path, *lines))
     assert [(v.iteration, v.verdict, v.reason) for v in found.verdicts] == [
         (1, "learning", ""),
         (2, "learning", "early"),
@@ -88,7 +94,7 @@ def test_events_are_told_as_they_were_written(tmp_path):
             '\n{"iteration": 4, "kind": "event"}\n[1]\n{"message": "late"}\n{"iteration": 1e99, "message": "x"}\n{'
         )
     (tmp_path / "log.txt").write_text("2026-01-01 10:00:00 the same in words\n")
-    assert events(tmp_path) == [
+    assert events(RunFolder(tmp_path)) == [
         (0, "note", "started at iteration 0: eager", "2026-01-01 10:00:00"),
         (300, "event", "iteration 300: d_loss was nan", "2026-01-01 10:00:00"),
         (None, "note", "late", ""),
@@ -98,7 +104,7 @@ def test_events_are_told_as_they_were_written(tmp_path):
 
 def test_a_log_without_events_is_told_line_by_line(tmp_path):
     (tmp_path / "log.txt").write_text("2026-01-01 10:00:00 iteration 300: d_loss was nan\nodd\n" + 600 * "x")
-    assert events(tmp_path) == [
+    assert events(RunFolder(tmp_path)) == [
         (None, "note", "iteration 300: d_loss was nan", "2026-01-01 10:00:00"),
         (None, "note", "odd", ""),
         (None, "note", 500 * "x" + " ...", ""),
@@ -106,6 +112,6 @@ def test_a_log_without_events_is_told_line_by_line(tmp_path):
 
 
 def test_no_log_and_a_log_of_other_bytes(tmp_path):
-    assert events(tmp_path) == []
+    assert events(RunFolder(tmp_path)) == []
     (tmp_path / "log.txt").write_bytes(b"\xff\xfe\niteration 3: loss was nan\n")
-    assert [event.message for event in events(tmp_path)] == ["\ufffd\ufffd", "iteration 3: loss was nan"]
+    assert [event.message for event in events(RunFolder(tmp_path))] == ["\ufffd\ufffd", "iteration 3: loss was nan"]

@@ -26,7 +26,6 @@ PACKAGES = (
     "pillow",
     "safetensors",
     "scikit-learn",
-    "pydantic",
     "typer",
     "rich",
     "matplotlib",

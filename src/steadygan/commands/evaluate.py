@@ -10,7 +10,7 @@ import steadygan as sg
 
 from ..errors import InputError
 from ..quantities import LABELS
-from ..runs.settings import NAME as SETTINGS
+from ..runs.folder import RunFolder
 from .console import classes, figure, new_console, new_table
 from .progress import Reading
 from .sample import settings_of, weights_named
@@ -102,6 +102,6 @@ def _features(name: str, inception: Path | None) -> str | sg.features.FeatureNet
 
 
 def _hint(what: Path) -> str:
-    if (what.expanduser() / SETTINGS).is_file():
+    if RunFolder(what.expanduser()).begun:
         return f"write --against own for the data it was trained on, {settings_of(what).data.name}"
     return "write the name of a data set, such as mnist or cifar10, or the path of real images or points"

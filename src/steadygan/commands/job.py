@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import steadygan as sg
 
-from ..config import Folder, ImageSet, Points, Settings, override
+from ..config import Settings, override
+from ..config.data import Folder, ImageSet, PointsFile
 from ..errors import InputError, unknown
 from ..headers import holds_images
 from ..recipes import RECIPES
-from ..runs.settings import NAME as SETTINGS
+from ..runs.folder import RunFolder
 from ..runs.settings import difference, saved
 from .progress import Reading, Watch, WatchSeeds
 
@@ -88,7 +89,7 @@ def own_data(settings: Settings, data: Path) -> Path:
                 f"expected a folder, or a {', '.join(IMAGES)} file of images, got '{data}': check the path"
             )
         return data
-    if not isinstance(settings.data, Points):
+    if not isinstance(settings.data, PointsFile):
         better = default(data) if data.exists() else DEFAULT_POINTS
         raise InputError(
             f"{settings.recipe}: expected no --data, as it makes its own, got {data}: use {better} --data {data}"
@@ -103,10 +104,7 @@ def own_data(settings: Settings, data: Path) -> Path:
 
 def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool = False) -> None:
     """Says what the run itself would say after seconds of imports; reading: see `difference`."""
-    if isinstance(settings.data, Points) and settings.data.path is None:
-        raise InputError(f"{settings.recipe}: expected your data, got none: add --data points.npy (or .npz, .csv)")
-    if isinstance(settings.data, Folder) and settings.data.path is None:
-        raise InputError(f"{settings.recipe}: expected your images, got none: add --data FOLDER (or .zip, .npy, .npz)")
+    settings.check_path()
     if settings.init_from is not None and not resume and saved(Path(settings.init_from)) is None:
         raise InputError(
             f"expected a run in '{settings.init_from}' to take weights from, found none: check --init-from"
@@ -114,7 +112,7 @@ def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool =
     path = getattr(settings.data, "path", None)
     if path is not None and Path(path).is_dir() and folder.resolve() == Path(path).resolve():
         raise InputError(f"expected a folder for the run, got that of its data, '{folder}': choose another --out")
-    if not (folder / SETTINGS).exists():
+    if not RunFolder(folder).begun:
         several = first_folder(folder)
         if resume and several != folder:
             raise InputError(
@@ -143,7 +141,7 @@ def default_folder(settings: Settings, root: Path = Path("runs")) -> Path:
 
 def first_folder(out: Path) -> Path:
     """The folder of the first seed in `out` that has begun."""
-    begun = [path for path in out.glob("seed-*") if (path / SETTINGS).exists() and path.name[5:].isdigit()]
+    begun = [path for path in out.glob("seed-*") if RunFolder(path).begun and path.name[5:].isdigit()]
     return min(begun, key=lambda path: int(path.name[5:]), default=out)
 
 
@@ -151,7 +149,8 @@ def prepare(
     jobs: Sequence[Job], resume: bool, console: Console, together: bool = False
 ) -> tuple[sg.Trainer | sg.Seeds, Watch]:
     """What trains one run, or together runs that differ in their seed alone, and what watches it; imports torch."""
-    from ..recipes.build import source, trainer, whereabouts
+    from ..data.build import source
+    from ..recipes.build import trainer, whereabouts
 
     first, settings = jobs[0], jobs[0].settings
     index = {job.settings.seed: i for i, job in enumerate(jobs)}

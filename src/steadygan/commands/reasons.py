@@ -131,11 +131,11 @@ def _losses(cases: Sequence[Case]) -> list[str]:
 
 def _remedy(cases: Sequence[Case]) -> list[str]:
     """What fake-as-real added to the same run without it."""
-    without = {_without_method(case.settings): case for case in cases if case.settings.method.fake_as_real is None}
+    without = {_without_method(case.settings): case for case in cases if "fake_as_real" not in case.settings.method}
     sentences = []
     for case in cases:
         base = without.get(_without_method(case.settings))
-        if case.settings.method.fake_as_real is None or base is None:
+        if "fake_as_real" not in case.settings.method or base is None:
             continue
         changes = [
             f"{words} {figure(key, base.final[key])} -> {figure(key, case.final[key])}"

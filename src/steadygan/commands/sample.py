@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import steadygan as sg
 
-from ..config import Digits, ImageSet, Settings
+from ..config import Settings
 from ..errors import InputError, unknown
 from ..runs.settings import saved
 from .console import new_console
@@ -119,7 +119,9 @@ def write(target: Target, drawn: Iterator[sg.types.Batch], run: sg.Run, settings
     from ..runs import writers
 
     form, path = target
-    images = has_images(settings)
+    images = settings.data.image
+    if images is None and run.network_settings is not None:
+        images = len(run.network_settings["generator"]["shape"]) == 3
     folders = None
     if run.classes is not None and asked.label is None:
         folders = writers.class_folders(run.data.get("class_names", ()), run.classes)
@@ -128,9 +130,9 @@ def write(target: Target, drawn: Iterator[sg.types.Batch], run: sg.Run, settings
     elif form == "zip":
         writers.image_zip(path, drawn, folders)
     elif form == "npz":
-        writers.npz(path, drawn, asked.n, images)
+        writers.npz(path, drawn, asked.n, bool(images))
     elif form == "npy":
-        writers.npy(path, drawn, asked.n, images)
+        writers.npy(path, drawn, asked.n, bool(images))
     elif form == "csv":
         writers.csv(path, drawn)
     elif images:
@@ -143,7 +145,7 @@ def scatter(path: Path, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: 
     """Points beside real ones."""
     import torch
 
-    from ..recipes.build import source
+    from ..data.build import source
     from ..viz import evolution_strip, scatter_matrix
 
     points = torch.cat([batch.x for batch in drawn]).cpu().numpy()
@@ -153,11 +155,6 @@ def scatter(path: Path, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: 
         evolution_strip(real, [(run.iteration, points, None, None)], path, settings.recipe)
     else:
         scatter_matrix(real, points, path, settings.recipe)
-
-
-def has_images(settings: Settings) -> bool:
-    """Whether a run of these settings makes images, and not points."""
-    return isinstance(settings.data, Digits | ImageSet)
 
 
 def target(out: str | None, run: Path, asked: Asked) -> Target:
@@ -177,8 +174,8 @@ def target(out: str | None, run: Path, asked: Asked) -> Target:
 
 def check(target: Target, asked: Asked, settings: Settings, run: Path) -> None:
     """Raises InputError for what such a run cannot give, and for a place that is taken."""
-    images = has_images(settings)
-    if not images and target.form in ONLY_IMAGES:
+    images = settings.data.image
+    if images is False and target.form in ONLY_IMAGES:
         raise InputError(f"expected npz, .npy, .csv or .png for points, got {target.form}: add --out npz")
     if images and target.form in ONLY_POINTS:
         raise InputError(f"expected folder, zip, npz, .npy or png-grid for images, got '{target.path}': add --out npz")

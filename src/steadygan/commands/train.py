@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
 from ..recipes import RECIPES, Recipe
-from ..runs.settings import NAME as SETTINGS
+from ..runs.folder import RunFolder
 from .console import new_console
 from .job import Job, again, chosen, default_folder, first_folder, prepare, refuse_early
 
@@ -38,9 +39,9 @@ def train(
     console = new_console()
     jobs = [Job(settings, folder, length)]
     if seeds is not None:
-        each = [settings.model_copy(update={"seed": settings.seed + k}) for k in range(seeds)]
+        each = [replace(settings, seed=settings.seed + k) for k in range(seeds)]
         jobs = [Job(own, default_folder(own) if out is None else out / f"seed-{own.seed}", length) for own in each]
-        if out is not None and (out / SETTINGS).exists():
+        if out is not None and RunFolder(out).begun:
             raise InputError(f"expected a folder for several seeds, got a run in {out}: choose another --out")
     for job in jobs:
         refuse_early(job.settings, job.folder, resume)

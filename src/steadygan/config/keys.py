@@ -1,61 +1,104 @@
-"""The tree of settings seen from outside: which keys there are, and what was wrong with one, in one line."""
+"""The tree of settings: read from plain types, and what was wrong with a key or a value, in one line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
-
-from pydantic import ValidationError
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import InputError, unknown
-from .block import Block
+from ..plugins import ADVICE
+from .block import Kinds, Parts, Setting, settings_of
 from .values import ReadError, Text
 
-Models = tuple[type[Block], ...]
+B = TypeVar("B")
 
 
-def blocks(annotation: Any) -> Models:
-    """The blocks that a field of this type may hold; none for a single value."""
-    if isinstance(annotation, type):
-        return (annotation,) if issubclass(annotation, Block) else ()
-    if get_origin(annotation) in (Union, UnionType):
-        return tuple(model for part in get_args(annotation) for model in blocks(part))
-    if get_origin(annotation) is Annotated:
-        return blocks(get_args(annotation)[0])
-    return ()
+class Group(NamedTuple):
+    """What may stand at a key: one of these classes, chosen by its name where there are kinds of them."""
+
+    classes: tuple[Any, ...]
+    kinds: Kinds | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """All keys that one of them has."""
+        own = [] if self.kinds is None else ["name"]
+        return list(dict.fromkeys([*own, *(name for each in self.classes for name in settings_of(each))]))
+
+    def settings(self, key: str) -> list[Setting]:
+        """What they have under `key`."""
+        return [found[key] for found in map(settings_of, self.classes) if key in found]
+
+    def below(self, key: str) -> Group | None:
+        """What may stand below `key`, nothing below a single value; None when none of them has that key."""
+        found = self.settings(key)
+        if not found:
+            return Group(()) if key in self.names else None
+        blocks = {one.block: None for one in found if one.block is not None}
+        kinds = next((block for block in blocks if isinstance(block, Kinds)), None)
+        return Group(tuple(blocks)) if kinds is None else Group(kinds.classes, kinds)
 
 
-def inside(models: Models, key: str) -> Models | None:
-    """The blocks below `key`; None when no block of `models` has that field."""
-    found = [model.model_fields[key].annotation for model in models if key in model.model_fields]
-    return tuple(block for annotation in found for block in blocks(annotation)) if found else None
+def read(root: type[B], tree: Any) -> B:
+    """Settings from plain types; raises InputError, one line, for the first thing that is wrong."""
+    found: B = _block(root, tree, "", root)
+    return found
 
 
-def optional(models: Models, key: str) -> bool:
-    """Whether the field may be none."""
-    return any(NoneType in get_args(m.model_fields[key].annotation) for m in models if key in m.model_fields)
+def _block(block: Any, value: Any, key: str, root: type) -> Any:
+    prefix = f"{key}." if key else ""
+    group = Group(block.classes, block) if isinstance(block, Kinds) else Group((block,))
+    if not isinstance(value, Mapping):
+        own = ", ".join(f"{prefix}{name}" for name in group.names)
+        raise InputError(f"{key}: expected settings of its own ({own}), got {shown(value)}")
+    kind, tag, rest, found = block, None, dict(value), {}
+    if group.kinds is not None:
+        if "name" not in rest:
+            raise _missing(f"{prefix}name")
+        typed = rest.pop("name")
+        tag, kind = str(typed), group.kinds.find(str(typed))
+        if kind is None:
+            raise InputError(f"{unknown(key, tag, group.kinds.known)}{'' if isinstance(typed, Text) else ADVICE}")
+        found = {"name": tag} if "name" in kind.__dataclass_fields__ else {}
+    elif issubclass(kind, Parts):
+        all(kind.kinds.find(name) for name in rest)  # an installed plugin may bring it
+    for name, setting in settings_of(kind).items():
+        if name in rest:
+            found[name] = _value(setting, rest.pop(name), f"{prefix}{name}", root)
+        elif setting.required:
+            raise _missing(f"{prefix}{name}")
+    for name in rest:
+        raise _extra(name, root, kind, prefix, tag)
+    return kind(**found)
 
 
-def leaves(models: Models, prefix: str = "") -> Iterator[str]:
+def _value(setting: Setting, value: Any, key: str, root: type) -> Any:
+    if setting.reader is None:
+        return None if value is None and setting.optional else _block(setting.block, value, key, root)
+    try:
+        return setting.reader(value)
+    except ReadError:
+        raise InputError(f"{key}: {setting.reader.refusal(value, shown(value))}") from None
+
+
+def leaves(group: Group, prefix: str = "") -> Iterator[str]:
     """The dotted keys of all single values."""
-    for model in models:
-        for key, field in model.model_fields.items():
-            below = blocks(field.annotation)
-            if below:
-                yield from leaves(below, f"{prefix}{key}.")
-            else:
-                yield f"{prefix}{key}"
+    for key in group.names:
+        inner = group.below(key)
+        if inner is not None and inner.classes:
+            yield from leaves(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
 
 
-def unknown_key(root: Models, models: Models, prefix: str, key: str) -> InputError:
+def unknown_key(root: type, group: Group, prefix: str, key: str) -> InputError:
     """The error for a key that no block has: offers the nearest one, here or wherever a setting of that name is."""
     first, *rest = key.split(".")
-    here = {f"{prefix}{name}" for model in models for name in model.model_fields}
+    here = {f"{prefix}{name}" for name in group.names}
     if not here:
         return InputError(f"unknown setting {prefix + key!r}: {prefix.rstrip('.')} has no settings of its own")
-    found = [] if rest else [leaf for leaf in dict.fromkeys(leaves(root)) if leaf.endswith(f".{first}")]
+    found = [] if rest else [leaf for leaf in dict.fromkeys(leaves(Group((root,)))) if leaf.endswith(f".{first}")]
     elsewhere = [leaf for leaf in found if not any(leaf.endswith(f".{other}") for other in found)]  # not of opponents
     if elsewhere and not get_close_matches(prefix + first, here, n=1, cutoff=0.8):
         more = " ..." if len(elsewhere) > 3 else ""
@@ -63,57 +106,16 @@ def unknown_key(root: Models, models: Models, prefix: str, key: str) -> InputErr
     return unknown("setting", prefix + first, here)
 
 
-def one_line(error: ValidationError, root: type[Block]) -> InputError:
-    """The first thing that is wrong, as key, what was expected and what came."""
-    first = error.errors(include_url=False)[0]
-    context, kind = first.get("ctx", {}), first["type"]
-    if isinstance(context.get("error"), InputError):
-        return InputError(str(context["error"]))
-    key, models, tag = _place(first["loc"], root)
-    prefix = f"{key}." if key else ""
-    if kind == "extra_forbidden":
-        return _extra(str(first["loc"][-1]), root, models, prefix, tag)
-    if kind == "missing":
-        return InputError(f"{key}: expected a value, got nothing: add {key}=...")
-    if kind == "union_tag_invalid":
-        return unknown(key, str(context["tag"]), [name for model in models for name in _tags(model)])
-    if kind == "union_tag_not_found":
-        return InputError(f"{prefix}name: expected a value, got nothing: add {prefix}name=...")
-    if kind in ("model_type", "model_attributes_type"):
-        fields = dict.fromkeys(f"{prefix}{name}" for model in models for name in model.model_fields)
-        return InputError(f"{key}: expected settings of its own ({', '.join(fields)}), got {shown(first['input'])}")
-    cause = context.get("error")
-    wanted = str(cause) if cause else " ".join(first["msg"].split())
-    near = get_close_matches(str(first["input"]), cause.names, n=1, cutoff=0.5) if isinstance(cause, ReadError) else []
-    hint = f": did you mean {near[0]!r}?" if near else ""
-    return InputError(f"{key}: expected {wanted}, got {shown(first['input'])}{hint}")
+def _missing(key: str) -> InputError:
+    return InputError(f"{key}: expected a value, got nothing: add {key}=...")
 
 
-def _place(loc: tuple[int | str, ...], root: type[Block]) -> tuple[str, Models, str | None]:
-    """The dotted key of an error, the blocks there, and the name by which one of several kinds was chosen."""
-    models: Models = (root,)
-    path: list[str] = []
-    tag: str | None = None
-    for step in map(str, loc):
-        below = inside(models, step)
-        if below is not None:
-            path.append(step)
-            models, tag = below, None
-        elif any(step in _tags(model) for model in models):
-            models, tag = tuple(model for model in models if step in _tags(model)), step
-    return ".".join(path), models, tag
-
-
-def _extra(name: str, root: type[Block], models: Models, prefix: str, tag: str | None) -> InputError:
-    if tag is None:
-        return unknown_key((root,), models, prefix, name)
-    own = ", ".join(sorted(models[0].model_fields.keys() - {"name"})) or "no settings of its own"
-    return InputError(f"unknown setting {prefix + name!r}: {prefix.rstrip('.')}={tag} has {own}")
-
-
-def _tags(model: type[Block]) -> tuple[str, ...]:
-    field = model.model_fields.get("name")
-    return () if field is None else tuple(str(tag) for tag in get_args(field.annotation))
+def _extra(name: str, root: type, kind: type, prefix: str, tag: str | None) -> InputError:
+    if tag is not None:
+        own = ", ".join(sorted(settings_of(kind))) or "no settings of its own"
+        return InputError(f"unknown setting {prefix + name!r}: {prefix.rstrip('.')}={tag} has {own}")
+    stored = issubclass(kind, Parts) and not isinstance(name, Text)
+    return InputError(f"{unknown_key(root, Group((kind,)), prefix, name)}{ADVICE if stored else ''}")
 
 
 def shown(value: Any) -> str:

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import InputError
-from .keys import Models, inside, optional, unknown_key
+from ..plugins import load_installed
+from .block import settings_of
+from .data import DATA
+from .keys import Group, unknown_key
 from .settings import Settings
 from .values import Text
 
@@ -27,43 +30,60 @@ def override(settings: Settings, words: Iterable[str]) -> Settings:
         if not equals or not key.strip():
             raise InputError(f"expected a setting as key=value, got {word!r}: write for instance batch_size=128")
         keys = key.strip().split(".")
-        if keys[0] not in Settings.model_fields and keys[0] in data_fields(str(tree["data"]["name"])):
+        if keys[0] not in settings_of(Settings) and keys[0] in data_fields(str(tree["data"]["name"])):
             keys = ["data", *keys]
-        put(tree, (Settings,), keys, value.strip())
+        put(tree, Group((Settings,)), keys, value.strip())
     return Settings.check(tree)
 
 
 def data_fields(name: str) -> set[str]:
     """The settings of the data set of this name."""
-    kinds = inside((Settings,), "data") or ()
-    return {field for kind in kinds if kind.model_fields["name"].default == name for field in kind.model_fields}
+    kind = DATA.find(name)
+    return set() if kind is None else {"name", *settings_of(kind)}
 
 
-def put(tree: dict[str, Any], models: Models, keys: list[str], value: str, prefix: str = "") -> None:
+def put(tree: dict[str, Any], group: Group, keys: list[str], value: str, prefix: str = "") -> None:
     """Sets one value in a tree of plain types, in place."""
     key, *rest = keys
     if not prefix and key == "recipe":
         raise InputError("recipe: expected as the first word, got recipe=...: write steadygan train ring8/far")
     if not prefix and key == "scale":
         raise InputError("scale: expected as an option, got scale=...: write --scale small, or data.scale=...")
-    below = inside(models, key)
-    if below is None:
-        raise unknown_key((Settings,), models, prefix, ".".join(keys))
-    if rest == ["name"] and any("name" in block.model_fields for block in below):
+    inner = group.below(key)
+    if inner is None:
+        if load_installed():
+            put(tree, group, keys, value, prefix)
+            return
+        raise unknown_key(Settings, group, prefix, ".".join(keys))
+    if rest == ["name"] and "name" in inner.names:
         rest = []  # another name is another thing: what was set of the old one does not carry over
-    if rest and not below:
+    if rest and not inner.classes:
         raise InputError(f"unknown setting {prefix + '.'.join(keys)!r}: {prefix}{key} is a single value")
     if rest:
         known = tree.get(key)
-        tree[key] = inner = dict(known) if isinstance(known, dict) else {}
-        put(inner, below, rest, value, f"{prefix}{key}.")
+        tree[key] = nested = dict(known) if isinstance(known, dict) else {}
+        put(nested, inner, rest, value, f"{prefix}{key}.")
         return
     if value.lower() not in NOTHING:
-        tree[key] = below[0].expand(Text(value)) if below else Text(value)
-    elif below and not optional(models, key):
+        tree[key] = expanded(inner, Text(value), f"{prefix}{key}") if inner.classes else Text(value)
+    elif inner.classes and not any(one.optional for one in group.settings(key)):
         tree[key] = {}  # no part at all
     else:
         tree[key] = None
-    for rival in {name for model in models if key in model.exclusive for name in model.exclusive} - {key}:
-        if tree[key] is not None:
-            tree[rival] = None
+    if tree[key] is not None:
+        for kind in group.classes:
+            rivals = kind.names() if getattr(kind, "lone", False) else getattr(kind, "rivals", ())
+            tree.update(dict.fromkeys(set(rivals) - {key}) if key in rivals else {})
+
+
+def expanded(group: Group, value: Text, key: str) -> dict[str, Any]:
+    """The block meant by a lone value: its first setting, and nothing where it has none."""
+    kind = group.classes[0]
+    if hasattr(kind, "expand"):
+        found: dict[str, Any] = kind.expand(value)
+        return found
+    if group.names:
+        return {group.names[0]: value}
+    if value:
+        raise InputError(f"{key}: expected no value, as it has no settings, got {str(value)!r}: drop it")
+    return {}

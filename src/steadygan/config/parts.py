@@ -1,80 +1,108 @@
-"""Settings of losses, penalties, methods and constraints: the names and fields of their registries, without torch."""
+"""Settings of losses, penalties, methods and constraints, without torch; each part inherits its own from here."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
-
-from pydantic import Field, model_validator
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated, ClassVar, Literal
 
 from ..errors import InputError
-from .block import Block, Parts, Switch
-from .values import Count, Flag, Names, Natural, Of, Positive, Real, Weight, choice, real
+from .block import Block, Kinds, Parts
+from .context import Context
+from .values import Count, Names, Natural, Of, Positive, Weight, real
 
 
+@dataclass(frozen=True)
 class PlainLoss(Block):
     """An adversarial loss without settings of its own."""
 
-    name: Literal["nonsaturating", "minimax", "wasserstein", "hinge", "relativistic_pairing", "relativistic_average"]
+    name: str
 
 
-class LeastSquares(Block):
+@dataclass(frozen=True)
+class LeastSquaresSettings(Block):
     """Targets of the least-squares loss: a for fakes, b for reals, c for the generator."""
 
-    name: Literal["least_squares"] = "least_squares"
-    a: Real = 0.0
-    b: Real = 1.0
-    c: Real = 1.0
+    name = "least_squares"
+    a: float = 0.0
+    b: float = 1.0
+    c: float = 1.0
 
 
-class D2GAN(Block):
+@dataclass(frozen=True)
+class D2GANSettings(Block):
     """The first or second of two discriminators with positive outputs: alpha is the first one's, beta the second's."""
 
-    name: Literal["d2gan"] = "d2gan"
+    name = "d2gan"
     alpha: Positive = 0.2
     beta: Positive = 0.1
-    second: Flag = False
+    second: bool = False
+
+    def fits(self, context: Context) -> None:
+        if context.alone:
+            raise InputError(
+                "loss: expected two discriminators for d2gan, got one: set opponents=d1,d2 and "
+                "opponents.d2.loss.second=true"
+            )
 
 
-class Began(Block):
+@dataclass(frozen=True)
+class BeganSettings(Block):
     """Reconstruction errors: fakes' ones are drawn to `gamma` times those of reals, at `rate`."""
 
-    name: Literal["began"] = "began"
+    name = "began"
     gamma: Weight = 0.5
     rate: Weight = 0.001
 
+    def fits(self, context: Context) -> None:
+        network = context.judge.discriminator
+        if not getattr(network, "rebuilds", False):
+            raise InputError(
+                f"{context.where}discriminator: expected an autoencoder for the loss began, got {network.name}: set "
+                f"discriminator={'dcgan' if context.image else 'mlp'}_autoencoder"
+            )
 
-Loss: TypeAlias = Annotated[PlainLoss | LeastSquares | D2GAN | Began, Field(discriminator="name")]
+
+PLAIN = ("nonsaturating", "minimax", "wasserstein", "hinge", "relativistic_pairing", "relativistic_average")
+LOSSES = (LeastSquaresSettings, D2GANSettings, BeganSettings)
+LOSS = Kinds("loss", dict.fromkeys(PLAIN, PlainLoss) | {each.name: each for each in LOSSES})
 
 
-class GradientPenalty(Block):
+@dataclass(frozen=True)
+class GradientPenaltySettings(Block):
     """weight * E (||grad|| - target)^2 of the logit or probability, every `interval` D steps."""
 
     weight: Weight = 10.0
+    _: KW_ONLY
     of: Of = "logit"
     interval: Count = 1
 
 
-class Dragan(GradientPenalty):
+@dataclass(frozen=True)
+class DraganSettings(GradientPenaltySettings):
     """The same around real samples moved by `scale` batch standard deviations."""
 
+    _: KW_ONLY
     scale: Weight = 0.5
 
 
-class ClosePairDifference(Block):
+@dataclass(frozen=True)
+class ClosePairDifferenceSettings(Block):
     """Difference of the critic between a real sample and the fakes within `delta`."""
 
     weight: Weight = 10.0
     delta: Weight = 0.01
 
 
-class ClosePairFakeAsReal(Block):
+@dataclass(frozen=True)
+class ClosePairFakeAsRealSettings(Block):
     """Fakes within `delta` of a real sample count as real."""
 
     weight: Weight = 1.0
     delta: Weight = 0.01
 
 
-class PairDifference(Block):
+@dataclass(frozen=True)
+class PairDifferenceSettings(Block):
     """Gradients and differences of the probability over independent pairs."""
 
     weight: Weight = 1.0
@@ -85,38 +113,71 @@ class PairDifference(Block):
 class Penalties(Parts):
     """Penalties on the discriminator."""
 
-    r1: GradientPenalty | None = None
-    r2: GradientPenalty | None = None
-    zero_gp: GradientPenalty | None = None
-    one_gp: GradientPenalty | None = None
-    dragan: Dragan | None = None
-    close_pair_difference: ClosePairDifference | None = None
-    close_pair_fake_as_real: ClosePairFakeAsReal | None = None
-    pair_difference: PairDifference | None = None
+    kinds = Kinds(
+        "penalty",
+        {
+            "r1": GradientPenaltySettings,
+            "r2": GradientPenaltySettings,
+            "zero_gp": GradientPenaltySettings,
+            "one_gp": GradientPenaltySettings,
+            "dragan": DraganSettings,
+            "close_pair_difference": ClosePairDifferenceSettings,
+            "close_pair_fake_as_real": ClosePairFakeAsRealSettings,
+            "pair_difference": PairDifferenceSettings,
+        },
+    )
 
 
-class FakeAsReal(Block):
+class MethodSettings(Block):
+    """What a method adds to being a block."""
+
+    restrained: ClassVar[bool] = False  # needs a D that was built for it, so that no remedy can switch it on
+
+
+@dataclass(frozen=True)
+class FakeAsRealSettings(MethodSettings):
     """`count` fakes of `factor * count` candidates are shown as real."""
 
     count: Natural
     factor: Count = 8
 
+    def fits(self, context: Context) -> None:
+        at_most_batch("fake_as_real", self.count, context)
 
-class Packing(Block):
+
+@dataclass(frozen=True)
+class PackingSettings(MethodSettings):
     """The discriminator judges `degree` samples at once."""
 
+    restrained = True
     degree: Count = 2
 
+    def fits(self, context: Context) -> None:
+        if context.conditional:
+            raise InputError(
+                f"{context.where}method.packing: expected no packing with conditional=true, as several samples have "
+                "no one class: set method.packing=none or conditional=false"
+            )
 
-class DiffAugment(Block):
+
+@dataclass(frozen=True)
+class DiffAugmentSettings(MethodSettings):
     """Images are changed at random before D sees them: colours, shifts and holes of these shares of a side."""
 
-    color: Flag = True
+    color: bool = True
     translation: Annotated[float, real(0.0, 1.0)] = 0.125
     cutout: Annotated[float, real(0.0, 1.0)] = 0.5
 
+    def fits(self, context: Context) -> None:
+        if context.image is False:
+            raise InputError(
+                f"{context.where}method.diff_augment: expected images, as it moves and cuts them, got points: leave "
+                "it out"
+            )
 
-class SampleDifferences(Block):
+
+@dataclass(frozen=True)
+class SampleDifferencesSettings(MethodSettings):
     """D judges its `count` most realistic fakes and their nearest reals alike, from iteration `start` on.
 
     `count` grows by one every `grow_every` iterations; `feature_layers` are sub-modules of D that are compared, too.
@@ -127,57 +188,85 @@ class SampleDifferences(Block):
     count: Count = 5
     grow_every: Count = 5000
     feature_layers: Names = ()
-    normalise: Annotated[Literal["squared", "l2", "none"], choice("squared", "l2", "none")] = "squared"
-    batch_sum: Flag = False
-    reuse_batch: Flag = False
+    normalise: Literal["squared", "l2", "none"] = "squared"
+    batch_sum: bool = False
+    reuse_batch: bool = False
+
+    def fits(self, context: Context) -> None:
+        at_most_batch("sample_differences", self.count, context)
 
 
-class Cramer(Switch):
+@dataclass(frozen=True)
+class CramerSettings(MethodSettings):
     """An energy distance between embeddings in place of the loss; no settings: `method.cramer=` turns it on."""
 
-    key: ClassVar[str] = "method.cramer"
+    restrained = True
+
+    def fits(self, context: Context) -> None:
+        loss = context.judge.loss.name
+        if loss != "nonsaturating":
+            raise InputError(
+                f"{context.where}loss: expected none beside method.cramer, which has an objective of its own, got "
+                f"{loss}: leave it out"
+            )
 
 
-class DenoisingFeatureMatching(Block):
+@dataclass(frozen=True)
+class DenoisingFeatureMatchingSettings(MethodSettings):
     """G's features follow what a denoiser of those of reals makes of them."""
 
+    restrained = True
     weight: Weight = 0.03
+
+    def fits(self, context: Context) -> None:
+        network = context.judge.discriminator
+        if not getattr(network, "denoiser", 0):
+            raise InputError(
+                f"{context.where}method.denoising_feature_matching: expected a discriminator with a denoiser of its "
+                f"features, got {network.name} without: set {context.where}discriminator.denoiser=128 (mlp and dcgan "
+                "have it)"
+            )
 
 
 class Methods(Parts):
     """Methods on what the discriminator is shown; none of them is plain training."""
 
-    diff_augment: DiffAugment | None = None  # before packing, so that each image has changes of its own
-    packing: Packing | None = None
-    fake_as_real: FakeAsReal | None = None
-    sample_differences: SampleDifferences | None = None
-    cramer: Cramer | None = None
-    denoising_feature_matching: DenoisingFeatureMatching | None = None
+    kinds = Kinds(
+        "method",
+        {
+            "diff_augment": DiffAugmentSettings,  # before packing, so that each image has changes of its own
+            "packing": PackingSettings,
+            "fake_as_real": FakeAsRealSettings,
+            "sample_differences": SampleDifferencesSettings,
+            "cramer": CramerSettings,
+            "denoising_feature_matching": DenoisingFeatureMatchingSettings,
+        },
+    )
 
 
-class WeightClipping(Block):
+@dataclass(frozen=True)
+class WeightClippingSettings(Block):
     """Every parameter of D is kept within [-c, c]."""
 
     c: Positive = 0.01
 
 
-class SpectralNorm(Switch):
+@dataclass(frozen=True)
+class SpectralNormSettings(Block):
     """Every weight of D is divided by its largest singular value; no settings: `constraint.spectral_norm=` is it."""
-
-    key: ClassVar[str] = "constraint.spectral_norm"
 
 
 class Constraints(Parts):
     """What is done to D's parameters or buffers after each of its steps: one thing at most."""
 
-    exclusive: ClassVar[tuple[str, ...]] = ("weight_clipping", "spectral_norm")
+    kinds = Kinds("constraint", {"weight_clipping": WeightClippingSettings, "spectral_norm": SpectralNormSettings})
+    lone = True
 
-    weight_clipping: WeightClipping | None = None
-    spectral_norm: SpectralNorm | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        names = [name for name, _ in self.items()]
-        if len(names) > 1:
-            raise InputError(f"constraint: expected one at most, got {' and '.join(names)}: drop one of them")
-        return self
+def at_most_batch(name: str, count: int, context: Context) -> None:
+    """Raises InputError for a method's count of more samples than a batch has."""
+    if count > context.batch_size:
+        raise InputError(
+            f"{context.where}method.{name}.count: expected at most the batch of {context.batch_size}, got {count}: "
+            "lower it or raise batch_size"
+        )

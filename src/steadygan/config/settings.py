@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
-
-from pydantic import Field, ValidationError, model_validator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from ..errors import InputError
-from .block import Block
-from .groups import POINTS, Data, Ema, Evaluate, Folder, Optimizer, Schedule, Size
-from .keys import one_line
-from .monitor import Monitor
-from .networks import SIDES, DcganGenerator, Discriminator, Generator, Mlp, MlpDiscriminator, halvings
-from .opponents import CONDITIONAL, Judge, Opponent, Opponents, fits
-from .parts import Constraints, Loss, Methods, Penalties, PlainLoss
-from .values import Count, Flag, Natural, Positive, choice, real, text
+from .block import Block, plain
+from .context import Context, JudgeSettings
+from .data import DATA, DataSet
+from .keys import read
+from .networks import DISCRIMINATOR, GENERATOR, Mlp, MlpDiscriminator
+from .opponents import Monitor, Opponents
+from .optimisation import SCHEDULE, Ema, Evaluate, Optimizer, Schedule
+from .parts import LOSS, Constraints, Methods, Penalties, PlainLoss
+from .values import Count, Natural, Positive, Size, real, text
 
 DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 
@@ -24,6 +24,7 @@ Kind: TypeAlias = Literal["float32", "bf16"]  # what networks compute in
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Settings(Block):
     """A run's settings: what is saved as settings.json, printed by `--dry-run` and compared on resume.
 
@@ -36,72 +37,76 @@ class Settings(Block):
     """
 
     recipe: Annotated[str, text("the name of a recipe")] = "custom"
-    scale: Annotated[Literal["full", "small"], choice("full", "small")] = "full"
+    scale: Literal["full", "small"] = "full"
     seed: Natural = 0
-    data: Data
-    generator: Generator = Field(default_factory=Mlp)
-    discriminator: Discriminator = Field(default_factory=MlpDiscriminator)
+    data: Annotated[DataSet, DATA]
+    generator: Annotated[Block, GENERATOR] = field(default_factory=Mlp)
+    discriminator: Annotated[Block, DISCRIMINATOR] = field(default_factory=MlpDiscriminator)
     latent_dim: Count = 2
-    conditional: Flag = False
-    init_from: Annotated[str | None, text("the folder of a run", optional=True)] = None
-    loss: Loss = Field(default_factory=lambda: PlainLoss(name="nonsaturating"))
-    penalty: Penalties = Field(default_factory=Penalties)
-    method: Methods = Field(default_factory=Methods)
-    constraint: Constraints = Field(default_factory=Constraints)
-    opponents: Opponents = Field(default_factory=Opponents)
+    conditional: bool = False
+    init_from: Annotated[str | None, text("the folder of a run")] = None
+    loss: Annotated[Block, LOSS] = field(default_factory=lambda: PlainLoss("nonsaturating"))
+    penalty: Penalties = field(default_factory=Penalties)
+    method: Methods = field(default_factory=Methods)
+    constraint: Constraints = field(default_factory=Constraints)
+    opponents: Opponents = field(default_factory=Opponents)
     batch_size: Count = 64
     d_steps: Count = 1
-    optimizer: Optimizer = Field(default_factory=Optimizer)
+    optimizer: Optimizer = field(default_factory=Optimizer)
     lr_g: Positive = 1e-3
-    lr_d: Annotated[float | None, real(above=0.0, optional=True)] = None
-    schedule: Schedule
+    lr_d: Annotated[float | None, real(above=0.0)] = None
+    schedule: Annotated[Schedule, SCHEDULE]
     horizon: Count
-    ema: Ema | None = Field(default_factory=Ema)
-    evaluate: Evaluate = Field(default_factory=Evaluate)
-    monitor: Monitor | None = Field(default_factory=Monitor)
+    ema: Ema | None = field(default_factory=Ema)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    monitor: Monitor | None = field(default_factory=Monitor)
     log_every: Count = 200
     checkpoint_every: Count = 2000
     keep: Count = 3
     device: Annotated[str, text("auto, cpu, mps, cuda or cuda:<number>", DEVICES)] = "auto"
-    dtype: Annotated[Literal["float32", "float64"], choice("float32", "float64")] = "float32"
-    precision: Annotated[Kind, choice(*KINDS)] = "float32"
-    candidates: Annotated[Kind | None, choice(*KINDS, optional=True)] = None
+    dtype: Literal["float32", "float64"] = "float32"
+    precision: Kind = "float32"
+    candidates: Kind | None = None
     threads: Size = None
-    compile: Annotated[Literal["auto", "on", "off"], choice("auto", "on", "off")] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def __post_init__(self) -> None:
         """What one setting alone cannot know."""
-        if self.conditional and self.generator.name not in CONDITIONAL:
-            raise InputError(
-                f"generator: expected dcgan with conditional=true, as {self.generator.name} knows no classes, got "
-                f"{self.generator.name}"
-            )
-        several = dict(self.opponents.items())
-        image = not isinstance(self.data, POINTS)
+        super().__post_init__()
+        self._check_conditional("generator", self.generator)
+        several, context = self.opponents, None
         for name, judge in self.judges().items():
-            where = f"opponents.{name}." if name in several else ""
-            fits(judge, where, self.batch_size, self.conditional, image, len(several) < 2)
-            if self.monitor is not None:
+            where, alone = f"opponents.{name}." if name in several else "", len(several) < 2
+            self._check_conditional(f"{where}discriminator", judge.discriminator)
+            context = Context(where, judge, self.generator, self.batch_size, self.conditional, self.data.image, alone)
+            context.check()
+            if self.monitor is not None and self.monitor.remedy.method:
                 later = judge.beside(self.monitor.remedy.method)
-                fits(later, "monitor.remedy.", self.batch_size, self.conditional, image, len(several) < 2)
-        size = self.data.size if isinstance(self.data, Folder) else None
-        if size is not None and isinstance(self.generator, DcganGenerator) and halvings(size) is None:
-            raise InputError(f"data.size: expected a side that dcgan can make, {SIDES}, got {size}: choose one of them")
-        if isinstance(self.data, Folder) and self.data.channels == 2:
-            raise InputError("data.channels: expected 1 (grey) or 3 (colour), or none, got 2")
+                context._replace(where="monitor.remedy.", judge=later).check()
+        fits = getattr(self.data, "fits", None)
+        if fits is not None:
+            fits(context)
         check_precision(self.dtype, self.precision, self.candidates)
-        return self
 
-    def judges(self) -> dict[str, Judge]:
+    def _check_conditional(self, key: str, network: Block) -> None:
+        if self.conditional and not getattr(network, "conditional", False):
+            raise InputError(
+                f"{key}: expected dcgan with conditional=true, as {network.name} knows no classes, got {network.name}"
+            )
+
+    def judges(self) -> dict[str, JudgeSettings]:
         """What each discriminator has, by name: one named D, or the opponents with what they share filled in."""
-        common = Judge(self.discriminator, self.loss, self.penalty, self.method, self.constraint)
-        own = {name: common.overlaid(block) for name, block in self.opponents.items() if isinstance(block, Opponent)}
-        return own or {"D": common}
+        common = JudgeSettings(self.discriminator, self.loss, self.penalty, self.method, self.constraint)
+        return {name: common.overlaid(own) for name, own in self.opponents.items()} or {"D": common}
+
+    def check_path(self) -> None:
+        """Raises InputError where data of the user's own are expected and none are named."""
+        if self.data.missing and getattr(self.data, "path", None) is None:
+            raise InputError(f"{self.recipe}: {self.data.missing}")
 
     def plain(self) -> dict[str, Any]:
         """The settings as JSON's types, nested as the command line names them."""
-        return self.model_dump(mode="json")
+        return plain(self)
 
     def to_json(self) -> str:
         """What `--dry-run` prints and settings.json holds."""
@@ -110,10 +115,7 @@ class Settings(Block):
     @staticmethod
     def check(tree: Mapping[str, Any]) -> Settings:
         """Settings from plain types; raises InputError, one line, for the first thing that is wrong."""
-        try:
-            return Settings.model_validate(tree)
-        except ValidationError as error:
-            raise one_line(error, Settings) from None
+        return read(Settings, tree)
 
 
 def check_precision(dtype: str, precision: str, candidates: str | None) -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from math import isfinite
-from typing import Annotated, Any, Literal, TypeAlias
-
-from pydantic import BeforeValidator
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 
 class ReadError(ValueError):
-    """What a setting should have been; `names` are what it may be, where they can be listed."""
-
-    def __init__(self, message: str, names: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.names = names
+    """What a setting should have been."""
 
 
 class Text(str):
@@ -25,34 +22,74 @@ class Text(str):
     __slots__ = ()
 
 
-def whole(low: int, high: int | None = None, *, optional: bool = False) -> BeforeValidator:
+@dataclass(frozen=True)
+class Reader:
+    """How one setting is read: `read` makes it of a JSON value or `Text`, or raises ValueError; `types` are Python's.
+
+    It stands in a setting's annotation, `Annotated[float, real(0.0)]`, and is the range that is checked wherever the
+    setting comes from.
+    """
+
+    expected: str
+    read: Callable[[Any], Any]
+    types: tuple[type, ...]
+    names: tuple[str, ...] = ()
+    optional: bool = False
+
+    @property
+    def wanted(self) -> str:
+        """What it expects, in words."""
+        return f"{self.expected}, or none" if self.optional else self.expected
+
+    def __call__(self, value: Any) -> Any:
+        """The setting that a JSON value or text as typed means; raises `ReadError`."""
+        if self.optional and value is None:
+            return None
+        try:
+            return self.read(value)
+        except (ValueError, OverflowError):
+            raise ReadError(self.wanted) from None
+
+    def refusal(self, value: Any, shown: str) -> str:
+        """What is wrong with a value, and the nearest name where there are names."""
+        near = get_close_matches(str(value), self.names, n=1, cutoff=0.5)
+        return f"expected {self.wanted}, got {shown}{f': did you mean {near[0]!r}?' if near else ''}"
+
+    def takes(self, value: Any) -> bool:
+        """Whether a value given in Python is such a setting already."""
+        if value is None or not isinstance(value, self.types):
+            return value is None and self.optional
+        try:
+            self.read(value)
+        except (ValueError, OverflowError):
+            return False
+        return True
+
+
+def whole(low: int | None = None, high: int | None = None) -> Reader:
     """Reads a whole number from `low` to `high`; 2e4 and 64.0 are whole numbers, true and "64" in JSON are not."""
-    expected = f"a whole number of {low} or more" if high is None else f"a whole number from {low} to {high}"
+    expected = "a whole number"
+    if low is not None:
+        expected += f" of {low} or more" if high is None else f" from {low} to {high}"
 
     def read(value: Any) -> int:
         number = _number(value)
-        if number != int(number) or number < low or (high is not None and number > high):
+        if number != int(number) or (low is not None and number < low) or (high is not None and number > high):
             raise ValueError
         return int(number)
 
-    return _reader(read, expected, optional)
+    return Reader(expected, read, (int,))
 
 
 def real(
-    low: float | None = None,
-    high: float | None = None,
-    *,
-    above: float | None = None,
-    below: float | None = None,
-    optional: bool = False,
-) -> BeforeValidator:
+    low: float | None = None, high: float | None = None, *, above: float | None = None, below: float | None = None
+) -> Reader:
     """Reads a finite number within low <= value <= high, above < value < below."""
     if low is not None:
         words = f"of {low:g} or more" if high is None and below is None else f"from {low:g}"
     else:
         words = "" if above is None else f"above {above:g}"
     upper = f"to {high:g}" if high is not None else f"to below {below:g}" if below is not None else ""
-    expected = " ".join(filter(None, ("a number", words, upper)))
 
     def read(value: Any) -> float:
         number = float(_number(value))
@@ -62,10 +99,10 @@ def real(
             raise ValueError
         return number
 
-    return _reader(read, expected, optional)
+    return Reader(" ".join(filter(None, ("a number", words, upper))), read, (int, float))
 
 
-def choice(*names: str, optional: bool = False) -> BeforeValidator:
+def choice(*names: str) -> Reader:
     """Reads one of the given names, which may be none itself."""
 
     def read(value: Any) -> str:
@@ -74,10 +111,10 @@ def choice(*names: str, optional: bool = False) -> BeforeValidator:
             raise ValueError
         return str(value)
 
-    return _reader(read, f"one of {', '.join(names)}", optional, names)
+    return Reader(f"one of {', '.join(names)}", read, (str,), names)
 
 
-def text(expected: str, pattern: str = ".+", *, optional: bool = False) -> BeforeValidator:
+def text(expected: str, pattern: str = ".+") -> Reader:
     """Reads text that matches `pattern`, exactly as it was typed."""
 
     def read(value: Any) -> str:
@@ -85,10 +122,10 @@ def text(expected: str, pattern: str = ".+", *, optional: bool = False) -> Befor
             raise ValueError
         return str(value)
 
-    return _reader(read, expected, optional)
+    return Reader(expected, read, (str,))
 
 
-def truth() -> BeforeValidator:
+def truth() -> Reader:
     """Reads true or false."""
 
     def read(value: Any) -> bool:
@@ -97,53 +134,43 @@ def truth() -> BeforeValidator:
             raise ValueError
         return value
 
-    return _reader(read, "true or false", optional=False)
+    return Reader("true or false", read, (bool,))
 
 
-def pair(low: float, below: float, example: str) -> BeforeValidator:
-    """Reads two numbers within low <= value < below, typed as `0.5,0.9`."""
+def several(item: Reader, expected: str, count: int | None = None) -> Reader:
+    """Reads `count` values of one kind, or any number of them, typed as `0.5,0.9`; nothing, or none, is no value."""
 
-    def read(value: Any) -> tuple[float, float]:
-        items = value.strip("()[] ").split(",") if isinstance(value, Text) else value
-        if not isinstance(items, list | tuple) or len(items) != 2:
+    def read(value: Any) -> tuple[Any, ...]:
+        typed = isinstance(value, Text)
+        items = value.strip("()[] ").split(",") if typed else () if value is None else value
+        if typed and items == [""]:
+            items = ()
+        if not isinstance(items, list | tuple) or count not in (None, len(items)):
             raise ValueError
-        first, second = (float(_number(Text(item) if isinstance(value, Text) else item)) for item in items)
-        if not (low <= first < below and low <= second < below):
-            raise ValueError
-        return first, second
+        return tuple(item.read(Text(each.strip()) if typed else each) for each in items)
 
-    return _reader(read, f"two numbers from {low:g} to below {below:g}, such as {example}", optional=False)
+    return Reader(expected, read, (tuple, list))
 
 
-def names(example: str) -> BeforeValidator:
-    """Reads any number of names, typed as `net.2,net.5`; nothing, or none, is no name at all."""
-
-    def read(value: Any) -> tuple[str, ...]:
-        items = value.strip("()[] ").split(",") if isinstance(value, Text) else () if value is None else value
-        if isinstance(value, Text) and items == [""]:
-            return ()
-        if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-            raise ValueError
-        found = tuple(str(item).strip() for item in items)
-        if not all(re.fullmatch(r"[^\s,]+", item) for item in found):
-            raise ValueError
-        return found
-
-    return _reader(read, f"names separated by commas, such as {example}", optional=False)
-
-
-def _reader(read: Callable[[Any], Any], expected: str, optional: bool, names: tuple[str, ...] = ()) -> BeforeValidator:
-    wanted = f"{expected}, or none" if optional else expected
-
-    def checked(value: Any) -> Any:
-        if optional and value is None:
+def reader_of(annotation: Any) -> Reader | None:
+    """The reader in a setting's annotation, or the one that its plain type means; None for any other type."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        (inner, *others) = (each for each in args if each is not NoneType)
+        found = None if others else reader_of(inner)
+        return found if found is None or NoneType not in args else replace(found, optional=True)
+    if origin is Annotated:
+        told = [each for each in args[1:] if isinstance(each, Reader)]
+        return replace(told[0], optional=NoneType in get_args(args[0])) if told else reader_of(args[0])
+    if origin is Literal:
+        return choice(*args)
+    if origin is tuple:
+        item = reader_of(args[0])
+        if item is None or any(each not in (args[0], ...) for each in args):
             return None
-        try:
-            return read(value)
-        except (ValueError, OverflowError):
-            raise ReadError(wanted, names) from None
-
-    return BeforeValidator(checked)
+        many = "any number of values" if ... in args else f"{len(args)} values"
+        return several(item, f"{many} separated by commas, each {item.expected}", None if ... in args else len(args))
+    return PLAIN[annotation]() if annotation in PLAIN else None
 
 
 def _number(value: Any) -> int | float:
@@ -157,11 +184,19 @@ def _number(value: Any) -> int | float:
     return value
 
 
-Of: TypeAlias = Annotated[Literal["logit", "probability"], choice("logit", "probability")]
+PLAIN: dict[Any, Callable[[], Reader]] = {
+    bool: truth,
+    int: whole,
+    float: real,
+    str: lambda: text("text", "(?s).*"),
+}
+Of: TypeAlias = Literal["logit", "probability"]
 Count: TypeAlias = Annotated[int, whole(1)]
 Natural: TypeAlias = Annotated[int, whole(0)]
+Size: TypeAlias = Annotated[int | None, whole(1)]
 Weight: TypeAlias = Annotated[float, real(0.0)]
 Positive: TypeAlias = Annotated[float, real(above=0.0)]
-Real: TypeAlias = Annotated[float, real()]
-Names: TypeAlias = Annotated[tuple[str, ...], names("net.2,net.5")]
-Flag: TypeAlias = Annotated[bool, truth()]
+Share: TypeAlias = Annotated[float, real(0.0, below=1.0)]
+Names: TypeAlias = Annotated[
+    tuple[str, ...], several(text("a name", r"[^\s,]+"), "names separated by commas, such as net.2,net.5")
+]

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from ..config.data import DATA as SETTINGS
 from ..errors import InputError, check_whole
 from ..pixels import to_values
 from ..registry import Registry
@@ -253,4 +254,4 @@ def _comma(shape: tuple[int, ...]) -> str:
     return ", ".join(map(str, shape)) or "no more axes"
 
 
-DATA: Registry[Callable[..., Source]] = Registry("data set")
+DATA: Registry[Callable[..., Source]] = Registry(SETTINGS)

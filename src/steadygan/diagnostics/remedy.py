@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 
-from ..errors import InputError, check_number
+from ..config.opponents import RemedyFactors
+from ..errors import InputError
 from ..types import Method, Part, Penalty
 
 
 @dataclass(frozen=True)
-class Remedy:
+class Remedy(RemedyFactors):
     """Changes that each roll-back makes once more: factors on the learning rates and on the weights of all penalties.
 
     penalties, methods: switched on for every discriminator that has none of that name, such as penalties.r1(1.0)
@@ -18,15 +19,11 @@ class Remedy:
     that are not above 0, and for parts that are neither penalties nor methods.
     """
 
-    lr_g: float = 1.0
-    lr_d: float = 1.0
-    penalty_weights: float = 1.0
     penalties: Sequence[Penalty] = ()
     methods: Sequence[Method] = ()
 
     def __post_init__(self) -> None:
-        for name in ("lr_g", "lr_d", "penalty_weights"):
-            check_number(f"remedy.{name}", getattr(self, name), 0.0, above=True)
+        super().__post_init__()
         for name, given, kind in (("penalties", self.penalties, Penalty), ("methods", self.methods, Method)):
             if not isinstance(given, Sequence) or not all(isinstance(each, kind) for each in given):
                 raise InputError(f"remedy.{name} must be a list of {name}, not {given!r}: put them in brackets")

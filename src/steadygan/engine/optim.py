@@ -5,44 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from math import cos, pi
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, unknown
+from ..config.optimisation import SCHEDULE, Constant, Cosine, Ema, Linear, Optimizer, Schedule
+from ..errors import InputError
 from ..registry import Registry
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
 
-OPTIMIZERS = ("adam", "rmsprop", "sgd")
-
 
 @dataclass(frozen=True)
-class OptimizerSettings:
+class OptimizerSettings(Optimizer):
     """Adam(betas, eps), RMSprop(alpha, eps, momentum) or SGD(momentum) of torch, in its fastest exact form.
 
     Calling it with (parameters, lr) builds the optimiser; any function of that signature may stand in its place.
     """
-
-    name: str = "adam"
-    betas: tuple[float, float] = (0.5, 0.9)
-    alpha: float = 0.99
-    momentum: float = 0.0
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.name not in OPTIMIZERS:
-            raise unknown("optimizer", self.name, OPTIMIZERS)
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise InputError(f"optimizer: betas must be two numbers in [0, 1), not {self.betas}")
-        if not 0 <= self.alpha < 1:
-            raise InputError(f"optimizer: alpha must be in [0, 1), not {self.alpha}")
-        for name in ("momentum", "eps", "weight_decay"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"optimizer: {name} must be 0 or more, not {getattr(self, name)}")
 
     def __call__(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         parameters = list(parameters)
@@ -85,37 +65,7 @@ def unpack(optimizer: torch.optim.Optimizer, names: list[str], packed: Mapping[s
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-@dataclass(frozen=True)
-class Ema:
-    """theta_ema <- decay theta_ema + (1 - decay) theta after each generator step [yazici2019].
-
-    Either a plain `decay`, or `half_life` in images: decay = 0.5^(batch / h), where h grows as `ramp_up` times the
-    images seen so far until it reaches `half_life`, so that an early average is not one of random weights.
-    """
-
-    decay: float | None = 0.999
-    half_life: float | None = None
-    ramp_up: float | None = 0.05
-
-    def __post_init__(self) -> None:
-        if (self.decay is None) == (self.half_life is None):
-            raise InputError("ema: give either decay or half_life, and None for the other")
-        if self.decay is not None and not 0 <= self.decay < 1:
-            raise InputError(f"ema: decay must be in [0, 1), not {self.decay}")
-        if self.half_life is not None and not self.half_life > 0:
-            raise InputError(f"ema: half_life must be above 0 images, not {self.half_life}")
-        if self.ramp_up is not None and not self.ramp_up > 0:
-            raise InputError(f"ema: ramp_up must be above 0, or None for none, not {self.ramp_up}")
-
-    def at(self, iteration: int, batch: int) -> float:
-        """The decay of the update after iteration number `iteration` (from 0)."""
-        if self.decay is not None:
-            return self.decay
-        assert self.half_life is not None
-        life = self.half_life
-        if self.ramp_up is not None:
-            life = min(life, max(1.0, (iteration + 1) * batch * self.ramp_up))
-        return float(0.5 ** (batch / life))
+__all__ = ["Average", "Ema"]
 
 
 class Average:
@@ -140,59 +90,8 @@ class Average:
             ours.copy_(theirs)
 
 
-class Schedule:
-    """A factor on the learning rates."""
+__all__ = ["SCHEDULES", "Constant", "Cosine", "Linear", "Schedule"]
 
-    constant: ClassVar[bool] = False  # the horizon does not matter
-
-    def factor(self, iteration: int, horizon: int) -> float:
-        """The factor of iteration number `iteration` (from 0) in a run of `horizon` iterations."""
-        raise NotImplementedError
-
-
-SCHEDULES: Registry[type[Schedule]] = Registry("schedule")
-
-
-@SCHEDULES.register("constant")
-@dataclass(frozen=True)
-class Constant(Schedule):
-    """1 throughout."""
-
-    constant = True
-
-    def factor(self, iteration: int, horizon: int) -> float:
-        return 1.0
-
-
-@dataclass(frozen=True)
-class _Falling(Schedule):
-    start: float = 0.5  # share of the horizon at which the fall begins
-    end: float = 0.0  # factor at the horizon and after it
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.start < 1:
-            raise InputError(f"schedule: start must be a share of the horizon in [0, 1), not {self.start}")
-        if not self.end >= 0:
-            raise InputError(f"schedule: end must be 0 or more, not {self.end}")
-
-    def progress(self, iteration: int, horizon: int) -> float:
-        """0 before the fall, 1 from the horizon on."""
-        return min(1.0, max(0.0, (iteration / max(1, horizon) - self.start) / (1.0 - self.start)))
-
-
-@SCHEDULES.register("linear")
-@dataclass(frozen=True)
-class Linear(_Falling):
-    """1 until `start` of the horizon, then a straight line to `end`."""
-
-    def factor(self, iteration: int, horizon: int) -> float:
-        return 1.0 + (self.end - 1.0) * self.progress(iteration, horizon)
-
-
-@SCHEDULES.register("cosine")
-@dataclass(frozen=True)
-class Cosine(_Falling):
-    """1 until `start` of the horizon, then half a cosine to `end`."""
-
-    def factor(self, iteration: int, horizon: int) -> float:
-        return self.end + (1.0 - self.end) * (1.0 + cos(pi * self.progress(iteration, horizon))) / 2
+SCHEDULES: Registry[type[Schedule]] = Registry(SCHEDULE)
+for _name, _schedule in SCHEDULE.known.items():
+    SCHEDULES.register(_name)(_schedule)

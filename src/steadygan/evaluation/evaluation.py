@@ -18,6 +18,7 @@ from ..features import FeatureNetwork
 from ..features.network import check_name
 from ..files import read_json
 from ..metrics.protocol import Protocol
+from ..runs.folder import RunFolder
 from ..runs.run import Run
 from .evaluator import evaluator_for, network_for, versions
 from .fakes import Fakes, fakes_of
@@ -126,8 +127,8 @@ def settings_of(what: Any) -> dict[str, Any] | None:
     """The settings of a run from a recipe; None for anything else."""
     if isinstance(what, Run):
         own = what.settings
-    elif isinstance(what, str | Path) and (Path(what).expanduser() / "settings.json").is_file():
-        own = read_json(Path(what).expanduser() / "settings.json")
+    elif isinstance(what, str | Path) and RunFolder(Path(what).expanduser()).begun:
+        own = read_json(RunFolder(Path(what).expanduser()).settings)
     else:
         return None
     return own if "recipe" in own else None

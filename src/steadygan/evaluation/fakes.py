@@ -13,6 +13,7 @@ from ..data import Source, from_user
 from ..errors import InputError, NonFiniteError
 from ..metrics.protocol import Protocol
 from ..pixels import to_pixels, to_values
+from ..runs.folder import RunFolder
 from ..runs.run import Run, load
 from .evaluator import batch_norm
 from .reals import from_file
@@ -46,7 +47,7 @@ def fakes_of(what: Any, n: int | None, seed: int, weights: Literal["ema", "live"
         path = Path(what).expanduser()
         if not path.exists():
             raise InputError(f"expected a run, images or points at {str(path)!r}, found nothing there: check the path")
-        what = load(path) if (path / "settings.json").is_file() else from_file(path)
+        what = load(path) if RunFolder(path).begun else from_file(path)
     return _of_run(what, n or drawn, seed, weights) if isinstance(what, Run) else _of_source(from_user(what), n)
 
 

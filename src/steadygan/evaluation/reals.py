@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..config import ImageSet, Settings
+from ..config import Settings
+from ..config.data import ImageSet
 from ..data import DATA, Source, folder, from_user, points
+from ..data.build import built
 from ..data.samples import Progress
 from ..errors import InputError, unknown
 from ..headers import holds_images
@@ -31,16 +34,15 @@ def reals(
     if word == OWN or (own is not None and own.data.name == word):
         if own is None:
             raise InputError("expected a run from a recipe with --against own, got something else: name the data")
-        from ..recipes.build import source
+        from ..data.build import source
 
         return source(_at(own, path), progress)
     if word in DATA and word not in FILES:
-        builder = DATA[word]
         if not takes_path(word):
             if path is not None:
                 raise InputError(f"expected no --data, as {word} makes its own, got {path}: leave it out")
-            return builder()
-        return builder(path=path, progress=progress)
+            return built(word)
+        return built(word, progress, path=path)
     place = Path(word).expanduser()
     if not place.exists():
         raise unknown("data", word, [OWN, *(name for name in DATA if name not in FILES)])
@@ -67,5 +69,4 @@ def _at(settings: Settings, path: Path | None) -> Settings:
         return settings
     if not isinstance(settings.data, ImageSet):
         raise InputError(f"expected no --data, as {settings.data.name} makes its own, got {path}: leave it out")
-    data = settings.data.model_copy(update={"path": str(path)})
-    return settings.model_copy(update={"data": data})
+    return replace(settings, data=replace(settings.data, path=str(path)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from ..config.parts import CramerSettings
 from ..losses import cycled
 from ..types import Batch, Critic, DBatch, Method, Output, Scored, Term, Terms
 from ..types.critic import Forward
@@ -16,7 +16,7 @@ from .plain import METHODS
 
 @METHODS.register("cramer")
 @dataclass(frozen=True)
-class Cramer(Method):
+class Cramer(CramerSettings, Method):
     """Trains on the energy distance between embeddings h of reals and of two halves of the fakes [bellemare2017].
 
     With y and y' independent fakes: d(v) = ||h(v) - h(y')|| - ||h(v)||, D minimises E d(y) - E d(x), and G minimises
@@ -25,7 +25,6 @@ class Cramer(Method):
     Both steps draw twice the fakes. There is no other loss: use it with `losses.Nothing()`.
     """
 
-    name: ClassVar[str] = "cramer"  # type: ignore[misc]
     needs_real = True
     replaces_loss = True
     single = True

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError, check_number, check_whole
+from ..config.parts import DenoisingFeatureMatchingSettings
+from ..errors import InputError, check_whole
 from ..types import Critic, Draw, Method, Now, Scored, Term, Terms
 from ..types.critic import auxiliaries_of
 from .plain import METHODS
@@ -19,7 +20,7 @@ DENOISER = "denoiser"
 
 @METHODS.register("denoising_feature_matching")
 @dataclass(frozen=True)
-class DenoisingFeatureMatching(Method):
+class DenoisingFeatureMatching(DenoisingFeatureMatchingSettings, Method):
     """Moves fakes' features towards what a denoiser of real features makes of them [wardefarley2017].
 
     With h = D's feature named h, r the denoiser, sg a constant, n ~ N(0, 1) and means over batch and features:
@@ -31,14 +32,11 @@ class DenoisingFeatureMatching(Method):
     where D has an attribute `features`. Raises InputError when D has no denoiser, or returns no feature h.
     """
 
-    weight: float = 0.03
     features: int | None = field(default=None, repr=False)
     n: Tensor | None = field(default=None, repr=False)  # (real, features), the noise of this step
 
-    name: ClassVar[str] = "denoising_feature_matching"  # type: ignore[misc]
-
     def __post_init__(self) -> None:
-        check_number("denoising_feature_matching: weight", self.weight, 0)
+        super().__post_init__()
         if self.features is not None:
             check_whole("denoising_feature_matching: features", self.features, 1)
 

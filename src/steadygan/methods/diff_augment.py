@@ -9,7 +9,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ..errors import InputError, check_number
+from ..config.parts import DiffAugmentSettings
+from ..errors import InputError
 from ..losses import cycled
 from ..types import Batch, Draw, Method, Now
 from .plain import METHODS
@@ -19,7 +20,7 @@ NUMBERS = 7  # drawn per sample: brightness, saturation, contrast; shift down, s
 
 @METHODS.register("diff_augment")
 @dataclass(frozen=True)
-class DiffAugment(Method):
+class DiffAugment(DiffAugmentSettings, Method):
     """Shows D images after random changes through which the generator's gradient passes [zhao2020].
 
     With a u ~ U(0, 1) of its own for each change: brightness x + (u - 1/2); saturation 2u (x - m) + m, m the mean over
@@ -31,19 +32,7 @@ class DiffAugment(Method):
     numbers, as when a run is looked at between steps, images are shown as they are.
     """
 
-    color: bool = True
-    translation: float = 0.125
-    cutout: float = 0.5
     u: Tensor | None = field(default=None, repr=False)  # (rows, 7), at this step
-
-    name = "diff_augment"
-
-    def __post_init__(self) -> None:
-        for share in ("translation", "cutout"):
-            value = getattr(self, share)
-            check_number(f"diff_augment: {share}", value, 0)
-            if value > 1:
-                raise InputError(f"diff_augment: {share} must be a share of the side from 0 to 1, not {value!r}")
 
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
         return {"u": Draw((max(real, fake), NUMBERS))}

@@ -8,29 +8,21 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import InputError, check_whole
+from ..config.parts import FakeAsRealSettings
+from ..errors import InputError
 from ..types import Batch, Critic, DBatch, Method, cat, critic
 from .plain import METHODS
 
 
 @METHODS.register("fake_as_real")
 @dataclass(frozen=True)
-class FakeAsReal(Method):
+class FakeAsReal(FakeAsRealSettings, Method):
     """Counts the `count` fakes that D rates lowest, of `factor * count` candidates, as real in a D step [tao2020].
 
     Algorithm 1, with N0 = count and f = factor: real side = {x_1 .. x_(N - N0)} + {the N0 of f N0 candidates with the
     lowest d}, fake side = {y_1 .. y_M}. A low d marks places that already hold too many fakes [tao2020,
     footnote 1]; factor = 1 selects at random.
     """
-
-    count: int
-    factor: int = 8
-
-    name = "fake_as_real"
-
-    def __post_init__(self) -> None:
-        check_whole("fake_as_real: count", self.count, 0)
-        check_whole("fake_as_real: factor", self.factor, 1)
 
     @property
     def candidates(self) -> int:

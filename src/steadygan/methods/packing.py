@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import InputError, check_whole
+from ..config.parts import PackingSettings
+from ..errors import InputError
 from ..types import Batch, Method
 from .plain import METHODS
 
 
 @METHODS.register("packing")
 @dataclass(frozen=True)
-class Packing(Method):
+class Packing(PackingSettings, Method):
     """Shows D `degree` samples of one kind as one, joined along the first axis of a sample [lin2018].
 
     (n * degree, c, ...) -> (n, degree * c, ...): D's input has degree times the features or channels. Raises
     InputError for samples that do not fill the last pack.
     """
-
-    degree: int = 2
-
-    name = "packing"
-
-    def __post_init__(self) -> None:
-        check_whole("packing: degree", self.degree, 1)
 
     def raw(self, count: int) -> int:
         return count * self.degree

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError, check_number, check_whole, unknown
+from ..config.parts import SampleDifferencesSettings
+from ..errors import InputError
 from ..types import Method, Now, Scored, Term, Terms
 from ..types.taps import module_layers
 from .plain import METHODS
 
-NORMALISE = ("squared", "l2", "none")
 TINY = 1e-12  # the least squared norm that features are divided by
 DIRECT = 16  # numbers of a sample up to which all differences are formed
 
 
 @METHODS.register("sample_differences")
 @dataclass(frozen=True)
-class SampleDifferences(Method):
+class SampleDifferences(SampleDifferencesSettings, Method):
     """Pulls D's scores and features of the k most realistic fakes and of their nearest reals together [zhangsdp].
 
     L_SDP = sum_i (d(y_i) - d(x_i))^2 + sum_i sum_j ||q_j(y_i) - q_j(x_i)||^2 over the k fakes y_i of the batch with
@@ -34,34 +34,20 @@ class SampleDifferences(Method):
     weight / (k batch) instead of weight / k, the literal reading. reuse_batch: G's step sees D's noise and reals.
     """
 
-    weight: float = 0.01
-    start: int = 3000
-    count: int = 5
-    grow_every: int = 5000
-    feature_layers: tuple[str, ...] = ()
-    normalise: Literal["squared", "l2", "none"] = "squared"
-    batch_sum: bool = False
-    reuse_batch: bool = False
     k: Tensor | None = field(default=None, repr=False)  # () int64: pairs at this step, 0 before `start`
 
-    name: ClassVar[str] = "sample_differences"  # type: ignore[misc]
     needs_real = True
 
     def __post_init__(self) -> None:
         if self.k is not None:  # inside of a step, where all is checked
             return
-        check_number("sample_differences: weight", self.weight, 0)
-        check_whole("sample_differences: start", self.start, 0)
-        check_whole("sample_differences: count", self.count, 1)
-        check_whole("sample_differences: grow_every", self.grow_every, 1)
         if isinstance(self.feature_layers, str):
             raise InputError(
                 f"sample_differences: expected a list of feature_layers, got the text {self.feature_layers!r}: write "
                 f"[{self.feature_layers!r}]"
             )
+        super().__post_init__()
         object.__setattr__(self, "feature_layers", tuple(self.feature_layers))
-        if self.normalise not in NORMALISE:
-            raise unknown("sample_differences: normalise", self.normalise, NORMALISE)
 
     @property
     def shares_batch(self) -> bool:  # type: ignore[override]

@@ -1,14 +1,13 @@
 """Networks: modules that know nothing of losses, optimisers or files."""
 
-from .activations import ACTIVATIONS, activation
 from .autoencoder import Autoencoder, dcgan_autoencoder, mlp_autoencoder
+from .build import DISCRIMINATORS, GENERATORS
 from .conditional import LabelledGenerator, ProjectionDiscriminator
 from .dcgan import dcgan_discriminator, dcgan_generator
 from .dual import ResidualBlock, dual_discriminator, dual_generator
 from .heads import Denoised, Embedded, denoiser
-from .layers import BatchNorm, MinibatchDiscrimination
+from .layers import ACTIVATIONS, BatchNorm, MinibatchDiscrimination, activation
 from .mlp import mlp, mlp_discriminator, mlp_generator
-from .registry import DISCRIMINATORS, GENERATORS
 from .spectral import spectral_norm, spectral_step
 
 __all__ = [

@@ -7,12 +7,13 @@ from math import prod
 
 from torch import Tensor, nn
 
-from ..errors import check_whole
+from ..config.block import taking
+from ..config.networks import DcganAutoencoder, MlpAutoencoder
 from ..types.critic import widened
+from .build import DISCRIMINATORS, refuse_classes
 from .dcgan import downward, upward
 from .layers import Unrounded
 from .mlp import hidden
-from .registry import DISCRIMINATORS, refuse_classes
 from .stages import stages
 
 
@@ -29,39 +30,27 @@ class Autoencoder(nn.Module):
 
 
 @DISCRIMINATORS.register("mlp_autoencoder")
-def mlp_autoencoder(
-    shape: Sequence[int],
-    classes: int | None = None,
-    width: int = 64,
-    depth: int = 2,
-    activation: str = "leaky_relu",
-    code: int = 2,
-) -> nn.Module:
+@taking(MlpAutoencoder)
+def mlp_autoencoder(own: MlpAutoencoder, shape: Sequence[int], classes: int | None = None) -> nn.Module:
     """numbers > width x depth > code > width x depth > numbers, as `Autoencoder`: (n, *shape) -> (n,) [berthelot2017].
 
     `depth` counts hidden layers on each side of the code; neither the code nor the output has an activation.
     Raises InputError for an unknown activation, a code below 1, and classes: there is no conditional form.
     """
     refuse_classes("mlp_autoencoder", classes)
-    check_whole("code", code, 1)
-    numbers = prod(shape)
+    numbers, width, code = prod(shape), own.width, own.code
     encoder = nn.Sequential(
         nn.Flatten(),
-        *hidden(numbers, width, depth, activation),
-        nn.Linear(width if depth else numbers, code),
+        *hidden(numbers, width, own.depth, own.activation),
+        nn.Linear(width if own.depth else numbers, code),
     )
-    last = Unrounded(nn.Linear(width if depth else code, numbers), nn.Unflatten(1, tuple(shape)))
-    return Autoencoder(encoder, nn.Sequential(*hidden(code, width, depth, activation), last))
+    last = Unrounded(nn.Linear(width if own.depth else code, numbers), nn.Unflatten(1, tuple(shape)))
+    return Autoencoder(encoder, nn.Sequential(*hidden(code, width, own.depth, own.activation), last))
 
 
 @DISCRIMINATORS.register("dcgan_autoencoder")
-def dcgan_autoencoder(
-    shape: Sequence[int],
-    classes: int | None = None,
-    width: int = 64,
-    activation: str = "leaky_relu",
-    code: int = 64,
-) -> nn.Module:
+@taking(DcganAutoencoder)
+def dcgan_autoencoder(own: DcganAutoencoder, shape: Sequence[int], classes: int | None = None) -> nn.Module:
     """The convolutions of `dcgan_discriminator` > linear > code > the layers of `dcgan_generator` [berthelot2017].
 
     As `Autoencoder`, (n, c, h, h) -> (n,), for samples in [-1, 1]: tanh closes it, as in public code [pfnet2017]. No
@@ -69,10 +58,9 @@ def dcgan_autoencoder(
     classes: there is no conditional form.
     """
     refuse_classes("dcgan_autoencoder", classes)
-    check_whole("code", code, 1)
-    channels, halved, base = stages("dcgan_autoencoder", shape, width)
-    widths = [width * 2**i for i in range(halved)]
-    down = downward(channels, widths, activation=activation)
-    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(widths[-1] * base**2, code))
-    *up, last, bounded = upward(code, widths[::-1], base, channels, activation=activation)
+    channels, halved, base = stages("dcgan_autoencoder", shape)
+    widths = [own.width * 2**i for i in range(halved)]
+    down = downward(channels, widths, activation=own.activation)
+    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(widths[-1] * base**2, own.code))
+    *up, last, bounded = upward(own.code, widths[::-1], base, channels, activation=own.activation)
     return Autoencoder(encoder, nn.Sequential(*up, Unrounded(last, bounded)))

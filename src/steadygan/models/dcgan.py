@@ -8,20 +8,23 @@ from itertools import pairwise
 
 from torch import nn
 
+from ..config.block import taking
+from ..config.networks import DcganDiscriminator, DcganGenerator
 from ..errors import check_whole
 from . import heads
-from .activations import activation as activation_named
+from .build import DISCRIMINATORS, GENERATORS
 from .conditional import LabelledGenerator, ProjectionDiscriminator
 from .layers import Unrounded
-from .registry import DISCRIMINATORS, GENERATORS
+from .layers import activation as activation_named
 from .stages import normed, stages
 
 EMBEDDING = 32  # numbers that tell G the class, or latent_dim if that is less
 
 
 @GENERATORS.register("dcgan")
+@taking(DcganGenerator)
 def dcgan_generator(
-    latent_dim: int, shape: Sequence[int], classes: int | None = None, width: int = 64, norm: str = "none"
+    own: DcganGenerator, latent_dim: int, shape: Sequence[int], classes: int | None = None
 ) -> nn.Module:
     """z > linear > width 2^(k-1) x s x s > k transposed convolutions 4/2/1, the channels halved, > tanh [radford2016].
 
@@ -33,26 +36,17 @@ def dcgan_generator(
     """
     if classes is not None:
         check_whole("classes", classes, 1)
-    channels, halved, base = stages("dcgan", shape, width, norm)
+    channels, halved, base = stages("dcgan", shape)
     check_whole("latent_dim", latent_dim, 1)
     told = 0 if classes is None else min(latent_dim, EMBEDDING)
-    widths = [width * 2**i for i in reversed(range(halved))]
-    body = nn.Sequential(*upward(latent_dim + told, widths, base, channels, norm))
+    widths = [own.width * 2**i for i in reversed(range(halved))]
+    body = nn.Sequential(*upward(latent_dim + told, widths, base, channels, own.norm))
     return body if classes is None else LabelledGenerator(body, classes, told)
 
 
 @DISCRIMINATORS.register("dcgan")
-def dcgan_discriminator(
-    shape: Sequence[int],
-    classes: int | None = None,
-    width: int = 64,
-    norm: str = "none",
-    minibatch_discrimination: int = 0,
-    embedding: int = 0,
-    denoiser: int = 0,
-    denoiser_depth: int = 10,
-    denoiser_norm: str = "batch",
-) -> nn.Module:
+@taking(DcganDiscriminator)
+def dcgan_discriminator(own: DcganDiscriminator, shape: Sequence[int], classes: int | None = None) -> nn.Module:
     """k convolutions 4/2/1 with width 2^i channels, leaky ReLU 0.2, > linear > one logit [radford2016].
 
     (n, c, h, h) -> (n,). k halvings take h to a side of 2..7, as in `dcgan_generator`; with shape (3, 32, 32) it has
@@ -67,18 +61,18 @@ def dcgan_discriminator(
     """
     if classes is not None:
         check_whole("classes", classes, 1)
-    channels, halved, base = stages("dcgan", shape, width, norm)
-    heads.check_ends("dcgan", classes, minibatch_discrimination, embedding, denoiser)
-    widths = [width * 2**i for i in range(halved)]
-    features = nn.Sequential(*downward(channels, widths, norm))
+    channels, halved, base = stages("dcgan", shape)
+    heads.check_unlabelled(own, classes)
+    widths = [own.width * 2**i for i in range(halved)]
+    features = nn.Sequential(*downward(channels, widths, own.norm))
 
     count = widths[-1] * base**2
-    last = [nn.Flatten(), *heads.last_layers(count, embedding or 1, minibatch_discrimination)]
-    if embedding:
+    last = [nn.Flatten(), *heads.last_layers(count, own.embedding or 1, own.minibatch_discrimination)]
+    if own.embedding:
         return heads.Embedded(nn.Sequential(OrderedDict(features=features, head=Unrounded(*last))))
     head = Unrounded(*last, nn.Flatten(0))
-    if denoiser:
-        restored = heads.denoiser(count, denoiser, denoiser_depth, denoiser_norm)
+    if own.denoiser:
+        restored = heads.denoiser(count, own.denoiser, own.denoiser_depth, own.denoiser_norm)
         return heads.Denoised(features, head, restored, count)
     if classes is not None:
         return ProjectionDiscriminator(features, head, classes, widths[-1], base)

@@ -9,15 +9,16 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from ..errors import InputError, check_whole, unknown
-from .activations import activation as activation_named
+from ..config.block import taking
+from ..config.networks import DualDiscriminator, DualGenerator
+from ..errors import check_whole
+from .build import DISCRIMINATORS, GENERATORS, refuse_classes
 from .heads import last_layers
 from .layers import Unrounded
-from .registry import DISCRIMINATORS, GENERATORS, refuse_classes
+from .layers import activation as activation_named
 from .stages import normed, stages
 
 DEVIATION = 0.02  # of all first weights, but those of a network of SELUs
-JUDGING = ("leaky_relu", "selu")
 
 
 class ResidualBlock(nn.Module):
@@ -40,8 +41,9 @@ class ResidualBlock(nn.Module):
 
 
 @GENERATORS.register("dual")
+@taking(DualGenerator)
 def dual_generator(
-    latent_dim: int, shape: Sequence[int], classes: int | None = None, width: int = 64, norm: str = "batch"
+    own: DualGenerator, latent_dim: int, shape: Sequence[int], classes: int | None = None
 ) -> nn.Sequential:
     """z > linear > width 2^k x s x s > k transposed convolutions 4/2/1, > convolution 3/1/1 > tanh [pfnet2017].
 
@@ -52,7 +54,8 @@ def dual_generator(
     Raises InputError for other shapes, an unknown norm, sizes below 1, and classes: there is no conditional form.
     """
     refuse_classes("dual", classes)
-    channels, halved, base = stages("dual", shape, width, norm)
+    channels, halved, base = stages("dual", shape)
+    width, norm = own.width, own.norm
     check_whole("latent_dim", latent_dim, 1)
     widths = [width * 2**i for i in reversed(range(halved + 1))]
     first = widths[0] * base**2
@@ -71,15 +74,8 @@ def dual_generator(
 
 
 @DISCRIMINATORS.register("dual")
-def dual_discriminator(
-    shape: Sequence[int],
-    classes: int | None = None,
-    width: int = 64,
-    norm: str = "batch",
-    activation: str = "leaky_relu",
-    residual: bool = False,
-    minibatch_discrimination: int = 0,
-) -> nn.Sequential:
+@taking(DualDiscriminator)
+def dual_discriminator(own: DualDiscriminator, shape: Sequence[int], classes: int | None = None) -> nn.Sequential:
     """convolution 3/1/1 > k times (convolution 4/2/1, the channels doubled, > 3/1/1) > linear > one logit [pfnet2017].
 
     (n, c, h, h) -> (n,), k as in `dual_generator`: width, 2 width, 2 width, ..., 2^k width, 2^k width channels; 64,
@@ -94,17 +90,11 @@ def dual_discriminator(
     is no conditional form.
     """
     refuse_classes("dual", classes)
-    channels, halved, base = stages("dual", shape, width, norm)
-    check_whole("minibatch_discrimination", minibatch_discrimination, 0)
-    if activation not in JUDGING:
-        raise unknown("activation", activation, JUDGING)
-    if activation == "selu" and norm != "none":
-        raise InputError(
-            f"dual: expected norm=none with activation=selu, which normalises by itself, got norm={norm}: set norm=none"
-        )
+    channels, halved, base = stages("dual", shape)
+    width, norm, activation = own.width, own.norm, own.activation
 
     def same(before: int, after: int, norm: str) -> list[nn.Module]:
-        if residual:
+        if own.residual:
             return [ResidualBlock(before, after, norm, activation)]
         return [*_convolution(before, after, norm), activation_named(activation)]
 
@@ -113,7 +103,7 @@ def dual_discriminator(
         layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none"))
         layers += [*normed(norm, after), activation_named(activation), *same(after, after, norm)]
     count = width * 2**halved * base**2
-    head = Unrounded(nn.Flatten(), *last_layers(count, 1, minibatch_discrimination), nn.Flatten(0))
+    head = Unrounded(nn.Flatten(), *last_layers(count, 1, own.minibatch_discrimination), nn.Flatten(0))
     D = nn.Sequential(OrderedDict(features=nn.Sequential(*layers), head=head))
     _start(D, by_inputs=activation == "selu")
     return D

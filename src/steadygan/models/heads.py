@@ -7,10 +7,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, check_whole, unknown
+from ..config.networks import DcganDiscriminator, Ends, Norm
+from ..errors import InputError, check_whole
 from ..types.critic import widened
 from .layers import MinibatchDiscrimination
-from .stages import NORMS, normed
+from .stages import normed
 
 
 class Embedded(nn.Module):
@@ -47,16 +48,19 @@ class Denoised(nn.Module):
         return self.head(h), {"h": h}
 
 
-def denoiser(features: int, width: int, depth: int = 10, norm: str = "batch") -> nn.Sequential:
+def denoiser(
+    features: int,
+    width: int,
+    depth: int = DcganDiscriminator.denoiser_depth,
+    norm: Norm = DcganDiscriminator.denoiser_norm,
+) -> nn.Sequential:
     """`depth` linear layers, features > width > ... > width > features: (n, features) -> (n, features).
 
     Leaky ReLU 0.2 between them, before it batch norm in place of the bias with norm="batch" [wardefarley2017].
     Raises InputError for an unknown norm and for sizes below 1.
     """
     check_whole("denoiser", width, 1)
-    check_whole("denoiser_depth", depth, 1)
-    if norm not in NORMS:
-        raise unknown("denoiser_norm", norm, NORMS)
+    Ends(denoiser_depth=depth, denoiser_norm=norm)  # checks them
     *inner, last = pairwise([features, *[width] * (depth - 1), features])
     layers: list[nn.Module] = []
     for before, after in inner:
@@ -73,19 +77,11 @@ def last_layers(features: int, outputs: int, kernels: int = 0) -> list[nn.Module
     return [*compared, nn.Linear(features + kernels, outputs)]
 
 
-def check_ends(name: str, classes: int | None, kernels: int, embedding: int, denoiser: int) -> None:
-    """Raises InputError for sizes below 0, for embedding and denoiser at once, and for either with classes."""
-    ends = {"embedding": embedding, "denoiser": denoiser}
-    for setting, size in {"minibatch_discrimination": kernels, **ends}.items():
-        check_whole(setting, size, 0)
-    if embedding and denoiser:
-        raise InputError(
-            f"{name}: expected an embedding or a denoiser, got embedding={embedding} and denoiser={denoiser}: "
-            "set one of them to 0"
-        )
-    for setting, size in ends.items():
+def check_unlabelled(own: Ends, classes: int | None) -> None:
+    """Raises InputError for classes beside an embedding or a denoiser."""
+    for setting, size in {"embedding": own.embedding, "denoiser": own.denoiser}.items():
         if size and classes is not None:
             raise InputError(
-                f"{name}: expected no classes beside {setting}={size}, got classes={classes}: set {setting}=0, or "
+                f"{own.name}: expected no classes beside {setting}={size}, got classes={classes}: set {setting}=0, or "
                 "leave labels out"
             )

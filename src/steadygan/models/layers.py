@@ -1,11 +1,30 @@
-"""Layers through which one sample's output depends on the others; each says so by `couples_samples`."""
+"""Activations by name, and layers through which one sample's output depends on the others: `couples_samples`."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError, check_whole
+from ..errors import InputError, check_whole, unknown
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+}
+
+
+def activation(name: str) -> nn.Module:
+    """A module of that activation; raises InputError for an unknown one."""
+    if name not in ACTIVATIONS:
+        raise unknown("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]()
 
 
 class MinibatchDiscrimination(nn.Module):

@@ -7,20 +7,15 @@ from collections.abc import Sequence
 from torch import nn
 
 from ..config.networks import SIDES, halvings
-from ..errors import InputError, check_whole, unknown
+from ..errors import InputError
 from .layers import BatchNorm
 
-NORMS = ("none", "batch")
 
-
-def stages(name: str, shape: Sequence[int], width: int, norm: str = "none") -> tuple[int, int, int]:
+def stages(name: str, shape: Sequence[int]) -> tuple[int, int, int]:
     """(channels, halvings, side of the smallest map) of samples (c, h, h), as `halvings` finds them.
 
-    Raises InputError for other shapes, an unknown norm, and a width below 1.
+    Raises InputError for other shapes.
     """
-    check_whole("width", width, 1)
-    if norm not in NORMS:
-        raise unknown("norm", norm, NORMS)
     found = halvings(shape[1]) if len(shape) == 3 and shape[0] >= 1 and shape[1] == shape[2] else None
     if found is None:
         raise InputError(

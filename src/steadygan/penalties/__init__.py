@@ -1,10 +1,9 @@
 """Penalties on the discriminator, each usable alone: `r1(10).loss(D, x)` is a scalar for anybody's own loop."""
 
-from .clipping import CONSTRAINTS, WeightClipping
+from .constraints import CONSTRAINTS, SpectralNorm, WeightClipping
 from .difference import ClosePairDifference, ClosePairFakeAsReal, PairDifference, close_pairs
 from .gradient import PENALTIES, GradientPenalty, dragan, one_gp, r1, r2, zero_gp
 from .points import AroundReal, Interpolated, OnFake, OnReal, Points
-from .spectral import SpectralNorm
 
 __all__ = [
     "CONSTRAINTS",

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import check_number
+from ..config.parts import ClosePairDifferenceSettings, ClosePairFakeAsRealSettings, PairDifferenceSettings
 from ..losses import cycled
 from ..types import Critic, Penalty, Scored, Term
 from ..types.critic import widened
@@ -26,19 +26,14 @@ def close_pairs(x: Tensor, y: Tensor, delta: float) -> Tensor:
 
 @PENALTIES.register("close_pair_difference")
 @dataclass(frozen=True)
-class ClosePairDifference(Penalty):
+class ClosePairDifference(ClosePairDifferenceSettings, Penalty):
     """sum_s weight / m_s sum_i (d(x_s) - d(y_i))^2 over the m_s fakes within delta of real x_s [tao2020, eq. 6].
 
     The paper's difference penalization, in theory's form: a sum over sources, so that the per-sample value carries the
     factor n. delta is far below the smallest distance between two reals. Memory (n, m, dim): for low dimensions.
     """
 
-    weight: float = 10.0
-    delta: float = 0.01
     name: str = "close_pair_difference"
-
-    def __post_init__(self) -> None:
-        _check(self.name, weight=self.weight, delta=self.delta)
 
     def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Term:
         close = close_pairs(real.batch.x.detach(), fake.batch.x.detach(), self.delta)
@@ -49,15 +44,10 @@ class ClosePairDifference(Penalty):
 
 @PENALTIES.register("close_pair_fake_as_real")
 @dataclass(frozen=True)
-class ClosePairFakeAsReal(Penalty):
+class ClosePairFakeAsReal(ClosePairFakeAsRealSettings, Penalty):
     """weight * sum over close fakes of sp(-d(y_i)): fakes close to a real count as real [tao2020, eq. 8]."""
 
-    weight: float = 1.0
-    delta: float = 0.01
     name: str = "close_pair_fake_as_real"
-
-    def __post_init__(self) -> None:
-        _check(self.name, weight=self.weight, delta=self.delta)
 
     def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Term:
         close = close_pairs(real.batch.x.detach(), fake.batch.x.detach(), self.delta).any(0)
@@ -67,20 +57,14 @@ class ClosePairFakeAsReal(Penalty):
 
 @PENALTIES.register("pair_difference")
 @dataclass(frozen=True)
-class PairDifference(Penalty):
+class PairDifference(PairDifferenceSettings, Penalty):
     """weight * [gradient E_v ||grad D(v)||^2 + difference E (D(x) - D(y))^2] [thanhtung2019, 3.2].
 
     Named and rejected there; a baseline. v over reals and fakes in equal shares, D the probability, pairs independent;
     where the counts differ, the smaller side is repeated cyclically.
     """
 
-    weight: float = 1.0
-    gradient: float = 10.0
-    difference: float = 10.0
     name: str = "pair_difference"
-
-    def __post_init__(self) -> None:
-        _check(self.name, weight=self.weight, gradient=self.gradient, difference=self.difference)
 
     def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Term:
         n = max(real.batch.size, fake.batch.size)
@@ -91,8 +75,3 @@ class PairDifference(Penalty):
             self.gradient * slope + self.difference * (values[0] - values[1]).square(),
             self.weight,
         )
-
-
-def _check(name: str, **values: float) -> None:
-    for field, value in values.items():
-        check_number(f"{name}: {field}", value, 0)

@@ -9,12 +9,14 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ..errors import InputError, check_number, check_whole
+from ..config.block import check, taking
+from ..config.parts import DraganSettings, GradientPenaltySettings, Penalties
+from ..config.values import Count, Weight
 from ..registry import Registry
 from ..types import Critic, Draw, Now, Of, Penalty, Scored, Term
 from .points import AroundReal, Interpolated, OnFake, OnReal, Points
 
-PENALTIES: Registry[object] = Registry("penalty")
+PENALTIES: Registry[object] = Registry(Penalties.kinds)
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,15 @@ class GradientPenalty(Penalty):
     The papers and codes that write gamma / 2 (StyleGAN, R3GAN) mean gamma = 2 * weight.
     """
 
-    weight: float
+    weight: Weight
     points: Points = field(default_factory=OnReal)
     target: float = 0.0
-    of: Of = "logit"
-    interval: int = 1
+    of: Of = GradientPenaltySettings.of
+    interval: Count = GradientPenaltySettings.interval
     name: str = "gradient"
 
     def __post_init__(self) -> None:
-        check_number(f"{self.name}: weight", self.weight, 0)
-        if self.of not in ("logit", "probability"):
-            raise InputError(f"{self.name}: of must be 'logit' or 'probability', not {self.of!r}")
-        check_whole(f"{self.name}: interval", self.interval, 1)
+        check(self)
 
     @property
     def needs_fake(self) -> bool:
@@ -68,33 +67,40 @@ def safe_sqrt(squared: Tensor) -> Tensor:
 
 
 @PENALTIES.register("r1")
-def r1(weight: float = 10.0, *, of: Of = "logit", interval: int = 1) -> GradientPenalty:
+@taking(GradientPenaltySettings)
+def r1(own: GradientPenaltySettings) -> GradientPenalty:
     """weight * E_x ||grad d(x)||^2 on the real side [mescheder2018]; fake-as-real's companion, k = 10 in [tao2020]."""
-    return GradientPenalty(weight, OnReal(), of=of, interval=interval, name="r1")
+    return GradientPenalty(own.weight, OnReal(), of=own.of, interval=own.interval, name="r1")
 
 
 @PENALTIES.register("r2")
-def r2(weight: float = 10.0, *, of: Of = "logit", interval: int = 1) -> GradientPenalty:
+@taking(GradientPenaltySettings)
+def r2(own: GradientPenaltySettings) -> GradientPenalty:
     """weight * E_y ||grad d(y)||^2 on the fake side [mescheder2018]."""
-    return GradientPenalty(weight, OnFake(), of=of, interval=interval, name="r2")
+    return GradientPenalty(own.weight, OnFake(), of=own.of, interval=own.interval, name="r2")
 
 
 @PENALTIES.register("zero_gp")
-def zero_gp(weight: float = 10.0, *, of: Of = "logit", interval: int = 1) -> GradientPenalty:
+@taking(GradientPenaltySettings)
+def zero_gp(own: GradientPenaltySettings) -> GradientPenalty:
     """weight * E ||grad d(a x + (1-a) y)||^2, a ~ U(0, 1) per sample [thanhtung2019, eq. 6]."""
-    return GradientPenalty(weight, Interpolated(), of=of, interval=interval, name="zero_gp")
+    return GradientPenalty(own.weight, Interpolated(), of=own.of, interval=own.interval, name="zero_gp")
 
 
 @PENALTIES.register("one_gp")
-def one_gp(weight: float = 10.0, *, of: Of = "logit", interval: int = 1) -> GradientPenalty:
+@taking(GradientPenaltySettings)
+def one_gp(own: GradientPenaltySettings) -> GradientPenalty:
     """weight * E (||grad d(a x + (1-a) y)|| - 1)^2, a ~ U(0, 1) per sample [gulrajani2017]."""
-    return GradientPenalty(weight, Interpolated(), target=1.0, of=of, interval=interval, name="one_gp")
+    return GradientPenalty(own.weight, Interpolated(), target=1.0, of=own.of, interval=own.interval, name="one_gp")
 
 
 @PENALTIES.register("dragan")
-def dragan(weight: float = 10.0, *, scale: float = 0.5, of: Of = "logit", interval: int = 1) -> GradientPenalty:
+@taking(DraganSettings)
+def dragan(own: DraganSettings) -> GradientPenalty:
     """weight * E (||grad d(x')|| - 1)^2, x' = x + scale * std_batch(x) * u, u ~ U(0, 1) per coordinate.
 
     The form of public code; Kodali's paper perturbs with N(0, c I) and measures between x and x' [kodali2017].
     """
-    return GradientPenalty(weight, AroundReal(scale), target=1.0, of=of, interval=interval, name="dragan")
+    return GradientPenalty(
+        own.weight, AroundReal(own.scale), target=1.0, of=own.of, interval=own.interval, name="dragan"
+    )

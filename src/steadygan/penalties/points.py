@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from ..config.parts import DraganSettings
 from ..losses import cycled
 from ..types import Batch, Critic, Draw, Now, Scored
 
@@ -81,7 +82,7 @@ class AroundReal(Points):
 
     needs_fake = False
 
-    scale: float = 0.5
+    scale: float = DraganSettings.scale
     u: Tensor | None = None  # (n, *shape)
 
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:

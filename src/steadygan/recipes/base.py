@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from ..config import Settings
 from ..registry import Registry
@@ -28,8 +28,8 @@ class Recipe:
     def __call__(self, seed: int = 0, scale: str = "full") -> Settings:
         """The recipe's settings under its own name, for one seed; `scale` is full or small."""
         build = self.build if scale == "full" or self.small is None else self.small
-        named = {"recipe": self.name, "scale": scale, "seed": seed}
-        return Settings.check({**build().plain(), **named})
+        named: dict[str, Any] = {"recipe": self.name, "scale": scale, "seed": seed}
+        return replace(build(), **named)
 
 
 RECIPES: Registry[Recipe] = Registry("recipe")

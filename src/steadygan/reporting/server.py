@@ -174,9 +174,6 @@ class Handler(BaseHTTPRequestHandler):
 
 def _state(folders: Sequence[Path]) -> str:
     """A word that is another one when a file that a page tells of came, went, grew or was written anew."""
-    files: list[Path] = []
-    for place in map(RunFolder, folders):
-        files += [place.metrics, place.settings, place.log, place.timeline, place.timing]
-        files += [*sorted(place.samples.glob("*")), *sorted(place.checkpoints.glob("*.pt"))]
-    stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
+    files = [path for folder in folders for path in RunFolder(folder).contents()]
+    stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return blake2b(repr(stamps).encode(), digest_size=8).hexdigest()

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 
 from ..config import Settings
-from ..config.groups import POINTS as POINT_SETS
+from ..data.build import source
 from ..errors import InputError
-from ..recipes.build import source
 from ..runs.history import RunHistory
 from ..viz.marks import Array, Snapshot, logit_scale, pick_panels, share_outside, thin, view
 from .charts import rounded
@@ -65,7 +64,7 @@ def _points(run: RunHistory, files: list[Path], budget: int) -> dict[str, Any] |
 
 def _real_points(settings: Settings | None, most: int) -> Array | None:
     """At most `most` real points (n, d) in the data's units; None where the data is not of points, or is not there."""
-    if settings is None or not isinstance(settings.data, POINT_SETS):
+    if settings is None or settings.data.image is not False:
         return None
     try:
         data = source(settings)

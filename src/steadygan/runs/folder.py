@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from ..errors import InputError
-from ..files import read_json, write_text
-from .records import read_records
-from .settings import differences
+from .records import cut_back, read_records
 
 
 class RunFolder:
@@ -34,6 +30,22 @@ class RunFolder:
         self.log = path / "log.txt"
         self.timeline = path / "events.jsonl"
         self._lock = FileLock(path / ".lock")
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run is here: its settings are written once it is known to start."""
+        return self.settings.exists()
+
+    def shots(self, suffix: str) -> list[Path]:
+        """The files of samples with this ending, each named by its iteration, in their order."""
+        files = self.samples.glob(f"*{suffix}")
+        return sorted(path for path in files if path.stem.isdigit() and len(path.stem) < 16)
+
+    def contents(self) -> list[Path]:
+        """The files that tell of the run, as far as they are there: logs, settings, samples, checkpoints."""
+        files = (self.metrics, self.settings, self.log, self.timeline, self.timing)
+        there = [path for path in files if path.is_file()]
+        return [*there, *sorted(self.samples.glob("*")), *listed(self.checkpoints)]
 
     @property
     def saved(self) -> list[int]:
@@ -81,32 +93,11 @@ class RunFolder:
                 lock.unlink(missing_ok=True)
                 self.path.rmdir()
 
-    def check(self, settings: Mapping[str, Any], resume: bool) -> Path | None:
-        """Checks the folder against the settings; the newest checkpoint when there is one to resume.
-
-        Raises InputError where a run is there already, or the settings differ.
-        """
-        if not resume and (self.settings.exists() or any(self.checkpoints.glob("*.pt"))):
-            raise InputError(
-                f"{self.path} already holds a run: continue it with --resume, or choose another folder with --out"
-            )
-        if resume and self.settings.exists():
-            differing = differences(
-                read_json(self.settings), json.loads(json.dumps(settings))
-            )  # tuples are lists there
-            if differing:
-                raise InputError(
-                    f"{self.path} was made with other settings: {'; '.join(differing)}: resume with the same ones, or "
-                    "choose another --out"
-                )
-        return latest(self.checkpoints)
-
     def cut_back(self, iteration: int) -> None:
         """Forgets everything after `iteration`, and the closing record of a run that stopped between two ticks."""
         closing = {r["iteration"] for r in read_records(self.metrics) if r.get("final")}
         for path in (self.metrics, self.timing):
-            kept = [r for r in read_records(path) if r["iteration"] <= iteration and not r.get("final")]
-            write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+            cut_back(path, iteration)
         if self.samples.is_dir():
             for sample in self.samples.iterdir():
                 if sample.stem.isdigit() and (int(sample.stem) > iteration or int(sample.stem) in closing):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..config import Settings
 from ..errors import InputError
-from .folder import RunFolder, listed
+from .folder import RunFolder
+from .interventions import interventions_told
 from .records import Turn, number, objects, records, turns
+from .settings import settings_told
 
 if TYPE_CHECKING:
     from ..metrics import Protocol
@@ -84,22 +85,21 @@ class RunHistory:
 
     def samples(self, suffix: str) -> list[Path]:
         """The files of samples with this ending, each named by its iteration, in their order."""
-        files = RunFolder(self.path).samples.glob(f"*{suffix}")
-        return sorted(path for path in files if path.stem.isdigit() and len(path.stem) < 16)
+        return RunFolder(self.path).shots(suffix)
 
 
 def history(folder: Path) -> RunHistory:
     """Reads a run's folder; raises InputError where no record can be read."""
     place = RunFolder(folder)
     rows, verdicts, unreadable = records(place.metrics)
-    tree, settings, notes = _settings(place.settings)
+    tree, settings, notes = settings_told(place.settings)
     if unreadable:
         lines, are = ("line", "is") if unreadable == 1 else ("lines", "are")
         notes.append(f"{unreadable:,} {lines} of {place.metrics.name} cannot be read and {are} left out")
     figures = _figures(place.checkpoints, settings)
     if not figures.known:
         notes.append("no checkpoint can be read: how figures were measured, and what real data gets, is not known")
-    interventions, damaged = _interventions(place.interventions)
+    interventions, damaged = interventions_told(place.interventions)
     times = [number(line.get("seconds")) for line in objects(place.timing) if line is not None]
     seconds = [time for time in times if time is not None]
     return RunHistory(
@@ -108,7 +108,7 @@ def history(folder: Path) -> RunHistory:
         verdicts=verdicts,
         tree=tree,
         settings=settings,
-        events=events(folder),
+        events=events(place),
         interventions=interventions,
         equilibrium=figures.equilibrium,
         protocols=figures.protocols,
@@ -118,15 +118,14 @@ def history(folder: Path) -> RunHistory:
     )
 
 
-def events(folder: Path) -> list[Event]:
+def events(folder: RunFolder) -> list[Event]:
     """What a run said while it trained, in its order; of one without events.jsonl the lines of its log as they are."""
-    place = RunFolder(folder)
-    if place.timeline.is_file():
-        return [event for line in objects(place.timeline) if line is not None and (event := _event(line)) is not None]
-    if not place.log.is_file():
+    if folder.timeline.is_file():
+        return [event for line in objects(folder.timeline) if line is not None and (event := _event(line)) is not None]
+    if not folder.log.is_file():
         return []
     found = []
-    for line in place.log.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in folder.log.read_text(encoding="utf-8", errors="replace").splitlines():
         stamped = STAMPED.fullmatch(line)
         time, message = stamped.groups() if stamped else ("", line)
         found.append(Event(None, "note", _cut(message), time))
@@ -145,37 +144,13 @@ def _cut(message: str) -> str:
     return message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
 
 
-def _settings(path: Path) -> tuple[dict[str, Any], Settings | None, list[str]]:
-    """The settings as they stand there, the same as this version reads them, and a word where one is not to be had."""
-    if not path.is_file():
-        return {}, None, [f"no {path.name}: what the run was made with is not known"]
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        return dict(tree), Settings.check(tree) if "recipe" in tree else None, []
-    except InputError as error:
-        return tree, None, [f"{path.name} is not of this version: {error}"]
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        return {}, None, [f"{path.name} cannot be read ({type(error).__name__})"]
-
-
-def _interventions(path: Path) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
-    """The roll-backs of a run, and a word where they cannot be read."""
-    if not path.is_file():
-        return (), []
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return tuple({**each, "iteration": int(each["iteration"]), "to": int(each["to"])} for each in content), []
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        return (), [f"{path.name} cannot be read ({type(error).__name__}): roll-backs are left out"]
-
-
 def _figures(folder: Path, settings: Settings | None) -> Figures:
     """From the newest checkpoint that can be read, its tensors left on the disk; else the equilibrium of the losses."""
     import torch
 
     from ..metrics import Protocol
 
-    for path in reversed(listed(folder)):
+    for path in sorted((path for path in folder.glob("*.pt") if path.stem.isdigit()), reverse=True):
         try:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             d, g = content["equilibrium"]
@@ -214,27 +189,31 @@ def _runs(folder: Path, begun: bool) -> tuple[list[Path], list[Path]]:
         raise InputError(f"expected the folder of a run, got the file '{folder}': give {folder.parent}")
     if not folder.is_dir():
         raise InputError(f"expected a run in '{folder}', found no such folder: check the path")
-    place = RunFolder(folder)
-    name = place.metrics.name
-    if place.metrics.is_file():
+    if measured(folder):
         return [folder], []
     seeds = sorted((p for p in folder.glob("seed-*") if p.is_dir()), key=lambda p: (len(p.name), p.name))
     own = [path for path in seeds if _begins(path)] if begun else []
     if own or (begun and _begins(folder)):
         return own or [folder], []
-    if place.settings.is_file():
-        raise InputError(f"expected {name} in '{folder}', found none: go on with training, --out {folder} --resume")
-    own = [path for path in seeds if RunFolder(path).metrics.is_file()]
+    if RunFolder(folder).begun:
+        raise InputError(
+            f"expected metrics.jsonl in '{folder}', found none: go on with training, --out {folder} --resume"
+        )
+    own = [path for path in seeds if measured(path)]
     if own:
         return own, [path for path in seeds if path not in own]
-    near = sorted(path.parent for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/{name}"))
+    near = sorted(path for pattern in ("*", "*/*") for path in folder.glob(pattern) if measured(path))
     hint = f"did you mean {near[0]}?" if near else "give the folder that train printed"
-    raise InputError(f"expected a run in '{folder}', found no {name} there: {hint}")
+    raise InputError(f"expected a run in '{folder}', found no metrics.jsonl there: {hint}")
+
+
+def measured(folder: Path) -> bool:
+    """Whether a run here has told of a tick."""
+    return RunFolder(folder).metrics.is_file()
 
 
 def _begins(folder: Path) -> bool:
     """Whether a run is here, or may come to be: all that training makes at first is the folder and its lock."""
-    place = RunFolder(folder)
-    if place.metrics.is_file() or place.settings.is_file():
+    if measured(folder) or RunFolder(folder).begun:
         return True
     return all(path.name.startswith(".") for path in folder.iterdir())

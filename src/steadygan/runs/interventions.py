@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..files import write_text
@@ -44,3 +46,14 @@ def interventions(folder: RunFolder) -> list[Intervention]:
 def note(folder: RunFolder, done: Sequence[Intervention]) -> None:
     """Writes all of them down, in one piece."""
     write_text(folder.interventions, json.dumps([vars(each) for each in done], indent=2) + "\n")
+
+
+def interventions_told(path: Path) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
+    """The roll-backs of a run, and a word where they cannot be read."""
+    if not path.is_file():
+        return (), []
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return tuple({**each, "iteration": int(each["iteration"]), "to": int(each["to"])} for each in content), []
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        return (), [f"{path.name} cannot be read ({type(error).__name__}): roll-backs are left out"]

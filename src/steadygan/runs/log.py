@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..files import writing
 from .folder import RunFolder
+from .records import append, append_text
 
 
 class Log:
@@ -29,7 +29,7 @@ class Log:
         self.records.append(record)
         if self.folder is None:
             return
-        _append(self.folder.metrics, json.dumps(record) + "\n")
+        append(self.folder.metrics, record)
         with writing(self.folder.events):
             self._show(record, since)
 
@@ -71,7 +71,7 @@ class Log:
                 "iterations_per_second": round(pace, 2),
                 "evaluation_seconds": round(evaluation, 4),
             }
-            _append(self.folder.timing, json.dumps(record) + "\n")
+            append(self.folder.timing, record)
 
     def say(self, message: str, iteration: int | None = None) -> None:
         """One line in log.txt, with the time; iteration: where the run stood, for those who draw a timeline."""
@@ -85,9 +85,9 @@ class Log:
     def _write(self, kind: str, message: str, iteration: int | None) -> None:
         if self.folder is not None:
             now = time.strftime("%Y-%m-%d %H:%M:%S")
-            _append(self.folder.log, f"{now} {message}\n")
+            append_text(self.folder.log, f"{now} {message}\n")
             line = {"iteration": iteration, "time": now, "kind": kind, "message": message}
-            _append(self.folder.timeline, json.dumps(line) + "\n")
+            append(self.folder.timeline, line)
 
     def close(self) -> None:
         """Flushes the TensorBoard events."""
@@ -95,8 +95,3 @@ class Log:
         if writer is not None and self.folder is not None:
             with writing(self.folder.events):
                 writer.close()
-
-
-def _append(path: Path, text: str) -> None:
-    with writing(path), path.open("a", encoding="utf-8") as file:
-        file.write(text)

@@ -1,14 +1,15 @@
-"""The records of a run: one line of JSON per tick; what cannot be read is left out and counted."""
+"""The lines of JSON that a run writes: one record per tick, times, events; and how they are read back."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InputError
+from ..files import write_text, writing
 
 REASONS = ("verdict_reason", "reason")
 
@@ -29,13 +30,30 @@ class Records(NamedTuple):
     unreadable: int  # lines
 
 
+def append(path: Path, line: Mapping[str, Any]) -> None:
+    """Adds one line; raises InputError when it cannot."""
+    append_text(path, json.dumps(line) + "\n")
+
+
+def append_text(path: Path, text: str) -> None:
+    """Adds text to a file; raises InputError when it cannot."""
+    with writing(path), path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a .jsonl file; a line that is none, such as the last one after a kill, is dropped."""
-    return [record for record in objects(path) if record is not None and "iteration" in record]
+    """The records of a .jsonl file as they stand; a line that is none, as the last after a kill, is dropped."""
+    return [line for line in objects(path) if line is not None and "iteration" in line]
+
+
+def cut_back(path: Path, iteration: int) -> None:
+    """Forgets everything after `iteration`, and the closing record of a run that stopped between two ticks."""
+    kept = [r for r in read_records(path) if r["iteration"] <= iteration and not r.get("final")]
+    write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def records(path: Path) -> Records:
-    """The records of a metrics.jsonl; lines that are truncated, garbled or tell no iteration are counted.
+    """The numbers of the records; lines that are truncated, garbled or tell no iteration are counted.
 
     Raises InputError where none can be read.
     """

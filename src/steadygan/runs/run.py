@@ -16,6 +16,7 @@ from ..errors import CollapseError, InputError, NonFiniteError, check_number, ch
 from ..files import read_json
 from ..latents import CHUNK, Latent, chunks, generate, label_chunks, normal_latent, rows, truncated
 from ..metrics import Protocol
+from ..models.build import networks
 from ..types import Batch
 from . import checkpoint
 from .checkpoint import TrainState, load_network
@@ -175,8 +176,6 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     if G is None or D is None:
         if "recipe" not in settings:
             raise InputError(f"{path} was trained with modules of your own: call load(path, G=..., D=...) with them")
-        from ..recipes.build import networks
-
         built_g, built_d = networks(content["networks"])
         G, D = G or built_g, D or built_d
     D = deepcopy(D)

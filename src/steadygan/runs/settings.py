@@ -9,13 +9,13 @@ from typing import Any
 
 from ..config.settings import Settings
 from ..errors import InputError
-
-NAME = "settings.json"
+from ..files import read_json
+from .folder import RunFolder
 
 
 def saved(folder: Path) -> Settings | None:
     """The settings of the run in `folder`, None where there is none; raises InputError when they cannot be read."""
-    path = folder / NAME
+    path = RunFolder(folder).settings
     if not path.exists():
         return None
     try:
@@ -80,3 +80,35 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """The settings that differ, as `key: old in the run, new now`."""
     return [f"{key}: {before} in the run, {now} now" for key, before, now in changed(old, new)]
+
+
+def check_settings(folder: RunFolder, settings: Mapping[str, Any], resume: bool) -> Path | None:
+    """Checks a folder against the settings; its newest checkpoint when there is one to resume.
+
+    Raises InputError where a run is there already, or the settings differ.
+    """
+    if not resume and (folder.begun or any(folder.checkpoints.glob("*.pt"))):
+        raise InputError(
+            f"{folder.path} already holds a run: continue it with --resume, or choose another folder with --out"
+        )
+    if resume and folder.begun:
+        differing = differences(read_json(folder.settings), json.loads(json.dumps(settings)))  # tuples are lists there
+        if differing:
+            raise InputError(
+                f"{folder.path} was made with other settings: {'; '.join(differing)}: resume with the same ones, or "
+                "choose another --out"
+            )
+    return folder.newest
+
+
+def settings_told(path: Path) -> tuple[dict[str, Any], Settings | None, list[str]]:
+    """The settings as they stand there, the same as this version reads them, and a word where one is not to be had."""
+    if not path.is_file():
+        return {}, None, [f"no {path.name}: what the run was made with is not known"]
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        return dict(tree), Settings.check(tree) if "recipe" in tree else None, []
+    except InputError as error:
+        return tree, None, [f"{path.name} is not of this version: {error}"]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return {}, None, [f"{path.name} cannot be read ({type(error).__name__})"]

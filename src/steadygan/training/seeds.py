@@ -11,7 +11,7 @@ from ..devices import borrowed
 from ..errors import InputError, check_whole
 from ..runs.folder import RunFolder
 from ..runs.run import Run
-from ..runs.settings import changed
+from ..runs.settings import changed, check_settings
 from .execution import CannotStackError
 from .obstacles import obstacle
 from .session import Session
@@ -59,7 +59,7 @@ class Seeds:
             for trainer in self.trainers:  # all folders now, and not when it is their turn
                 if trainer.out is not None:
                     horizon = trainer.session.horizon or max(1, iterations)
-                    RunFolder(trainer.out).check(trainer.setup.saved_settings(horizon), trainer.resume)
+                    check_settings(RunFolder(trainer.out), trainer.setup.saved_settings(horizon), trainer.resume)
             self._groups = self._grouped(iterations)
         runs: dict[int, Run] = {}
         for together in self._groups:

@@ -20,6 +20,7 @@ from ..engine.executor import Executor
 from ..errors import InputError, Interrupted, NonFiniteError, check_whole
 from ..files import writing
 from ..runs.run import Run
+from ..runs.settings import check_settings
 from . import figures
 from .checks import work_of
 from .execution import execution
@@ -134,7 +135,7 @@ class Session:
         assert all(member.setup.trainable for member in self.members)  # known now, before everything is frozen
         for member, own in zip(self.members, settings, strict=True):
             if member.folder is not None:
-                member.folder.check(own, self.resume)
+                check_settings(member.folder, own, self.resume)
         at = common(self.members) if self.resume else None
         for member, own in zip(self.members, settings, strict=True):
             member.build(plan, own, at)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from ...config.data import Folder
 from ...errors import InputError, check_number, check_whole
 from ...places import given
 from ..arrays import images_in
@@ -22,11 +23,11 @@ LOSSY = (".jpg", ".jpeg")
 @DATA.register("folder")
 def folder(
     path: str | Path,
-    size: int | None = None,
-    channels: int | None = None,
-    flip: bool = False,
-    workers: int | None = None,
-    max_gib: float = 64.0,
+    size: int | None = Folder.size,
+    channels: int | None = Folder.channels,
+    flip: bool = Folder.flip,
+    workers: int | None = Folder.workers,
+    max_gib: float = Folder.max_gib,
     progress: Progress | None = None,
 ) -> Source:
     """Images (c, size, size) of the user's own: a folder or .zip of JPEG, PNG, WebP or BMP files, or a .npy or .npz.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...config.data import Cifar10, Cifar100
 from ...errors import InputError
 from ...places import data_root, given
 from ..fetch import fetch
@@ -22,9 +23,9 @@ LICENCE = "no licence stated by its authors, who ask to be cited"
 
 @DATA.register("cifar10")
 def cifar10(
-    path: str | Path | None = None,
-    flip: bool = False,
-    workers: int | None = None,
+    path: str | Path | None = Cifar10.path,
+    flip: bool = Cifar10.flip,
+    workers: int | None = Cifar10.workers,
     progress: Progress | None = None,
 ) -> Source:
     """60,000 photographs of 32 x 32 pixels in 10 classes; the 10,000 test images are held out [krizhevsky2009].
@@ -40,9 +41,9 @@ def cifar10(
 
 @DATA.register("cifar100")
 def cifar100(
-    path: str | Path | None = None,
-    flip: bool = False,
-    workers: int | None = None,
+    path: str | Path | None = Cifar100.path,
+    flip: bool = Cifar100.flip,
+    workers: int | None = Cifar100.workers,
     progress: Progress | None = None,
 ) -> Source:
     """60,000 photographs of 32 x 32 pixels in 100 classes; the 10,000 test images are held out [krizhevsky2009].

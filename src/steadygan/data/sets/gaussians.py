@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...errors import InputError, check_whole
+from ...config.block import taking
+from ...config.data import Gaussian, Grid25, Ring8, Swissroll, TwoGaussians
 from ..source import DATA, Sampler, Source
 
 TWO_GAUSSIANS_REAL = ((0.4, 0.9), ((1.0, 0.5), (0.5, 1.0)))  # mean, covariance
@@ -16,52 +17,57 @@ TWO_GAUSSIANS_FAKE = ((1.3, 1.2), ((1.0, 0.7), (0.7, 1.0)))
 
 
 @DATA.register("gaussian")
-def gaussian(scale: float = 1.0, n: int | None = 100, seed: int = 0) -> Source:
+@taking(Gaussian)
+def gaussian(own: Gaussian) -> Source:
     """N(0, scale^2 I) in the plane, by default a finite training set of 100 and unlimited fresh samples [tao2020].
 
     n: number of training samples, drawn once with `seed`; None trains on unlimited data.
     """
-    return _source("gaussian", partial(_normal, scale=_positive("scale", scale)), n, seed)
+    return _source("gaussian", partial(_normal, scale=own.scale), own.n, own.seed)
 
 
 @DATA.register("ring8")
-def ring8(scale: float = 2.0, n: int | None = None, seed: int = 0) -> Source:
+@taking(Ring8)
+def ring8(own: Ring8) -> Source:
     """Eight Gaussians on a circle: scale (cos a, sin a) / 1.414 + N(0, (0.02/1.414)^2 I), a = 0, pi/4, ... [tao2020].
 
     The noise does not grow with `scale`: at 10 the modes lie far apart. n, seed: as for `gaussian`.
     """
     angle = torch.arange(8, dtype=torch.float64) * (math.pi / 4)
-    centres = _positive("scale", scale) * torch.stack([angle.cos(), angle.sin()], 1) / 1.414
-    return _mixture("ring8", centres, 0.02 / 1.414, n, seed)
+    centres = own.scale * torch.stack([angle.cos(), angle.sin()], 1) / 1.414
+    return _mixture("ring8", centres, 0.02 / 1.414, own.n, own.seed)
 
 
 @DATA.register("grid25")
-def grid25(scale: float = 1.0, n: int | None = None, seed: int = 0) -> Source:
+@taking(Grid25)
+def grid25(own: Grid25) -> Source:
     """25 Gaussians on a 5 x 5 grid: scale (i, j) / 2.828, i and j in -4, -2, 0, 2, 4, plus noise [tao2020].
 
     The noise is N(0, (0.05 scale / 2.828)^2 I). n, seed: as for `gaussian`.
     """
-    factor = _positive("scale", scale) / 2.828
+    factor = own.scale / 2.828
     axis = torch.arange(-4, 5, 2, dtype=torch.float64)
-    return _mixture("grid25", factor * torch.cartesian_prod(axis, axis), 0.05 * factor, n, seed)
+    return _mixture("grid25", factor * torch.cartesian_prod(axis, axis), 0.05 * factor, own.n, own.seed)
 
 
 @DATA.register("swissroll")
-def swissroll(scale: float = 1.0, n: int | None = None, seed: int = 0) -> Source:
+@taking(Swissroll)
+def swissroll(own: Swissroll) -> Source:
     """The rolled strip seen from its side: scale (t (cos t, sin t) + N(0, 0.25^2 I)) / 7.5 [tao2020].
 
     t ~ U(1.5 pi, 4.5 pi): axes 0 and 2 of scikit-learn's make_swiss_roll(noise=0.25). n, seed: as for `gaussian`.
     """
-    return _source("swissroll", partial(_swissroll, scale=_positive("scale", scale)), n, seed)
+    return _source("swissroll", partial(_swissroll, scale=own.scale), own.n, own.seed)
 
 
 @DATA.register("two_gaussians")
-def two_gaussians(n: int | None = 100, seed: int = 0) -> Source:
+@taking(TwoGaussians)
+def two_gaussians(own: TwoGaussians) -> Source:
     """The real one of two overlapping Gaussians: mean (0.4, 0.9), covariance [[1, .5], [.5, 1]] [thanhtung2019].
 
     The fake one, which no generator makes, is `two_gaussians_fake`. n, seed: as for `gaussian`.
     """
-    return _source("two_gaussians", two_gaussians_real, n, seed)
+    return _source("two_gaussians", two_gaussians_real, own.n, own.seed)
 
 
 def two_gaussians_real(n: int, generator: torch.Generator) -> Tensor:
@@ -120,12 +126,5 @@ def _source(
 ) -> Source:
     train = None
     if n is not None:
-        check_whole(f"n, the number of training samples of {name},", n, 1)
         train = sampler(n, torch.Generator().manual_seed(seed))
     return Source(name, (2,), train, sampler=sampler, centres=centres, std=std)
-
-
-def _positive(what: str, value: float) -> float:
-    if not (math.isfinite(value) and value > 0):
-        raise InputError(f"expected {what} to be a number above 0, got {value!r}: change {what}")
-    return float(value)

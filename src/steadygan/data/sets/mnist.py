@@ -13,6 +13,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
+from ...config.data import Mnist
 from ...errors import InputError
 from ...places import data_root, given
 from ..fetch import fetch
@@ -51,9 +52,9 @@ class MnistFiles:
 
 @DATA.register("mnist")
 def mnist(
-    path: str | Path | None = None,
-    flip: bool = False,
-    workers: int | None = None,
+    path: str | Path | None = Mnist.path,
+    flip: bool = Mnist.flip,
+    workers: int | None = Mnist.workers,
     progress: Progress | None = None,
 ) -> Source:
     """70,000 handwritten digits, 28 x 28 grey pixels, in ten classes; the 10,000 test images are held out [lecun1998].

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...config.data import StackedMnist
 from ...errors import check_whole
 from ..samples import Progress, Stacked, digest_of
 from ..source import DATA, Source
@@ -20,11 +21,11 @@ HELD_OUT = 10_000
 
 @DATA.register("stacked_mnist")
 def stacked_mnist(
-    path: str | Path | None = None,
-    n: int = 128_000,
-    seed: int = 0,
-    flip: bool = False,
-    workers: int | None = None,
+    path: str | Path | None = StackedMnist.path,
+    n: int = StackedMnist.n,
+    seed: int = StackedMnist.seed,
+    flip: bool = StackedMnist.flip,
+    workers: int | None = StackedMnist.workers,
     progress: Progress | None = None,
 ) -> Source:
     """Three random digits of MNIST as the channels of one 28 x 28 image, 1,000 modes [metz2017, srivastava2017].

@@ -1,0 +1,160 @@
+"""Settings of data sets: where real samples come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from ..errors import InputError
+from .block import Block, Kinds
+from .context import Context
+from .networks import SIDES, halvings
+from .values import Count, Natural, Positive, Size, text, whole
+
+
+class DataSet(Block):
+    """Where real samples come from."""
+
+    modes: ClassVar[int | None] = None  # how many are known to be there
+    image: ClassVar[bool | None] = None  # whether they are images, where that is known before they are read
+    missing: ClassVar[str] = ""  # what is to be said when `path` is none, where the data are the user's own
+
+
+@dataclass(frozen=True)
+class Drawn(DataSet):
+    """Points that are made; `n` makes the training set finite, drawn with `seed`."""
+
+    image = False
+    scale: Positive = 1.0
+    n: Size = None
+    seed: Natural = 0
+
+
+@dataclass(frozen=True)
+class Gaussian(Drawn):
+    """A 2-D normal distribution, by default seen through 100 training samples."""
+
+    name = "gaussian"
+    n: Size = 100
+
+
+@dataclass(frozen=True)
+class Ring8(Drawn):
+    """Eight Gaussians on a circle."""
+
+    name = "ring8"
+    modes = 8
+    scale: Positive = 2.0
+
+
+class Grid25(Drawn):
+    """Twenty-five Gaussians on a grid."""
+
+    name = "grid25"
+    modes = 25
+
+
+class Swissroll(Drawn):
+    """A spiral."""
+
+    name = "swissroll"
+
+
+@dataclass(frozen=True)
+class TwoGaussians(DataSet):
+    """The real one of two overlapping Gaussians; `n` and `seed` as above."""
+
+    name = "two_gaussians"
+    image = False
+    n: Size = 100
+    seed: Natural = 0
+
+
+@dataclass(frozen=True)
+class PointsFile(DataSet):
+    """The user's own points, a file of one per row; `standardise` trains on them with mean 0 and deviation 1."""
+
+    name = "points"
+    image = False
+    missing = "expected your data, got none: add --data points.npy (or .npz, .csv)"
+    path: Annotated[str | None, text("the path of a .npy, .npz or .csv file")] = None
+    standardise: bool = True
+
+
+@dataclass(frozen=True)
+class DigitsSet(DataSet):
+    """Handwritten digits, 8 x 8 pixels."""
+
+    name = "digits"
+    modes = 10
+    image = True
+
+
+@dataclass(frozen=True)
+class ImageSet(DataSet):
+    """Images: where they are, whether half of them are mirrored, and how many processes read a large set ahead.
+
+    `path` none looks in STEADYGAN_DATA and the cache folder; `workers` none keeps up to 2 GiB on the device.
+    """
+
+    image = True
+    named_at = 3
+    path: Annotated[str | None, text("the path of a folder or a file")] = None
+    flip: bool = False
+    workers: Annotated[int | None, whole(0)] = None
+
+
+class Mnist(ImageSet):
+    """Handwritten digits, 28 x 28 pixels."""
+
+    name = "mnist"
+    modes = 10
+
+
+@dataclass(frozen=True)
+class StackedMnist(ImageSet):
+    """Three digits of MNIST as the channels of one image, `n` triples drawn with `seed`: 1,000 modes."""
+
+    name = "stacked_mnist"
+    n: Count = 128_000
+    seed: Natural = 0
+
+
+class Cifar10(ImageSet):
+    """Photographs of ten kinds of things, 32 x 32 pixels."""
+
+    name = "cifar10"
+
+
+class Cifar100(ImageSet):
+    """The same of a hundred kinds."""
+
+    name = "cifar100"
+
+
+@dataclass(frozen=True)
+class Folder(ImageSet):
+    """The user's own images: a folder or .zip of files, or a .npy or .npz of pixels.
+
+    `size` crops and resizes to so many pixels a side, `channels` makes all grey (1) or colour (3); a zip may unpack to
+    `max_gib` GiB.
+    """
+
+    name = "folder"
+    missing = "expected your images, got none: add --data FOLDER (or .zip, .npy, .npz)"
+    size: Annotated[int | None, whole(8, 1024)] = None
+    channels: Annotated[int | None, whole(1, 3)] = None
+    max_gib: Positive = 64.0
+
+    def fits(self, context: Context) -> None:
+        if self.size is not None and context.generator.name == "dcgan" and halvings(self.size) is None:
+            raise InputError(
+                f"data.size: expected a side that dcgan can make, {SIDES}, got {self.size}: choose one of them"
+            )
+        if self.channels == 2:
+            raise InputError("data.channels: expected 1 (grey) or 3 (colour), or none, got 2")
+
+
+POINTS = (Gaussian, Ring8, Grid25, Swissroll, TwoGaussians, PointsFile)
+IMAGES = (DigitsSet, Mnist, StackedMnist, Cifar10, Cifar100, Folder)
+DATA = Kinds("data set", {each.name: each for each in (*POINTS, *IMAGES)}, DataSet)

@@ -1,0 +1,39 @@
+"""Real data from a run's settings: built for a run, and again for whoever judges it."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Any
+
+from ..config import Settings
+from ..config.block import values
+from ..config.data import PointsFile
+from ..errors import InputError
+from .samples import Progress
+from .source import DATA, Source
+
+
+def source(settings: Settings, progress: Progress | None = None) -> Source:
+    """The real data; points of the user's are standardised unless told otherwise.
+
+    progress: told (what, done, total) while images are decoded. Raises InputError for data that cannot be read or used.
+    """
+    settings.check_path()
+    data = settings.data
+    if isinstance(data, PointsFile):
+        points = DATA["points"](path=data.path)
+        return points.standardised() if data.standardise else points
+    found = built(data.name, progress, **values(data))
+    if settings.conditional and found.label is None:
+        raise InputError(
+            f"{settings.recipe}: expected images with classes, got {found.name} without: put each class into a folder "
+            "of its own, or set conditional=false"
+        )
+    return found
+
+
+def built(name: str, progress: Progress | None = None, **own: Any) -> Source:
+    """The data set of this name, with settings of its own; told who follows its progress, if it takes that."""
+    build = DATA[name]
+    told = {"progress": progress} if "progress" in signature(build).parameters else {}
+    return build(**own, **told)
