@@ -18,6 +18,7 @@ from ..features import FeatureNetwork
 from ..features.network import check_name
 from ..files import read_json
 from ..metrics.protocol import Protocol
+from ..pixels import to_values
 from ..runs.folder import RunFolder
 from ..runs.run import Run
 from .evaluator import evaluator_for, network_for, versions
@@ -159,7 +160,7 @@ def check_alike(fakes: Fakes, source: Source) -> None:
 
 def in_units(fakes: Fakes, source: Source) -> Tensor:
     """The fakes as the source gives its samples."""
-    values = fakes.values()
+    values = to_values(fakes.samples) if fakes.image else fakes.samples
     if source.offset is None or source.scale is None:
         return values
     return (values - source.offset) / source.scale

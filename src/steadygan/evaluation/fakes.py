@@ -12,7 +12,7 @@ from torch import Tensor
 from ..data import Source, from_user
 from ..errors import InputError, NonFiniteError
 from ..metrics.protocol import Protocol
-from ..pixels import to_pixels, to_values
+from ..pixels import to_pixels
 from ..runs.folder import RunFolder
 from ..runs.run import Run, load
 from .evaluator import batch_norm
@@ -32,10 +32,6 @@ class Fakes:
     @property
     def n(self) -> int:
         return self.samples.shape[0]
-
-    def values(self) -> Tensor:
-        """As numbers, images in [-1, 1]."""
-        return to_values(self.samples) if self.image else self.samples
 
 
 def fakes_of(what: Any, n: int | None, seed: int, weights: Literal["ema", "live"], drawn: int) -> Fakes:

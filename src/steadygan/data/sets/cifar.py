@@ -142,7 +142,12 @@ def _images(classes: int, place: Path, flip: bool, workers: int | None, progress
             f"nor class folders of images: check the path, or leave it out to download CIFAR-{classes}"
         )
     source = folder(train, size=SIDE, channels=3, flip=flip, workers=workers, progress=progress)
-    _check_classes(classes, train, source)
+    found = 0 if source.label is None else len(source.class_names)
+    if found != classes:
+        raise InputError(
+            f"expected {classes} class folders of CIFAR-{classes} in {str(train)!r}, got {found or 'none'}"
+            f"{' of them' * bool(found)}: check the path"
+        )
     held_out, held_out_label = source.held_out, source.held_out_label
     notes = [
         f"image files, not CIFAR-{classes}'s own pixels: compare figures only with runs on the same files",
@@ -174,12 +179,3 @@ def _split(place: Path) -> tuple[Path, Path | None]:
         place = place / "train.zip"
     test = place.with_name(place.name.replace("train", "test")) if place.name in ("train", "train.zip") else None
     return place, test if test is not None and test.exists() else None
-
-
-def _check_classes(classes: int, train: Path, source: Source) -> None:
-    found = 0 if source.label is None else len(source.class_names)
-    if found != classes:
-        got = f"{found} of them" if found else "none"
-        raise InputError(
-            f"expected {classes} class folders of CIFAR-{classes} in {str(train)!r}, got {got}: check the path"
-        )
