@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...config.data import Cifar10, Cifar100
 from ...errors import InputError
-from ...places import data_root, given
+from ...places import data_root, given_place
 from ..fetch import fetch
 from ..images.folder import folder
 from ..samples import Progress
@@ -54,7 +54,7 @@ def cifar100(
 
 
 def _cifar(classes: int, path: str | Path | None, flip: bool, workers: int | None, progress: Progress | None) -> Source:
-    place = data_root() if path is None else given(path, f"CIFAR-{classes}")
+    place = data_root() if path is None else given_place(path, f"CIFAR-{classes}")
     root = _batches(classes, place, progress, download=path is None)
     if root is None:
         return _images(classes, place, flip, workers, progress)
