@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..data import Source
 from ..devices import borrowed
 from ..engine.executor import Eager
 from ..latents import CHUNK, Latent, generate, label_chunks, latents
 from ..types import Batch
 from .looks import IMAGES, POINTS, Looks, Sights, undisturbed
-
-if TYPE_CHECKING:
-    from ..data import Source
 
 SHOWN = 1000  # points kept for the evolution strip
 SURFACE = 64  # points per side of the critic's surface
