@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from steadygan.engine.compiling import too_old
 from steadygan.types import Batch, Critic, Output, Scored, Term, critic
 
 F64 = torch.float64
+
+compiles = pytest.mark.skipif(too_old() is not None, reason=str(too_old()))
+needs_cpp = pytest.mark.skipif(
+    too_old() is not None or (shutil.which("g++") is None and shutil.which("clang++") is None),
+    reason=too_old() or "no C++ compiler here",
+)
 
 
 class Linear(nn.Module):

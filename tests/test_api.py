@@ -47,7 +47,8 @@ def signature(thing: Any, returns: bool = True) -> str:
 
 def members(cls: type) -> Iterator[str]:
     """What a class defines itself; what it inherits is said of its base."""
-    if not getattr(cls, "_is_protocol", False):
+    of_torch = str(getattr(cls.__init__, "__module__", "")).startswith("torch.")  # differs from release to release
+    if not getattr(cls, "_is_protocol", False) and not of_torch:
         yield f"    def __init__{signature(cls, returns=False)}"
     fields = getattr(cls, "__dataclass_fields__", {}).keys() | set(getattr(cls, "_fields", ()))
     for name, member in sorted(vars(cls).items()):

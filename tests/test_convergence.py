@@ -21,6 +21,7 @@ def test_ring8_far_finds_every_mode() -> None:
         penalties=[sg.penalties.r1(0.1)],
         method=sg.methods.FakeAsReal(count=8),
         schedule=Linear(),
+        compile="off",
         evaluate_every=6000,
         log_every=1000,
     )

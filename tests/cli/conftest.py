@@ -1,11 +1,14 @@
-"""The command line in processes of its own: `command` runs one, `commands` several with torch imported once."""
+"""The command line: `commands` in this process, `command` in one of its own, `torchless` where torch cannot be had."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -15,24 +18,21 @@ import pytest
 from filelock import FileLock
 
 import steadygan
+from steadygan import cli
+from steadygan.training import figures
 
 SOURCE = Path(steadygan.__file__).parents[1]
 
-MANY = """
-import contextlib, io, json, os, sys
+TORCHLESS = """
+import contextlib, io, json, sys
 from steadygan import cli
 
-os.chdir(sys.argv[1])
 answers = []
-for words in json.loads(sys.argv[2]):
+for words in json.loads(sys.argv[1]):
     out, err = io.StringIO(), io.StringIO()
-    sys.argv = ["steadygan", *words]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = cli.main(words)
     answers.append([code, out.getvalue(), err.getvalue()])
-    if words[0] == "train":  # later runs draw no figures, which take longer than they do
-        from steadygan.training import figures
-        figures.draw = lambda *_: None
 print(json.dumps(answers))
 """
 
@@ -60,10 +60,10 @@ def environment(*first: Path) -> Mapping[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 
 
-def _one(*words: str, cwd: Path, before: Sequence[Path] = ()) -> Answer:
-    """`python -m steadygan` with `words`; the folders `before` come first on the import path."""
+def _process(arguments: Sequence[str], cwd: Path, *before: Path) -> Answer:
+    """Python with these arguments; the folders `before` come first on the import path."""
     done = subprocess.run(
-        [sys.executable, "-m", "steadygan", *words],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -74,30 +74,60 @@ def _one(*words: str, cwd: Path, before: Sequence[Path] = ()) -> Answer:
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def _several(commands: Sequence[Sequence[str]], cwd: Path) -> list[Answer]:
-    """One command after the other in one process, so that torch is imported once."""
-    done = subprocess.run(
-        [sys.executable, "-c", MANY, str(cwd), json.dumps([[*words] for words in commands])],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env=environment(),
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr
-    return [Answer(*answer) for answer in json.loads(done.stdout.splitlines()[-1])]
+def _said(message: Warning | str, category: type[Warning], filename: str, line: int, *_: Any) -> None:
+    print(warnings.formatwarning(message, category, filename, line), file=sys.stderr)
+
+
+def _several(commands: Sequence[Sequence[str]], cwd: Path, drawn: bool = False) -> list[Answer]:
+    """One command after the other in this process, with Python's own filters of warnings, which go to stderr.
+
+    Runs draw no figures, which take longer than they do; the first one does if `drawn`.
+    """
+    answers = []
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(cwd), warnings.catch_warnings():
+        warnings.simplefilter("default")
+        for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+            warnings.simplefilter("ignore", kind)
+        patch.setattr(warnings, "showwarning", _said)
+        patch.setenv("COLUMNS", "100")
+        if not drawn:
+            patch.setattr(figures, "draw", lambda *_: None)
+        for words in commands:
+            out, err = io.StringIO(), io.StringIO()
+            patch.setattr(sys, "argv", ["steadygan", *words])
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = cli.run([*words])
+            answers.append(Answer(code, out.getvalue(), err.getvalue()))
+            if words[0] == "train":
+                patch.setattr(figures, "draw", lambda *_: None)
+    return answers
 
 
 @pytest.fixture(scope="session")
 def command() -> Callable[..., Answer]:
-    """(*words, cwd=, before=()) -> Answer, in a process of its own."""
-    return _one
+    """(*words, cwd=) -> Answer, in a process of its own."""
+    return lambda *words, cwd: _process(["-m", "steadygan", *words], cwd)
 
 
 @pytest.fixture(scope="session")
-def commands() -> Callable[[Sequence[Sequence[str]], Path], list[Answer]]:
-    """(list of words, cwd) -> Answers, in one process."""
+def commands() -> Callable[..., list[Answer]]:
+    """(list of words, cwd, drawn=False) -> Answers, one after the other in this process."""
     return _several
+
+
+@pytest.fixture(scope="session")
+def torchless(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Sequence[str]], Path], list[Answer]]:
+    """(list of words, cwd) -> Answers, in one process in which torch, numpy and matplotlib cannot be imported."""
+    folder = tmp_path_factory.mktemp("torchless")
+    for name in ("torch", "numpy", "matplotlib", "sklearn"):
+        (folder / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')\n", encoding="utf-8")
+
+    def asked(commands: Sequence[Sequence[str]], cwd: Path) -> list[Answer]:
+        done = _process(["-c", TORCHLESS, json.dumps([[*words] for words in commands])], cwd, folder)
+        assert done.code == 0, done
+        return [Answer(*answer) for answer in json.loads(done.out)]
+
+    return asked
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from steadygan.commands import doctor
 from steadygan.commands.doctor import Finding
 
 
-def test_doctor_reports_this_machine(command: Callable[..., Any], tmp_path: Path) -> None:
-    answer = command("doctor", cwd=tmp_path)
+def test_doctor_reports_this_machine(commands: Callable[..., Any], tmp_path: Path) -> None:
+    (answer,) = commands([["doctor"]], tmp_path)
     assert (answer.code, answer.err) == (0, ""), answer
     for what in ("steadygan: ", "python: ", "ok   torch: ", "ok   device cpu: works", "threads: ", "terminal: "):
         assert what in answer.out

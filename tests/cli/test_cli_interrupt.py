@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from interrupting import interrupted
@@ -30,7 +30,7 @@ WORDS = [
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_signal_saves_and_prints_the_command_that_continues(
-    number: int, tmp_path: Path, surroundings: Mapping[str, str]
+    number: int, tmp_path: Path, surroundings: Mapping[str, str], commands: Callable[..., Any]
 ) -> None:
     command = [sys.executable, "-m", "steadygan", "train", *WORDS, "--out", "my run"]
     code, err = interrupted(command, number, tmp_path, surroundings, "0/3,000")  # the first tick: training has begun
@@ -42,10 +42,8 @@ def test_a_signal_saves_and_prints_the_command_that_continues(
     assert words == ["python", "-m", "steadygan", "train", *WORDS, "--out", "my run", "--resume"]
     if number != signal.SIGINT:
         return
-    shorter = [word if word != "3000" else "60" for word in words[1:]]
-    done = subprocess.run([sys.executable, *shorter], cwd=tmp_path, env=surroundings, capture_output=True, text=True)
-    assert done.returncode == 0, done
-    assert done.stderr == ""
+    (done,) = commands([[word if word != "3000" else "60" for word in words[3:]]], tmp_path)
+    assert (done.code, done.err) == (0, ""), done
 
 
 @pytest.mark.parametrize(

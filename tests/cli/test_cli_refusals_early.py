@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,7 @@ from steadygan import __version__
 from steadygan.config import Settings, override
 from steadygan.recipes import RECIPES
 
-Run = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def torchless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An import path on which torch, numpy and matplotlib cannot be imported."""
-    folder = tmp_path_factory.mktemp("torchless")
-    for name in ("torch", "numpy", "matplotlib", "sklearn"):
-        (folder / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')\n", encoding="utf-8")
-    return folder
+Asked = Callable[[Sequence[Sequence[str]], Path], list[Any]]
 
 
 @pytest.fixture
@@ -100,78 +91,69 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("words", REFUSALS)
-def test_bad_input_is_one_line_and_exit_code_2(words: str, here: Path, torchless: Path, command: Run) -> None:
+def test_bad_input_is_one_line_and_exit_code_2(here: Path, torchless: Asked) -> None:
     before = sorted(here.rglob("*"))
-    message = command(*words.split(), cwd=here, before=[torchless]).refused()
-    assert REFUSALS[words] in message
+    for words, answer in zip(REFUSALS, torchless([words.split() for words in REFUSALS], here), strict=True):
+        assert REFUSALS[words] in answer.refused(), words
     assert sorted(here.rglob("*")) == before  # nothing lost, nothing left behind
 
 
-@pytest.fixture
-def ask(here: Path, torchless: Path, command: Run) -> Callable[[str], str]:
-    """What a command prints that must succeed, without torch and without a word on stderr."""
+def test_so_it_is_in_a_process_of_its_own(here: Path, command: Callable[..., Any]) -> None:
+    assert REFUSALS["train ring8/fra"] in command("train", "ring8/fra", cwd=here).refused()
+    help = command("--help", cwd=here)  # noqa: A001
+    assert (help.code, help.err) == (0, "")
+    assert "Usage: steadygan" in help.out
 
-    def asked(words: str) -> str:
-        answer = command(*words.split(), cwd=here, before=[torchless])
-        assert (answer.code, answer.err) == (0, ""), answer
-        return str(answer.out)
+
+@pytest.fixture
+def ask(here: Path, torchless: Asked) -> Callable[..., list[str]]:
+    """What commands print that must succeed, without torch and without a word on stderr."""
+
+    def asked(*lines: str) -> list[str]:
+        answers = torchless([line.split() for line in lines], here)
+        assert [(answer.code, answer.err) for answer in answers] == [(0, "")] * len(lines), answers
+        return [answer.out for answer in answers]
 
     return asked
 
 
-@pytest.mark.parametrize("words", ["", "--help", "train --help", "compare -h", "sample --help", "doctor --help"])
-def test_help_needs_no_torch(words: str, ask: Callable[[str], str]) -> None:
-    assert "Usage: steadygan" in ask(words)
+def test_help_needs_no_torch(ask: Callable[..., list[str]]) -> None:
+    for out in ask("", "--help", "train --help", "compare -h", "sample --help", "doctor --help"):
+        assert "Usage: steadygan" in out
 
 
-def test_the_commands_are_those_of_this_stage(ask: Callable[[str], str]) -> None:
-    text = ask("--help")
-    for name in (
-        "train",
-        "recipes",
-        "sample",
-        "export",
-        "compare",
-        "evaluate",
-        "report",
-        "diagnose",
-        "doctor",
-        "--version",
-    ):
+COMMANDS = ("train", "recipes", "sample", "export", "compare", "evaluate", "report", "diagnose", "doctor", "--version")
+
+
+def test_the_commands_are_those_of_this_stage(ask: Callable[..., list[str]]) -> None:
+    text, version = ask("--help", "--version")
+    for name in COMMANDS:
         assert name in text
     for name in ("theory", "--install-completion"):
         assert name not in text
+    assert version == f"steadygan {__version__}\n"
 
 
-def test_version(ask: Callable[[str], str]) -> None:
-    assert ask("--version") == f"steadygan {__version__}\n"
-
-
-def test_recipes_are_listed_one_a_line(ask: Callable[[str], str]) -> None:
-    lines = ask("recipes").splitlines()
-    assert [line.split()[0] for line in lines] == list(RECIPES)
-    assert all(line.endswith("]") for line in lines)
-    far = ask("recipes --paper tao2020").splitlines()
+def test_recipes_are_listed_one_a_line(ask: Callable[..., list[str]]) -> None:
+    whole, far = (out.splitlines() for out in ask("recipes", "recipes --paper tao2020"))
+    assert [line.split()[0] for line in whole] == list(RECIPES)
+    assert all(line.endswith("]") for line in whole)
     assert {line.split("/")[1].split()[0] for line in far} == {"far"}
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ("", RECIPES["grid25/far"]()),
-        ("ring8/r1 --seed 4", RECIPES["ring8/r1"](seed=4)),
-        ("penalty.r1.weight=0.5 lr_d=2e-3", override(RECIPES["grid25/far"](), ["penalty.r1=0.5", "lr_d=0.002"])),
-        ("--data points.csv", override(RECIPES["points/far"](), ["data.path=points.csv"])),
-        ("points/r1 --data points.csv seed=2", override(RECIPES["points/r1"](seed=2), ["data.path=points.csv"])),
-        ("--resume --out runs/ring8-far/seed-0", RECIPES["ring8/far"]()),
-    ],
-)
-def test_dry_run_prints_the_settings_and_writes_nothing(
-    words: str, expected: Settings, here: Path, ask: Callable[[str], str]
-) -> None:
+DRY: dict[str, Settings] = {
+    "": RECIPES["grid25/far"](),
+    "ring8/r1 --seed 4": RECIPES["ring8/r1"](seed=4),
+    "penalty.r1.weight=0.5 lr_d=2e-3": override(RECIPES["grid25/far"](), ["penalty.r1=0.5", "lr_d=0.002"]),
+    "--data points.csv": override(RECIPES["points/far"](), ["data.path=points.csv"]),
+    "points/r1 --data points.csv seed=2": override(RECIPES["points/r1"](seed=2), ["data.path=points.csv"]),
+    "--resume --out runs/ring8-far/seed-0": RECIPES["ring8/far"](),
+}
+
+
+def test_dry_run_prints_the_settings_and_writes_nothing(here: Path, ask: Callable[..., list[str]]) -> None:
     before = sorted(here.rglob("*"))
-    printed = ask(f"train {words} --dry-run")
-    assert printed == expected.to_json() + "\n"
-    assert Settings.check(json.loads(printed)) == expected
+    for expected, printed in zip(DRY.values(), ask(*(f"train {words} --dry-run" for words in DRY)), strict=True):
+        assert printed == expected.to_json() + "\n"
+        assert Settings.check(json.loads(printed)) == expected
     assert sorted(here.rglob("*")) == before

@@ -133,23 +133,22 @@ def test_a_device_that_is_not_there_is_refused(refusals: dict[str, Any]) -> None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files as a full disk would")
-def test_no_space_left_loses_no_checkpoint(tmp_path: Path, surroundings: Mapping[str, str]) -> None:
+def test_no_space_left_loses_no_checkpoint(
+    tmp_path: Path, surroundings: Mapping[str, str], commands: Callable[..., Any]
+) -> None:
     import resource
 
-    command = [sys.executable, "-m", "steadygan", *RING, "--out", "run"]
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))  # less than a checkpoint
 
-    def run(limit: int) -> subprocess.CompletedProcess[str]:
-        def limited() -> None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-        return subprocess.run(
-            command, cwd=tmp_path, env=surroundings, capture_output=True, text=True, preexec_fn=limited, timeout=120
-        )
-
-    full = run(60_000)  # less than a checkpoint
+    words = [*RING, "--out", "run"]
+    full = subprocess.run(
+        [sys.executable, "-m", "steadygan", *words],
+        cwd=tmp_path, env=surroundings, capture_output=True, text=True, preexec_fn=limited, timeout=120,
+    )  # fmt: skip
     assert full.returncode == 2, full
     assert full.stderr.startswith("error: cannot write ")
     assert full.stderr.count("\n") == 1
     assert not list((tmp_path / "run").rglob("*.part"))
-    after = run(resource.RLIM_INFINITY)  # space was made: the same command goes on
-    assert after.returncode == 0, after
+    (after,) = commands([words], tmp_path)  # space was made: the same command goes on
+    assert after.code == 0, after

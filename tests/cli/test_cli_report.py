@@ -59,9 +59,9 @@ def test_pages_and_refusals(tmp_path, commands):
     assert busy.refused() == f"expected a free port, got {port} which is in use: choose another with --port"
 
 
-@pytest.mark.parametrize("words", [["report"], ["report", "--fellow", "one"]])
-def test_what_is_missing_or_unknown_is_refused(tmp_path, command, words):
-    command(*words, cwd=tmp_path).refused()
+def test_what_is_missing_or_unknown_is_refused(tmp_path, commands):
+    for answer in commands([["report"], ["report", "--fellow", "one"]], tmp_path):
+        answer.refused()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")

@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from test_cli_seeds import poison
 from steadygan.commands.job import first_folder, told
 from steadygan.commands.progress import Watch, WatchSeeds, means
 
-QUICK = ["device=cpu", "threads=1", "compile=off"]
+QUICK = ["device=cpu", "threads=1", "compile=off", "dtype=float64"]  # rounding is carried on, not far
 TINY = ["log_every=20", "evaluate.every=30", "evaluate.n=200", "batch_size=16", *QUICK]
 PAIR = ["ring8/far", "ring8/nsgan"]
 COMMANDS = {
@@ -33,7 +32,7 @@ COMMANDS = {
     "alone": ["train", "ring8/nsgan", *TINY, "--iterations", "60", "--seed", "2", "--out", "alone"],
     "healthy": ["compare", *PAIR, *TINY, "--iterations", "60", "--seeds", "3", "--out", "hurt"],
     "wild": [
-        "compare", "ring8/nsgan", *TINY, "loss=wasserstein", "optimizer=sgd", "lr_g=1e9", "--iterations", "60",
+        "compare", "ring8/nsgan", *TINY, "loss=wasserstein", "optimizer=sgd", "lr_g=1e200", "--iterations", "60",
         "--seeds", "2", "--out", "wild",
     ],
 }  # fmt: skip
@@ -230,7 +229,7 @@ WORDS = ["ring8/far", "--seeds", "2", "--iterations", "3000", "log_every=20", "e
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_a_signal_saves_all_seeds_and_prints_the_command_that_continues(
-    tmp_path: Path, surroundings: Mapping[str, str]
+    tmp_path: Path, surroundings: Mapping[str, str], commands: Callable[..., Any]
 ) -> None:
     command = [sys.executable, "-m", "steadygan", "train", *WORDS, "evaluate.n=100", "--out", "my runs"]
     code, err = interrupted(
@@ -243,9 +242,8 @@ def test_a_signal_saves_all_seeds_and_prints_the_command_that_continues(
     words = shlex.split(continuation)
     assert words == ["python", "-m", "steadygan", "train", *WORDS, "evaluate.n=100", "--out", "my runs", "--resume"]
     at = int(said.split()[3].rstrip(","))
-    shorter = [word if word != "3000" else str(at + 30) for word in words[1:]]
-    done = subprocess.run([sys.executable, *shorter], cwd=tmp_path, env=surroundings, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    (done,) = commands([[word if word != "3000" else str(at + 30) for word in words[3:]]], tmp_path)
+    assert (done.code, done.err) == (0, "")
     for seed in range(2):
         folder = tmp_path / "my runs" / f"seed-{seed}"
         assert f"resumed at iteration {at}:" in (folder / "log.txt").read_text(encoding="utf-8")

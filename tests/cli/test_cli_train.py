@@ -47,7 +47,7 @@ def user(once: Callable[..., Any], commands: Callable[..., Any]) -> dict[str, An
     def make(here: Path) -> dict[str, Any]:
         x = np.random.default_rng(0).normal(size=(300, 3)) * [1.0, 50.0, 0.01] + [0.0, 1000.0, 0.0]
         np.savetxt(here / "points.csv", x, delimiter=",", header="a,b,c", comments="")
-        return dict(zip(COMMANDS, commands(list(COMMANDS.values()), here), strict=True))
+        return dict(zip(COMMANDS, commands(list(COMMANDS.values()), here, drawn=True), strict=True))
 
     here, answers = once("cli-user", make)
     return {"here": here, **answers}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from copy import deepcopy
+from itertools import product
 from math import prod
 
 import pytest
@@ -27,8 +28,8 @@ REGISTERED = [
     *((name, make(entry), Method) for name, entry in METHODS.items()),
 ]
 each = pytest.mark.parametrize("opponent", OPPONENTS.values(), ids=OPPONENTS)
-shapes = pytest.mark.parametrize("shape", [(2,), (2, 3, 3)], ids=["vectors", "images"])
-dtypes = pytest.mark.parametrize("dtype", [torch.float32, F64], ids=["float32", "float64"])
+SHAPES = ((2,), (2, 3, 3))  # vectors and images
+DTYPES = (torch.float32, F64)
 
 
 def discriminator(opponent: Opponent, shape: tuple[int, ...] = (2,), seed: int = 0) -> nn.Module:
@@ -56,39 +57,37 @@ def test_is_a_frozen_dataclass_of_its_name(name: str, part: Part, kind: type[Par
 
 
 @each
-@dtypes
-@shapes
-def test_keeps_the_dtype(opponent: Opponent, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
-    D = discriminator(opponent, shape).to(dtype)
-    value, means = d_step(opponent, D, shape, dtype)
-    value.backward()
-    real, fake = samples(opponent, "G", shape, dtype)
-    y = fake.requires_grad_()
-    g_value, g_means = g_objective(
-        {"D": opponent}, {"D": critic(D)}, Batch(real), Batch(y), now(opponent, shape, dtype), SIDES
-    )
-    (slope,) = torch.autograd.grad(g_value, y)
-    found = [value, g_value, slope, *means.values(), *g_means.values(), *(p.grad for p in D.parameters())]
-    assert {t.dtype for t in found if t is not None} == {dtype}
-    assert value.shape == g_value.shape == ()
-    assert all(mean.shape == () for mean in (*means.values(), *g_means.values()))
+def test_keeps_the_dtype(opponent: Opponent) -> None:
+    for dtype, shape in product(DTYPES, SHAPES):
+        D = discriminator(opponent, shape).to(dtype)
+        value, means = d_step(opponent, D, shape, dtype)
+        value.backward()
+        real, fake = samples(opponent, "G", shape, dtype)
+        y = fake.requires_grad_()
+        g_value, g_means = g_objective(
+            {"D": opponent}, {"D": critic(D)}, Batch(real), Batch(y), now(opponent, shape, dtype), SIDES
+        )
+        (slope,) = torch.autograd.grad(g_value, y)
+        found = [value, g_value, slope, *means.values(), *g_means.values(), *(p.grad for p in D.parameters())]
+        assert {t.dtype for t in found if t is not None} == {dtype}
+        assert value.shape == g_value.shape == ()
+        assert all(mean.shape == () for mean in (*means.values(), *g_means.values()))
 
 
 @each
-@dtypes
-@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
-def test_finite_at_extreme_logits(opponent: Opponent, dtype: torch.dtype, signs: tuple[int, int]) -> None:
+def test_finite_at_extreme_logits(opponent: Opponent) -> None:
     """All logits about +1e4 or -1e4: values and the slopes in D's weights stay finite."""
     (width,) = shown(opponent)
-    D = Linear([1.0] * width).to(dtype)
-    real, fake = samples(opponent, "D", dtype=dtype)
-    real, fake = (sign * 1e4 / width + side for sign, side in zip(signs, (real, fake), strict=True))
-    value, (means, _) = d_objective(
-        {"D": opponent}, {"D": critic(D)}, Batch(real), Batch(fake), now(opponent, dtype=dtype), SIDES
-    )
-    assert all(torch.isfinite(t) for t in (value, *means.values()))
-    slopes = torch.autograd.grad(value, (D.w, D.b), allow_unused=True, materialize_grads=True)
-    assert all(torch.isfinite(slope).all() for slope in slopes)
+    for dtype, signs in product(DTYPES, product((1, -1), repeat=2)):
+        D = Linear([1.0] * width).to(dtype)
+        real, fake = samples(opponent, "D", dtype=dtype)
+        real, fake = (sign * 1e4 / width + side for sign, side in zip(signs, (real, fake), strict=True))
+        value, (means, _) = d_objective(
+            {"D": opponent}, {"D": critic(D)}, Batch(real), Batch(fake), now(opponent, dtype=dtype), SIDES
+        )
+        assert all(torch.isfinite(t) for t in (value, *means.values())), (dtype, signs)
+        slopes = torch.autograd.grad(value, (D.w, D.b), allow_unused=True, materialize_grads=True)
+        assert all(torch.isfinite(slope).all() for slope in slopes), (dtype, signs)
 
 
 @each
@@ -139,17 +138,17 @@ def test_a_penalty_of_weight_zero_is_nothing(name: str) -> None:
 
 
 @each
-@shapes
-def test_the_same_numbers_give_the_same_bits(opponent: Opponent, shape: tuple[int, ...]) -> None:
+def test_the_same_numbers_give_the_same_bits(opponent: Opponent) -> None:
     """A step reads no generator: all its random numbers come in `now`."""
-    D, before = discriminator(opponent, shape), torch.get_rng_state()
-    found = []
-    for _ in range(2):
-        value, means = d_step(opponent, D, shape)
-        slopes = torch.autograd.grad(value, list(D.parameters()), allow_unused=True, materialize_grads=True)
-        found.append([value, *means.values(), *slopes])
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
-    assert torch.equal(torch.get_rng_state(), before)
+    for shape in SHAPES:
+        D, before = discriminator(opponent, shape), torch.get_rng_state()
+        found = []
+        for _ in range(2):
+            value, means = d_step(opponent, D, shape)
+            slopes = torch.autograd.grad(value, list(D.parameters()), allow_unused=True, materialize_grads=True)
+            found.append([value, *means.values(), *slopes])
+        assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+        assert torch.equal(torch.get_rng_state(), before)
 
 
 @each

@@ -6,7 +6,6 @@ place, gradient by gradient, and `torch.compile(fullgraph=True)` must accept the
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from math import prod
@@ -20,7 +19,7 @@ from torch.testing import assert_close
 from torch.utils._pytree import tree_map
 
 from enrolled import OPPONENTS, SIDES, noise, samples, shown, states
-from known import normal, seeded
+from known import compiles, needs_cpp, normal, seeded
 from steadygan.engine.objective import d_objective, g_objective
 from steadygan.methods import FakeAsReal
 from steadygan.models import mlp
@@ -108,6 +107,7 @@ def test_stacked_equals_lone_steps(opponent: Opponent, player: str) -> None:
     assert max(slope.abs().max() for slope in slopes.values()) > 1e-6
 
 
+@compiles
 @each
 def test_the_stacked_d_step_compiles_whole(opponent: Opponent) -> None:
     """No graph break: nothing in a part reads a tensor's value on the host or branches on it."""
@@ -117,6 +117,7 @@ def test_the_stacked_d_step_compiles_whole(opponent: Opponent) -> None:
     assert_close(torch.compile(step, fullgraph=True, backend="eager")(*arguments), step(*arguments))
 
 
+@compiles
 def test_the_stacked_g_step_compiles_whole() -> None:
     members = Members(OPPONENTS["all together"], "G")
     step, arguments = members.step("G"), members.arguments("G")
@@ -124,7 +125,8 @@ def test_the_stacked_g_step_compiles_whole() -> None:
     assert_close(torch.compile(step, fullgraph=True, backend="eager")(*arguments), step(*arguments))
 
 
-@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler here")
+@pytest.mark.slow
+@needs_cpp
 def test_generated_code_agrees() -> None:
     """Once through the whole compiler, which takes long: FARGAN's discriminator step, fake-as-real with r1."""
     opponent = Opponent(None, OPPONENTS["loss nonsaturating"].loss, (r1(10.0),), FakeAsReal(2, 2))

@@ -14,10 +14,12 @@ from stacks import assert_near
 from tiny import assert_same, state, trainer
 
 import steadygan as sg
+from known import compiles
 from steadygan.training import execution as decision
 from steadygan.training import seeds
 from steadygan.training.execution import worthwhile
 
+pytestmark = compiles
 FAR = {"method": sg.methods.FakeAsReal(2, factor=3), "penalties": [sg.penalties.r1(0.1)]}
 
 

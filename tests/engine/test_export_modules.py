@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -108,16 +109,17 @@ def of(G: nn.Module) -> Run:
 @pytest.mark.parametrize(
     ("G", "told"),
     [
-        (Curious(), "a generator that torch.export can write down, got one it cannot (Could not guard on data"),
-        (Fixed(), "a generator that torch.export can write down, got one it cannot (Constraints violated"),
-        (Counting(), "expected the program to give what G gives, got numbers that differ by "),
+        (Curious(), r"a generator that torch.export can write down, got one it cannot \(\w"),
+        (Fixed(), r"a generator that torch.export can write down, got one it cannot \(Constraints violated"),
+        # The tracing of older torch sees it, that of newer does not.
+        (Counting(), "to give what G gives, got numbers that differ by |can write down, got one it cannot"),
     ],
     ids=["Curious", "Fixed", "Counting"],
 )
 def test_a_network_that_is_no_program_is_refused_and_leaves_nothing(tmp_path: Path, G: nn.Module, told: str) -> None:
     with pytest.raises(InputError) as error:
         sg.export(of(G), tmp_path / "out")
-    assert told in str(error.value)
+    assert re.search(told, str(error.value))
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 

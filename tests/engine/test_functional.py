@@ -147,8 +147,14 @@ def test_every_registered_part(name: str) -> None:
     assert_members_are_lone_runs(Case({"D": OPPONENTS[name]}, d=no_last_bias), members=3)
 
 
-@pytest.mark.parametrize("members", [1, 3])
-@pytest.mark.parametrize("name", CASES)
+LONE = {"plain", "several D steps", "classes", "a lone number", "coupled samples", "an optimiser of one's own"}
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [(name, 3) for name in CASES]
+    + [pytest.param(name, 1, marks=[pytest.mark.slow] * (name not in LONE)) for name in CASES],
+)
 def test_members_are_lone_runs(name: str, members: int) -> None:
     assert_members_are_lone_runs(CASES[name], members)
 
@@ -156,8 +162,8 @@ def test_members_are_lone_runs(name: str, members: int) -> None:
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("name", ["plain", "fake as real and r1", "two opponents"])
 def test_in_float32(name: str, members: int) -> None:
-    """Rounding differs, and fifty iterations carry it on."""
-    assert_members_are_lone_runs(replace(CASES[name], dtype=torch.float32), members, 50, within=1e-5)
+    """Rounding differs, and is carried on: a dozen iterations carry it nowhere yet."""
+    assert_members_are_lone_runs(replace(CASES[name], dtype=torch.float32), members, 12, within=1e-5)
 
 
 @pytest.mark.parametrize("name", CASES)

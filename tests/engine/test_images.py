@@ -38,13 +38,23 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("at_once", [draws.AT_ONCE, 0], ids=["by block", "by iteration"])
-@pytest.mark.parametrize("case", CASES)
-def test_130_iterations_are_60_and_70(tmp_path: Path, case: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+# Each case one way; the other way round is slow.
+BY_ITERATION = {"mirrored", "two workers", "no worker", "with classes and workers"}
+WAYS = [
+    pytest.param(
+        case, at_once, id=f"{case}-{way}", marks=[pytest.mark.slow] * (bool(at_once) == (case in BY_ITERATION))
+    )
+    for case in CASES
+    for at_once, way in ((draws.AT_ONCE, "by block"), (0, "by iteration"))
+]
+
+
+@pytest.mark.parametrize(("case", "at_once"), WAYS)
+def test_110_iterations_are_60_and_50(tmp_path: Path, case: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draws, "AT_ONCE", at_once)
     whole = images(tmp_path / "whole", **CASES[case])
-    run = whole.fit(130)
-    for until in (60, 130):
+    run = whole.fit(110)
+    for until in (60, 110):
         cut = images(tmp_path / "cut", resume=True, **CASES[case])
         pieces = cut.fit(until)
     assert_same_run((whole, run), (cut, pieces))

@@ -18,7 +18,6 @@ from steadygan.runs import checkpoint
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
 
 ITERATIONS = 160
-KILLS = 20
 
 
 def far(out: Path, resume: bool = False) -> sg.Trainer:
@@ -42,7 +41,8 @@ def left(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in kept}
 
 
-def test_killed_at_20_moments(tmp_path):
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_moments(tmp_path, kills):
     seed = int(os.environ.get("STEADYGAN_KILL_SEED") or random.SystemRandom().randrange(10**6))
     print(f"seed {seed}")  # to see with a failure; STEADYGAN_KILL_SEED repeats the moments
     whole = tmp_path / "whole"
@@ -52,7 +52,7 @@ def test_killed_at_20_moments(tmp_path):
         assert connection.recv() == "done"
         duration = time.perf_counter() - began
     expected, reached, dice = left(whole), [], random.Random(seed)
-    for number, moment in enumerate([dice.uniform(0.0, duration) for _ in range(KILLS)]):
+    for number, moment in enumerate([(k + dice.random()) * duration / kills for k in range(kills)]):
         out = tmp_path / str(number)
         with process(train, far, out, ITERATIONS) as (running, connection):
             assert connection.recv() == "begins"
@@ -66,7 +66,7 @@ def test_killed_at_20_moments(tmp_path):
         assert left(out) == expected
         assert_same(saved(out)["state"], saved(whole)["state"])
         assert sorted(p.name for p in (out / "checkpoints").iterdir()) == ["000000150.pt", "000000160.pt"]
-    assert len({*reached} - {ITERATIONS}) > 1, f"hardly any run was cut short: {reached}"
+    assert len({*reached} - {ITERATIONS}) > kills // 20, f"hardly any run was cut short: {reached}"
 
 
 def test_killed_again_and_again(tmp_path):
@@ -76,7 +76,7 @@ def test_killed_again_and_again(tmp_path):
     for wanted in (0, 30, 60):
         with process(train, resumed, out, 100) as (running, connection):
             assert connection.recv() == "begins"
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 240
             while not (out / "checkpoints" / checkpoint.name(wanted)).exists():
                 assert time.monotonic() < deadline
                 time.sleep(0.002)

@@ -16,6 +16,7 @@ from known import normal, seeded
 from steadygan.config import Settings, override
 from steadygan.config.data import Ring8
 from steadygan.config.optimisation import Linear
+from steadygan.engine.compiling import too_old
 from steadygan.engine.objective import Sides, d_objective, g_objective
 from steadygan.engine.precision import Precision
 from steadygan.errors import InputError
@@ -257,9 +258,9 @@ class TestSteps:
         plain = Step(Precision(), player).alone()[1]
         off = relative({key: slope[0] for key, slope in found[0].items()}, plain)
         assert (off < 1e-5) if exact else (1e-5 < off < 0.05)  # under vmap, too, it is bf16 indeed
-        torch.compiler.reset()
-        compiled = torch.compile(together, fullgraph=True, backend="eager")(*arguments)
-        assert_close(compiled, found)
+        if too_old() is None:
+            torch.compiler.reset()
+            assert_close(torch.compile(together, fullgraph=True, backend="eager")(*arguments), found)
 
 
 class TestRefusals:

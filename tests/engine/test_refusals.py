@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import steadygan as sg
+from steadygan.engine import compiling
 from steadygan.errors import InputError
 from steadygan.types import Opponent
 
@@ -23,6 +24,15 @@ def pair() -> tuple[nn.Module, nn.Module]:
 def trainer(data: torch.Tensor, **arguments: Any) -> sg.Trainer:
     G, D = arguments.pop("networks", None) or pair()
     return sg.Trainer(G, D, data, **({"latent_dim": 2, "evaluator": None, "batch_size": 8} | arguments))
+
+
+def test_what_needs_a_newer_torch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "OLDEST", (99, 1))
+    said = rf"^expected torch 99\.1 or newer to compile steps, got {torch.__version__}: set compile=off, or install"
+    with pytest.raises(InputError, match=said.replace("+", r"\+")):
+        trainer(points(), compile="on")
+    run = trainer(points(), compile="auto", horizon=10**9).fit(1)
+    assert run.notes == [f"compile=off: expected torch 99.1 or newer to compile steps, got {torch.__version__}"]
 
 
 def points(seed: int = 0) -> torch.Tensor:

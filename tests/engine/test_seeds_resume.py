@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from tiny import Spread, assert_same, differs, saved, trainer
 from torch import Tensor
 
 import steadygan as sg
+from known import needs_cpp
 from steadygan.engine import draws
 from steadygan.engine.compiling import Compiler
 from steadygan.errors import Interrupted
@@ -248,7 +248,7 @@ def in_a_process(cwd: Path, *words: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler here")
+@needs_cpp
 def test_compiled_in_a_new_process(tmp_path: Path) -> None:
     """The second process finds the first one's code, and ends with the bits of a run that was never cut."""
     in_a_process(tmp_path, "whole=60", "cut=25")

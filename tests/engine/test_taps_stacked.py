@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from tracing import traced_steps
 
 import steadygan as sg
-from known import F64
+from known import F64, needs_cpp
 from steadygan.engine.compiling import Compiler
 from steadygan.engine.functional import Functional
 from steadygan.models import mlp
@@ -108,7 +107,8 @@ def test_equal_stacks_share_a_traced_step(monkeypatch: pytest.MonkeyPatch) -> No
     assert (compiler.failures, len(found)) == ([], 2)
 
 
-@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("clang++") is None, reason="no C++ compiler here")
+@pytest.mark.slow
+@needs_cpp
 def test_generated_code_trains_the_same_runs() -> None:
     """Once through the whole compiler, which takes long."""
     torch.compiler.reset()

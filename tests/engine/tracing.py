@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pytest
 import torch
 
+from steadygan.engine.compiling import too_old
+
 
 def traced_steps(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
     """From now on steps are traced; the list is of those that were."""
+    if (missing := too_old()) is not None:
+        pytest.skip(missing)
     found, plain = [], torch.compile
     torch.compiler.reset()
 
+    @wraps(plain)  # which wishes it knows is asked
     def compiled(step: Callable[..., Any], *, options: dict[str, Any], **wishes: Any) -> Callable[..., Any]:
         found.append(step)
         options = {key: value for key, value in options.items() if key == "guard_filter_fn"}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from known import F64, eager, normal, tensor, uniform
+from steadygan.engine.compiling import too_old
 from steadygan.engine.objective import Sides, d_objective, g_objective
 from steadygan.errors import InputError
 from steadygan.losses import Wasserstein
@@ -154,8 +155,8 @@ class TestWithin:
     def test_rows_are_taken_again(self) -> None:
         """Five images, two rows: 0, 1, 0, 1, 0; a batch of one takes the first."""
         x, u = normal(8, 5, 3, 8, 8), uniform(9, 2, 7)
-        assert_close(shown(DiffAugment(), x, u), shown(DiffAugment(), x, u[[0, 1, 0, 1, 0]]), rtol=0, atol=0)
-        assert_close(shown(DiffAugment(), x[:1], u), shown(DiffAugment(), x, u)[:1], rtol=0, atol=0)
+        assert_close(shown(DiffAugment(), x, u), shown(DiffAugment(), x, u[[0, 1, 0, 1, 0]]))
+        assert_close(shown(DiffAugment(), x[:1], u), shown(DiffAugment(), x, u)[:1])
 
     @pytest.mark.parametrize("dtype", [torch.float32, F64])
     @pytest.mark.parametrize("of_noise", [torch.float32, F64])
@@ -189,8 +190,9 @@ class TestWithin:
 
         expected = torch.stack([step(*pair) for pair in zip(x, u, strict=True)])
         assert_close(torch.func.vmap(step)(x, u), expected)
-        torch.compiler.reset()
-        assert_close(torch.compile(torch.func.vmap(step), fullgraph=True, backend="eager")(x, u), expected)
+        if too_old() is None:
+            torch.compiler.reset()
+            assert_close(torch.compile(torch.func.vmap(step), fullgraph=True, backend="eager")(x, u), expected)
 
     @pytest.mark.parametrize("size", [(2,), (3, 8), (1, 2, 3, 4)], ids=str)
     @pytest.mark.parametrize("within", [True, False])

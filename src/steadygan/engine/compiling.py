@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 import traceback
@@ -11,6 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+
+OLDEST = (2, 9)  # torch whose compiler takes a step in one piece
+
+
+def too_old() -> str | None:
+    """What is missing where this torch is too old to compile a step."""
+    if tuple(map(int, torch.__version__.split(".")[:2])) >= OLDEST:
+        return None
+    return "expected torch {}.{} or newer to compile steps, got {}".format(*OLDEST, torch.__version__)
 
 
 @dataclass
@@ -38,12 +48,15 @@ class Compiler:
         """The step, compiled at its first call."""
         if not self.on:
             return step
-        options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
-        if device.type == "cpu":
-            options["cpp_wrapper"] = True
-        # Shapes, dtypes and networks never change under an executor: nothing is left to guard, and guards of some
-        # fifty tensors would cost a tenth of a small step.
-        return _Tried(self, step, {"fullgraph": True, "dynamic": False, "isolate_recompiles": True, "options": options})
+        options: dict[str, Any] = {"cpp_wrapper": True} if device.type == "cpu" else {}
+        wishes: dict[str, Any] = {"fullgraph": True, "dynamic": False, "options": options}
+        if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
+            # Shapes, dtypes and networks never change under an executor: nothing is left to guard, and guards of some
+            # fifty tensors would cost a tenth of a small step. Where older torch does not keep the code of one step
+            # from the next, they are what does.
+            options["guard_filter_fn"] = torch.compiler.skip_all_guards_unsafe
+            wishes["isolate_recompiles"] = True
+        return _Tried(self, step, wishes)
 
 
 class _Tried:

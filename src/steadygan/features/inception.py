@@ -71,6 +71,14 @@ class InceptionFeatures:
         return Features(vectors.cpu(), logits.cpu())
 
 
+def _switches() -> list[tuple[Any, str, Any]]:
+    """Where a GPU is told not to round to TF32, and how; torch 2.9 gave these switches other names."""
+    backends: Any = torch.backends
+    if hasattr(backends.cudnn, "conv"):
+        return [(place, "fp32_precision", "ieee") for place in (backends.cudnn.conv, backends.cuda.matmul)]
+    return [(place, "allow_tf32", False) for place in (backends.cudnn, backends.cuda.matmul)]
+
+
 @FEATURES.register("inception")
 def _features(shape: tuple[int, ...]) -> FeatureNetwork:
     return InceptionFeatures()
@@ -79,16 +87,15 @@ def _features(shape: tuple[int, ...]) -> FeatureNetwork:
 @contextlib.contextmanager
 def _float32(device: torch.device) -> Iterator[None]:
     """No device rounds to TF32, as cuDNN does unless told otherwise, and no caller's half precision counts."""
-    switches: tuple[Any, ...] = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
-    before = [switch.fp32_precision for switch in switches]
+    before = [(place, name, getattr(place, name)) for place, name, _ in _switches()]
     try:
-        for switch in switches:
-            switch.fp32_precision = "ieee"
+        for switch in _switches():
+            setattr(*switch)
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        for switch, precision in zip(switches, before, strict=True):
-            switch.fp32_precision = precision
+        for switch in before:
+            setattr(*switch)
 
 
 def _cached_weights() -> Path:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..engine.captured import WARM, Captured
-from ..engine.compiling import Compiler, first_line
+from ..engine.compiling import Compiler, first_line, too_old
 from ..engine.draws import BLOCK, Block
 from ..engine.executor import Executor
 from ..engine.functional import Functional
@@ -128,6 +128,8 @@ def worthwhile(members: Sequence[Member], until: int, stored: str | None) -> tup
     told = f"{left:,} iterations of {each} steps are"
     if left * each < least:
         return False, f"compile=off: {told} fewer than the {least:,} steps from which it pays"
+    if (missing := too_old()) is not None:
+        return False, f"compile=off: {missing}"
     if not gpu and shutil.which("g++") is None and shutil.which("clang++") is None:
         return False, "compile=off: there is no C++ compiler here (g++ or clang++)"
     if not gpu and any(convolutional(network) for network in first.setup.networks):

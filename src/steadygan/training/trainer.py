@@ -13,6 +13,7 @@ from torch import nn
 from ..data import from_user
 from ..devices import choose_device
 from ..diagnostics.monitor import CollapseMonitor
+from ..engine.compiling import too_old
 from ..engine.needs import Needs
 from ..engine.objective import Sides
 from ..engine.optim import Constant, Ema, OptimizerFactory, OptimizerSettings, Schedule
@@ -97,6 +98,8 @@ class Trainer:
         positive(**{name: value for name, value in optional.items() if value is not None})
         if compile not in COMPILE:
             raise unknown("compile", compile, COMPILE)
+        if compile == "on" and (missing := too_old()) is not None:
+            raise InputError(f"{missing}: set compile=off, or install a newer one")
         check_name(features)
         lr_d = lr_g if lr_d is None else lr_d
         check_number("lr_g", lr_g, 0, above=True)
