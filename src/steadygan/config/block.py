@@ -145,7 +145,8 @@ def _settings_of(kind: type) -> Mapping[str, Setting]:
         if not one.repr or (one.name == "name" and annotation is str):  # put in by a step, or by a registry
             continue
         types = [each for each in getattr(annotation, "__args__", (annotation,)) if each is not type(None)]
-        block: Any = _kinds(annotation) or _kinds(types[0])
+        told = [*getattr(annotation, "__metadata__", ()), *getattr(types[0], "__metadata__", ())]
+        block: Any = next((each for each in told if isinstance(each, Kinds)), None)
         if block is None and isinstance(types[0], type) and issubclass(types[0], Block | Parts):
             block = types[0]
         reader = None if block else reader_of(annotation)
@@ -154,10 +155,6 @@ def _settings_of(kind: type) -> Mapping[str, Setting]:
             optional = type(None) in getattr(annotation, "__args__", ())
             found[one.name] = Setting(reader, block, optional, required)
     return found
-
-
-def _kinds(annotation: Any) -> Kinds | None:
-    return next((each for each in getattr(annotation, "__metadata__", ()) if isinstance(each, Kinds)), None)
 
 
 def plain(block: Any) -> dict[str, Any]:

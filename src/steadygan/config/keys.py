@@ -14,7 +14,7 @@ from .values import ReadError, Text
 B = TypeVar("B")
 
 
-class Group(NamedTuple):
+class Branch(NamedTuple):
     """What may stand at a key: one of these classes, chosen by its name where there are kinds of them."""
 
     classes: tuple[Any, ...]
@@ -30,14 +30,14 @@ class Group(NamedTuple):
         """What they have under `key`."""
         return [found[key] for found in map(settings_of, self.classes) if key in found]
 
-    def below(self, key: str) -> Group | None:
+    def below(self, key: str) -> Branch | None:
         """What may stand below `key`, nothing below a single value; None when none of them has that key."""
         found = self.settings(key)
         if not found:
-            return Group(()) if key in self.names else None
+            return Branch(()) if key in self.names else None
         blocks = {one.block: None for one in found if one.block is not None}
         kinds = next((block for block in blocks if isinstance(block, Kinds)), None)
-        return Group(tuple(blocks)) if kinds is None else Group(kinds.classes, kinds)
+        return Branch(tuple(blocks)) if kinds is None else Branch(kinds.classes, kinds)
 
 
 def read(root: type[B], tree: Any) -> B:
@@ -48,18 +48,18 @@ def read(root: type[B], tree: Any) -> B:
 
 def _block(block: Any, value: Any, key: str, root: type) -> Any:
     prefix = f"{key}." if key else ""
-    group = Group(block.classes, block) if isinstance(block, Kinds) else Group((block,))
+    branch = Branch(block.classes, block) if isinstance(block, Kinds) else Branch((block,))
     if not isinstance(value, Mapping):
-        own = ", ".join(f"{prefix}{name}" for name in group.names)
+        own = ", ".join(f"{prefix}{name}" for name in branch.names)
         raise InputError(f"{key}: expected settings of its own ({own}), got {shown(value)}")
     kind, tag, rest, found = block, None, dict(value), {}
-    if group.kinds is not None:
+    if branch.kinds is not None:
         if "name" not in rest:
             raise _missing(f"{prefix}name")
         typed = rest.pop("name")
-        tag, kind = str(typed), group.kinds.find(str(typed))
+        tag, kind = str(typed), branch.kinds.find(str(typed))
         if kind is None:
-            raise InputError(f"{unknown(key, tag, group.kinds.known)}{'' if isinstance(typed, Text) else ADVICE}")
+            raise InputError(f"{unknown(key, tag, branch.kinds.known)}{'' if isinstance(typed, Text) else ADVICE}")
         found = {"name": tag} if "name" in kind.__dataclass_fields__ else {}
     elif issubclass(kind, Parts):
         all(kind.kinds.find(name) for name in rest)  # an installed plugin may bring it
@@ -82,23 +82,23 @@ def _value(setting: Setting, value: Any, key: str, root: type) -> Any:
         raise InputError(f"{key}: {setting.reader.refusal(value, shown(value))}") from None
 
 
-def leaves(group: Group, prefix: str = "") -> Iterator[str]:
+def leaves(branch: Branch, prefix: str = "") -> Iterator[str]:
     """The dotted keys of all single values."""
-    for key in group.names:
-        inner = group.below(key)
+    for key in branch.names:
+        inner = branch.below(key)
         if inner is not None and inner.classes:
             yield from leaves(inner, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
 
 
-def unknown_key(root: type, group: Group, prefix: str, key: str) -> InputError:
+def unknown_key(root: type, branch: Branch, prefix: str, key: str) -> InputError:
     """The error for a key that no block has: offers the nearest one, here or wherever a setting of that name is."""
     first, *rest = key.split(".")
-    here = {f"{prefix}{name}" for name in group.names}
+    here = {f"{prefix}{name}" for name in branch.names}
     if not here:
         return InputError(f"unknown setting {prefix + key!r}: {prefix.rstrip('.')} has no settings of its own")
-    found = [] if rest else [leaf for leaf in dict.fromkeys(leaves(Group((root,)))) if leaf.endswith(f".{first}")]
+    found = [] if rest else [leaf for leaf in dict.fromkeys(leaves(Branch((root,)))) if leaf.endswith(f".{first}")]
     elsewhere = [leaf for leaf in found if not any(leaf.endswith(f".{other}") for other in found)]  # not of opponents
     if elsewhere and not get_close_matches(prefix + first, here, n=1, cutoff=0.8):
         more = " ..." if len(elsewhere) > 3 else ""
@@ -115,7 +115,7 @@ def _extra(name: str, root: type, kind: type, prefix: str, tag: str | None) -> I
         own = ", ".join(sorted(settings_of(kind))) or "no settings of its own"
         return InputError(f"unknown setting {prefix + name!r}: {prefix.rstrip('.')}={tag} has {own}")
     stored = issubclass(kind, Parts) and not isinstance(name, Text)
-    return InputError(f"{unknown_key(root, Group((kind,)), prefix, name)}{ADVICE if stored else ''}")
+    return InputError(f"{unknown_key(root, Branch((kind,)), prefix, name)}{ADVICE if stored else ''}")
 
 
 def shown(value: Any) -> str:

@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..plugins import load_installed
 from .block import settings_of
 from .data import DATA
-from .keys import Group, unknown_key
+from .keys import Branch, unknown_key
 from .settings import Settings
 from .values import Text
 
@@ -24,6 +24,9 @@ def override(settings: Settings, words: Iterable[str]) -> Settings:
     only the recipe's data has needs no prefix: `size=64` is `data.size=64`.
     Raises InputError, one line, for an unknown key (the nearest known one is offered) or a value that does not fit.
     """
+    words = list(words)
+    if not words:
+        return settings
     tree = settings.plain()
     for word in words:
         key, equals, value = word.partition("=")
@@ -32,7 +35,7 @@ def override(settings: Settings, words: Iterable[str]) -> Settings:
         keys = key.strip().split(".")
         if keys[0] not in settings_of(Settings) and keys[0] in data_fields(str(tree["data"]["name"])):
             keys = ["data", *keys]
-        put(tree, Group((Settings,)), keys, value.strip())
+        put(tree, Branch((Settings,)), keys, value.strip())
     return Settings.check(tree)
 
 
@@ -42,19 +45,19 @@ def data_fields(name: str) -> set[str]:
     return set() if kind is None else {"name", *settings_of(kind)}
 
 
-def put(tree: dict[str, Any], group: Group, keys: list[str], value: str, prefix: str = "") -> None:
+def put(tree: dict[str, Any], branch: Branch, keys: list[str], value: str, prefix: str = "") -> None:
     """Sets one value in a tree of plain types, in place."""
     key, *rest = keys
     if not prefix and key == "recipe":
         raise InputError("recipe: expected as the first word, got recipe=...: write steadygan train ring8/far")
     if not prefix and key == "scale":
         raise InputError("scale: expected as an option, got scale=...: write --scale small, or data.scale=...")
-    inner = group.below(key)
+    inner = branch.below(key)
     if inner is None:
         if load_installed():
-            put(tree, group, keys, value, prefix)
+            put(tree, branch, keys, value, prefix)
             return
-        raise unknown_key(Settings, group, prefix, ".".join(keys))
+        raise unknown_key(Settings, branch, prefix, ".".join(keys))
     if rest == ["name"] and "name" in inner.names:
         rest = []  # another name is another thing: what was set of the old one does not carry over
     if rest and not inner.classes:
@@ -66,24 +69,24 @@ def put(tree: dict[str, Any], group: Group, keys: list[str], value: str, prefix:
         return
     if value.lower() not in NOTHING:
         tree[key] = expanded(inner, Text(value), f"{prefix}{key}") if inner.classes else Text(value)
-    elif inner.classes and not any(one.optional for one in group.settings(key)):
+    elif inner.classes and not any(one.optional for one in branch.settings(key)):
         tree[key] = {}  # no part at all
     else:
         tree[key] = None
     if tree[key] is not None:
-        for kind in group.classes:
+        for kind in branch.classes:
             rivals = kind.names() if getattr(kind, "lone", False) else getattr(kind, "rivals", ())
             tree.update(dict.fromkeys(set(rivals) - {key}) if key in rivals else {})
 
 
-def expanded(group: Group, value: Text, key: str) -> dict[str, Any]:
+def expanded(branch: Branch, value: Text, key: str) -> dict[str, Any]:
     """The block meant by a lone value: its first setting, and nothing where it has none."""
-    kind = group.classes[0]
+    kind = branch.classes[0]
     if hasattr(kind, "expand"):
         found: dict[str, Any] = kind.expand(value)
         return found
-    if group.names:
-        return {group.names[0]: value}
+    if branch.names:
+        return {branch.names[0]: value}
     if value:
         raise InputError(f"{key}: expected no value, as it has no settings, got {str(value)!r}: drop it")
     return {}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from torch import Tensor
 
 from ..errors import InputError
 from ..types import Batch, Critic, DBatch, Draw, Method, Now, Scored, Terms
 from .plain import Plain
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,21 @@ class Chain(Method):
     def on(self, network: Any) -> Self:
         return replace(self, methods=tuple(method.on(network) for method in self.methods))
 
+    def _of_all(self, of: Callable[[Method], Mapping[str, T]]) -> dict[str, T]:
+        """What each of them gives, under its name; what counts as part of the loss keeps its key."""
+        return {_named(method.name, key): value for method in self.methods for key, value in of(method).items()}
+
     def initial_state(self) -> dict[str, Tensor]:
-        return {
-            f"{method.name}.{key}": value for method in self.methods for key, value in method.initial_state().items()
-        }
+        return self._of_all(lambda method: method.initial_state())
 
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
-        return {
-            f"{method.name}.{key}": draw
-            for method in self.methods
-            for key, draw in method.noise(real, fake, shape).items()
-        }
+        return self._of_all(lambda method: method.noise(real, fake, shape))
 
     def at(self, now: Now) -> Self:
         return replace(self, methods=tuple(method.at(_own(now, method.name)) for method in self.methods))
 
     def next_state(self, state: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            f"{method.name}.{key}": value
-            for method in self.methods
-            for key, value in method.next_state(_part(state, method.name), _part(means, method.name)).items()
-        }
+        return self._of_all(lambda method: method.next_state(_part(state, method.name), _part(means, method.name)))
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
         for method in reversed(self.methods):  # the last edit sees what the ones before it left
@@ -116,18 +112,10 @@ class Chain(Method):
         return critic
 
     def d_terms(self, critic: Critic, real: Scored, fake: Scored) -> Terms:
-        return {
-            _named(method.name, key): term
-            for method in self.methods
-            for key, term in method.d_terms(critic, real, fake).items()
-        }
+        return self._of_all(lambda method: method.d_terms(critic, real, fake))
 
     def g_terms(self, critic: Critic, real: Scored | None, fake: Scored) -> Terms:
-        return {
-            _named(method.name, key): term
-            for method in self.methods
-            for key, term in method.g_terms(critic, real, fake).items()
-        }
+        return self._of_all(lambda method: method.g_terms(critic, real, fake))
 
 
 def chain(*methods: Method) -> Method:

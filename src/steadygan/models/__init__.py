@@ -2,8 +2,7 @@
 
 from .autoencoder import Autoencoder, dcgan_autoencoder, mlp_autoencoder
 from .build import DISCRIMINATORS, GENERATORS
-from .conditional import LabelledGenerator, ProjectionDiscriminator
-from .dcgan import dcgan_discriminator, dcgan_generator
+from .dcgan import LabelledGenerator, ProjectionDiscriminator, dcgan_discriminator, dcgan_generator
 from .dual import ResidualBlock, dual_discriminator, dual_generator
 from .heads import Denoised, Embedded, denoiser
 from .layers import ACTIVATIONS, BatchNorm, MinibatchDiscrimination, activation

@@ -12,9 +12,8 @@ from ..config.networks import DcganAutoencoder, MlpAutoencoder
 from ..types.critic import widened
 from .build import DISCRIMINATORS, refuse_classes
 from .dcgan import downward, upward
-from .layers import Unrounded
+from .layers import Unrounded, stages
 from .mlp import hidden
-from .stages import stages
 
 
 class Autoencoder(nn.Module):

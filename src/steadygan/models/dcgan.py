@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
+from math import sqrt
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from ..config.block import taking
 from ..config.networks import DcganDiscriminator, DcganGenerator
 from ..errors import check_whole
+from ..types.critic import widened
 from . import heads
 from .build import DISCRIMINATORS, GENERATORS
-from .conditional import LabelledGenerator, ProjectionDiscriminator
-from .layers import Unrounded
+from .layers import Unrounded, normed, stages
 from .layers import activation as activation_named
-from .stages import normed, stages
 
 EMBEDDING = 32  # numbers that tell G the class, or latent_dim if that is less
 
@@ -110,3 +111,41 @@ def upward(
         layers.append(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"))
         layers += [*normed(norm, after), activation_named(activation)]
     return [*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]
+
+
+class LabelledGenerator(nn.Module):
+    """G(z, label) = body([z, e(label)]): (n, latent_dim), (n,) -> samples; e embeds a class in `dim` numbers.
+
+    e starts as N(0, 1), the law of z. Raises InputError for less than one class.
+    """
+
+    def __init__(self, body: nn.Module, classes: int, dim: int) -> None:
+        check_whole("classes", classes, 1)
+        super().__init__()
+        self.embed, self.body = nn.Embedding(classes, dim), body
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        samples: Tensor = self.body(torch.cat([z, self.embed(label)], 1))
+        return samples
+
+
+class ProjectionDiscriminator(nn.Module):
+    """d(x, label) = head(f(x)) + <e(label), sum of f(x) over space>: (n, *shape), (n,) -> (n,) [miyato2018b].
+
+    features: x -> f(x), (n, channels, side, side). head: f(x) -> (n,). e starts as U(-b, b) with
+    b = 1 / sqrt(channels side^2), torch's bound for a linear layer on the same features: torch's N(0, 1) for
+    embeddings would drown the head. Raises InputError for less than one class.
+    """
+
+    def __init__(self, features: nn.Module, head: nn.Module, classes: int, channels: int, side: int) -> None:
+        check_whole("classes", classes, 1)
+        super().__init__()
+        self.features, self.head = features, head
+        self.embed = nn.Embedding(classes, channels)
+        bound = 1 / sqrt(channels * side**2)
+        nn.init.uniform_(self.embed.weight, -bound, bound)
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        maps = widened(self.features(x))  # of bf16: sums over space and the projection are not rounded
+        logits: Tensor = self.head(maps) + (self.embed(label) * maps.sum((2, 3))).sum(1)
+        return logits

@@ -14,9 +14,8 @@ from ..config.networks import DualDiscriminator, DualGenerator
 from ..errors import check_whole
 from .build import DISCRIMINATORS, GENERATORS, refuse_classes
 from .heads import last_layers
-from .layers import Unrounded
+from .layers import Unrounded, normed, stages
 from .layers import activation as activation_named
-from .stages import normed, stages
 
 DEVIATION = 0.02  # of all first weights, but those of a network of SELUs
 

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from ..config.networks import DcganDiscriminator, Ends, Norm
 from ..errors import InputError, check_whole
 from ..types.critic import widened
-from .layers import MinibatchDiscrimination
-from .stages import normed
+from .layers import MinibatchDiscrimination, normed
 
 
 class Embedded(nn.Module):

@@ -1,12 +1,13 @@
-"""Activations by name, and layers through which one sample's output depends on the others: `couples_samples`."""
+"""What networks are made of: activations by name, layers that compare the samples of a batch, halved sides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from ..config.networks import SIDES, halvings
 from ..errors import InputError, check_whole, unknown
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -85,3 +86,22 @@ class BatchNorm(nn.BatchNorm2d):
             raise InputError(
                 f"batch norm expects (n, c) or (n, c, h, w), got {tuple(input.shape)}: reshape the samples"
             )
+
+
+def stages(name: str, shape: Sequence[int]) -> tuple[int, int, int]:
+    """(channels, halvings, side of the smallest map) of samples (c, h, h), as `halvings` finds them.
+
+    Raises InputError for other shapes.
+    """
+    found = halvings(shape[1]) if len(shape) == 3 and shape[0] >= 1 and shape[1] == shape[2] else None
+    if found is None:
+        raise InputError(
+            f"{name} expects square images (c, h, h) with h {SIDES} (32, 64, ...), got shape {tuple(shape)}: "
+            "resize them, or use mlp"
+        )
+    return shape[0], *found
+
+
+def normed(norm: str, channels: int) -> list[nn.Module]:
+    """The normalisation that follows a layer of so many channels: batch norm, or nothing."""
+    return [BatchNorm(channels)] if norm == "batch" else []

@@ -2,8 +2,20 @@
 
 from .constraints import CONSTRAINTS, SpectralNorm, WeightClipping
 from .difference import ClosePairDifference, ClosePairFakeAsReal, PairDifference, close_pairs
-from .gradient import PENALTIES, GradientPenalty, dragan, one_gp, r1, r2, zero_gp
-from .points import AroundReal, Interpolated, OnFake, OnReal, Points
+from .gradient import (
+    PENALTIES,
+    AroundReal,
+    GradientPenalty,
+    Interpolated,
+    OnFake,
+    OnReal,
+    Points,
+    dragan,
+    one_gp,
+    r1,
+    r2,
+    zero_gp,
+)
 
 __all__ = [
     "CONSTRAINTS",
