@@ -23,7 +23,7 @@ def data_root() -> Path:
     return _named(DATA_VARIABLE) or cache_folder() / "data"
 
 
-def given(path: str | Path, wanted: str) -> Path:
+def given_place(path: str | Path, wanted: str) -> Path:
     """The path that a user gave for `wanted`, ~ resolved; raises InputError when nothing is there."""
     place = Path(path).expanduser()
     try:

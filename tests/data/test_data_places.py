@@ -7,7 +7,7 @@ import platformdirs
 import pytest
 
 from steadygan.errors import InputError
-from steadygan.places import cache_folder, data_root, given
+from steadygan.places import cache_folder, data_root, given_place
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_home_is_understood(monkeypatch, tmp_path):
     monkeypatch.setenv("STEADYGAN_DATA", "~/sets")
     (tmp_path / "x").mkdir()
     assert data_root() == tmp_path / "sets"
-    assert given("~/x", "images") == tmp_path / "x"
+    assert given_place("~/x", "images") == tmp_path / "x"
 
 
 @pytest.mark.parametrize(("variable", "ask"), [("STEADYGAN_DATA", data_root), ("STEADYGAN_CACHE", cache_folder)])
@@ -61,11 +61,11 @@ def test_a_file_is_no_folder(monkeypatch, tmp_path, variable, ask):
 @pytest.mark.parametrize("name", ["nothing", "no/way/there", "x" * 5000, "a\0b"])
 def test_a_path_that_leads_nowhere(tmp_path, name):
     with pytest.raises(InputError, match=r"expected images at .*: check the path") as caught:
-        given(tmp_path / name, "images")
+        given_place(tmp_path / name, "images")
     assert "\n" not in str(caught.value)
 
 
 def test_what_may_not_be_read_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(InputError, match="no permission"):
-        given(tmp_path, "images")
+        given_place(tmp_path, "images")

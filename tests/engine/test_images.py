@@ -16,7 +16,7 @@ from tiny import assert_same, assert_same_run, saved, state, weights
 from torch import Tensor, nn
 
 import steadygan as sg
-from steadygan.data.samples import Mapped
+from steadygan.data import Mapped
 from steadygan.engine import draws
 from steadygan.errors import InputError
 from steadygan.types import Opponent

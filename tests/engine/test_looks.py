@@ -20,8 +20,7 @@ import steadygan as sg
 from known import F64, normal
 from steadygan.data import Source
 from steadygan.latents import latents
-from steadygan.training.looks import IMAGES, POINTS
-from steadygan.training.probes import SHOWN
+from steadygan.training.probes import IMAGES, POINTS, SHOWN
 from steadygan.types import Opponent
 
 SEED = 3  # of the trainers

@@ -9,7 +9,7 @@ import torch
 from several import one
 from torch import nn
 
-from steadygan.engine.optim import OPTIMIZERS, OptimizerSettings
+from steadygan.engine.optim import OptimizerSettings
 from steadygan.training.obstacles import mixes_entries, obstacle
 
 
@@ -19,7 +19,7 @@ def found(factory: Any) -> str | None:
 
 
 FINE = [
-    *(OptimizerSettings(name, momentum=0.5, weight_decay=0.1) for name in OPTIMIZERS),
+    *(OptimizerSettings(name, momentum=0.5, weight_decay=0.1) for name in ("adam", "rmsprop", "sgd")),
     torch.optim.Adamax,
     torch.optim.AdamW,
     torch.optim.Adagrad,

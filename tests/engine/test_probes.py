@@ -15,8 +15,7 @@ from torch import Tensor, nn
 import steadygan as sg
 from steadygan.latents import latents
 from steadygan.models import DISCRIMINATORS, GENERATORS
-from steadygan.training.looks import POINTS
-from steadygan.training.probes import SHOWN, SURFACE
+from steadygan.training.probes import POINTS, SHOWN, SURFACE
 from steadygan.types import Opponent
 
 

@@ -106,7 +106,7 @@ def test_order_of_samples_and_modes_does_not_matter():
 def test_wrong_samples():
     with pytest.raises(InputError, match="at least one sample"):
         mixture_modes(torch.zeros(0, 2), CENTRES, 0.1)
-    with pytest.raises(InputError, match=r"shape \(n, 2\)"):
+    with pytest.raises(InputError, match=r"samples \(n, 2\), got \(5, 3\)"):
         mixture_modes(torch.zeros(5, 3), CENTRES, 0.1)
     with pytest.raises(NonFiniteError, match="1 of 5"):
         mixture_modes(torch.tensor([[0.0, 0.0]] * 4 + [[float("nan"), 0.0]]), CENTRES, 0.1)

@@ -23,7 +23,7 @@ IMAGES = ("images", "samples", "x", "arr_0")  # names in an .npz, the first that
 LABELS = ("labels", "label", "y")
 
 
-def images_in(
+def images_of_array(
     file: Path, size: int | None, channels: int | None, flip: bool, workers: int | None, licence: str
 ) -> Source:
     """Images from an array (n, h, w), (n, h, w, c) or (n, c, h, w), c of 1 or 3, and labels (n,) from an .npz.

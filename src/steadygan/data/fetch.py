@@ -37,7 +37,7 @@ def fetch(
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{part.replace('/', '-')}.lock"):
-            if _filled(root / part):
+            if (root / part).is_dir() and any((root / part).iterdir()):
                 return
             if progress is not None:
                 progress(doing, 0, 1)
@@ -49,10 +49,6 @@ def fetch(
                 progress(doing, 1, 1)
     except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error) as error:
         raise InputError(f"expected {doing} into {str(root)!r} to work, got {one_line(error)}: {advice}") from None
-
-
-def _filled(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
 
 
 @contextlib.contextmanager

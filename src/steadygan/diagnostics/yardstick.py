@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import InputError, NonFiniteError, check_number
+from ..metrics.balance import perplexity
 from ..metrics.blocks import FEW, ball_tiles, first_least, flat_samples
 from ..metrics.neighbours import NearestNeighbour
 
@@ -76,7 +77,7 @@ class Yardstick:
             "nearest_share": float(cells.bincount().max()) / m,
             "duplicates": float(near.sum()) / m,
             "batch_coverage": float((across.amin(0) <= self._ball).sum()) / n,
-            "batch_balance": _perplexity(cells) / _perplexity(self._fresh_cells[:m]),  # all where there are fewer
+            "batch_balance": _evenness(cells) / _evenness(self._fresh_cells[:m]),  # all where there are fewer
         }
         if self.spread > 0.0:
             figures["diversity"] = within / self.spread
@@ -101,11 +102,6 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
 def _rounding(x: Tensor) -> float:
     """The error of squared distances between these: equal samples may seem so far apart."""
     return ROUNDING * float((x - x.mean(0)).square().sum(1).mean())
-
-
-def _perplexity(cells: Tensor) -> float:
-    shares = cells.bincount().to(torch.float64) / cells.shape[0]
-    return float(torch.special.entr(shares).sum().exp())
 
 
 @torch.no_grad()
@@ -172,3 +168,7 @@ def diversity(fake: Tensor, real: Tensor) -> float:
     if spread == 0.0:
         raise InputError("expected real samples that differ, got the same one again and again: draw others")
     return float(F.pdist(y).mean()) / spread
+
+
+def _evenness(cells: Tensor) -> float:
+    return perplexity(cells.bincount().to(torch.float64) / cells.shape[0])

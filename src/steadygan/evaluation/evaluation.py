@@ -16,12 +16,10 @@ from ..devices import borrowed
 from ..errors import InputError, check_whole
 from ..features import FeatureNetwork
 from ..features.network import check_name
-from ..files import read_json
 from ..metrics.protocol import Protocol
-from ..runs.folder import RunFolder
-from ..runs.run import Run
+from ..pixels import to_values
 from .evaluator import evaluator_for, network_for, versions
-from .fakes import Fakes, fakes_of
+from .fakes import Fakes, fakes_of, run_of
 from .measures import KERNEL_SIZE
 from .real_side import FEATURED
 from .reals import reals
@@ -92,9 +90,10 @@ def evaluate(
     check_whole("seed", seed, 0)
     with borrowed(seed, torch.device("cpu")):
         path = None if data is None else Path(data)
-        settings = settings_of(what)
+        run = run_of(what)
+        settings = run.settings if run is not None and "recipe" in run.settings else None
         source = reals(against, path, settings, progress)
-        fakes = fakes_of(what, n, seed, weights, source.benchmark_n)
+        fakes = fakes_of(run or what, n, seed, weights, source.benchmark_n)
         check_alike(fakes, source)
         network, missing = None, ""
         check_name(features)
@@ -123,17 +122,6 @@ def evaluate(
     return Evaluation(fakes.name, source.name, figures, chosen.protocols, chosen.reference, tuple(notes))
 
 
-def settings_of(what: Any) -> dict[str, Any] | None:
-    """The settings of a run from a recipe; None for anything else."""
-    if isinstance(what, Run):
-        own = what.settings
-    elif isinstance(what, str | Path) and RunFolder(Path(what).expanduser()).begun:
-        own = read_json(RunFolder(Path(what).expanduser()).settings)
-    else:
-        return None
-    return own if "recipe" in own else None
-
-
 def check_alike(fakes: Fakes, source: Source) -> None:
     """Raises InputError unless fakes and reals are of one kind and shape, and enough."""
     if fakes.n < LEAST:
@@ -159,7 +147,7 @@ def check_alike(fakes: Fakes, source: Source) -> None:
 
 def in_units(fakes: Fakes, source: Source) -> Tensor:
     """The fakes as the source gives its samples."""
-    values = fakes.values()
+    values = to_values(fakes.samples) if fakes.image else fakes.samples
     if source.offset is None or source.scale is None:
         return values
     return (values - source.offset) / source.scale

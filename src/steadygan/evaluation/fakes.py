@@ -12,7 +12,7 @@ from torch import Tensor
 from ..data import Source, from_user
 from ..errors import InputError, NonFiniteError
 from ..metrics.protocol import Protocol
-from ..pixels import to_pixels, to_values
+from ..pixels import to_pixels
 from ..runs.folder import RunFolder
 from ..runs.run import Run, load
 from .evaluator import batch_norm
@@ -33,9 +33,12 @@ class Fakes:
     def n(self) -> int:
         return self.samples.shape[0]
 
-    def values(self) -> Tensor:
-        """As numbers, images in [-1, 1]."""
-        return to_values(self.samples) if self.image else self.samples
+
+def run_of(what: Any) -> Run | None:
+    """The run that `what` is, or that lies at this path; None for anything else."""
+    if isinstance(what, str | Path) and RunFolder(Path(what).expanduser()).begun:
+        return load(Path(what).expanduser())
+    return what if isinstance(what, Run) else None
 
 
 def fakes_of(what: Any, n: int | None, seed: int, weights: Literal["ema", "live"], drawn: int) -> Fakes:
@@ -43,12 +46,14 @@ def fakes_of(what: Any, n: int | None, seed: int, weights: Literal["ema", "live"
 
     Raises InputError for whatever cannot be read, and NonFiniteError for a run whose samples are not finite.
     """
+    if isinstance(what, Run):
+        return _of_run(what, n or drawn, seed, weights)
     if isinstance(what, str | Path):
         path = Path(what).expanduser()
         if not path.exists():
             raise InputError(f"expected a run, images or points at {str(path)!r}, found nothing there: check the path")
-        what = load(path) if RunFolder(path).begun else from_file(path)
-    return _of_run(what, n or drawn, seed, weights) if isinstance(what, Run) else _of_source(from_user(what), n)
+        what = from_file(path)
+    return _of_source(from_user(what), n)
 
 
 def _of_run(run: Run, n: int, seed: int, weights: Literal["ema", "live"]) -> Fakes:

@@ -16,7 +16,7 @@ from ..metrics.energy import EnergyDistance
 from ..metrics.memorisation import Memorisation
 from ..metrics.modes import class_modes, expected_kl, mixture_modes
 from ..metrics.moments import Moments, class_score, frechet, kernel_distance, precision_recall
-from ..metrics.neighbours import DIMENSIONS, Manifold, NearestNeighbour, Neighbours, near_pairs, near_point
+from ..metrics.neighbours import DIMENSIONS, Manifold, NearestNeighbour, neighbours_of
 from ..metrics.support import near_duplicate, support
 
 MOST_CELLS = 2000  # training samples that fakes are assigned to: beyond it most cells of 10,000 fakes are nearly empty
@@ -180,7 +180,7 @@ def neighbourhood(real: Tensor, featured: bool = False) -> Measure:
     @cache
     def balls() -> Callable[[Tensor], Figures]:
         if flat:
-            return Neighbours(real)
+            return neighbours_of(real)
         manifold = Manifold(real)
         return lambda fakes: precision_recall(fakes, real) | manifold(fakes)
 
@@ -191,14 +191,12 @@ def neighbourhood(real: Tensor, featured: bool = False) -> Measure:
 
 def repeats(real: Tensor, featured: bool = False) -> Measure:
     """The birthday test's size of the support; pairs as near as 1 % of the real vectors (n, dim) have one are equal."""
-    flat = real.shape[1] <= DIMENSIONS
-    near = near_point(real) if flat else near_duplicate(real)
-    count = near_pairs if flat else support
+    near = near_duplicate(real)
     return Measure(
         {"support": f"birthday test, pairs nearer than {near:.4g} (1 % of the real samples have one)"},
-        lambda shown: {"support": count(shown.seen(featured).flatten(1), near).size},
+        lambda shown: {"support": support(shown.seen(featured).flatten(1), near).size},
         len(real),
-        lambda n: {"support": count(real[:n], near).size},
+        lambda n: {"support": support(real[:n], near).size},
         featured,
     )
 

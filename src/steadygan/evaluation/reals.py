@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from ..config import Settings
 from ..config.data import ImageSet
 from ..data import DATA, Source, folder, from_user, points
-from ..data.build import built
+from ..data.build import built, source
 from ..data.samples import Progress
 from ..errors import InputError, unknown
 from ..headers import holds_images
@@ -34,11 +35,9 @@ def reals(
     if word == OWN or (own is not None and own.data.name == word):
         if own is None:
             raise InputError("expected a run from a recipe with --against own, got something else: name the data")
-        from ..data.build import source
-
         return source(_at(own, path), progress)
     if word in DATA and word not in FILES:
-        if not takes_path(word):
+        if "path" not in signature(DATA[word]).parameters:
             if path is not None:
                 raise InputError(f"expected no --data, as {word} makes its own, got {path}: leave it out")
             return built(word)
@@ -55,13 +54,6 @@ def from_file(place: Path, progress: Progress | None = None) -> Source:
     if suffix == ".csv" or (suffix in (".npy", ".npz") and not holds_images(place)):
         return points(place)
     return folder(place, progress=progress)
-
-
-def takes_path(name: str) -> bool:
-    """Whether a data set lies in files."""
-    from inspect import signature
-
-    return "path" in signature(DATA[name]).parameters
 
 
 def _at(settings: Settings, path: Path | None) -> Settings:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..devices import kept
 from ..errors import InputError, one_line
-from ..places import given
+from ..places import given_place
 from .network import FEATURES, FeatureNetwork, Features
 
 LAYERS = ("2048", "logits_unbiased")  # torch-fidelity's: FID and KID use the one, the Inception Score the other
@@ -44,7 +44,7 @@ class InceptionFeatures:
     known_as: Mapping[str, str] = {"frechet": "fid", "kernel_distance": "kid", "class_score": "inception_score"}
 
     def __init__(self, path: str | Path | None = None) -> None:
-        file = _cached_weights() if path is None else given(path, "Inception's weights")
+        file = _cached_weights() if path is None else given_place(path, "Inception's weights")
         content = _read(file)
         digest = hashlib.sha256(content).hexdigest()
         if path is None and not digest.startswith(_hash(file.name)):

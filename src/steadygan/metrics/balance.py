@@ -42,9 +42,9 @@ class Balance:
         cells = self._lookup.assign(fakes)
         count = cells.shape[0] // group  # an incomplete last group is left out
         shares = [_shares(part, self._lookup.size) for part in cells[: count * group].chunk(count)]
-        even = sum(_perplexity(fake) for fake in shares) / count
+        even = sum(perplexity(fake) for fake in shares) / count
         apart = sum(float((fake - real).abs().sum()) / 2 for fake in shares) / count
-        return {"balance": even / _perplexity(real), "balance_tv": apart}
+        return {"balance": even / perplexity(real), "balance_tv": apart}
 
 
 def balance(fakes: Tensor, training: Tensor, fresh: Tensor) -> dict[str, float]:
@@ -56,5 +56,6 @@ def _shares(cells: Tensor, size: int) -> Tensor:
     return cells.bincount(minlength=size).cpu().to(torch.float64) / cells.shape[0]
 
 
-def _perplexity(shares: Tensor) -> float:
+def perplexity(shares: Tensor) -> float:
+    """exp(H) of shares (n,), in effectively used ones."""
     return float(torch.special.entr(shares).sum().exp())  # entr(0) = 0

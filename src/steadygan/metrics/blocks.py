@@ -81,16 +81,23 @@ def _by_difference(a: Tensor, b: Tensor, rows: int, total: Tensor) -> Iterator[T
         yield out
 
 
+def check_reference(x: Tensor) -> None:
+    """Raises InputError unless there are samples (n >= 1, *shape) to compare with."""
+    if x.ndim < 2 or x.shape[0] == 0:
+        raise InputError(f"expected reference samples (n >= 1, *shape), got {tuple(x.shape)}: reshape them")
+
+
 def flat_samples(x: Tensor, name: str, least: int, like: Tensor | None = None) -> Tensor:
     """x (n, *shape) as (n, dim), with the shape, dtype and device of `like` (m, *shape) where there is one.
 
     Raises InputError when there are fewer than `least` of them, or of another shape or no floats, and NonFiniteError
     when some are NaN or infinite; `name` says of which samples.
     """
-    shape = "*shape" if like is None else ", ".join(map(str, like.shape[1:]))
+    wanted = f"n >= {least}" if least else "n"
+    wanted += ", *shape" if like is None else "".join(f", {size}" for size in like.shape[1:])
     if x.ndim < 2 or x.shape[0] < least or (like is not None and x.shape[1:] != like.shape[1:]):
         raise InputError(
-            f"expected {name} samples (n >= {least}, {shape}), got {tuple(x.shape)}: "
+            f"expected {name} samples ({wanted}), got {tuple(x.shape)}: "
             + ("draw more" if x.ndim >= 2 and x.shape[0] < least else "reshape them")
         )
     if like is None and not x.is_floating_point():

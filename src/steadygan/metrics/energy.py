@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .blocks import distance_blocks, rows_per_block
+from .blocks import check_reference, distance_blocks, rows_per_block
 from .plane import plane_energy, suits_plane
 
 STRIP = 512  # rows of a set's own distances at a time: those left of a strip are known, its square comes twice
@@ -29,10 +29,7 @@ class EnergyDistance:
     reference: Tensor
 
     def __post_init__(self) -> None:
-        if self.reference.ndim < 2 or self.reference.shape[0] == 0:
-            raise InputError(
-                f"expected reference samples (n >= 1, *shape), got {tuple(self.reference.shape)}: reshape them"
-            )
+        check_reference(self.reference)
 
     def __call__(self, samples: Tensor) -> float:
         """The distance of samples (n, *shape); raises InputError when there are none or their shape differs."""

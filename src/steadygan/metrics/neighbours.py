@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import InputError, NonFiniteError, check_whole
-from .blocks import TIE, ball_tiles, first_least, flat_samples, kth_distance, square_blocks
-from .support import RULE_OF_THREE, Support
+from ..errors import InputError, check_whole
+from .blocks import TIE, ball_tiles, check_reference, first_least, flat_samples, kth_distance, square_blocks
 
 DIMENSIONS = 3  # up to which a tree beats all pairs
 AT_A_TIME = 256  # balls whose samples are listed together: a collapsed generator's all lie in each of them
@@ -73,10 +73,7 @@ class NearestNeighbour:
     label: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if self.reference.ndim < 2 or self.reference.shape[0] == 0:
-            raise InputError(
-                f"expected reference samples (n >= 1, *shape), got {tuple(self.reference.shape)}: reshape them"
-            )
+        check_reference(self.reference)
         if self.label is not None and self.label.shape != self.reference.shape[:1]:
             raise InputError(
                 f"expected one label per reference sample, got {tuple(self.label.shape)} for "
@@ -91,7 +88,7 @@ class NearestNeighbour:
     @torch.no_grad()
     def assign(self, x: Tensor) -> Tensor:
         """Index (n,) int64 of the reference sample nearest to each of x (n, *shape)."""
-        x, reference = self._flat(x), self.reference.flatten(1)
+        x, reference = flat_samples(x, "compared", 0, like=self.reference), self.reference.flatten(1)
         if x.shape[0] == 0:
             return torch.empty(0, dtype=torch.int64, device=x.device)
         return torch.cat([first_least(block) for block in square_blocks(x, reference)])
@@ -100,7 +97,8 @@ class NearestNeighbour:
     def distance(self, x: Tensor, assigned: Tensor | None = None) -> Tensor:
         """Distance (n,) from each of x (n, *shape) to its nearest reference sample, `assigned` where it is known."""
         nearest = self.reference.flatten(1)[self.assign(x) if assigned is None else assigned]
-        distance: Tensor = torch.linalg.vector_norm(self._flat(x) - nearest, dim=1)
+        x = flat_samples(x, "compared", 0, like=self.reference)
+        distance: Tensor = torch.linalg.vector_norm(x - nearest, dim=1)
         return distance
 
     def classify(self, x: Tensor, assigned: Tensor | None = None) -> Tensor:
@@ -109,65 +107,41 @@ class NearestNeighbour:
             raise InputError("expected labels of the reference samples to classify by, got none: pass label=")
         return self.label[self.assign(x) if assigned is None else assigned]
 
-    def _flat(self, x: Tensor) -> Tensor:
-        if x.shape[1:] != self.reference.shape[1:]:
-            raise InputError(
-                f"expected samples of shape (n, {', '.join(map(str, self.reference.shape[1:]))}), "
-                f"got {tuple(x.shape)}: reshape them"
-            )
-        flat = x.to(self.reference).flatten(1)
-        if not bool(flat.isfinite().all()):  # argmin takes a NaN for the nearest, in silence
-            bad = int((~flat.isfinite().all(1)).sum())
-            raise NonFiniteError(f"{bad} of {flat.shape[0]} samples are not finite: nothing is near to them")
-        return flat
 
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """precision, recall (at 3) and density, coverage (at 5) of points against `real` ones (n > 5, dim <= 3).
+def neighbours_of(real: Tensor) -> Callable[[Tensor], dict[str, float]]:
+    """What gives precision, recall (at 3), density and coverage (at 5) of points against `real` ones (n > 5, dim <= 3).
 
     The same numbers as `precision_recall` and `Manifold` give, which see for formulas and errors [naeem2020,
     kynkaanniemi2019]: in few dimensions a tree finds them in a hundredth of the time.
     """
+    tree = tree_of(flat_samples(real, "real", 6))
+    radii = to_others(tree, 5)
 
-    real: Tensor
-    _tree: Any = field(init=False, repr=False)
-    _radii: NDArray[np.float64] = field(init=False, repr=False)  # (5, n): distance to the 1st .. 5th nearest other one
-
-    def __post_init__(self) -> None:
-        points = _points(flat_samples(self.real, "real", 6))
-        tree = _grown(points)
-        object.__setattr__(self, "_tree", tree)
-        object.__setattr__(self, "_radii", _to_others(tree, points, 5))
-
-    def __call__(self, fakes: Tensor) -> dict[str, float]:
-        """The four figures of fakes (m >= 4, dim)."""
-        points = _points(flat_samples(fakes, "fake", 4, like=self.real))
-        other = _grown(points)
-        near = _to_others(other, points, 3)[2]
-        inner = self._radii[4] * (1.0 - TIE)  # a fake that is just as far is not in the ball
-        held = other.query_ball_point(self._tree.data, inner, return_length=True)
+    def figures(fakes: Tensor) -> dict[str, float]:
+        other = tree_of(flat_samples(fakes, "fake", 4, like=real))
+        inner = radii[4] * (1.0 - TIE)  # a fake that is just as far is not in the ball
+        held = other.query_ball_point(tree.data, inner, return_length=True)
         return {
-            "precision": _in_some_ball(self._tree.data, self._radii[2], other),
-            "recall": _in_some_ball(points, near, self._tree),
-            "density": float(held.sum()) / (5 * len(points)),
+            "precision": _in_some_ball(tree.data, radii[2], other),
+            "recall": _in_some_ball(other.data, to_others(other, 3)[2], tree),
+            "density": float(held.sum()) / (5 * other.n),
             "coverage": float((held > 0).mean()),
         }
 
-
-def near_pairs(samples: Tensor, near: float) -> Support:
-    """`support(samples, near)` for points (n >= 2, dim <= 3), by a tree [arora2018]."""
-    points = _points(flat_samples(samples, "drawn", 2))
-    tree, n = _grown(points), len(points)
-    found = (int(tree.count_neighbors(tree, near * (1.0 - TIE))) - n) // 2
-    pairs = n * (n - 1) // 2
-    return Support(pairs / RULE_OF_THREE, 0, True) if found == 0 else Support(pairs / found, found, False)
+    return figures
 
 
-def near_point(real: Tensor, share: float = 0.01) -> float:
-    """`near_duplicate(real)` for points (n >= 2, dim <= 3), by a tree."""
-    points = _points(flat_samples(real, "real", 2))
-    return float(torch.from_numpy(_to_others(_grown(points), points, 1)[0]).quantile(share))
+def tree_of(points: Tensor) -> Any:
+    """A k-d tree of points (n, dim)."""
+    from scipy.spatial import cKDTree
+
+    return cKDTree(points.detach().cpu().to(torch.float64).numpy())
+
+
+def to_others(tree: Any, k: int) -> NDArray[np.float64]:
+    """(k, n): how far the 1st .. k-th nearest other one of a tree's points is; of equal ones, one is it."""
+    distances: NDArray[np.float64] = tree.query(tree.data, k + 1)[0]
+    return distances[:, 1:].T
 
 
 def _in_some_ball(centres: NDArray[np.float64], radius: NDArray[np.float64], tree: Any) -> float:
@@ -178,19 +152,3 @@ def _in_some_ball(centres: NDArray[np.float64], radius: NDArray[np.float64], tre
         for found in tree.query_ball_point(centres[part], radius[part]):
             inside[found] = True
     return float(inside.mean())
-
-
-def _to_others(tree: Any, points: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    """(k, n): how far the 1st .. k-th nearest other one is; of equal points one is the point itself."""
-    distances: NDArray[np.float64] = tree.query(points, k + 1)[0]
-    return distances[:, 1:].T
-
-
-def _grown(points: NDArray[np.float64]) -> Any:
-    from scipy.spatial import cKDTree
-
-    return cKDTree(points)
-
-
-def _points(x: Tensor) -> NDArray[np.float64]:
-    return x.detach().cpu().to(torch.float64).numpy()

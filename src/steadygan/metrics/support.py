@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import check_number
-from .blocks import ball_tiles, flat_samples, kth_distance
+from .blocks import TIE, ball_tiles, flat_samples, kth_distance
+from .neighbours import DIMENSIONS, to_others, tree_of
 
 NEAR_SHARE = 0.01
 RULE_OF_THREE = 3.0  # with no event in t trials, its probability is below 3 / t with 95 % confidence: exp(-3) = 0.05
@@ -56,10 +57,16 @@ def near_duplicate(real: Tensor) -> float:
     size of about 100 n, whatever the true one: what n samples can show is a size well below that. It is 0 where 1 %
     of them have an equal. Take n >= 1,000. Raises InputError for fewer than two samples and NonFiniteError.
     """
-    return float(kth_distance(flat_samples(real, "real", 2), 1).quantile(NEAR_SHARE))
+    flat = flat_samples(real, "real", 2)
+    if flat.shape[1] <= DIMENSIONS:
+        return float(torch.from_numpy(to_others(tree_of(flat), 1)[0]).quantile(NEAR_SHARE))
+    return float(kth_distance(flat, 1).quantile(NEAR_SHARE))
 
 
 def _near_pairs(flat: Tensor, near: float) -> int:
+    if flat.shape[1] <= DIMENSIONS:
+        tree = tree_of(flat)
+        return (int(tree.count_neighbors(tree, near * (1.0 - TIE))) - len(flat)) // 2
     radius = torch.full(flat.shape[:1], near, dtype=torch.float64, device=flat.device)
     return sum(int(inside.count_nonzero()) for _, _, inside in ball_tiles(flat, radius, flat, own=True))
 

@@ -1,37 +1,41 @@
-"""Looks at a run from outside, between two iterations: nothing here changes a bit of it."""
+"""What is seen of a run from outside, between two iterations, evaluated and drawn: nothing changes a bit of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..data import Source
 from ..devices import borrowed
+from ..diagnostics.look import PAIRS, Subject, take_look
+from ..diagnostics.norms import ema_distance, parameter_norm
+from ..diagnostics.yardstick import Yardstick
+from ..engine.draws import drawn
 from ..engine.executor import Eager
+from ..engine.needs import noise_of, shown_shape
 from ..latents import CHUNK, Latent, generate, label_chunks, latents
-from ..types import Batch
-from .looks import IMAGES, POINTS, Looks, Sights, undisturbed
+from ..types import Batch, Now, Opponent
+from ..types.critic import evaluating, kept_buffers
 
-if TYPE_CHECKING:
-    from ..data import Source
-
+POINTS, IMAGES = 512, 128  # samples whose gradients are looked at
 SHOWN = 1000  # points kept for the evolution strip
 SURFACE = 64  # points per side of the critic's surface
 GRID = 100  # images kept for a grid
 COLUMNS = 10
 
+Evaluate: TypeAlias = Callable[[Tensor], Mapping[str, float]]
+
 
 def scale_for(shape: tuple[int, ...]) -> int:
     """How large a pixel is drawn, so that 10 images side by side are about 600 pixels wide."""
     return max(1, round(64 / max(shape[1:])))
-
-
-Evaluate = Callable[[Tensor], Mapping[str, float]]
 
 
 class Probes:
@@ -50,8 +54,8 @@ class Probes:
     ) -> None:
         self.executor, self.source, self.evaluate, self.device = executor, source, evaluate, device
         self.n = int(getattr(evaluate, "n", 10_000))
-        drawn = max(self.n, SHOWN)
-        self._z = latents(latent, drawn, seed + 1, device)
+        most = max(self.n, SHOWN)
+        self._z = latents(latent, most, seed + 1, device)
         self._label: Tensor | None = None
         if prior is not None:
             self._label = torch.cat([*islice(label_chunks(prior, seed + 1), self._z.shape[0] // CHUNK)])
@@ -64,7 +68,7 @@ class Probes:
         self.looks: Looks | None = None
         if looks:
             held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
-            shown = Sights(
+            shown = ProbeSamples(
                 self._z[:size],
                 None if self._label is None else self._label[:size],
                 training,
@@ -141,3 +145,75 @@ class Probes:
             "surface": logits.reshape(SURFACE, SURFACE).float().cpu().numpy(),
             "extent": np.array([corners[0, 0], corners[1, 0], corners[0, 1], corners[1, 1]], dtype=np.float32),
         }
+
+
+class ProbeSamples(NamedTuple):
+    """What looks are taken at: latents of the probe's own, training samples, and real ones that D never meets."""
+
+    z: Tensor
+    label: Tensor | None
+    training: Batch
+    fresh: Tensor
+    held_out: bool  # whether `fresh` are samples that D is not trained on, of classes that it need not be told
+
+
+class Looks:
+    """Takes looks at one run; each leaves weights, buffers and random numbers as they were."""
+
+    def __init__(
+        self, executor: Eager, shown: ProbeSamples, shape: tuple[int, ...], seed: int, device: torch.device
+    ) -> None:
+        self.executor, self.shown, self.shape, self.seed, self.device = executor, shown, shape, seed, device
+        self._yardstick: Yardstick | None = None
+
+    def __call__(self, iteration: int) -> tuple[dict[str, float], dict[str, str]]:
+        """The figures, and why each dead opponent counts as dead."""
+        executor, shown = self.executor, self.shown
+        if self._yardstick is None:
+            self._yardstick = Yardstick(shown.training.x[:PAIRS], shown.fresh[:PAIRS])
+        with undisturbed(executor, self.seed, self.device):
+            made = executor.made(shown.z, shown.label)
+            fake = Batch(made.x.detach(), made.label)
+            subjects = {name: self._subject(name, own, iteration) for name, own in executor.opponents.items()}
+            held_out = Batch(shown.fresh) if shown.held_out else None
+            look = take_look(subjects, fake, shown.training, self._yardstick, held_out)
+        figures = look.figures | {"weight_norm_g": parameter_norm(executor.G)}
+        figures["weight_norm_d"] = parameter_norm(executor.networks[next(iter(subjects))])
+        if executor.average is not None:
+            figures["ema_distance"] = ema_distance(executor.average.network, executor.G)
+        return figures, look.dead
+
+    def _subject(self, name: str, opponent: Opponent, iteration: int) -> Subject:
+        """The opponent of a G step at this iteration, with random numbers of the probe's own.
+
+        It meets as many samples at a time as in training, where they depend on each other.
+        """
+        executor, resting = self.executor, opponent.without_penalties()
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        draws = noise_of(resting, executor.sides, shown_shape(resting, self.shape))
+        noise = {
+            part: {key: drawn(draw, generator, self.shown.z.dtype) for key, draw in sorted(own.items())}
+            for part, own in draws.items()
+        }
+        state: Mapping[str, Mapping[str, Tensor]] = executor.parts.get(name, {})
+        at = resting.at(Now(torch.tensor(iteration, device=self.device), state, noise))
+        critic, chunk = executor.critics[name], executor.sides.fake
+        return Subject(
+            critic,
+            at.loss,
+            executor.networks[name],
+            at.method,
+            at.weight,
+            together=chunk if critic.couples_samples or at.needs_real() else 0,
+            alone=chunk if critic.couples_samples else 0,
+        )
+
+
+def undisturbed(executor: Eager, seed: int, device: torch.device) -> ExitStack:
+    """Buffers and torch's global generators stay as they are; networks are in eval mode."""
+    stack = ExitStack()
+    stack.enter_context(borrowed(seed, device))
+    for network in executor.networks.values():
+        stack.enter_context(kept_buffers(network))
+        stack.enter_context(evaluating(network))
+    return stack

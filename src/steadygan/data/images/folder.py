@@ -8,8 +8,8 @@ import torch
 
 from ...config.data import Folder
 from ...errors import InputError, check_number, check_whole
-from ...places import given
-from ..arrays import images_in
+from ...places import given_place
+from ..arrays import images_of_array
 from ..samples import SMALLEST, Progress, at_hand
 from ..source import DATA, Source
 from .decoder import DecodedImages, decoded_images
@@ -38,7 +38,7 @@ def folder(
     read in place. progress: (what is done, how much, of how much). Raises InputError for whatever is missing, broken,
     of differing sizes or kinds, or unsafe, and names it.
     """
-    place = given(path, "images")
+    place = given_place(path, "images")
     if size is not None:
         check_whole("size", size, SMALLEST)
     if channels not in (None, 1, 3):
@@ -47,7 +47,7 @@ def folder(
         check_whole("workers", workers, 0)
     check_number("max_gib", max_gib, 0, above=True)
     if place.suffix.lower() in (".npy", ".npz") and place.is_file():
-        return images_in(place, size, channels, flip, workers, LICENCE)
+        return images_of_array(place, size, channels, flip, workers, LICENCE)
     with opened(place, max_gib) as listing:
         layout = arrange(listing)
         found = decoded_images(listing, layout, size, channels, progress)

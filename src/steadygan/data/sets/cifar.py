@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...config.data import Cifar10, Cifar100
 from ...errors import InputError
-from ...places import data_root, given
+from ...places import data_root, given_place
 from ..fetch import fetch
 from ..images.folder import folder
 from ..samples import Progress
@@ -54,7 +54,7 @@ def cifar100(
 
 
 def _cifar(classes: int, path: str | Path | None, flip: bool, workers: int | None, progress: Progress | None) -> Source:
-    place = data_root() if path is None else given(path, f"CIFAR-{classes}")
+    place = data_root() if path is None else given_place(path, f"CIFAR-{classes}")
     root = _batches(classes, place, progress, download=path is None)
     if root is None:
         return _images(classes, place, flip, workers, progress)
@@ -142,7 +142,12 @@ def _images(classes: int, place: Path, flip: bool, workers: int | None, progress
             f"nor class folders of images: check the path, or leave it out to download CIFAR-{classes}"
         )
     source = folder(train, size=SIDE, channels=3, flip=flip, workers=workers, progress=progress)
-    _check_classes(classes, train, source)
+    found = 0 if source.label is None else len(source.class_names)
+    if found != classes:
+        raise InputError(
+            f"expected {classes} class folders of CIFAR-{classes} in {str(train)!r}, got {found or 'none'}"
+            f"{' of them' * bool(found)}: check the path"
+        )
     held_out, held_out_label = source.held_out, source.held_out_label
     notes = [
         f"image files, not CIFAR-{classes}'s own pixels: compare figures only with runs on the same files",
@@ -174,12 +179,3 @@ def _split(place: Path) -> tuple[Path, Path | None]:
         place = place / "train.zip"
     test = place.with_name(place.name.replace("train", "test")) if place.name in ("train", "train.zip") else None
     return place, test if test is not None and test.exists() else None
-
-
-def _check_classes(classes: int, train: Path, source: Source) -> None:
-    found = 0 if source.label is None else len(source.class_names)
-    if found != classes:
-        got = f"{found} of them" if found else "none"
-        raise InputError(
-            f"expected {classes} class folders of CIFAR-{classes} in {str(train)!r}, got {got}: check the path"
-        )

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...config.data import Mnist
 from ...errors import InputError
-from ...places import data_root, given
+from ...places import data_root, given_place
 from ..fetch import fetch
 from ..samples import Progress
 from ..source import DATA, Source
@@ -82,7 +82,7 @@ def mnist(
 
 def read_mnist(path: str | Path | None, progress: Progress | None = None) -> MnistFiles:
     """MNIST from the folder `path`, or from where data sets lie, downloaded there if need be; errors as `mnist`."""
-    folder = data_root() if path is None else given(path, "MNIST's folder")
+    folder = data_root() if path is None else given_place(path, "MNIST's folder")
     if not folder.is_dir() and path is not None:
         raise InputError(f"expected the folder of MNIST's files, got the file {str(path)!r}: give the folder it is in")
     files = _find(folder)
