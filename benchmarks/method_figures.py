@@ -17,8 +17,8 @@ from steadygan.quantities import DEAD_GRADIENT, Quantity
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.records import read_records
 from steadygan.viz.canvas import CYCLE, canvas, iteration_axis
+from steadygan.viz.clouds import draw_clouds, share_outside, view
 from steadygan.viz.curves import QUALITY, SMOOTH_FROM, WHY, draw_quantity
-from steadygan.viz.marks import draw_clouds, share_outside, view
 from steadygan.viz.series import Series, running, series
 
 BASE = "nsgan"

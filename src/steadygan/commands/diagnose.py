@@ -7,10 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
 import steadygan as sg
 
 from .. import quantities as q
@@ -22,6 +18,8 @@ from .console import cells, coloured, new_console
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 WIDE = 100  # columns that have room for units
 MOST = 8  # changes of the verdict that are listed
@@ -79,6 +77,8 @@ def gravest(told: Sequence[sg.Diagnosis]) -> sg.Diagnosis:
 
 def show(told: sg.Diagnosis, console: Console) -> None:
     """One run on one page."""
+    from rich.text import Text
+
     head = Text(f"{told.what}: ") + coloured(told.verdict)
     if told.since is not None and told.iteration is not None:
         head.append(f" since iteration {told.since:,}; last look at {told.iteration:,}")
@@ -114,6 +114,8 @@ def show_seeds(told: Sequence[sg.Diagnosis], console: Console) -> None:
 
 
 def _history(told: sg.Diagnosis) -> Text:
+    from rich.text import Text
+
     before = len(told.history) - MOST
     line = Text(f"verdicts: {before:,} before, " if before > 0 else "verdicts: ")
     turns = [Text(f"{turn.iteration:,} ") + coloured(turn.verdict) for turn in told.history[-MOST:]]
@@ -121,6 +123,9 @@ def _history(told: sg.Diagnosis) -> Text:
 
 
 def _table(*columns: str, numbers: Sequence[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left")

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..quantities import LABELS
 from ..runs.folder import RunFolder
 from .console import classes, figure, new_console, new_table
-from .progress import Reading
+from .progress import ReadingProgress
 from .sample import settings_of, weights_named
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def evaluate(
     if not what.expanduser().exists():
         raise InputError(f"expected a run, images or points at '{what}', found nothing there: check the path")
     console = new_console(as_json)
-    with Reading(console) as reading:
+    with ReadingProgress(console) as reading:
         found = sg.evaluate(
             what,
             against,

@@ -17,7 +17,7 @@ from ..headers import holds_images
 from ..recipes import RECIPES
 from ..runs.folder import RunFolder
 from ..runs.settings import difference, saved
-from .progress import Reading, Watch, WatchSeeds
+from .progress import ReadingProgress, Watch, WatchSeeds
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -156,7 +156,7 @@ def prepare(
     index = {job.settings.seed: i for i, job in enumerate(jobs)}
     title = f"{settings.recipe} seed{'s' * (len(jobs) > 1)} {told([*index])}"
     where = f"each in {first.folder.parent}" if len(jobs) > 1 else f"in {first.folder}"
-    with Reading(console) as reading:
+    with ReadingProgress(console) as reading:
         data = source(settings, reading)
     mirrored = ["training images are mirrored left to right in half of their visits"] if data.flip else []
     heading = "\n".join([f"{title}: {first.length:,} iterations {where}", *data.notes, *mirrored])

@@ -158,7 +158,7 @@ def closes(run: Run, iteration: int, stats: Mapping[str, Any]) -> bool:
     return iteration % every != 0 and "final" not in stats
 
 
-class Reading:
+class ReadingProgress:
     """Told how far data is read: a bar on a terminal, one line elsewhere; nothing where it is `quiet`."""
 
     def __init__(self, console: Console, quiet: bool = False) -> None:

@@ -13,7 +13,7 @@ from ..config import Settings
 from ..errors import InputError, unknown
 from ..runs.settings import saved
 from .console import new_console
-from .progress import Reading
+from .progress import ReadingProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,7 +105,7 @@ def class_of(text: str, names: list[str], classes: int) -> int:
 
 def drawing(batches: Iterator[sg.types.Batch], n: int, console: Console, broken: list[int]) -> Iterator[sg.types.Batch]:
     """Batches on their way to a file, behind a bar on a terminal; broken: takes how many samples are not finite."""
-    with Reading(console, quiet=n < BAR_FROM or not console.is_terminal) as reading:
+    with ReadingProgress(console, quiet=n < BAR_FROM or not console.is_terminal) as reading:
         done = 0
         for batch in batches:
             broken.append(int((~batch.x.flatten(1).isfinite().all(1)).sum()))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..quantities import Quantity, plain, tone
 from ..viz.series import Floats, series
-from .groups import Group
+from .groups import RunGroup
 
 EQUILIBRIUM = {"d_loss": 0, "g_loss": 1}
 MARKS = 12  # alarms that a chart shows
@@ -26,7 +26,7 @@ def text(words: str) -> str:
     return escape(words, quote=False)
 
 
-def chart(quantity: Quantity, groups: Sequence[Group]) -> Chart | None:
+def chart(quantity: Quantity, groups: Sequence[RunGroup]) -> Chart | None:
     """One quantity of all groups that have it, None where nothing can be drawn.
 
     `data` and `layout` are plotly's; a trace's `meta` is its group's number and role. `captions` say in words what
@@ -122,7 +122,9 @@ def _lifted(found: Curve, floor: float | None) -> Curve:
     return Curve(found.x, y, low, high)
 
 
-def _levels(quantity: Quantity, groups: Sequence[Group], curves: dict[int, Curve], captions: list[str]) -> list[Chart]:
+def _levels(
+    quantity: Quantity, groups: Sequence[RunGroup], curves: dict[int, Curve], captions: list[str]
+) -> list[Chart]:
     """Dashed lines: where the loss is at equilibrium, or a value to compare with."""
     if quantity.key not in EQUILIBRIUM:
         if quantity.ideal is None:
@@ -150,7 +152,7 @@ def _line(level: float, group: int | None) -> Chart:
     return across | {"line": {"width": 1.2, "dash": "dash"}}
 
 
-def _alarms(groups: Sequence[Group], curves: dict[int, Curve]) -> list[Chart]:
+def _alarms(groups: Sequence[RunGroup], curves: dict[int, Curve]) -> list[Chart]:
     """A thin line where a run's verdict turned bad."""
     turns = [(i, turn) for i in curves for run in groups[i].runs for turn in run.turns]
     found = sorted({(turn.iteration, i) for i, turn in turns if tone(turn.verdict) == "bad"})

@@ -18,7 +18,7 @@ OWN_OPTIONS = frozenset({"seed", "recipe", "scale"})
 
 
 @dataclass(frozen=True)
-class Group:
+class RunGroup:
     """One run, or the same run with several seeds."""
 
     name: str
@@ -39,7 +39,7 @@ class Group:
         return f"{self.name}, {_seed(run)}"
 
 
-def grouped(runs: Sequence[RunHistory]) -> list[Group]:
+def grouped(runs: Sequence[RunHistory]) -> list[RunGroup]:
     """The runs in groups, both in the order in which they were given."""
     groups: list[list[RunHistory]] = []
     for run in runs:
@@ -48,7 +48,7 @@ def grouped(runs: Sequence[RunHistory]) -> list[Group]:
             groups.append([run])
         else:
             home.append(run)
-    return [Group(name, tuple(own)) for name, own in zip(_names(groups), groups, strict=True)]
+    return [RunGroup(name, tuple(own)) for name, own in zip(_names(groups), groups, strict=True)]
 
 
 def _same_but_for_the_seed(group: Sequence[RunHistory], run: RunHistory) -> bool:
@@ -89,7 +89,7 @@ def _path(group: Sequence[RunHistory]) -> Path:
     return path.parent if len(group) > 1 else path
 
 
-def command(group: Group) -> str | None:
+def command(group: RunGroup) -> str | None:
     """`steadygan train RECIPE KEY=VALUE ... --seed S --iterations N`; None where words cannot say the settings."""
     settings = group.first.settings
     if settings is None or settings.recipe not in RECIPES:
@@ -142,7 +142,7 @@ def shown(value: Any, comma: str = ", ") -> str:
     return str(value)
 
 
-def _stretches(group: Group) -> list[tuple[int, list[str]]]:
+def _stretches(group: RunGroup) -> list[tuple[int, list[str]]]:
     """(iterations, options) of each command: one where the seeds follow each other and went equally far."""
     runs = sorted(((run.last, run.seed or 0) for run in group.runs), key=lambda each: each[1])
     seeds = [seed for _, seed in runs]

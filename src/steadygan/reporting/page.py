@@ -15,7 +15,7 @@ from ..files import beside
 from ..quantities import OTHERS, quantities, tone, words
 from . import tables
 from .charts import chart
-from .groups import Group, command
+from .groups import RunGroup, command
 from .shots import BUDGET, shots
 from .timeline import timeline
 
@@ -26,13 +26,13 @@ SEEDS = 4  # of a group, whose samples are shown
 PALETTE = 7  # colours that the style sheet knows; more groups than that share them, with other dashes
 
 
-def save(path: Path, groups: Sequence[Group], notes: Sequence[str]) -> None:
+def save(path: Path, groups: Sequence[RunGroup], notes: Sequence[str]) -> None:
     """Writes the page, whole or not at all."""
     with beside(path) as part:
         part.write_text(render(groups, notes), encoding="utf-8")
 
 
-def render(groups: Sequence[Group], notes: Sequence[str] = (), state: str = "") -> str:
+def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "") -> str:
     """The page as text; with a `state` it is one that is followed, and asks where it came from for another state."""
     from jinja2 import Environment, StrictUndefined
     from plotly.offline import get_plotlyjs
@@ -74,7 +74,7 @@ def render(groups: Sequence[Group], notes: Sequence[str] = (), state: str = "") 
     )
 
 
-def waiting(folders: Sequence[Path]) -> str:
+def waiting_page(folders: Sequence[Path]) -> str:
     """The page of runs that have no records yet, which loads itself again until they have."""
     listed = "".join(f"<li><code>{escape(str(folder))}</code></li>" for folder in folders)
     return (
@@ -107,12 +107,12 @@ def _plain(name: str) -> Markup:
     return _markup(_own(name))
 
 
-def _title(groups: Sequence[Group]) -> str:
+def _title(groups: Sequence[RunGroup]) -> str:
     names = [group.name for group in groups]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _card(i: int, group: Group) -> dict[str, Any]:
+def _card(i: int, group: RunGroup) -> dict[str, Any]:
     """What stands at the top of a group, and below all charts."""
     lengths = sorted({run.last for run in group.runs})
     seconds = [run.seconds for run in group.runs if run.seconds is not None]
@@ -133,7 +133,7 @@ def _card(i: int, group: Group) -> dict[str, Any]:
     }
 
 
-def _verdicts(group: Group) -> list[dict[str, str]]:
+def _verdicts(group: RunGroup) -> list[dict[str, str]]:
     """The last verdicts, seeds of one and the same together; [] where no record has one."""
     alike: dict[tuple[str, str], list[str]] = {}
     for run in group.runs:
@@ -165,7 +165,7 @@ def _clock(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def _sections(groups: Sequence[Group]) -> list[dict[str, Any]]:
+def _sections(groups: Sequence[RunGroup]) -> list[dict[str, Any]]:
     """The charts in their groups, numbered through."""
     keys = [key for group in groups for run in group.runs for row in run.rows for key in row]
     found = []
@@ -180,7 +180,7 @@ def _sections(groups: Sequence[Group]) -> list[dict[str, Any]]:
     return found
 
 
-def _samples(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
+def _samples(groups: Sequence[RunGroup]) -> Iterator[dict[str, Any]]:
     """A panel per group, with the samples of its first runs."""
     budget = BUDGET // sum(min(SEEDS, len(group.runs)) for group in groups)
     for i, group in enumerate(groups):

@@ -108,7 +108,7 @@ class PageServer(ThreadingHTTPServer):
                 except InputError:
                     notes.append(f"{folder} is left out: it holds no records yet")
             if runs or not self._has_records:
-                page = pages.render(grouped(runs), notes, state) if runs else pages.waiting(folders)
+                page = pages.render(grouped(runs), notes, state) if runs else pages.waiting_page(folders)
                 self._page = state, page.encode()
                 self._has_records = bool(runs)
         except Exception:  # a half-written file raises whatever its bytes lead to

@@ -15,7 +15,7 @@ from ..config import Settings
 from ..data.build import source
 from ..errors import InputError
 from ..runs.history import RunHistory
-from ..viz.marks import Array, Snapshot, logit_scale, pick_panels, share_outside, thin, view
+from ..viz.clouds import Array, Snapshot, logit_scale, pick_panels, share_outside, thin, view
 from .charts import rounded
 
 POINTS = 500  # of each kind that a panel shows

@@ -10,7 +10,7 @@ from ..metrics.protocol import together
 from ..metrics.summary import At, Summary, final_and_best
 from ..quantities import KNOWN, figure, spread
 from ..runs.settings import ABSENT, LATER, changed, flat
-from .groups import Group, shown
+from .groups import RunGroup, shown
 
 
 class Cell(NamedTuple):
@@ -35,7 +35,7 @@ class TableRow(NamedTuple):
     unlike: str
 
 
-def figures(groups: Sequence[Group]) -> list[TableRow]:
+def figures(groups: Sequence[RunGroup]) -> list[TableRow]:
     """The table of `final_and_best`, means and standard deviations over seeds."""
     rows = [[{row.key: row for row in final_and_best(run.rows)} for run in group.runs] for group in groups]
     keys = dict.fromkeys(key for own in rows for run in own for key in run)
@@ -52,7 +52,7 @@ def figures(groups: Sequence[Group]) -> list[TableRow]:
     return found
 
 
-def _cell(i: int, group: Group, key: str, rows: list[Summary]) -> Cell:
+def _cell(i: int, group: RunGroup, key: str, rows: list[Summary]) -> Cell:
     def told(ats: list[At]) -> tuple[str, str]:
         iterations = sorted({at.iteration for at in ats})
         span = " to ".join(f"{each:,}" for each in dict.fromkeys((iterations[0], iterations[-1])))
@@ -66,10 +66,10 @@ def _cell(i: int, group: Group, key: str, rows: list[Summary]) -> Cell:
     return Cell(i, group.name, spread(key, [row.final.value for row in rows]), best, at, peak, peak_at, real)
 
 
-def unlike(key: str, groups: Sequence[Group]) -> str:
+def unlike(key: str, groups: Sequence[RunGroup]) -> str:
     """What was measured otherwise in another of the groups; "" where their figures may stand side by side."""
     told = [(group, group.first.protocols.get(key)) for group in groups]
-    known: list[tuple[Group, Protocol]] = [(group, protocol) for group, protocol in told if protocol is not None]
+    known: list[tuple[RunGroup, Protocol]] = [(group, protocol) for group, protocol in told if protocol is not None]
     if not known:  # of gradients, or of runs that kept no protocols: the settings say it
         return _unlike_settings(groups)
     missing = [group.name for group, protocol in told if protocol is None]
@@ -84,7 +84,7 @@ def unlike(key: str, groups: Sequence[Group]) -> str:
     return "; ".join(filter(None, [*settled, *dict.fromkeys(differing), *unknown]))
 
 
-def _unlike_settings(groups: Sequence[Group]) -> str:
+def _unlike_settings(groups: Sequence[RunGroup]) -> str:
     """The data, and how much was measured, where that is not the same."""
     differing = {
         "data": [group.first.data for group in groups],
@@ -94,12 +94,12 @@ def _unlike_settings(groups: Sequence[Group]) -> str:
     return "; ".join(f"{name}: {', '.join(values)}" for name, values in told.items() if len(values) > 1)
 
 
-def measured(group: Group) -> str:
+def measured(group: RunGroup) -> str:
     """How its figures were measured, in one line; "" where that is not known."""
     return together(group.first.protocols)
 
 
-def differing(groups: Sequence[Group]) -> list[tuple[str, list[str]]]:
+def differing(groups: Sequence[RunGroup]) -> list[tuple[str, list[str]]]:
     """(key, value in each group) of every setting that decides a run and is not the same in all groups."""
     trees = [group.first.tree for group in groups]
     keys = dict.fromkeys(key for tree in trees[1:] for key, *_ in changed(trees[0], tree, reading=True))
@@ -110,7 +110,7 @@ def differing(groups: Sequence[Group]) -> list[tuple[str, list[str]]]:
     return [*rows, ("seed", own)] if seeds and len(set(own)) > 1 else rows
 
 
-def settings(group: Group) -> list[tuple[str, str]]:
+def settings(group: RunGroup) -> list[tuple[str, str]]:
     """Every setting of a group, flattened; the seeds of all its runs."""
     told = [(key, shown(value)) for key, value in flat(group.first.tree) if key != "seed"]
     seeds = [str(run.seed) for run in group.runs if run.seed is not None]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..quantities import tone, words
 from ..runs.history import RunHistory
-from .groups import Group
+from .groups import RunGroup
 
 MOST = 200  # happenings that the page lists
 
@@ -49,7 +49,7 @@ class Timeline(NamedTuple):
     more: int
 
 
-def timeline(groups: Sequence[Group]) -> Timeline:
+def timeline(groups: Sequence[RunGroup]) -> Timeline:
     """What happened to the runs; what happened to several seeds alike is told once, and notes are left out first."""
     longest = max(1, *(run.last for group in groups for run in group.runs))
     happened: list[tuple[int, Happening]] = []
@@ -71,7 +71,7 @@ def timeline(groups: Sequence[Group]) -> Timeline:
     return Timeline(bars, listed, len(happened) - len(listed))
 
 
-def _shared(group: Group, runs: Sequence[str]) -> str:
+def _shared(group: RunGroup, runs: Sequence[str]) -> str:
     return runs[0] if len(runs) == 1 else f"{group.name}, {len(runs)} seeds"
 
 

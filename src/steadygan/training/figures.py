@@ -25,7 +25,7 @@ def draw(
     title: str,
 ) -> None:
     """Losses against equilibrium, gradient norms, metrics; then a strip, grids or a scatter matrix of samples."""
-    from ..viz import curves, images, samples
+    from ..viz import curves, images, scatter
 
     figures = folder.figures
     figures.mkdir(exist_ok=True)
@@ -48,7 +48,7 @@ def draw(
         for iteration, path in shots:
             with np.load(path) as arrays:
                 strip.append((iteration, arrays["points"], arrays.get("surface"), arrays.get("extent")))
-        samples.evolution_strip(points, strip, figures / "evolution.png", title)
+        scatter.evolution_strip(points, strip, figures / "evolution.png", title)
     else:
         with np.load(shots[-1][1]) as arrays:
-            samples.scatter_matrix(points, arrays["points"], figures / "samples.png", title)
+            scatter.scatter_matrix(points, arrays["points"], figures / "samples.png", title)

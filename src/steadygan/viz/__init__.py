@@ -1,9 +1,9 @@
 """Figures: arrays and records in, files out; matplotlib is imported only when one is drawn."""
 
+from .clouds import Snapshot
 from .curves import comparison, gradient_curves, loss_curves, metric_curves
 from .images import image_evolution, image_grid
-from .marks import Snapshot
-from .samples import evolution_strip, scatter_matrix
+from .scatter import evolution_strip, scatter_matrix
 
 __all__ = [
     "Snapshot",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..files import beside
 from .canvas import FAKE, canvas
-from .marks import Array, pick_panels
+from .clouds import Array, pick_panels
 
 Pixels = NDArray[np.uint8]
 AT_ONCE = 256  # images that are made pixels at a time

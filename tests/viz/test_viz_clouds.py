@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steadygan.viz.marks import Snapshot, column_limits, logit_scale, pick_panels, share_outside, thin, view
+from steadygan.viz.clouds import Snapshot, column_limits, logit_scale, pick_panels, share_outside, thin, view
 
 
 def test_six_panels_of_a_long_run_are_even_in_log_scale_and_keep_both_ends() -> None:

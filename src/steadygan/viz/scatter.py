@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from .canvas import INK, canvas
-from .marks import (
+from .clouds import (
     Array,
     Snapshot,
     column_limits,
