@@ -96,7 +96,7 @@ def _several(commands: Sequence[Sequence[str]], cwd: Path, drawn: bool = False) 
             out, err = io.StringIO(), io.StringIO()
             patch.setattr(sys, "argv", ["steadygan", *words])
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = cli.run([*words])
+                code = cli.main([*words])
             answers.append(Answer(code, out.getvalue(), err.getvalue()))
             if words[0] == "train":
                 patch.setattr(figures, "draw", lambda *_: None)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from steadygan.training import figures
 
+DRAW = figures.draw
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_figures() -> Iterator[None]:
+    """For a module's shared runs, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "draw", lambda *_: None)
+        yield
+
 
 @pytest.fixture
-def drawn_figures() -> None:
+def drawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that uses this draws its runs' figures."""
-
-
-@pytest.fixture(autouse=True)
-def _no_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "drawn_figures" not in request.fixturenames:
-        monkeypatch.setattr(figures, "draw", lambda *_: None)
+    monkeypatch.setattr(figures, "draw", DRAW)

@@ -41,7 +41,7 @@ def drawing(samples: Tensor) -> dict[str, float]:
 def watched(out: Path | None, **settings: Any) -> Any:
     G, D = (Counting(network) for network in networks())
     made = trainer(out, G=G, D=D, method=sg.methods.FakeAsReal(2, factor=3), **settings)
-    made.fit(130)
+    made.fit(110)
     found = state(made)
     return found._replace(sums={}), [
         value.clone() for value in made.session.members[0].draws.generator.get_state()[:50]
@@ -54,7 +54,7 @@ def test_switching_them_off_changes_no_bit(tmp_path, ema):
     often = watched(
         tmp_path,
         evaluator=drawing,
-        log_every=1,
+        log_every=3,
         evaluate_every=7,
         checkpoint_every=13,
         callbacks=[lambda run, *_: (torch.rand(3), run.sample(3), run.sample(3, weights="live"))],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from math import inf, isnan, nan
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,18 @@ def assert_undisturbed(here: sg.Seeds, there: sg.Seeds, seeds: Sequence[int]) ->
         assert list(ours.glob("non_finite_*")) == []
 
 
+@pytest.fixture(scope="module")
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], sg.Seeds]:
+    """Three seeds of which none comes to grief, by the player that would."""
+    base = tmp_path_factory.mktemp("wholes")
+    return cache(lambda player: trained(base / player / "whole", NEVER, NEVER, NEVER, player=player)[0])
+
+
 @pytest.mark.parametrize(("player", "iteration"), [("d", 0), ("g", 33), ("d", 70), ("g", 99), ("d", 159)])
-def test_one_stops_and_the_others_end_as_without_it(tmp_path: Path, player: str, iteration: int) -> None:
-    whole, _ = trained(tmp_path / "whole", NEVER, NEVER, NEVER, player=player)
+def test_one_stops_and_the_others_end_as_without_it(
+    tmp_path: Path, player: str, iteration: int, wholes: Callable[[str], sg.Seeds]
+) -> None:
+    whole = wholes(player)
     made, runs = trained(tmp_path / "hurt", NEVER, iteration, NEVER, player=player)
     out = tmp_path / "hurt" / "seed-1"
     good = max(i for i in (0, 70, 140) if i <= iteration)
@@ -116,17 +125,19 @@ def test_one_stops_and_the_others_end_as_without_it(tmp_path: Path, player: str,
     assert [run.failure for run in (runs[0], runs[2])] == [None, None]
     assert [run.iteration for run in (runs[0], runs[2])] == [160, 160]
     assert iteration < runs[1].iteration <= iteration + 20  # where it was noticed
-    assert runs[1].metrics == [record for record in whole_records(tmp_path, 1) if record["iteration"] <= iteration]
+    assert runs[1].metrics == [r for r in whole_records(whole, 1) if r["iteration"] <= iteration]
     assert records(out) == runs[1].metrics
     assert_undisturbed(made, whole, (0, 2))
 
 
-def whole_records(base: Path, seed: int) -> list[dict[str, Any]]:
-    return [record for record in records(base / "whole" / f"seed-{seed}") if not record.get("final")]
+def whole_records(whole: sg.Seeds, seed: int) -> list[dict[str, Any]]:
+    return [record for record in records(whole.trainers[seed].out) if not record.get("final")]
 
 
-def test_the_first_one_may_be_the_one_and_a_later_fit_goes_on(tmp_path: Path) -> None:
-    whole, _ = trained(tmp_path / "whole", NEVER, NEVER, NEVER)
+def test_the_first_one_may_be_the_one_and_a_later_fit_goes_on(
+    tmp_path: Path, wholes: Callable[[str], sg.Seeds]
+) -> None:
+    whole = wholes("g")
     made = several(tmp_path / "hurt", 3, marked(33, NEVER, NEVER))
     first = [(run.iteration, str(run.failure)) for run in made.fit(100)]
     runs = made.fit(160)
