@@ -15,13 +15,12 @@ from torch import Tensor
 
 from ..devices import global_states, restore_global_states
 from ..engine.compiling import first_line
-from ..engine.draws import BLOCK, Block
+from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
 from ..errors import InputError, Interrupted, NonFiniteError, check_whole
 from ..files import writing
 from ..runs.run import Run
 from ..runs.settings import check_settings
-from . import figures
 from .checks import work_of
 from .execution import execution
 from .member import Member
@@ -35,7 +34,7 @@ class Session:
     """Trains members together; each `fit` goes on where the one before it stopped."""
 
     executor: Executor
-    blocks: Callable[[int], Block]  # number -> the iterations of a block
+    blocks: Callable[[int], Iterations]  # number -> the iterations of a block
 
     def __init__(
         self, members: Sequence[Member], horizon: int | None, threads: int | None, compiled: str, resume: bool
@@ -239,7 +238,7 @@ class Session:
             if folder is not None and len(run.metrics) > 1:
                 title = str(run.settings.get("recipe", folder.path.name))
                 with writing(folder.figures):
-                    figures.draw(folder, member.setup.source, member.probes.real, run.metrics, run.equilibrium, title)
+                    member.probes.draw(folder, run.metrics, run.equilibrium, title)
 
 
 class Segment:
