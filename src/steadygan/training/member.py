@@ -29,11 +29,12 @@ from ..runs.interventions import interventions, note
 from ..runs.log import Log
 from ..runs.records import read_records
 from ..runs.run import Run
+from ..types.parts import equilibrium_of
 from .checks import check_shapes
 from .guard import Action, Guard, fresh_draws, healed, taken
 from .plan import Plan, training
 from .probes import Probes
-from .setup import Setup, equilibrium_of
+from .setup import Setup
 from .sums import Sums
 
 Callback: TypeAlias = Callable[[Run, int, dict[str, float]], None]
@@ -156,7 +157,7 @@ class Member:
             latent=setup.latent,
             settings=settings,
             metrics=[],
-            equilibrium=equilibrium_of(opponents),
+            equilibrium=equilibrium_of((o.weight, o.loss) for o in opponents.values()),
             units=None if source.offset is None or source.scale is None else (source.offset, source.scale),
             device=setup.device,
             prior=setup.prior,
