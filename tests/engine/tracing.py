@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ def traced_steps(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
     found, plain = [], torch.compile
     torch.compiler.reset()
 
-    @wraps(plain)  # which wishes it knows is asked
     def compiled(step: Callable[..., Any], *, options: dict[str, Any], **wishes: Any) -> Callable[..., Any]:
         found.append(step)
         options = {key: value for key, value in options.items() if key == "guard_filter_fn"}
