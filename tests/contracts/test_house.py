@@ -44,9 +44,8 @@ MOST_LAZY = 25  # imports of ours inside functions, each for the speed of `--hel
 ALONE = {"callbacks"}  # small and used by one: a module that users import by name
 # Nouns that no name inside repeats: what their files hold is of this kind.
 KINDS = {
-    "callbacks", "cli", "files", "places", "losses", "devices",
-    "config.data", "config.networks", "config.optimisation", "config.parts", "config.values",
-    "commands.progress", "data.arrays", "data.sets.cifar", "models.heads", "models.layers",
+    "cli", "files", "plugins", "config.optimisation", "config.parts", "config.values", "models.heads", "models.layers",
+    "runs.checkpoint", "runs.writers", "data.build", "models.build", "recipes.build",
 }  # fmt: skip
 # These take long, and are imported where they are used.
 HEAVY = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from steadygan.engine.compiling import too_old
+from steadygan.engine.compiler import too_old
 
 
 def traced_steps(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
