@@ -16,7 +16,7 @@ from torch.testing import assert_close
 
 import steadygan as sg
 from steadygan.errors import NonFiniteError
-from steadygan.training.nonfinite import first_bad
+from steadygan.training.evidence import first_bad
 from steadygan.types import Method, Penalty, Term
 
 

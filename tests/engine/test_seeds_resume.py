@@ -22,7 +22,7 @@ from torch import Tensor
 import steadygan as sg
 from known import needs_cpp
 from steadygan.engine import draws
-from steadygan.engine.compiling import Compiler
+from steadygan.engine.compiler import Compiler
 from steadygan.errors import Interrupted
 
 HERE = Path(__file__).parent

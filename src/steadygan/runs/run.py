@@ -157,6 +157,22 @@ class Run:
             raise InputError(f"expected a label from 0 to {classes - 1}, got {label!r}: choose one of the classes")
 
 
+def meta_of(run: Run) -> dict[str, Any]:
+    """What a checkpoint holds beside the state, so that `load` needs nothing else."""
+    units = {} if run.units is None else {"offset": run.units[0].cpu(), "scale": run.units[1].cpu()}
+    return {
+        "latent_dim": run.latent_dim,
+        "equilibrium": list(run.equilibrium),
+        "protocol": run.protocol,
+        "protocols": {name: protocol.plain() for name, protocol in run.protocols.items()},
+        "reference": run.reference,
+        "networks": run.network_settings,
+        "units": units,
+        "data": run.data["digest"],
+        "about": run.data,
+    }
+
+
 def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: str = "auto") -> Run:
     """Reads a run back from its folder, at its newest checkpoint.
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..engine.captured import WARM, Captured
-from ..engine.compiling import Compiler, first_line, too_old
+from ..engine.compiler import Compiler, first_line, too_old
 from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
 from ..engine.functional import Functional

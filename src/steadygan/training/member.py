@@ -28,12 +28,13 @@ from ..runs.folder import RunFolder
 from ..runs.interventions import interventions, note
 from ..runs.log import Log
 from ..runs.records import read_records
-from ..runs.run import Run
+from ..runs.run import Run, meta_of
+from ..types.parts import equilibrium_of
 from .checks import check_shapes
 from .guard import Action, Guard, fresh_draws, healed, taken
 from .plan import Plan, training
 from .probes import Probes
-from .setup import Setup, equilibrium_of
+from .setup import Setup
 from .sums import Sums
 
 Callback: TypeAlias = Callable[[Run, int, dict[str, float]], None]
@@ -145,18 +146,16 @@ class Member:
     def _run(self, setup: Setup, settings: dict[str, Any], evaluate: Any) -> Run:
         """The run as the user sees it, on the networks that are being trained."""
         source, opponents = setup.source, setup.opponents
-        average = self.executor.average
+        average, critics = self.executor.average, {name: o.critic for name, o in opponents.items()}
         run = Run(
             path=None if self.folder is None else self.folder.path,
             G=setup.G if average is None else average.network,
             G_live=setup.G,
-            D=next(iter(opponents.values())).critic
-            if len(opponents) == 1
-            else {name: o.critic for name, o in opponents.items()},
+            D=critics if len(critics) > 1 else next(iter(critics.values())),
             latent=setup.latent,
             settings=settings,
             metrics=[],
-            equilibrium=equilibrium_of(opponents),
+            equilibrium=equilibrium_of((o.weight, o.loss) for o in opponents.values()),
             units=None if source.offset is None or source.scale is None else (source.offset, source.scale),
             device=setup.device,
             prior=setup.prior,
@@ -345,21 +344,7 @@ class Member:
         """Writes a checkpoint, where there is a folder: the state, and all that `load` needs beside it."""
         if self.folder is None:
             return
-        run = self.run
-        units = {} if run.units is None else dict(zip(("offset", "scale"), (u.cpu() for u in run.units), strict=True))
-        meta = {
-            "settings": dict(run.settings),
-            "plan": asdict(self.plan),
-            "latent_dim": run.latent_dim,
-            "equilibrium": list(run.equilibrium),
-            "protocol": run.protocol,
-            "protocols": {name: protocol.plain() for name, protocol in run.protocols.items()},
-            "reference": run.reference,
-            "networks": run.network_settings,
-            "units": units,
-            "data": run.data["digest"],
-            "about": run.data,
-        }
+        meta = {"settings": dict(self.run.settings), "plan": asdict(self.plan), **meta_of(self.run)}
         healthy = None if self.guard is None else self.guard.healthy(self.log.records, self.saved)
         checkpoint.write(self.folder.checkpoints, self.state(), meta, self.rhythm.keep, healthy)
 

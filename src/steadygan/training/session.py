@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..devices import global_states, restore_global_states
-from ..engine.compiling import first_line
+from ..engine.compiler import first_line
 from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
 from ..errors import InputError, Interrupted, NonFiniteError, check_whole
@@ -22,9 +22,9 @@ from ..files import writing
 from ..runs.run import Run
 from ..runs.settings import check_settings
 from .checks import work_of
+from .evidence import Evidence, first_bad
 from .execution import execution
 from .member import Member
-from .nonfinite import Evidence, first_bad
 from .obstacles import convolutional
 from .plan import Plan, host
 from .setup import notes_of
