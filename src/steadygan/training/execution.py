@@ -79,7 +79,7 @@ def execution(
         on, told = False, [f"compile=off: {hindered}"]
     if not on:
         return chosen._replace(plan=replace(chosen.plan, compile="off"), told=told)
-    say(f"{told[0] if told else 'compile=on'}; compiling ...")
+    say(told[0] if told else "compile=on")
     return compiled(members, chosen, told, steps)
 
 

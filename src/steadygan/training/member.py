@@ -215,9 +215,11 @@ class Member:
                 self.reconsider(self.log.records)
             write_json(folder.settings, self.run.settings)
             write_json(folder.plan, asdict(plan))
-            self.log.say(f"{'resumed at' if saved else 'started at'} iteration {self.iteration}: {plan.told()}")
+            self.log.say(
+                f"{'resumed at' if saved else 'started at'} iteration {self.iteration}: {plan.told()}", self.iteration
+            )
             for line in (*self.setup.source.notes, *told, *logged):
-                self.log.say(line)
+                self.log.say(line, self.iteration)
         differing = [] if saved is None else plan.differences(saved["plan"])
         if differing:
             self.log.event(f"not bit-identical: {'; '.join(differing)}")
