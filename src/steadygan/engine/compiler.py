@@ -1,4 +1,4 @@
-"""Compiling a step: with what, whether it is worth it, and what happens when it fails."""
+"""Compiling a step: from which torch on, with what, and what happens when it fails."""
 
 from __future__ import annotations
 

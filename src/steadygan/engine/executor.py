@@ -1,4 +1,4 @@
-"""What every executor does alike: D steps, a G step, the average; how gradients come about is its own affair."""
+"""An iteration: D steps, a G step, the average; and `Eager`, which takes their gradients by autograd in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named parameters as one flat vector, and an optimiser's state of it as that of each parameter."""
+"""Members of a stack: their parameters as one flat tensor, their optimisers' states as views, their draws joined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optimisers as settings, and their state as named tensors."""
+"""Optimisers as settings, their state as named tensors, and the average of G's weights."""
 
 from __future__ import annotations
 
