@@ -14,6 +14,11 @@ from ..config.optimisation import SCHEDULE, Constant, Cosine, Ema, Linear, Optim
 from ..errors import InputError
 from ..registry import Registry
 
+__all__ = [
+    "SCHEDULES", "Average", "Constant", "Cosine", "Ema", "Linear", "OptimizerFactory", "OptimizerSettings", "Schedule",
+    "pack", "unpack",
+]  # fmt: skip
+
 OptimizerFactory: TypeAlias = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
 
 
@@ -73,6 +78,7 @@ class Average:
 
     def __init__(self, network: nn.Module, settings: Ema) -> None:
         self.settings = settings
+        self._plain = None if settings.decay is None else 1.0 - settings.decay
         self.network = deepcopy(network).eval().requires_grad_(False)
         ours, theirs = dict(self.network.named_parameters()), dict(network.named_parameters())
         if ours.keys() != theirs.keys():
@@ -84,13 +90,11 @@ class Average:
     @torch.no_grad()
     def update(self, iteration: int, batch: int) -> None:
         """One step towards the network as it is now."""
-        weight = 1.0 - self.settings.at(iteration, batch)
+        weight = 1.0 - self.settings.at(iteration, batch) if self._plain is None else self._plain
         torch._foreach_lerp_(self._parameters, self._sources, weight)
         for ours, theirs in self._buffers:
             ours.copy_(theirs)
 
-
-__all__ = ["SCHEDULES", "Constant", "Cosine", "Linear", "Schedule"]
 
 SCHEDULES: Registry[type[Schedule]] = Registry(SCHEDULE)
 for _name, _schedule in SCHEDULE.known.items():
