@@ -16,7 +16,7 @@ from torch import nn
 
 import steadygan as sg
 from steadygan.errors import InputError
-from steadygan.runs import checkpoint
+from steadygan.runs import folder as folder_files
 from steadygan.training.probes import Probes
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -61,7 +61,7 @@ def test_in_the_middle_of_a_run(tmp_path, monkeypatch, ending):
     assert message.startswith(f"cannot write {cut}")
     assert "No space left on device: free some space and go on with --resume" in message
     assert "\n" not in message
-    kept = [int(path.stem) for path in checkpoint.listed(cut / "checkpoints")]
+    kept = [int(path.stem) for path in folder_files.listed(cut / "checkpoints")]
     assert 50 in kept
     assert not list(cut.rglob("*.part"))
     again = trainer(cut, checkpoint_every=50, resume=True)

@@ -70,9 +70,6 @@ def unpack(optimizer: torch.optim.Optimizer, names: list[str], packed: Mapping[s
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-__all__ = ["Average", "Ema"]
-
-
 class Average:
     """A copy of a network that follows its weights, in eval mode; buffers are copied as they are."""
 

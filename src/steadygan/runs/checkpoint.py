@@ -20,15 +20,13 @@ from ..losses import LOSSES, Nothing
 from ..methods import METHODS
 from ..metrics import Protocol
 from ..types.parts import equilibrium_of
-from .folder import latest, listed, name
-
-__all__ = ["FORMAT", "TrainState", "check_network", "latest", "listed", "load_network", "name", "read", "write"]
+from .folder import listed, name
 
 FORMAT = 1
 
 
 class TrainState(NamedTuple):
-    """A pytree of tensors; what a checkpoint stores and a snapshot copies."""
+    """A pytree of tensors; what a checkpoint stores."""
 
     iteration: Tensor  # (), int64: iterations done
     networks: Mapping[str, Mapping[str, Tensor]]  # parameters and buffers by network

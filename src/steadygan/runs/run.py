@@ -182,7 +182,7 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     folder = RunFolder(Path(path))
     if not folder.settings.exists():
         raise InputError(f"{path} holds no run (no settings.json): give the folder that train printed")
-    newest = checkpoint.latest(folder.checkpoints)
+    newest = folder.newest
     if newest is None:
         raise InputError(f"{path} holds no checkpoint yet: start it with --resume")
     content = checkpoint.read(newest)
@@ -239,7 +239,7 @@ def take_weights(path: str | Path, G: nn.Module, ds: Mapping[str, nn.Module]) ->
 
     Raises InputError when the folder holds no run, or one of another model.
     """
-    newest = checkpoint.latest(RunFolder(Path(path)).checkpoints)
+    newest = RunFolder(Path(path)).newest
     if newest is None:
         raise InputError(
             f"expected a run with a checkpoint in {path} to take weights from, got none: check --init-from"

@@ -182,6 +182,7 @@ class Member:
             state = state._replace(random=fresh_draws(state.random, self.setup.seed, done, at))
         self.restore(state)
         self.iteration, self.sums.state = at, dict(state.sums)
+        self.resumed = {"plan": saved["plan"]}  # the rest was put back
 
     def done(self, until: int) -> bool:
         """Whether the run was trained and measured up to `until` before; then it is read as it stands."""
@@ -222,7 +223,7 @@ class Member:
                 self.log.say(line, self.iteration)
         differing = [] if saved is None else plan.differences(saved["plan"])
         if differing:
-            self.log.event(f"not bit-identical: {'; '.join(differing)}")
+            self.log.event(f"not bit-identical: {'; '.join(differing)}", self.iteration)
         self.run.notes = [*told]
 
     def begin(self) -> None:
@@ -350,12 +351,13 @@ class Member:
         healthy = None if self.guard is None else self.guard.healthy(self.log.records, self.saved)
         checkpoint.write(self.folder.checkpoints, self.state(), meta, self.rhythm.keep, healthy)
 
-    def obey(self, action: Action | None) -> None:
-        """Does what the guard asks for: nothing, an end with a checkpoint, or a step back."""
+    def obey(self, action: Action | None, finite: bool = True) -> None:
+        """Does what the guard asks for: nothing, an end with a checkpoint of what is finite, or a step back."""
         if action is None:
             return
         if action.back is None or self.guard is None or self.folder is None:
-            self.save()
+            if finite:
+                self.save()
             self.log.event(action.told, self.iteration)
             self.run.failure = CollapseError(action.told)
             return
@@ -383,12 +385,14 @@ class Member:
         message = f"{message}; {MILDER}"
         if self.guard is not None and self.guard.policy == "rollback":
             records, saved = self.log.records, self.saved
-            self.obey(self.guard.back("non_finite", told, self.iteration, self.iteration, message, records, saved))
+            at = self.iteration
+            self.obey(self.guard.back("non_finite", told, at, at, message, records, saved), finite=False)
             return
         self.log.event(message.removesuffix(f"; {MILDER}"), self.iteration)
         self.run.failure = NonFiniteError(message)
 
     def close(self) -> None:
         """Flushes what is written, and ends the processes that read ahead."""
-        self.log.close()
-        self.draws.close()
+        for name in ("log", "draws"):
+            if name in vars(self):  # else it was not built
+                vars(self)[name].close()
