@@ -122,14 +122,14 @@ def worthwhile(members: Sequence[Member], until: int, stored: str | None) -> tup
     left = max(0, until - first.iteration)
     if stored in ("on", "off"):
         return stored == "on", f"compile={stored}, as before"
+    if (missing := too_old()) is not None:
+        return False, f"compile=off: {missing}"
     gpu = on_gpu(members)
     least = STACKED if stacked or gpu else LONE
     each = first.setup.needs.d_steps + 1
     told = f"{left:,} iterations of {each} steps are"
     if left * each < least:
         return False, f"compile=off: {told} fewer than the {least:,} steps from which it pays"
-    if (missing := too_old()) is not None:
-        return False, f"compile=off: {missing}"
     if not gpu and shutil.which("g++") is None and shutil.which("clang++") is None:
         return False, "compile=off: there is no C++ compiler here (g++ or clang++)"
     if not gpu and any(convolutional(network) for network in first.setup.networks):
