@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # types <- losses, penalties, models, data <- methods <- engine <- recipes <- cli: a room imports from its own level
 # and from those below it.
 LEVEL = {
-    "errors": 0, "headers": 0, "quantities": 0, "registry": 0, "rng": 0, "thresholds": 0, "comparison": 0,
+    "errors": 0, "quantities": 0, "registry": 0, "rng": 0, "thresholds": 0, "comparison": 0,
     "config": 0, "places": 0, "plugins": 0,
     "types": 1, "critics": 1, "pixels": 1, "taps": 1,
     "losses": 2, "penalties": 2, "models": 2, "data": 2,
@@ -40,7 +40,7 @@ UPWARD = {
     ("evaluation.reals", "recipes.build"),
 }
 # Verbs, which may use what the rest of their room may not: a whole run, the data behind it.
-VERBS = {"diagnostics.diagnosis": 5, "diagnostics.run": 5, "evaluation.evaluation": 5, "evaluation.fakes": 5}
+VERBS = {"diagnostics.diagnosis": 5, "evaluation.evaluation": 5, "evaluation.fakes": 5}
 # These take long, and are imported where they are used.
 HEAVY = {
     "PIL",

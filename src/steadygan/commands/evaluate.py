@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
 
 import steadygan as sg
 
+from ..config.values import whole
 from ..errors import InputError
 from ..quantities import LABELS
 from ..runs.folder import RunFolder
 from .console import classes, figure, new_console, new_table
+from .options import SEED, Plugins, Weights, number_option
 from .progress import ReadingProgress
 from .sample import settings_of, weights_named
 
@@ -20,18 +24,39 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    what: Path,
-    against: str | None,
-    data: Path | None,
-    n: int | None,
-    seed: int,
-    weights: str,
-    split: str,
-    features: str,
-    inception: Path | None,
-    real: int,
-    metrics: str | None,
-    as_json: bool,
+    what: Annotated[
+        Path,
+        typer.Argument(
+            metavar="WHAT", help="A run; a folder, .zip, .npy, .npz of images; a .csv of points.", show_default=False
+        ),
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Real data: a name (mnist, ring8, ...), a path, or own: the run's."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="PATH", help="Where the files of a named data set are.")] = None,
+    n: Annotated[int | None, number_option(whole(1), "N", "Fakes: of a run 10,000, of files all.", "-n")] = None,
+    seed: Annotated[int, number_option(SEED, "S", "Draws the fakes of a run.")] = 0,
+    weights: Weights = "ema",
+    split: Annotated[
+        str, typer.Option(metavar="train|held-out", help="Which real images features are compared with.")
+    ] = "train",
+    features: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="digits, inception, none, module:function of your own, or auto for the data set's own network.",
+        ),
+    ] = "auto",
+    inception: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Inception's weights; without it they are downloaded once.")
+    ] = None,
+    real: Annotated[int, number_option(whole(100), "N", "Most real images of a split that are looked at.")] = 60_000,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these figures, such as fid,recall,balance.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print figures and protocols as JSON.")] = False,
+    plugin: Plugins = None,
 ) -> int:
     """Judges what is there, and prints the figures beside real data's."""
     kind = weights_named(weights)

@@ -13,7 +13,7 @@ import steadygan as sg
 from ..config import Settings, override
 from ..config.data import Folder, ImageSet, PointsFile
 from ..errors import InputError, unknown
-from ..headers import holds_images
+from ..files import holds_images
 from ..recipes import RECIPES
 from ..runs.folder import RunFolder
 from ..runs.settings import difference, saved

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ..config import Settings
-from ..quantities import DEAD_GRADIENT, plain
+from ..quantities import DEAD_GRADIENT, listed, plain
 from .console import figure
 from .progress import means
 
@@ -75,7 +75,7 @@ def _gradients(cases: Sequence[Case]) -> list[str]:
     known = [case for case in cases if "gradient_mean" in case.late]
     dead = [case for case in known if case.final.get("d_gradient_mean", 1.0) < DEAD_GRADIENT]
     sentences = (
-        [f"In {_and([case.name for case in dead])} the discriminator is dead: G receives no gradient at all."]
+        [f"In {listed([case.name for case in dead])} the discriminator is dead: G receives no gradient at all."]
         if dead
         else []
     )
@@ -121,11 +121,11 @@ def _losses(cases: Sequence[Case]) -> list[str]:
     sentences = []
     if winning:
         sentences.append(
-            f"D goes on telling fakes from reals in {_and(winning)}: losses that drift apart like this are the papers' "
-            "sign of collapse."
+            f"D goes on telling fakes from reals in {listed(winning)}: losses that drift apart like this are the "
+            "papers' sign of collapse."
         )
     if level:
-        sentences.append(f"In {_and(level)} the losses rest near equilibrium: D can hardly tell them apart any more.")
+        sentences.append(f"In {listed(level)} the losses rest near equilibrium: D can hardly tell them apart any more.")
     return sentences
 
 
@@ -165,7 +165,3 @@ def _without_method(settings: Settings) -> str:
 
 def _between(records: Sequence[Mapping[str, Any]], low: float, high: float) -> dict[str, Any]:
     return means([record for record in records if low < record["iteration"] <= high])
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import typer
 
 import steadygan as sg
 
 from ..config import Settings
+from ..config.values import real, whole
 from ..errors import InputError, unknown
 from ..runs.settings import saved
 from .console import new_console
+from .options import SEED, Plugins, RunPath, Weights, number_option
 from .progress import ReadingProgress
 
 if TYPE_CHECKING:
@@ -53,14 +57,27 @@ class Target(NamedTuple):
 
 
 def sample(
-    folder: Path,
-    n: int,
-    out: str | None,
-    seed: int,
-    weights: str,
-    label: str | None = None,
-    truncation: float | None = None,
-    interpolate: int | None = None,
+    folder: RunPath,
+    n: Annotated[int, number_option(whole(1), "N", "How many samples.", "-n")] = 64,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORM|PATH",
+            help="folder, zip, npz or png-grid, in RUN; or a path: .zip, .npz, .npy, .png, .csv, or a folder.",
+        ),
+    ] = None,
+    seed: Annotated[int, number_option(SEED, "S", "The same seed draws the same samples.")] = 0,
+    weights: Weights = "ema",
+    label: Annotated[
+        str | None, typer.Option(metavar="K", help="All of one class, by name or number from 0 (conditional runs).")
+    ] = None,
+    truncation: Annotated[
+        float | None, number_option(real(above=0), "T", "Cut the latents' distribution off at +-T.")
+    ] = None,
+    interpolate: Annotated[
+        int | None, number_option(whole(2), "K", "Rows of K samples, from one latent to another.")
+    ] = None,
+    plugin: Plugins = None,
 ) -> int:
     """Draws n samples and writes them; with the same seed, a longer draw begins like a shorter one."""
     kind = weights_named(weights)
@@ -217,7 +234,12 @@ def weights_named(name: str) -> Literal["ema", "live"]:
     return "ema" if name == "ema" else "live"
 
 
-def export(folder: Path, out: Path | None, weights: str) -> int:
+def export(
+    folder: RunPath,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default RUN/export.")] = None,
+    weights: Weights = "ema",
+    plugin: Plugins = None,
+) -> int:
     """Writes generator.safetensors, generator.pt2 and card.json, and says where."""
     kind = weights_named(weights)
     settings_of(folder)
