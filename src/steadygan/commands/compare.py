@@ -18,16 +18,16 @@ from ..errors import EXIT_INTERRUPTED, InputError
 from ..recipes import RECIPES
 from .console import new_console
 from .job import Job, again, default_folder, known_scale, own_data, refuse_early
-from .options import Data, Iterations, Plugins, Scale, number_option
+from .options import Data, Iterations, Plugins, Scale, option
 
 
 def compare(
     words: Annotated[list[str], typer.Argument(metavar="RECIPE [KEY=VALUE]", show_default=False)],
     data: Data = None,
-    seeds: Annotated[int, number_option(whole(1), "K", "Seeds 0 .. K-1 of each recipe.")] = 1,
+    seeds: Annotated[int, option("Seeds 0 .. K-1 of each recipe.", "K", read=whole(1))] = 1,
     iterations: Iterations = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the runs are, by default runs.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    out: Annotated[Path | None, option("Where the runs are, by default runs.", "DIR")] = None,
+    as_json: Annotated[bool, option("Print the result as JSON.", None, "--json")] = False,
     scale: Scale = "full",
     plugin: Plugins = None,
 ) -> int:

@@ -18,7 +18,7 @@ from ..runs.folder import RunFolder
 from ..runs.history import run_folders
 from ..runs.records import records
 from .console import cells, coloured, new_console
-from .options import Plugins, number_option
+from .options import Plugins, option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +34,7 @@ def diagnose(
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="A run's folder, or one of several seeds.", show_default=False)
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the diagnosis as JSON.")] = False,
+    as_json: Annotated[bool, option("Print the diagnosis as JSON.", None, "--json")] = False,
     plugin: Plugins = None,
 ) -> int:
     """Prints the page of one run, or a line for each seed; the exit code tells nothing of the verdict."""
@@ -177,14 +177,14 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="By default report.html: in RUN, or for several in the current folder."),
+        option("By default report.html: in RUN, or for several in the current folder.", "FILE"),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Serve the page to this machine while runs train, and keep it up to date.")
+        bool, option("Serve the page to this machine while runs train, and keep it up to date.", None, "--follow")
     ] = False,
     port: Annotated[
         int | None,
-        number_option(whole(0, 65535), "N", "Where --follow serves, by default 8765; 0: any that is free."),
+        option("Where --follow serves, by default 8765; 0: any that is free.", "N", read=whole(0, 65535)),
     ] = None,
     plugin: Plugins = None,
 ) -> int:

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..quantities import LABELS
 from ..runs.folder import RunFolder
 from .console import classes, figure, new_console, new_table
-from .options import SEED, Plugins, Weights, number_option
+from .options import SEED, Plugins, Weights, option
 from .progress import ReadingProgress
 from .sample import settings_of, weights_named
 
@@ -32,30 +32,23 @@ def evaluate(
     ],
     against: Annotated[
         str | None,
-        typer.Option(metavar="DATA", help="Real data: a name (mnist, ring8, ...), a path, or own: the run's."),
+        option("Real data: a name (mnist, ring8, ...), a path, or own: the run's.", "DATA"),
     ] = None,
-    data: Annotated[Path | None, typer.Option(metavar="PATH", help="Where the files of a named data set are.")] = None,
-    n: Annotated[int | None, number_option(whole(1), "N", "Fakes: of a run 10,000, of files all.", "-n")] = None,
-    seed: Annotated[int, number_option(SEED, "S", "Draws the fakes of a run.")] = 0,
+    data: Annotated[Path | None, option("Where the files of a named data set are.", "PATH")] = None,
+    n: Annotated[int | None, option("Fakes: of a run 10,000, of files all.", "N", "-n", read=whole(1))] = None,
+    seed: Annotated[int, option("Draws the fakes of a run.", "S", read=SEED)] = 0,
     weights: Weights = "ema",
-    split: Annotated[
-        str, typer.Option(metavar="train|held-out", help="Which real images features are compared with.")
-    ] = "train",
+    split: Annotated[str, option("Which real images features are compared with.", "train|held-out")] = "train",
     features: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="digits, inception, none, module:function of your own, or auto for the data set's own network.",
-        ),
+        option("digits, inception, none, module:function of your own, or auto for the data set's own network.", "NAME"),
     ] = "auto",
     inception: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Inception's weights; without it they are downloaded once.")
+        Path | None, option("Inception's weights; without it they are downloaded once.", "FILE")
     ] = None,
-    real: Annotated[int, number_option(whole(100), "N", "Most real images of a split that are looked at.")] = 60_000,
-    metrics: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Only these figures, such as fid,recall,balance.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print figures and protocols as JSON.")] = False,
+    real: Annotated[int, option("Most real images of a split that are looked at.", "N", read=whole(100))] = 60_000,
+    metrics: Annotated[str | None, option("Only these figures, such as fid,recall,balance.", "A,B")] = None,
+    as_json: Annotated[bool, option("Print figures and protocols as JSON.", None, "--json")] = False,
     plugin: Plugins = None,
 ) -> int:
     """Judges what is there, and prints the figures beside real data's."""

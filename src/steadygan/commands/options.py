@@ -11,27 +11,28 @@ from ..config.values import Reader, ReadError, Text, whole
 from ..plugins import load
 
 
-def number_option(read: Reader, metavar: str, help: str, *names: str) -> Any:  # noqa: A002, typer's word
-    """An option read as the settings read their numbers, with their words for what was expected."""
+def option(help: str, metavar: str | None = None, *names: str, read: Reader | None = None) -> Any:  # noqa: A002
+    """An option; numbers are read as the settings read theirs, with their words for what was expected."""
 
     def parsed(text: str) -> Any:
+        assert read is not None
         try:
             return read(Text(text))
         except ReadError as error:
             raise typer.BadParameter(f"expected {error}, got {text}") from None
 
-    return typer.Option(*names, parser=parsed, metavar=metavar, help=help)
+    return typer.Option(*names, parser=None if read is None else parsed, metavar=metavar, help=help)
 
 
 Data = Annotated[
     Path | None,
-    typer.Option(help="Your data: a .npy, .npz or .csv file of points, or a folder, .zip, .npy or .npz of images."),
+    option("Your data: a .npy, .npz or .csv file of points, or a folder, .zip, .npy or .npz of images."),
 ]
-Scale = Annotated[str, typer.Option(metavar="full|small", help="small: what two cores can train.")]
+Scale = Annotated[str, option("small: what two cores can train.", "full|small")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
-Weights = Annotated[str, typer.Option(metavar="ema|live", help="The average, or the network as trained.")]
+Weights = Annotated[str, option("The average, or the network as trained.", "ema|live")]
 Iterations = Annotated[
-    int | None, number_option(whole(0), "N", "Where to stop, from 0; the schedule keeps the recipe's length.")
+    int | None, option("Where to stop, from 0; the schedule keeps the recipe's length.", "N", read=whole(0))
 ]
 Plugins = Annotated[
     list[str] | None,

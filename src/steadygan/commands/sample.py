@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-import typer
-
 import steadygan as sg
 
 from ..config import Settings
@@ -16,7 +14,7 @@ from ..config.values import real, whole
 from ..errors import InputError, unknown
 from ..runs.settings import saved
 from .console import new_console
-from .options import SEED, Plugins, RunPath, Weights, number_option
+from .options import SEED, Plugins, RunPath, Weights, option
 from .progress import ReadingProgress
 
 if TYPE_CHECKING:
@@ -58,24 +56,21 @@ class Target(NamedTuple):
 
 def sample(
     folder: RunPath,
-    n: Annotated[int, number_option(whole(1), "N", "How many samples.", "-n")] = 64,
+    n: Annotated[int, option("How many samples.", "N", "-n", read=whole(1))] = 64,
     out: Annotated[
         str | None,
-        typer.Option(
-            metavar="FORM|PATH",
-            help="folder, zip, npz or png-grid, in RUN; or a path: .zip, .npz, .npy, .png, .csv, or a folder.",
+        option(
+            "folder, zip, npz or png-grid, in RUN; or a path: .zip, .npz, .npy, .png, .csv, or a folder.", "FORM|PATH"
         ),
     ] = None,
-    seed: Annotated[int, number_option(SEED, "S", "The same seed draws the same samples.")] = 0,
+    seed: Annotated[int, option("The same seed draws the same samples.", "S", read=SEED)] = 0,
     weights: Weights = "ema",
-    label: Annotated[
-        str | None, typer.Option(metavar="K", help="All of one class, by name or number from 0 (conditional runs).")
-    ] = None,
+    label: Annotated[str | None, option("All of one class, by name or number from 0 (conditional runs).", "K")] = None,
     truncation: Annotated[
-        float | None, number_option(real(above=0), "T", "Cut the latents' distribution off at +-T.")
+        float | None, option("Cut the latents' distribution off at +-T.", "T", read=real(above=0))
     ] = None,
     interpolate: Annotated[
-        int | None, number_option(whole(2), "K", "Rows of K samples, from one latent to another.")
+        int | None, option("Rows of K samples, from one latent to another.", "K", read=whole(2))
     ] = None,
     plugin: Plugins = None,
 ) -> int:
@@ -236,7 +231,7 @@ def weights_named(name: str) -> Literal["ema", "live"]:
 
 def export(
     folder: RunPath,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="By default RUN/export.")] = None,
+    out: Annotated[Path | None, option("By default RUN/export.", "DIR")] = None,
     weights: Weights = "ema",
     plugin: Plugins = None,
 ) -> int:

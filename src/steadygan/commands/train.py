@@ -15,23 +15,23 @@ from ..recipes import RECIPES, Recipe
 from ..runs.folder import RunFolder
 from .console import new_console
 from .job import Job, again, chosen, default_folder, first_folder, prepare, refuse_early
-from .options import Data, Iterations, Plugins, Scale, number_option
+from .options import Data, Iterations, Plugins, Scale, option
 
 
 def train(
     words: Annotated[list[str] | None, typer.Argument(metavar="RECIPE KEY=VALUE", show_default=False)] = None,
     data: Data = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder, by default runs/RECIPE/seed-S.")] = None,
+    out: Annotated[Path | None, option("The run's folder, by default runs/RECIPE/seed-S.")] = None,
     iterations: Iterations = None,
-    seed: Annotated[int | None, number_option(whole(0), "S", "Decides every random number of the run.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint, or start.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the settings, train nothing.")] = False,
+    seed: Annotated[int | None, option("Decides every random number of the run.", "S", read=whole(0))] = None,
+    resume: Annotated[bool, option("Go on from the newest checkpoint, or start.", None, "--resume")] = False,
+    dry_run: Annotated[bool, option("Print the settings, train nothing.", None, "--dry-run")] = False,
     scale: Scale = "full",
     init_from: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run, on other data perhaps.")
+        Path | None, option("Begin with the weights of this run, on other data perhaps.", "RUN")
     ] = None,
     seeds: Annotated[
-        int | None, number_option(whole(1), "K", "Seeds S .. S+K-1 side by side, each a whole run in DIR/seed-S.")
+        int | None, option("Seeds S .. S+K-1 side by side, each a whole run in DIR/seed-S.", "K", read=whole(1))
     ] = None,
     plugin: Plugins = None,
 ) -> int:
@@ -73,7 +73,7 @@ def train(
 
 
 def recipes(
-    paper: Annotated[str | None, typer.Option(help="Only recipes that follow this paper.")] = None,
+    paper: Annotated[str | None, option("Only recipes that follow this paper.")] = None,
     plugin: Plugins = None,
 ) -> int:
     """Lists the recipes, or those that follow one paper."""

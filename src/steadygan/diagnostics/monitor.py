@@ -13,8 +13,7 @@ from torch.func import functional_call
 
 from ..devices import borrowed
 from ..errors import InputError, calling, check_whole
-from ..losses import NonSaturating
-from ..types import Batch, Critic, Loss, Now, Output, cat
+from ..types import Batch, Critic, Loss, Now, Output, Term, cat
 from ..types import critic as as_critic
 from ..types.critic import as_output, evaluating, looks_coupled, takes_label
 from .look import PAIRS, Subject, take_look
@@ -27,6 +26,18 @@ from .yardstick import Yardstick
 
 Policy = Literal["warn", "stop", "rollback"]
 POLICIES: tuple[str, ...] = get_args(Policy)
+
+
+class _Assumed(Loss):
+    """-log sigmoid(d) of the fakes: what G minimises where nothing else is said [goodfellow2014]."""
+
+    name = "nonsaturating"
+
+    def d(self, real: Tensor, fake: Tensor) -> Mapping[str, Term]:
+        return {}
+
+    def g(self, fake: Tensor, real: Tensor | None = None) -> Mapping[str, Term]:
+        return {"loss": Term(nn.functional.softplus(-fake), 1.0)}
 
 
 class CollapseMonitor:
@@ -65,12 +76,11 @@ class CollapseMonitor:
                 raise InputError(f"expected {name} as a {kind.__name__}, got {given!r}: make one")
         self.every, self.policy, self.times = every, policy, times
         self.remedy = remedy or Remedy()
-        self.loss: Loss = loss or NonSaturating()
+        self.loss: Loss = loss or _Assumed()
         self.thresholds = thresholds or Thresholds()
         self.records: list[dict[str, Any]] = []
         self.calls = 0
-        self._level = None if loss is None else loss.equilibrium[0]  # of what D minimises, nothing is assumed
-        self._judge = self.judge(self._level)
+        self._judge = self.judge(self.loss.equilibrium[0])
         self._real: list[Tensor] = []  # the first ones: half becomes the yardstick, half shows what is normal
         self._fake: deque[Batch] = deque()  # the last ones
         self._losses: dict[str, list[Tensor]] = {}
@@ -183,7 +193,7 @@ class CollapseMonitor:
             told[key] = float(values.mean())
             if len(losses) > 1:
                 told[f"{key}_std"] = float(values.std(correction=0))
-        off = off_equilibrium(told.get("d_loss"), self._level)
+        off = off_equilibrium(told.get("d_loss"), self.loss.equilibrium[0])
         self._losses = {}
         return told if off is None else told | {"d_off": off}
 
