@@ -159,15 +159,13 @@ def quantities(keys: Iterable[str]) -> dict[str, list[Quantity]]:
     """Group -> its quantities, those of `keys` alone, in the page's order; unknown keys keep their names."""
     present = dict.fromkeys(key for key in keys if key != "iteration")
     ordered = [quantity for key, quantity in KNOWN.items() if key in present]
-    ordered += [_unknown(key) for key in present if key not in KNOWN]
+    for key in present:
+        if CLASS.fullmatch(key):
+            ordered.append(Quantity(key, f"Class {key.removeprefix('class_')}", SHARE, CLASSES))
+        elif key not in KNOWN:
+            ordered.append(Quantity(key, key, "as recorded"))
     groups = {group: [quantity for quantity in ordered if quantity.group == group] for group in GROUPS}
     return {group: own for group, own in groups.items() if own}
-
-
-def _unknown(key: str) -> Quantity:
-    if CLASS.fullmatch(key):
-        return Quantity(key, f"Class {key.removeprefix('class_')}", SHARE, CLASSES)
-    return Quantity(key, key, "as recorded")
 
 
 def figure(key: str, value: float) -> str:

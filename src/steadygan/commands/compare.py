@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import json
 import sys
-from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -59,13 +58,14 @@ def compare(
         print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
         return EXIT_INTERRUPTED
     together = results.SideBySide.of(results.usable(found))
-    path = root / figure_name([job.settings.recipe for job in jobs])
+    joined = "-".join(name.replace("/", "-") for name in dict.fromkeys(job.settings.recipe for job in jobs))
+    path = root / (f"compare-{joined}.png" if len(joined) <= 120 else "compare.png")
     together.draw(path)
     if as_json:
         print(json.dumps({**together.plain(), "figure": str(path)}, indent=2))
-        return results.exit_code([result.run for result in found])
-    together.show(console)
-    console.print(f"figure: {path}")
+    else:
+        together.show(console)
+        console.print(f"figure: {path}")
     return results.exit_code([result.run for result in found])
 
 
@@ -77,9 +77,3 @@ def matching(word: str) -> list[str]:
     if not found:
         raise InputError(f"expected recipes that match {word!r}, got none: see steadygan recipes")
     return found
-
-
-def figure_name(recipes: Sequence[str]) -> str:
-    """compare-grid25-r1-grid25-far.png."""
-    joined = "-".join(name.replace("/", "-") for name in dict.fromkeys(recipes))
-    return f"compare-{joined}.png" if len(joined) <= 120 else "compare.png"

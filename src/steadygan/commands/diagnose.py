@@ -176,15 +176,13 @@ def report(
         typer.Argument(metavar="RUN ...", help="Runs' folders, or folders of several seeds.", show_default=False),
     ],
     out: Annotated[
-        Path | None,
-        option("By default report.html: in RUN, or for several in the current folder.", "FILE"),
+        Path | None, option("By default report.html: in RUN, or for several in the current folder.", "FILE")
     ] = None,
     follow: Annotated[
         bool, option("Serve the page to this machine while runs train, and keep it up to date.", None, "--follow")
     ] = False,
     port: Annotated[
-        int | None,
-        option("Where --follow serves, by default 8765; 0: any that is free.", "N", read=whole(0, 65535)),
+        int | None, option("Where --follow serves, by default 8765; 0: any that is free.", "N", read=whole(0, 65535))
     ] = None,
     plugin: Plugins = None,
 ) -> int:

@@ -25,8 +25,7 @@ def option(help: str, metavar: str | None = None, *names: str, read: Reader | No
 
 
 Data = Annotated[
-    Path | None,
-    option("Your data: a .npy, .npz or .csv file of points, or a folder, .zip, .npy or .npz of images."),
+    Path | None, option("Your data: a .npy, .npz or .csv file of points, or a folder, .zip, .npy or .npz of images.")
 ]
 Scale = Annotated[str, option("small: what two cores can train.", "full|small")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]

@@ -59,12 +59,7 @@ class Watch:
         self.show(run, iteration, stats, events)
 
     def show(
-        self,
-        run: Run,
-        iteration: int,
-        stats: Mapping[str, Any] | None,
-        events: Sequence[str],
-        seeds: int = 1,
+        self, run: Run, iteration: int, stats: Mapping[str, Any] | None, events: Sequence[str], seeds: int = 1
     ) -> None:
         """What was told since the last tick, and the figures, where there are any: of one run, or means over seeds."""
         if self.heading:
@@ -83,20 +78,19 @@ class Watch:
         if rate and iteration < self.total:
             pace += f", {clock((self.total - iteration) / rate)} left"
         numbers = live({**self._measured, **stats}, run.equilibrium, self.modes)
+        from rich.text import Text
+
+        shown = coloured(stats["verdict"]) if "verdict" in stats else Text()
         if self._live is not None:
             from rich.console import Group
-            from rich.text import Text
 
             self._bar.update(self._task, completed=iteration, rate=pace)
-            shown = coloured(stats["verdict"]) if "verdict" in stats else Text()
             self._live.update(Group(self._bar, Text.assemble("  ", shown, "  ", Text(numbers, style="dim"))))
         elif evaluated or (iteration == self.total and not closes(run, iteration, stats)) or self._quiet(iteration):
             self._spoke = time.monotonic()
             done = f"{iteration:>{len(f'{self.total:,}')},}/{self.total:,}"
-            from rich.text import Text
-
-            verdict: list[str | Text] = [", ", coloured(stats["verdict"])] if "verdict" in stats else []
-            self.console.print(Text.assemble(", ".join(filter(None, (done, pace, numbers))), *verdict))
+            line = Text(", ".join(filter(None, (done, pace, numbers))))
+            self.console.print(line + ", " + shown if shown else line)
 
     def _quiet(self, iteration: int) -> bool:
         return iteration < self.total and time.monotonic() - self._spoke > QUIET_SECONDS

@@ -89,21 +89,17 @@ def _gradients(cases: Sequence[Case]) -> list[str]:
         return [*sentences, "That is much the same, so the gradients' size does not tell these runs apart."]
     grown = high.late["gradient_mean"] / max(DEAD_GRADIENT, high.early.get("gradient_mean", high.late["gradient_mean"]))
     growth = f" ({grown:.0f} times what it was early on)" if grown >= 2 else ""
+    key = "modes" if "modes" in high.final and "modes" in low.final else "balance"
+    worse = high.final.get(key, 0.0) < low.final.get(key, 0.0)  # fewer modes, or, where there are none, less balanced
     sentences.append(
         f"In {high.name} it stays large{growth}, up to {plain(high.peak)} for a single sample"
         + (
             ": D is steep around what it has seen, so samples are thrown about instead of settling."
-            if _ends_worse(high, low)
+            if worse
             else ", yet it ends no worse for it."
         )
     )
     return sentences
-
-
-def _ends_worse(case: Case, other: Case) -> bool:
-    """Whether it found fewer modes, or, where there are none, ended less balanced."""
-    key = "modes" if "modes" in case.final and "modes" in other.final else "balance"
-    return case.final.get(key, 0.0) < other.final.get(key, 0.0)
 
 
 def _losses(cases: Sequence[Case]) -> list[str]:
