@@ -103,9 +103,14 @@ def show(told: sg.Diagnosis, console: Console) -> None:
         line = f"rolled back from iteration {each['iteration']:,} to {each['to']:,}: {seen}{remedy}"
         console.print(line, style="yellow", soft_wrap=False)
     console.print(_indicators(told, console.width >= WIDE))
-    if any(row.key in q.LABELS for row in told.metrics):
+    rows = [cells(row, told.reference, told.modes) for row in told.metrics if row.key in q.LABELS]
+    if rows:
+        numbers = ("final", "real data", "best", "at")
+        table = _table("metric", *numbers, numbers=numbers)
+        for row in rows:
+            table.add_row(*row)
         console.print()
-        console.print(_metrics(told))
+        console.print(table)
     for note in told.notes:
         console.print(f"note: {note}", style="bold yellow", soft_wrap=False)
 
@@ -158,15 +163,6 @@ def _indicators(told: sg.Diagnosis, wide: bool) -> Table:
             table.add_row(each.label, *row, *([each.unit] if wide else []), style=style)
         if own:
             table.add_section()
-    return table
-
-
-def _metrics(told: sg.Diagnosis) -> Table:
-    numbers = ("final", "real data", "best", "at")
-    table = _table("metric", *numbers, numbers=numbers)
-    for row in told.metrics:
-        if row.key in q.LABELS:
-            table.add_row(*cells(row, told.reference, told.modes))
     return table
 
 

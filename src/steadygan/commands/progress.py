@@ -24,7 +24,11 @@ class Watch:
     def __init__(self, console: Console, title: str, total: int, modes: int | None, heading: str = "") -> None:
         self.heading = heading  # told with the first tick: a run that cannot start prints its error alone
         self.console, self.title, self.total, self.modes = console, title, total, modes
-        self._told = 0
+        self._told: dict[int, int] = {}  # lines of each run
+        self._at = -1  # the iteration of what was seen
+        self._seen: dict[int, Mapping[str, float]] = {}
+        self._runs: dict[int, Run] = {}
+        self._noted: set[str] = set()
         self._spoke = time.monotonic()
         self._measured: dict[str, float] = {}
         self._live: Any = None
@@ -55,7 +59,7 @@ class Watch:
 
     def __call__(self, run: Run, iteration: int, stats: Mapping[str, Any]) -> None:
         """One tick: the run's newest record, and whatever the run has to say since the last one."""
-        events, self._told = run.events[self._told :], len(run.events)
+        events, self._told[0] = run.events[self._told.get(0, 0) :], len(run.events)
         self.show(run, iteration, stats, events)
 
     def show(
@@ -95,20 +99,8 @@ class Watch:
     def _quiet(self, iteration: int) -> bool:
         return iteration < self.total and time.monotonic() - self._spoke > QUIET_SECONDS
 
-
-class WatchSeeds:
-    """Gathers the ticks of runs that are trained side by side, and shows their means."""
-
-    def __init__(self, inner: Watch) -> None:
-        self.inner = inner
-        self._at = -1
-        self._seen: dict[int, Mapping[str, float]] = {}
-        self._runs: dict[int, Run] = {}
-        self._told: dict[int, int] = {}
-        self._noted: set[str] = set()
-
     def member(self, index: int) -> Callable[[Run, int, Mapping[str, float]], None]:
-        """The callback of one of the runs."""
+        """The callback of one of several runs that are trained side by side: their means are shown."""
 
         def tick(run: Run, iteration: int, stats: Mapping[str, float]) -> None:
             lines = self._news(index, run)
@@ -116,7 +108,7 @@ class WatchSeeds:
                 self._at, self._seen = iteration, {}
             self._seen[index] = stats
             shown = [*self._seen.values()] if len(self._seen) >= run.beside else []
-            self.inner.show(run, iteration, means(shown) if shown else None, lines, len(shown))
+            self.show(run, iteration, means(shown) if shown else None, lines, len(shown))
             if shown:
                 self._seen = {}
 
@@ -128,7 +120,7 @@ class WatchSeeds:
         if index not in self._runs:
             if self._runs and run.beside == 1:
                 lines.append(f"seed {run.settings.get('seed')}:")
-            if not self.inner.heading:
+            if not self.heading:
                 lines += [note for note in run.notes if note not in self._noted]
             self._noted |= {*run.notes}
         self._runs[index] = run  # another one, once it was rolled back

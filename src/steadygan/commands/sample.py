@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 import steadygan as sg
 
@@ -20,6 +20,7 @@ from .progress import ReadingProgress
 if TYPE_CHECKING:
     from rich.console import Console
 
+Target: TypeAlias = tuple[str, Path]  # a form (folder, zip, npz, npy, csv, png-grid) and where it is written
 BAR_FROM = 2000  # samples; fewer are there before a bar would be
 WORDS = {"folder": "", "zip": ".zip", "npz": ".npz", "png-grid": ".png"}
 FORMS = {"": "folder", ".zip": "zip", ".npz": "npz", ".npy": "npy", ".png": "png-grid", ".csv": "csv"}
@@ -45,13 +46,6 @@ class Asked(NamedTuple):
             if value is not None:
                 parts += [key, re.sub(r"[^\w.]+", "-", f"{value:g}" if isinstance(value, float) else str(value))]
         return "-".join(map(str, [*parts, "live"] if self.weights == "live" else parts))
-
-
-class Target(NamedTuple):
-    """A form (folder, zip, npz, npy, csv, png-grid) and the path it is written to."""
-
-    form: str
-    path: Path
 
 
 def sample(
@@ -94,7 +88,7 @@ def sample(
         told.append(f"label {chosen}" + (f" ({names[chosen]})" if named else ""))
     told += [] if truncation is None else [f"truncation {truncation:g}"]
     told += [] if interpolate is None else [f"rows of {interpolate} from one latent to another"]
-    console.print(f"{n:,} samples of {folder} ({', '.join(told)}): {place.path}")
+    console.print(f"{n:,} samples of {folder} ({', '.join(told)}): {place[1]}")
     if any(broken):
         console.print(f"{sum(broken):,} of them hold numbers that are not finite", style="bold yellow")
     return 0
@@ -173,7 +167,7 @@ def target(out: str | None, run: Path, asked: Asked) -> Target:
     """`out`: one of `WORDS`, for a file in the run's folder, or a path whose ending tells the form; None is npz."""
     word = "npz" if out is None else out
     if word in WORDS:
-        return Target(word, run / f"{asked.slug()}{WORDS[word]}")
+        return word, run / f"{asked.slug()}{WORDS[word]}"
     path = Path(word)
     form = FORMS.get(path.suffix.lower())
     if form is None:
@@ -181,17 +175,18 @@ def target(out: str | None, run: Path, asked: Asked) -> Target:
             f"expected --out folder, zip, npz or png-grid, or a path that ends in {', '.join(filter(None, FORMS))} "
             f"or in nothing (a folder), got '{path}': rename it"
         )
-    return Target(form, path)
+    return form, path
 
 
 def check(target: Target, asked: Asked, settings: Settings, run: Path) -> None:
     """Raises InputError for what such a run cannot give, and for a place that is taken."""
+    form, path = target
     images = settings.data.image
-    if images is False and target.form in ONLY_IMAGES:
-        raise InputError(f"expected npz, .npy, .csv or .png for points, got {target.form}: add --out npz")
-    if images and target.form in ONLY_POINTS:
-        raise InputError(f"expected folder, zip, npz, .npy or png-grid for images, got '{target.path}': add --out npz")
-    if images and target.form == "png-grid" and asked.n > MOST_IN_GRID:
+    if images is False and form in ONLY_IMAGES:
+        raise InputError(f"expected npz, .npy, .csv or .png for points, got {form}: add --out npz")
+    if images and form in ONLY_POINTS:
+        raise InputError(f"expected folder, zip, npz, .npy or png-grid for images, got '{path}': add --out npz")
+    if images and form == "png-grid" and asked.n > MOST_IN_GRID:
         raise InputError(
             f"expected at most {MOST_IN_GRID:,} images in a grid, got -n {asked.n:,}: lower it, or add --out zip"
         )
@@ -203,8 +198,7 @@ def check(target: Target, asked: Asked, settings: Settings, run: Path) -> None:
         raise InputError(
             f"expected --interpolate of at most -n {asked.n:,}, a whole row, got {asked.interpolate:,}: raise -n"
         )
-    path = target.path
-    if target.form != "folder":
+    if form != "folder":
         if path.is_dir():
             raise InputError(f"expected a file to write at {path}, found a folder: choose another --out")
     elif not path.name or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
