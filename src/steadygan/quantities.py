@@ -6,7 +6,7 @@ Terminals, figures and the page take their words from here; there is no torch he
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 DEAD_GRADIENT = 1e-8  # mean ||grad_y d(y)|| below which a discriminator teaches nothing
@@ -15,6 +15,7 @@ PAIRS, OUTPUTS, WEIGHTS = "Balance and pairs", "What D puts out", "Weights"
 OTHERS, CLASSES = "Other terms", "Classes"
 GROUPS = (QUALITY, LOSSES, GRADIENTS, PAIRS, OUTPUTS, WEIGHTS, OTHERS, CLASSES)
 SHARE, MODES, EVEN, RATIO = "share", "modes", "share of an even mode", "ratio to real data"
+RECEIVED, SLOPE, NORM = "loss / data unit", "logit / data unit", "Euclidean norm"
 BLANK = "\u00a0"  # no line ends there
 CLASS = re.compile(r"class_\d+")
 
@@ -81,21 +82,9 @@ KNOWN = {
         _known("g_loss_std", "loss of G, deviation from step to step", "loss", LOSSES),
         _known("d_off", "D's distance from equilibrium", "equilibria", LOSSES, ideal=0.0, meaning="equilibrium"),
         _known("g_off", "G's distance from equilibrium", "equilibria", LOSSES, ideal=0.0, meaning="equilibrium"),
+        _known("gradient_mean", "gradient that G receives, mean", RECEIVED, GRADIENTS, "gradient at G, mean", log=True),
         _known(
-            "gradient_mean",
-            "gradient that G receives, mean",
-            "loss / data unit",
-            GRADIENTS,
-            "gradient at G, mean",
-            log=True,
-        ),
-        _known(
-            "gradient_max",
-            "gradient that G receives, largest",
-            "loss / data unit",
-            GRADIENTS,
-            "gradient at G, max",
-            log=True,
+            "gradient_max", "gradient that G receives, largest", RECEIVED, GRADIENTS, "gradient at G, max", log=True
         ),
         _known(
             "gradient_max_over_mean",
@@ -114,11 +103,11 @@ KNOWN = {
             ideal=0.01,
             meaning="even",
         ),
-        _known("d_gradient_mean", "gradient of D at fakes, mean", "logit / data unit", GRADIENTS, log=True),
-        _known("d_gradient_max", "gradient of D at fakes, largest", "logit / data unit", GRADIENTS, log=True),
+        _known("d_gradient_mean", "gradient of D at fakes, mean", SLOPE, GRADIENTS, log=True),
+        _known("d_gradient_max", "gradient of D at fakes, largest", SLOPE, GRADIENTS, log=True),
         _known("steepness", "steepness of D at fakes", "logit / reals' spread", GRADIENTS, log=True),
-        _known("gradient_norm_g", "gradient of G's weights", "Euclidean norm", GRADIENTS, log=True),
-        _known("gradient_norm_d", "gradient of D's weights", "Euclidean norm", GRADIENTS, log=True),
+        _known("gradient_norm_g", "gradient of G's weights", NORM, GRADIENTS, log=True),
+        _known("gradient_norm_d", "gradient of D's weights", NORM, GRADIENTS, log=True),
         _known("batch_distance", "distance of fakes from reals", "reals' spread", PAIRS, ideal=0.0, meaning=PERFECT),
         _known("batch_balance", "balance of a batch", RATIO, PAIRS, ideal=1.0, meaning=PERFECT),
         _known("batch_coverage", "reals with a fake nearby", SHARE, PAIRS),
@@ -141,8 +130,8 @@ KNOWN = {
         _known("saturation", "saturated logits", SHARE, OUTPUTS),
         _known("dead_units", "dead units of D", SHARE, OUTPUTS),
         _known("ema_distance", "average from live weights", "ratio", WEIGHTS),
-        _known("weight_norm_g", "weights of G", "Euclidean norm", WEIGHTS),
-        _known("weight_norm_d", "weights of D", "Euclidean norm", WEIGHTS),
+        _known("weight_norm_g", "weights of G", NORM, WEIGHTS),
+        _known("weight_norm_d", "weights of D", NORM, WEIGHTS),
         _known("non_finite", "values that are not finite", "values", WEIGHTS),
     )
 }
@@ -170,15 +159,13 @@ def quantities(keys: Iterable[str]) -> dict[str, list[Quantity]]:
     """Group -> its quantities, those of `keys` alone, in the page's order; unknown keys keep their names."""
     present = dict.fromkeys(key for key in keys if key != "iteration")
     ordered = [quantity for key, quantity in KNOWN.items() if key in present]
-    ordered += [_unknown(key) for key in present if key not in KNOWN]
+    for key in present:
+        if CLASS.fullmatch(key):
+            ordered.append(Quantity(key, f"Class {key.removeprefix('class_')}", SHARE, CLASSES))
+        elif key not in KNOWN:
+            ordered.append(Quantity(key, key, "as recorded"))
     groups = {group: [quantity for quantity in ordered if quantity.group == group] for group in GROUPS}
     return {group: own for group, own in groups.items() if own}
-
-
-def _unknown(key: str) -> Quantity:
-    if CLASS.fullmatch(key):
-        return Quantity(key, f"Class {key.removeprefix('class_')}", SHARE, CLASSES)
-    return Quantity(key, key, "as recorded")
 
 
 def figure(key: str, value: float) -> str:
@@ -218,3 +205,8 @@ def tone(verdict: str) -> str:
 def words(verdict: str) -> str:
     """A verdict as words: dead discriminator, not finite."""
     return {"non_finite": "not finite"}.get(verdict, verdict.replace("_", " "))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as words: a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

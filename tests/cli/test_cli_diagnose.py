@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from steadygan.commands.diagnose import show
-from steadygan.diagnostics.run import of_run
+from steadygan.diagnostics.diagnosis import of_run
 
 
 def look(iteration, distance=0.4, diversity=1.0, **more):

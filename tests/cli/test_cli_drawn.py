@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steadygan.commands.sample import Asked, Target, check, class_of, target
+from steadygan.commands.sample import Asked, check, class_of, target
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES
 
@@ -32,13 +32,13 @@ IMAGES, POINTS, CLASSES = (RECIPES[name]() for name in ("digits/far", "ring8/far
     ],
 )
 def test_words_and_endings_tell_the_form(out: str | None, form: str, path: str) -> None:
-    assert target(out, RUN, Asked(64)) == Target(form, Path(path))
+    assert target(out, RUN, Asked(64)) == (form, Path(path))
 
 
 def test_a_name_says_all_that_was_asked_for() -> None:
     asked = Asked(8, 3, "live", "a cat/dog", 0.7, 4)
     assert asked.slug() == "drawn-8-seed-3-label-a-cat-dog-truncation-0.7-interpolate-4-live"
-    assert target("folder", RUN, asked).path == RUN / asked.slug()
+    assert target("folder", RUN, asked)[1] == RUN / asked.slug()
     assert Asked(8, truncation=1e-5).slug() == "drawn-8-seed-0-truncation-1e-05"
 
 

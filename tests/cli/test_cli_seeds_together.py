@@ -19,7 +19,7 @@ from rich.console import Console
 from test_cli_seeds import poison
 
 from steadygan.commands.job import first_folder, told
-from steadygan.commands.progress import Watch, WatchSeeds, means
+from steadygan.commands.progress import Watch, means
 
 QUICK = ["device=cpu", "threads=1", "compile=off", "dtype=float64"]  # rounding is carried on, not far
 TINY = ["log_every=20", "evaluate.every=30", "evaluate.n=200", "batch_size=16", *QUICK]
@@ -160,9 +160,9 @@ def test_one_line_for_all_seeds_once_the_last_one_has_ticked() -> None:
     """An event is told at the next tick of any seed: one that stopped ticks no more."""
     out = io.StringIO()
     runs = [run_of(7 + k) for k in range(3)]
-    watch = WatchSeeds(Watch(Console(file=out, width=200), "ring8/far", 100, 8, "heading"))
+    watch = Watch(Console(file=out, width=200), "ring8/far", 100, 8, "heading")
     members = [watch.member(k) for k in range(3)]
-    with watch.inner:
+    with watch:
         for k, run in enumerate(runs):
             members[k](run, 0, {"d_loss": float(k), "modes": 2.0 * k})
         runs[1].events.append("iteration 33: stopped")
@@ -188,8 +188,8 @@ def test_seeds_one_after_the_other_are_told_apart() -> None:
     out = io.StringIO()
     runs = [run_of(7 + k, beside=1) for k in range(2)]
     runs[1].notes = ["compile=off", "resumed otherwise"]
-    watch = WatchSeeds(Watch(Console(file=out, width=200), "ring8/far", 100, 8, "heading"))
-    with watch.inner:
+    watch = Watch(Console(file=out, width=200), "ring8/far", 100, 8, "heading")
+    with watch:
         for k, run in enumerate(runs):
             for iteration in (0, 100):
                 watch.member(k)(run, iteration, {"d_loss": float(k), "modes": 2.0})
@@ -208,8 +208,8 @@ def test_seeds_one_after_the_other_are_told_apart() -> None:
 def test_a_seed_that_goes_on_alone_after_a_roll_back_is_heard() -> None:
     out = io.StringIO()
     first, again = run_of(7, beside=1), run_of(7, beside=1)
-    watch = WatchSeeds(Watch(Console(file=out, width=200), "ring8/far", 100, 8, "heading"))
-    with watch.inner:
+    watch = Watch(Console(file=out, width=200), "ring8/far", 100, 8, "heading")
+    with watch:
         watch.member(0)(first, 0, {"d_loss": 1.0})
         first.events.append("iteration 40: rolled back to iteration 0")
         again.events = [*first.events, "iteration 60: exploding"]

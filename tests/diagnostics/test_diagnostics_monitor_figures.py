@@ -55,7 +55,7 @@ def test_fakes_of_several_calls_are_held_against_the_first_reals() -> None:
         monitor.observe(D=D, real=x, fake=y)
     (record,) = monitor.records
     known, last = torch.cat(reals)[:512], torch.cat(fakes)[-256:]
-    expected = Yardstick(known[::2], known[1::2]).figures(last).figures
+    expected = Yardstick(known[::2], known[1::2]).figures(last)[0]
     assert {key: record[key] for key in expected} == pytest.approx(expected, rel=1e-12)
     spread = torch.pdist(known[::2]).mean()
     assert record["steepness"] == pytest.approx(math.sqrt(1.25) * float(spread), rel=1e-9)
@@ -99,7 +99,7 @@ def test_the_yardstick_grows_with_the_reals_until_it_is_long_enough() -> None:
         monitor.observe(D=D, real=x, fake=fake)
     for i, record in enumerate(monitor.records):
         known, last = torch.cat(reals[: i + 1])[:512], fake.repeat(min(i + 1, 4), 1)
-        assert record["diversity"] == Yardstick(known[::2], known[1::2]).figures(last).figures["diversity"]
+        assert record["diversity"] == Yardstick(known[::2], known[1::2]).figures(last)[0]["diversity"]
 
 
 def test_stretches_of_one_kind_are_in_both_halves() -> None:

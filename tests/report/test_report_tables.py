@@ -4,10 +4,11 @@ import pytest
 from runs_made import records, run
 
 from steadygan.metrics import Protocol
+from steadygan.metrics.protocol import together
 from steadygan.quantities import KNOWN, figure, plain, quantities, spread
 from steadygan.recipes import RECIPES
 from steadygan.reporting.groups import grouped
-from steadygan.reporting.tables import differing, figures, measured, settings
+from steadygan.reporting.tables import differing, figures, settings
 from steadygan.runs.history import history
 
 BLANK = "\u00a0"
@@ -65,8 +66,8 @@ def test_without_protocols_the_settings_say_whether_data_differs(tmp_path):
 
 
 def test_how_it_was_measured(tmp_path):
-    assert "within 3 std" in measured(groups_of(run(tmp_path / "a", protocols=protocol()))[0])
-    assert measured(groups_of(run(tmp_path / "b"))[0]) == ""
+    assert "within 3 std" in together(groups_of(run(tmp_path / "a", protocols=protocol()))[0].first.protocols)
+    assert together(groups_of(run(tmp_path / "b"))[0].first.protocols) == ""
 
 
 def test_settings_that_differ(tmp_path):

@@ -5,72 +5,68 @@ from __future__ import annotations
 import fnmatch
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ..config import override
+from ..config.values import whole
 from ..errors import EXIT_INTERRUPTED, InputError
 from ..recipes import RECIPES
 from .console import new_console
 from .job import Job, again, default_folder, known_scale, own_data, refuse_early
+from .options import Data, Iterations, Plugins, Scale, option
 
 
 def compare(
-    words: Sequence[str],
-    data: Path | None,
-    seeds: int,
-    iterations: int | None,
-    out: Path | None,
-    as_json: bool,
-    scale: str = "full",
+    words: Annotated[list[str], typer.Argument(metavar="RECIPE [KEY=VALUE]", show_default=False)],
+    data: Data = None,
+    seeds: Annotated[int, option("Seeds 0 .. K-1 of each recipe.", "K", read=whole(1))] = 1,
+    iterations: Iterations = None,
+    out: Annotated[Path | None, option("Where the runs are, by default runs.", "DIR")] = None,
+    as_json: Annotated[bool, option("Print the result as JSON.", None, "--json")] = False,
+    scale: Scale = "full",
+    plugin: Plugins = None,
 ) -> int:
     """Trains what is missing, then prints the table, the reason and where the figure is; returns the exit code."""
-    jobs = list(planned(words, data, seeds, iterations, out, scale))
-    for job in jobs:
-        refuse_early(job.settings, job.folder, resume=True, reading=True)
-    console = new_console(as_json)
-    try:
-        from . import results
-
-        found = [each for own in by_recipe(jobs) for each in results.results_of(own, console)]
-    except KeyboardInterrupt as stop:
-        print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    together = results.SideBySide.of(results.usable(found))
-    path = (out or Path("runs")) / figure_name([job.settings.recipe for job in jobs])
-    together.draw(path)
-    if as_json:
-        print(json.dumps({**together.plain(), "figure": str(path)}, indent=2))
-        return results.exit_code([result.run for result in found])
-    together.show(console)
-    console.print(f"figure: {path}")
-    return results.exit_code([result.run for result in found])
-
-
-def planned(
-    words: Sequence[str],
-    data: Path | None,
-    seeds: int,
-    iterations: int | None,
-    out: Path | None,
-    scale: str = "full",
-) -> Iterator[Job]:
-    """The runs that are compared, seeds 0 .. K-1 of each recipe."""
     names = list(dict.fromkeys(name for word in words if "=" not in word for name in matching(word)))
     changes = [word for word in words if "=" in word]
     if not names:
         raise InputError("expected recipes to compare, got none: write for instance grid25/r1 grid25/far")
     if any(change.partition("=")[0].strip() == "seed" for change in changes):
         raise InputError("seed: expected no seed, as several are compared, got seed=...: use --seeds K for 0 .. K-1")
-    recipes = [RECIPES[name] for name in names]
-    for recipe in recipes:
+    root = out or Path("runs")
+    jobs = []
+    for recipe in [RECIPES[name] for name in names]:
         for seed in range(seeds):
-            settings = recipe(seed, known_scale(scale))
-            settings = override(settings, changes)
+            settings = override(recipe(seed, known_scale(scale)), changes)
             if data is not None:
                 settings = override(settings, [f"data.path={own_data(settings, data)}"])
-            folder = default_folder(settings, out or Path("runs"))
-            yield Job(settings, folder, settings.horizon if iterations is None else iterations)
+            length = settings.horizon if iterations is None else iterations
+            jobs.append(Job(settings, default_folder(settings, root), length))
+    for job in jobs:
+        refuse_early(job.settings, job.folder, resume=True, reading=True)
+    console = new_console(as_json)
+    try:
+        from . import results
+
+        by_recipe = groupby(jobs, key=lambda job: job.settings.recipe)
+        found = [each for _, own in by_recipe for each in results.results_of([*own], console)]
+    except KeyboardInterrupt as stop:
+        print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    together = results.SideBySide.of(results.usable(found))
+    joined = "-".join(name.replace("/", "-") for name in dict.fromkeys(job.settings.recipe for job in jobs))
+    path = root / (f"compare-{joined}.png" if len(joined) <= 120 else "compare.png")
+    together.draw(path)
+    if as_json:
+        print(json.dumps({**together.plain(), "figure": str(path)}, indent=2))
+    else:
+        together.show(console)
+        console.print(f"figure: {path}")
+    return results.exit_code([result.run for result in found])
 
 
 def matching(word: str) -> list[str]:
@@ -81,15 +77,3 @@ def matching(word: str) -> list[str]:
     if not found:
         raise InputError(f"expected recipes that match {word!r}, got none: see steadygan recipes")
     return found
-
-
-def by_recipe(jobs: Sequence[Job]) -> list[list[Job]]:
-    """The jobs of each recipe, in their order."""
-    names = dict.fromkeys(job.settings.recipe for job in jobs)
-    return [[job for job in jobs if job.settings.recipe == name] for name in names]
-
-
-def figure_name(recipes: Sequence[str]) -> str:
-    """compare-grid25-r1-grid25-far.png."""
-    joined = "-".join(name.replace("/", "-") for name in dict.fromkeys(recipes))
-    return f"compare-{joined}.png" if len(joined) <= 120 else "compare.png"

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 import steadygan as sg
 
 from .. import quantities as q
+from ..config.values import whole
 from ..errors import InputError
 from ..runs.folder import RunFolder
 from ..runs.history import run_folders
 from ..runs.records import records
 from .console import cells, coloured, new_console
+from .options import Plugins, option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +30,13 @@ MOST = 8  # changes of the verdict that are listed
 GROUPS = (q.LOSSES, q.GRADIENTS, q.PAIRS, q.OUTPUTS, q.WEIGHTS)
 
 
-def diagnose(run: Path, as_json: bool) -> int:
+def diagnose(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run's folder, or one of several seeds.", show_default=False)
+    ],
+    as_json: Annotated[bool, option("Print the diagnosis as JSON.", None, "--json")] = False,
+    plugin: Plugins = None,
+) -> int:
     """Prints the page of one run, or a line for each seed; the exit code tells nothing of the verdict."""
     folders, notes = run_folders([run])
     for folder in folders:
@@ -47,7 +57,7 @@ def diagnose(run: Path, as_json: bool) -> int:
 
 def _told(folders: Sequence[Path]) -> tuple[list[sg.Diagnosis], list[str]]:
     """Of each folder; those of several without a look are left out."""
-    from ..diagnostics.run import of_run
+    from ..diagnostics.diagnosis import of_run
 
     told: list[sg.Diagnosis] = []
     errors: list[InputError] = []
@@ -93,9 +103,14 @@ def show(told: sg.Diagnosis, console: Console) -> None:
         line = f"rolled back from iteration {each['iteration']:,} to {each['to']:,}: {seen}{remedy}"
         console.print(line, style="yellow", soft_wrap=False)
     console.print(_indicators(told, console.width >= WIDE))
-    if any(row.key in q.LABELS for row in told.metrics):
+    rows = [cells(row, told.reference, told.modes) for row in told.metrics if row.key in q.LABELS]
+    if rows:
+        numbers = ("final", "real data", "best", "at")
+        table = _table("metric", *numbers, numbers=numbers)
+        for row in rows:
+            table.add_row(*row)
         console.print()
-        console.print(_metrics(told))
+        console.print(table)
     for note in told.notes:
         console.print(f"note: {note}", style="bold yellow", soft_wrap=False)
 
@@ -151,16 +166,22 @@ def _indicators(told: sg.Diagnosis, wide: bool) -> Table:
     return table
 
 
-def _metrics(told: sg.Diagnosis) -> Table:
-    numbers = ("final", "real data", "best", "at")
-    table = _table("metric", *numbers, numbers=numbers)
-    for row in told.metrics:
-        if row.key in q.LABELS:
-            table.add_row(*cells(row, told.reference, told.modes))
-    return table
-
-
-def report(runs: Sequence[Path], out: Path | None, follow: bool = False, port: int | None = None) -> int:
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN ...", help="Runs' folders, or folders of several seeds.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None, option("By default report.html: in RUN, or for several in the current folder.", "FILE")
+    ] = None,
+    follow: Annotated[
+        bool, option("Serve the page to this machine while runs train, and keep it up to date.", None, "--follow")
+    ] = False,
+    port: Annotated[
+        int | None, option("Where --follow serves, by default 8765; 0: any that is free.", "N", read=whole(0, 65535))
+    ] = None,
+    plugin: Plugins = None,
+) -> int:
     """Writes the page and says where it is; or serves it until it is told to stop."""
     if not follow and port is not None:
         raise InputError(f"expected --follow beside --port, got --port {port} alone: add --follow, or leave it out")

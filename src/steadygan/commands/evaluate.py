@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 import steadygan as sg
 
+from ..config.values import whole
 from ..errors import InputError
 from ..quantities import LABELS
 from ..runs.folder import RunFolder
 from .console import classes, figure, new_console, new_table
+from .options import SEED, Plugins, Weights, option
 from .progress import ReadingProgress
 from .sample import settings_of, weights_named
 
@@ -20,25 +24,43 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    what: Path,
-    against: str | None,
-    data: Path | None,
-    n: int | None,
-    seed: int,
-    weights: str,
-    split: str,
-    features: str,
-    inception: Path | None,
-    real: int,
-    metrics: str | None,
-    as_json: bool,
+    what: Annotated[
+        Path,
+        typer.Argument(
+            metavar="WHAT", help="A run; a folder, .zip, .npy, .npz of images; a .csv of points.", show_default=False
+        ),
+    ],
+    against: Annotated[
+        str | None, option("Real data: a name (mnist, ring8, ...), a path, or own: the run's.", "DATA")
+    ] = None,
+    data: Annotated[Path | None, option("Where the files of a named data set are.", "PATH")] = None,
+    n: Annotated[int | None, option("Fakes: of a run 10,000, of files all.", "N", "-n", read=whole(1))] = None,
+    seed: Annotated[int, option("Draws the fakes of a run.", "S", read=SEED)] = 0,
+    weights: Weights = "ema",
+    split: Annotated[str, option("Which real images features are compared with.", "train|held-out")] = "train",
+    features: Annotated[
+        str,
+        option("digits, inception, none, module:function of your own, or auto for the data set's own network.", "NAME"),
+    ] = "auto",
+    inception: Annotated[
+        Path | None, option("Inception's weights; without it they are downloaded once.", "FILE")
+    ] = None,
+    real: Annotated[int, option("Most real images of a split that are looked at.", "N", read=whole(100))] = 60_000,
+    metrics: Annotated[str | None, option("Only these figures, such as fid,recall,balance.", "A,B")] = None,
+    as_json: Annotated[bool, option("Print figures and protocols as JSON.", None, "--json")] = False,
+    plugin: Plugins = None,
 ) -> int:
     """Judges what is there, and prints the figures beside real data's."""
     kind = weights_named(weights)
     if against is None:
-        raise InputError(f"expected --against DATA, got none: {_hint(what)}")
+        hint = "write the name of a data set, such as mnist or cifar10, or the path of real images or points"
+        if RunFolder(what.expanduser()).begun:
+            hint = f"write --against own for the data it was trained on, {settings_of(what).data.name}"
+        raise InputError(f"expected --against DATA, got none: {hint}")
     if not what.expanduser().exists():
         raise InputError(f"expected a run, images or points at '{what}', found nothing there: check the path")
+    if split not in ("train", "held-out", "held_out"):
+        raise InputError(f"expected --split train or held-out, got {split!r}: choose one")
     console = new_console(as_json)
     with ReadingProgress(console) as reading:
         found = sg.evaluate(
@@ -47,7 +69,7 @@ def evaluate(
             n=n,
             seed=seed,
             weights=kind,
-            split=_split(split),
+            split="train" if split == "train" else "held_out",
             features=_features(features, inception),
             data=data,
             real=real,
@@ -85,12 +107,6 @@ def show(found: sg.Evaluation, console: Console) -> None:
     console.print(f"measured with: {together(shown_protocols)}", style="dim")
 
 
-def _split(split: str) -> Literal["train", "held_out"]:
-    if split not in ("train", "held-out", "held_out"):
-        raise InputError(f"expected --split train or held-out, got {split!r}: choose one")
-    return "train" if split == "train" else "held_out"
-
-
 def _features(name: str, inception: Path | None) -> str | sg.features.FeatureNetwork | None:
     if inception is not None and name not in ("auto", "inception"):
         raise InputError(f"expected --inception without --features {name}: give one of them")
@@ -99,9 +115,3 @@ def _features(name: str, inception: Path | None) -> str | sg.features.FeatureNet
     if ":" in name:
         return sg.features.user_features(name)
     return None if name == "none" else name
-
-
-def _hint(what: Path) -> str:
-    if RunFolder(what.expanduser()).begun:
-        return f"write --against own for the data it was trained on, {settings_of(what).data.name}"
-    return "write the name of a data set, such as mnist or cifar10, or the path of real images or points"

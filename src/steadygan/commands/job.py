@@ -13,11 +13,11 @@ import steadygan as sg
 from ..config import Settings, override
 from ..config.data import Folder, ImageSet, PointsFile
 from ..errors import InputError, unknown
-from ..headers import holds_images
+from ..files import holds_images
 from ..recipes import RECIPES
 from ..runs.folder import RunFolder
 from ..runs.settings import difference, saved
-from .progress import ReadingProgress, Watch, WatchSeeds
+from .progress import ReadingProgress, Watch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -164,11 +164,10 @@ def prepare(
     if not together:
         return trainer(settings, first.folder, resume, callbacks=[watch], data=data), watch
     data = data.to(*whereabouts(settings))  # one copy for all seeds
-    gathered = WatchSeeds(watch)
 
     def build(seed: int) -> sg.Trainer:
         job = jobs[index[seed]]
-        return trainer(job.settings, job.folder, resume, callbacks=[gathered.member(index[seed])], data=data)
+        return trainer(job.settings, job.folder, resume, callbacks=[watch.member(index[seed])], data=data)
 
     return sg.Seeds(build, [*index]), watch
 

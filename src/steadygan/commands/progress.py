@@ -24,8 +24,12 @@ class Watch:
     def __init__(self, console: Console, title: str, total: int, modes: int | None, heading: str = "") -> None:
         self.heading = heading  # told with the first tick: a run that cannot start prints its error alone
         self.console, self.title, self.total, self.modes = console, title, total, modes
-        self._told = 0
         self.noticed = ""
+        self._told: dict[int, int] = {}  # lines of each run
+        self._at = -1  # the iteration of what was seen
+        self._seen: dict[int, Mapping[str, float]] = {}
+        self._runs: dict[int, Run] = {}
+        self._noted: set[str] = set()
         self._spoke = time.monotonic()
         self._measured: dict[str, float] = {}
         self._live: Any = None
@@ -66,16 +70,11 @@ class Watch:
 
     def __call__(self, run: Run, iteration: int, stats: Mapping[str, Any]) -> None:
         """One tick: the run's newest record, and whatever the run has to say since the last one."""
-        events, self._told = run.events[self._told :], len(run.events)
+        events, self._told[0] = run.events[self._told.get(0, 0) :], len(run.events)
         self.show(run, iteration, stats, events)
 
     def show(
-        self,
-        run: Run,
-        iteration: int,
-        stats: Mapping[str, Any] | None,
-        events: Sequence[str],
-        seeds: int = 1,
+        self, run: Run, iteration: int, stats: Mapping[str, Any] | None, events: Sequence[str], seeds: int = 1
     ) -> None:
         """What was told since the last tick, and the figures, where there are any: of one run, or means over seeds."""
         if self.heading or self.noticed:
@@ -95,38 +94,25 @@ class Watch:
         if rate and iteration < self.total:
             pace += f", {clock((self.total - iteration) / rate)} left"
         numbers = live({**self._measured, **stats}, run.equilibrium, self.modes)
+        from rich.text import Text
+
+        shown = coloured(stats["verdict"]) if "verdict" in stats else Text()
         if self._live is not None:
             from rich.console import Group
-            from rich.text import Text
 
             self._bar.update(self._task, completed=iteration, rate=pace)
-            shown = coloured(stats["verdict"]) if "verdict" in stats else Text()
             self._live.update(Group(self._bar, Text.assemble("  ", shown, "  ", Text(numbers, style="dim"))))
         elif evaluated or (iteration == self.total and not closes(run, iteration, stats)) or self._quiet(iteration):
             self._spoke = time.monotonic()
             done = f"{iteration:>{len(f'{self.total:,}')},}/{self.total:,}"
-            from rich.text import Text
-
-            verdict: list[str | Text] = [", ", coloured(stats["verdict"])] if "verdict" in stats else []
-            self.console.print(Text.assemble(", ".join(filter(None, (done, pace, numbers))), *verdict))
+            line = Text(", ".join(filter(None, (done, pace, numbers))))
+            self.console.print(line + ", " + shown if shown else line)
 
     def _quiet(self, iteration: int) -> bool:
         return iteration < self.total and time.monotonic() - self._spoke > QUIET_SECONDS
 
-
-class WatchSeeds:
-    """Gathers the ticks of runs that are trained side by side, and shows their means."""
-
-    def __init__(self, inner: Watch) -> None:
-        self.inner = inner
-        self._at = -1
-        self._seen: dict[int, Mapping[str, float]] = {}
-        self._runs: dict[int, Run] = {}
-        self._told: dict[int, int] = {}
-        self._noted: set[str] = set()
-
     def member(self, index: int) -> Callable[[Run, int, Mapping[str, float]], None]:
-        """The callback of one of the runs."""
+        """The callback of one of several runs that are trained side by side: their means are shown."""
 
         def tick(run: Run, iteration: int, stats: Mapping[str, float]) -> None:
             lines = self._news(index, run)
@@ -134,11 +120,11 @@ class WatchSeeds:
                 self._at, self._seen = iteration, {}
             self._seen[index] = stats
             shown = [*self._seen.values()] if len(self._seen) >= run.beside else []
-            self.inner.show(run, iteration, means(shown) if shown else None, lines, len(shown))
+            self.show(run, iteration, means(shown) if shown else None, lines, len(shown))
             if shown:
                 self._seen = {}
 
-        vars(tick)["notice"] = self.inner.notice
+        vars(tick)["notice"] = self.notice
         return tick
 
     def _news(self, index: int, run: Run) -> list[str]:
@@ -147,7 +133,7 @@ class WatchSeeds:
         if index not in self._runs:
             if self._runs and run.beside == 1:
                 lines.append(f"seed {run.settings.get('seed')}:")
-            if not self.inner.heading and not self.inner.noticed:
+            if not self.heading and not self.noticed:
                 lines += [note for note in run.notes if note not in self._noted]
             self._noted |= {*run.notes}
         self._runs[index] = run  # another one, once it was rolled back

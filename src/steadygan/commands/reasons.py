@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ..config import Settings
-from ..quantities import DEAD_GRADIENT, plain
+from ..quantities import DEAD_GRADIENT, listed, plain
 from .console import figure
 from .progress import means
 
@@ -75,7 +75,7 @@ def _gradients(cases: Sequence[Case]) -> list[str]:
     known = [case for case in cases if "gradient_mean" in case.late]
     dead = [case for case in known if case.final.get("d_gradient_mean", 1.0) < DEAD_GRADIENT]
     sentences = (
-        [f"In {_and([case.name for case in dead])} the discriminator is dead: G receives no gradient at all."]
+        [f"In {listed([case.name for case in dead])} the discriminator is dead: G receives no gradient at all."]
         if dead
         else []
     )
@@ -89,21 +89,17 @@ def _gradients(cases: Sequence[Case]) -> list[str]:
         return [*sentences, "That is much the same, so the gradients' size does not tell these runs apart."]
     grown = high.late["gradient_mean"] / max(DEAD_GRADIENT, high.early.get("gradient_mean", high.late["gradient_mean"]))
     growth = f" ({grown:.0f} times what it was early on)" if grown >= 2 else ""
+    key = "modes" if "modes" in high.final and "modes" in low.final else "balance"
+    worse = high.final.get(key, 0.0) < low.final.get(key, 0.0)  # fewer modes, or, where there are none, less balanced
     sentences.append(
         f"In {high.name} it stays large{growth}, up to {plain(high.peak)} for a single sample"
         + (
             ": D is steep around what it has seen, so samples are thrown about instead of settling."
-            if _ends_worse(high, low)
+            if worse
             else ", yet it ends no worse for it."
         )
     )
     return sentences
-
-
-def _ends_worse(case: Case, other: Case) -> bool:
-    """Whether it found fewer modes, or, where there are none, ended less balanced."""
-    key = "modes" if "modes" in case.final and "modes" in other.final else "balance"
-    return case.final.get(key, 0.0) < other.final.get(key, 0.0)
 
 
 def _losses(cases: Sequence[Case]) -> list[str]:
@@ -121,11 +117,11 @@ def _losses(cases: Sequence[Case]) -> list[str]:
     sentences = []
     if winning:
         sentences.append(
-            f"D goes on telling fakes from reals in {_and(winning)}: losses that drift apart like this are the papers' "
-            "sign of collapse."
+            f"D goes on telling fakes from reals in {listed(winning)}: losses that drift apart like this are the "
+            "papers' sign of collapse."
         )
     if level:
-        sentences.append(f"In {_and(level)} the losses rest near equilibrium: D can hardly tell them apart any more.")
+        sentences.append(f"In {listed(level)} the losses rest near equilibrium: D can hardly tell them apart any more.")
     return sentences
 
 
@@ -165,7 +161,3 @@ def _without_method(settings: Settings) -> str:
 
 def _between(records: Sequence[Mapping[str, Any]], low: float, high: float) -> dict[str, Any]:
     return means([record for record in records if low < record["iteration"] <= high])
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

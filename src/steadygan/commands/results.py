@@ -189,7 +189,12 @@ class SideBySide(NamedTuple):
                     break
             else:
                 groups.append((own, [name]))
-        return [(_otherwise(protocol, groups[0][0]), names) for protocol, names in groups]
+        told = []
+        for protocol, names in groups:
+            differing = protocol.differences(groups[0][0])
+            unlike = "; ".join(f"{name.replace('_', ' ')}: {own}, not {other}" for name, own, other in differing)
+            told.append((f" ({unlike})" if unlike else "", names))
+        return told
 
     def real(self, name: str, key: str) -> float | None:
         """What real data gets, where it is known."""
@@ -243,12 +248,6 @@ class SideBySide(NamedTuple):
             title=None if len(first) == 1 else f"means of {len(first)} seeds",
             equilibrium=shared.pop() if len(shared) == 1 else (None, None),
         )
-
-
-def _otherwise(protocol: Protocol, first: Protocol) -> str:
-    """What is unlike the first of several protocols: " (fakes 2,000, not 10,000)"."""
-    told = [f"{name.replace('_', ' ')}: {own}, not {other}" for name, own, other in protocol.differences(first)]
-    return f" ({'; '.join(told)})" if told else ""
 
 
 def averaged(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

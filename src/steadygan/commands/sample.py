@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 import steadygan as sg
 
 from ..config import Settings
+from ..config.values import real, whole
 from ..errors import InputError, unknown
 from ..runs.settings import saved
 from .console import new_console
+from .options import SEED, Plugins, RunPath, Weights, option
 from .progress import ReadingProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+Target: TypeAlias = tuple[str, Path]  # a form (folder, zip, npz, npy, csv, png-grid) and where it is written
 BAR_FROM = 2000  # samples; fewer are there before a bar would be
 WORDS = {"folder": "", "zip": ".zip", "npz": ".npz", "png-grid": ".png"}
 FORMS = {"": "folder", ".zip": "zip", ".npz": "npz", ".npy": "npy", ".png": "png-grid", ".csv": "csv"}
@@ -45,22 +48,25 @@ class Asked(NamedTuple):
         return "-".join(map(str, [*parts, "live"] if self.weights == "live" else parts))
 
 
-class Target(NamedTuple):
-    """A form (folder, zip, npz, npy, csv, png-grid) and the path it is written to."""
-
-    form: str
-    path: Path
-
-
 def sample(
-    folder: Path,
-    n: int,
-    out: str | None,
-    seed: int,
-    weights: str,
-    label: str | None = None,
-    truncation: float | None = None,
-    interpolate: int | None = None,
+    folder: RunPath,
+    n: Annotated[int, option("How many samples.", "N", "-n", read=whole(1))] = 64,
+    out: Annotated[
+        str | None,
+        option(
+            "folder, zip, npz or png-grid, in RUN; or a path: .zip, .npz, .npy, .png, .csv, or a folder.", "FORM|PATH"
+        ),
+    ] = None,
+    seed: Annotated[int, option("The same seed draws the same samples.", "S", read=SEED)] = 0,
+    weights: Weights = "ema",
+    label: Annotated[str | None, option("All of one class, by name or number from 0 (conditional runs).", "K")] = None,
+    truncation: Annotated[
+        float | None, option("Cut the latents' distribution off at +-T.", "T", read=real(above=0))
+    ] = None,
+    interpolate: Annotated[
+        int | None, option("Rows of K samples, from one latent to another.", "K", read=whole(2))
+    ] = None,
+    plugin: Plugins = None,
 ) -> int:
     """Draws n samples and writes them; with the same seed, a longer draw begins like a shorter one."""
     kind = weights_named(weights)
@@ -82,7 +88,7 @@ def sample(
         told.append(f"label {chosen}" + (f" ({names[chosen]})" if named else ""))
     told += [] if truncation is None else [f"truncation {truncation:g}"]
     told += [] if interpolate is None else [f"rows of {interpolate} from one latent to another"]
-    console.print(f"{n:,} samples of {folder} ({', '.join(told)}): {place.path}")
+    console.print(f"{n:,} samples of {folder} ({', '.join(told)}): {place[1]}")
     if any(broken):
         console.print(f"{sum(broken):,} of them hold numbers that are not finite", style="bold yellow")
     return 0
@@ -161,7 +167,7 @@ def target(out: str | None, run: Path, asked: Asked) -> Target:
     """`out`: one of `WORDS`, for a file in the run's folder, or a path whose ending tells the form; None is npz."""
     word = "npz" if out is None else out
     if word in WORDS:
-        return Target(word, run / f"{asked.slug()}{WORDS[word]}")
+        return word, run / f"{asked.slug()}{WORDS[word]}"
     path = Path(word)
     form = FORMS.get(path.suffix.lower())
     if form is None:
@@ -169,17 +175,18 @@ def target(out: str | None, run: Path, asked: Asked) -> Target:
             f"expected --out folder, zip, npz or png-grid, or a path that ends in {', '.join(filter(None, FORMS))} "
             f"or in nothing (a folder), got '{path}': rename it"
         )
-    return Target(form, path)
+    return form, path
 
 
 def check(target: Target, asked: Asked, settings: Settings, run: Path) -> None:
     """Raises InputError for what such a run cannot give, and for a place that is taken."""
+    form, path = target
     images = settings.data.image
-    if images is False and target.form in ONLY_IMAGES:
-        raise InputError(f"expected npz, .npy, .csv or .png for points, got {target.form}: add --out npz")
-    if images and target.form in ONLY_POINTS:
-        raise InputError(f"expected folder, zip, npz, .npy or png-grid for images, got '{target.path}': add --out npz")
-    if images and target.form == "png-grid" and asked.n > MOST_IN_GRID:
+    if images is False and form in ONLY_IMAGES:
+        raise InputError(f"expected npz, .npy, .csv or .png for points, got {form}: add --out npz")
+    if images and form in ONLY_POINTS:
+        raise InputError(f"expected folder, zip, npz, .npy or png-grid for images, got '{path}': add --out npz")
+    if images and form == "png-grid" and asked.n > MOST_IN_GRID:
         raise InputError(
             f"expected at most {MOST_IN_GRID:,} images in a grid, got -n {asked.n:,}: lower it, or add --out zip"
         )
@@ -191,8 +198,7 @@ def check(target: Target, asked: Asked, settings: Settings, run: Path) -> None:
         raise InputError(
             f"expected --interpolate of at most -n {asked.n:,}, a whole row, got {asked.interpolate:,}: raise -n"
         )
-    path = target.path
-    if target.form != "folder":
+    if form != "folder":
         if path.is_dir():
             raise InputError(f"expected a file to write at {path}, found a folder: choose another --out")
     elif not path.name or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
@@ -217,7 +223,12 @@ def weights_named(name: str) -> Literal["ema", "live"]:
     return "ema" if name == "ema" else "live"
 
 
-def export(folder: Path, out: Path | None, weights: str) -> int:
+def export(
+    folder: RunPath,
+    out: Annotated[Path | None, option("By default RUN/export.", "DIR")] = None,
+    weights: Weights = "ema",
+    plugin: Plugins = None,
+) -> int:
     """Writes generator.safetensors, generator.pt2 and card.json, and says where."""
     kind = weights_named(weights)
     settings_of(folder)

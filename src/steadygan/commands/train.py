@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from ..config.values import whole
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
 from ..recipes import RECIPES, Recipe
 from ..runs.folder import RunFolder
 from .console import new_console
 from .job import Job, again, chosen, default_folder, first_folder, prepare, refuse_early
+from .options import Data, Iterations, Plugins, Scale, option
 
 
 def train(
-    words: Sequence[str],
-    data: Path | None,
-    out: Path | None,
-    iterations: int | None,
-    seed: int | None,
-    resume: bool,
-    dry_run: bool,
-    scale: str = "full",
-    init_from: Path | None = None,
-    seeds: int | None = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="RECIPE KEY=VALUE", show_default=False)] = None,
+    data: Data = None,
+    out: Annotated[Path | None, option("The run's folder, by default runs/RECIPE/seed-S.")] = None,
+    iterations: Iterations = None,
+    seed: Annotated[int | None, option("Decides every random number of the run.", "S", read=whole(0))] = None,
+    resume: Annotated[bool, option("Go on from the newest checkpoint, or start.", None, "--resume")] = False,
+    dry_run: Annotated[bool, option("Print the settings, train nothing.", None, "--dry-run")] = False,
+    scale: Scale = "full",
+    init_from: Annotated[
+        Path | None, option("Begin with the weights of this run, on other data perhaps.", "RUN")
+    ] = None,
+    seeds: Annotated[
+        int | None, option("Seeds S .. S+K-1 side by side, each a whole run in DIR/seed-S.", "K", read=whole(1))
+    ] = None,
+    plugin: Plugins = None,
 ) -> int:
     """Checks the settings, trains, and says how it ended; returns the exit code."""
     resumed = out if resume else None
     if resumed is not None and seeds is not None:
         resumed = first_folder(resumed)
-    settings = chosen(words, data, resumed, seed, scale, init_from)
+    settings = chosen(words or [], data, resumed, seed, scale, init_from)
     if dry_run:
         print(settings.to_json())
         return 0
@@ -66,7 +75,10 @@ def train(
     return 0
 
 
-def recipes(paper: str | None) -> int:
+def recipes(
+    paper: Annotated[str | None, option("Only recipes that follow this paper.")] = None,
+    plugin: Plugins = None,
+) -> int:
     """Lists the recipes, or those that follow one paper."""
     papers = {entry.paper for entry in RECIPES.values()}
     if paper is not None and paper not in papers:

@@ -33,7 +33,10 @@ def over_coverage(logits: Tensor, cells: Tensor, expected: Tensor) -> float | No
     if int(held.sum()) < LEAST or not bool(d.isfinite().all()):
         return None
     off = torch.zeros_like(share).index_add_(0, where, d - d[0])  # from the first: equal logits have equal means
-    return _correlation(_ranks(off[held] / count[held], 0.0), _ranks(count[held] / share[held], ROUNDING))
+    a, b = _ranks(off[held] / count[held], 0.0), _ranks(count[held] / share[held], ROUNDING)
+    a, b = a - a.mean(), b - b.mean()
+    size = float(a.square().sum() * b.square().sum())
+    return float((a * b).sum()) / math.sqrt(size) if size > 0.0 else None
 
 
 @torch.no_grad()
@@ -81,9 +84,3 @@ def _ranks(values: Tensor, rounding: float) -> Tensor:
     size = group.bincount()
     mean = size.cumsum(0) - (size - 1) / 2.0
     return torch.empty_like(values).scatter_(0, order, mean[group].to(values))
-
-
-def _correlation(a: Tensor, b: Tensor) -> float | None:
-    a, b = a - a.mean(), b - b.mean()
-    size = float(a.square().sum() * b.square().sum())
-    return float((a * b).sum()) / math.sqrt(size) if size > 0.0 else None

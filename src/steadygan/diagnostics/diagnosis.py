@@ -7,7 +7,8 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from math import isfinite
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,10 @@ from ..devices import borrowed, choose_device
 from ..errors import InputError, calling, check_whole
 from ..latents import CHUNK, Latent, generate, label_chunks, latents, normal_latent
 from ..losses import NonSaturating
-from ..metrics.summary import Summary
-from ..runs.records import Turn
+from ..metrics.summary import GRADIENTS, Summary, final_and_best
+from ..runs.folder import RunFolder
+from ..runs.history import history
+from ..runs.records import Turn, turns
 from ..types import Batch, Loss, Now
 from ..types import critic as as_critic
 from ..types.critic import evaluating, kept_buffers, needs_label, takes_label
@@ -27,7 +30,7 @@ from .look import PAIRS, Subject, take_look
 from .norms import parameter_norm
 from .outputs import off_equilibrium
 from .rules import Thresholds
-from .verdicts import GOOD, judge_once
+from .verdicts import GOOD, Verdict, judge, judge_once
 from .yardstick import Yardstick
 
 TOGETHER = 128  # samples that D meets at once
@@ -145,13 +148,13 @@ def diagnose(
     now = Now(torch.zeros((), dtype=torch.int64, device=where), loss.initial_state(), {})
     with borrowed(seed, where), torch.enable_grad():
         fake = _fakes(G, draw, n, seed, _labels(G, D, source, n, seed), source)
-        shown = _shown(source, held_out, n, seed, fake.label is not None)
-        yardstick = Yardstick(shown.training.x[:PAIRS], shown.fresh[:PAIRS])
+        training, fresh, unseen = _shown(source, held_out, n, seed, fake.label is not None)
+        yardstick = Yardstick(training.x[:PAIRS], fresh[:PAIRS])
         subject = Subject(as_critic(D), loss.at(now), D, together=TOGETHER, alone=TOGETHER, rest=True)
-        held_out = Batch(shown.fresh) if shown.held_out else None
+        spare = Batch(fresh) if unseen else None
         told = f"D cannot take samples of shape {tuple(fake.x.shape[1:])}"
         with kept_buffers(D), evaluating(D), calling(told, FITTING):
-            look = take_look({"D": subject}, fake, shown.training, yardstick, held_out)
+            look = take_look({"D": subject}, fake, training, yardstick, spare)
         figures = _losses(subject.loss, look.sight) | look.figures
     figures |= {"weight_norm_g": parameter_norm(G), "weight_norm_d": parameter_norm(D)}
     level = loss.equilibrium[0]
@@ -167,15 +170,8 @@ def diagnose(
     )
 
 
-class RealSamples(NamedTuple):
-    """Training samples, and other real ones that show what is normal."""
-
-    training: Batch
-    fresh: Tensor
-    held_out: bool  # whether `fresh` are samples that D was not trained on, of no class that it must be told
-
-
-def _shown(source: Source, held_out: Any, n: int, seed: int, labelled: bool) -> RealSamples:
+def _shown(source: Source, held_out: Any, n: int, seed: int, labelled: bool) -> tuple[Batch, Tensor, bool]:
+    """Training samples, others that show what is normal, and whether D never saw these and needs no class of them."""
     generator = torch.Generator(source.device).manual_seed(seed + 2)
     others: Tensor | None = None
     if held_out is not None:
@@ -193,7 +189,7 @@ def _shown(source: Source, held_out: Any, n: int, seed: int, labelled: bool) -> 
     size = source.size
     if size is None:
         training = Batch(source.fresh(n, generator))
-        return RealSamples(training, source.fresh(n, generator) if others is None else others, held_out is not None)
+        return training, source.fresh(n, generator) if others is None else others, held_out is not None
     if size < LEAST:
         raise InputError(f"expected at least {LEAST} training samples, got {size}: pass the data that D was trained on")
     order = torch.randperm(size, generator=torch.Generator().manual_seed(seed + 2))
@@ -201,8 +197,8 @@ def _shown(source: Source, held_out: Any, n: int, seed: int, labelled: bool) -> 
     training = source.at(order[:count])
     training = training if labelled else Batch(training.x)
     if others is None:  # all there is was trained on: the rest of it shows what is normal
-        return RealSamples(training, source.at(order[count : count + n]).x, False)
-    return RealSamples(training, others, not labelled)
+        return training, source.at(order[count : count + n]).x, False
+    return training, others, not labelled
 
 
 def _losses(loss: Loss, sight: Sight) -> dict[str, float]:
@@ -240,6 +236,56 @@ def _labels(G: nn.Module, D: nn.Module, source: Source, n: int, seed: int) -> Te
         return None
     prior = source.label.sort().values.to(source.device)
     return torch.cat([*islice(label_chunks(prior, seed + 1), -(-n // CHUNK))])
+
+
+def of_run(folder: Path) -> Diagnosis:
+    """The diagnosis of the run in `folder`; raises InputError where no record can be read, or none holds a look."""
+    run = history(folder)
+    rows = [{key: value for key, value in row.items() if isfinite(value)} for row in run.rows]
+    looks = [row for row in rows if "d_gradient_mean" in row or "batch_distance" in row]
+    if not looks:
+        records = f"{len(rows):,} record{'s' * (len(rows) != 1)}"
+        raise InputError(
+            f"expected a look at the networks in '{RunFolder(folder).metrics}', got {records} without one: train it "
+            "with the monitor on"
+        )
+    last, notes = looks[-1], list(run.notes)
+    level = run.equilibrium[0]
+    judged = judge(rows, free=level is None or level == 0.0)
+    told = run.verdicts
+    if not told:
+        notes.append("made before there were verdicts: judged anew from its records")
+        told = [Turn(int(row["iteration"]), each.verdict, each.reason) for row, each in zip(rows, judged, strict=True)]
+    changes = turns(told)
+    found = _now(told[-1], changes[-1], judged[-1])
+    at = int(last["iteration"])
+    behind = [f"the last look was at iteration {at:,} of {run.last:,}"] if run.last > at else []
+    return Diagnosis(
+        verdict=found.verdict,
+        reason=found.reason or (calm(found.verdict, last) if found.verdict in GOOD else ""),
+        evidence=found.evidence,
+        advice=found.advice,
+        figures={key: value for key, value in last.items() if key != "iteration"},
+        what=str(folder),
+        iteration=at,
+        since=found.since,
+        first={key: value for key, value in looks[0].items() if key != "iteration"} if len(looks) > 1 else {},
+        history=tuple(changes),
+        interventions=run.interventions,
+        metrics=tuple(row for row in final_and_best(rows) if row.key not in GRADIENTS),
+        reference=run.reference,
+        modes=None if run.settings is None else run.settings.data.modes,
+        notes=(*notes, *behind),
+    )
+
+
+def _now(told: Turn, turn: Turn, judged: Verdict) -> Verdict:
+    """The last verdict with its evidence, which is worked out anew: records hold none."""
+    if judged.verdict == told.verdict:
+        since = judged.since if judged.alarm else turn.iteration
+        return judged._replace(reason=told.reason or judged.reason, since=since)
+    advice = told.reason.rpartition("): ")[2] if "): " in told.reason else ""
+    return Verdict(told.verdict, told.reason, since=turn.iteration, advice=advice)
 
 
 def calm(verdict: str, figures: Mapping[str, float]) -> str:

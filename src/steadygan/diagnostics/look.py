@@ -131,12 +131,12 @@ def _described(
             figures["feature_diversity"] = diversity(sight.fake_hidden[:FEATURES], sight.real_hidden[:FEATURES])
         except InputError:  # D's features of all reals are alike: `dead_units` tells
             figures["feature_diversity"] = 0.0
-    held = yardstick.figures(fake[:PAIRS])
-    figures |= held.figures
+    held, cells = yardstick.figures(fake[:PAIRS])
+    figures |= held
     figures["steepness"] = slope * yardstick.spread
-    if held.cells is not None and alone:
-        n = min(held.cells.shape[0], sight.fake.logits.shape[0])  # parts of a batch's size may leave some fakes over
-        cells = held.cells[:n]
+    if cells is not None and alone:
+        n = min(cells.shape[0], sight.fake.logits.shape[0])  # parts of a batch's size may leave some fakes over
+        cells = cells[:n]
         rho = over_coverage(sight.fake.logits[:n], cells, torch.ones(int(cells.max()) + 1))
         figures |= {} if rho is None else {"over_coverage": rho}
     return figures

@@ -14,7 +14,7 @@ from ..errors import InputError
 @torch.no_grad()
 def parameter_norm(module: nn.Module) -> float:
     """||theta|| = (sum theta_i^2)^(1/2) over all parameters, summed in float64; 0 without any, not finite if one is."""
-    return _norm(module.parameters())
+    return float(_total(module.parameters()))
 
 
 @torch.no_grad()
@@ -24,7 +24,7 @@ def gradient_norm(module: nn.Module) -> float | None:
     Not finite if a gradient is.
     """
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    return _norm(gradients) if gradients else None
+    return float(_total(gradients)) if gradients else None
 
 
 @torch.no_grad()
@@ -58,10 +58,6 @@ def non_finite(*tensors: Tensor) -> int:
     """How many values of all tensors are NaN or infinite."""
     counts = [(~tensor.detach().isfinite()).sum() for tensor in tensors]
     return int(torch.stack([count.to(counts[0].device) for count in counts]).sum()) if counts else 0
-
-
-def _norm(tensors: Iterable[Tensor]) -> float:
-    return float(_total(tensors))
 
 
 def _total(tensors: Iterable[Tensor]) -> Tensor:

@@ -73,14 +73,13 @@ class Judge:
                 when = f"since iteration {since:,}" if since < iteration else f"at iteration {iteration:,}"
                 found = Verdict(rule.verdict, f"{told} ({when}): {rule.advice}", evidence, since, rule.advice)
         self.past.remember(record)
-        self.verdict = found or self._good(record, iteration)
-        return self.verdict
-
-    def _good(self, record: Figures, iteration: int) -> Verdict:
-        there = arrived(record, self.thresholds)
-        kind = "healthy" if there and self.past.looks > self.thresholds.settled else "learning"
-        same = self.verdict.verdict == kind
-        return Verdict(kind, since=self.verdict.since if same else iteration)
+        if found is None:
+            there = arrived(record, self.thresholds) and self.past.looks > self.thresholds.settled
+            found = Verdict("healthy" if there else "learning", since=iteration)
+            if found.verdict == self.verdict.verdict:
+                found = self.verdict
+        self.verdict = found
+        return found
 
 
 def judge(records: Iterable[Figures], free: bool = False, thresholds: Thresholds | None = None) -> list[Verdict]:

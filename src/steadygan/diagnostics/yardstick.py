@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,13 +17,6 @@ NEIGHBOUR = 5  # a real sample's ball reaches to its fifth nearest other one
 ROUNDING = 1e-14  # of squared distances by product of matrices, seen from the centre
 CLOSE = 0.01  # of the median distance between real samples
 EDGE = 1.0 + 2.0**-25  # the balls of `ball_tiles` are open, and end a little early: with this, their edge lies inside
-
-
-class Comparison(NamedTuple):
-    """A batch of fakes held against the reals: its figures, and the cell of each fake."""
-
-    figures: dict[str, float]
-    cells: Tensor | None  # (m,) index of the nearest real sample; None where a fake is not finite
 
 
 class Yardstick:
@@ -53,18 +45,21 @@ class Yardstick:
         self._ball = _distances(x, x).kthvalue(k + 1, dim=1).values  # the nearest is each sample itself
         self._fresh_cells = first_least(_distances(self._flat(fresh.detach(), "fresh real"), x))
         self._noise = 0.0
-        self.own = self.figures(fresh).figures
+        self.own, _ = self.figures(fresh)
         if "batch_distance" in self.own:
             self._noise = max(0.0, self.own["batch_distance"])
             self.own["batch_distance"] -= self._noise
 
     @torch.no_grad()
-    def figures(self, fake: Tensor) -> Comparison:
-        """The figures of fakes (m, *shape), m >= 2; NaN where one is not finite. Raises InputError as above."""
+    def figures(self, fake: Tensor) -> tuple[dict[str, float], Tensor | None]:
+        """The figures of fakes (m, *shape), m >= 2, and the cell of each (m,), its nearest real sample's index.
+
+        Where one is not finite, the figures are NaN and the cells None. Raises InputError as above.
+        """
         try:
             y = self._flat(fake.detach(), "fake")
         except NonFiniteError:
-            return Comparison(dict.fromkeys(self.own, math.nan), None)
+            return dict.fromkeys(self.own, math.nan), None
         n, m = self._x.shape[0], y.shape[0]
         across, again = _distances(y, self._x), _distances(y, y)
         within = float(again.fill_diagonal_(0.0).sum()) / (m * (m - 1))
@@ -83,7 +78,7 @@ class Yardstick:
             figures["diversity"] = within / self.spread
             apart = (2.0 * float(across.mean()) - within) / self.spread - 1.0
             figures["batch_distance"] = apart - self._noise
-        return Comparison(figures, cells)
+        return figures, cells
 
     def _flat(self, x: Tensor, name: str) -> Tensor:
         return flat_samples(x, name, 2, like=self._x.reshape(-1, *self.shape))

@@ -14,7 +14,7 @@ from ..data import DATA, Source, folder, from_user, points
 from ..data.build import built, source
 from ..data.samples import Progress
 from ..errors import InputError, unknown
-from ..headers import holds_images
+from ..files import holds_images
 
 OWN = "own"
 FILES = ("folder", "points")  # these are named by their path

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import beside
 from ..runs.history import history, run_folders
 from .groups import grouped
 
@@ -28,9 +29,10 @@ def report(runs: str | Path | Sequence[str | Path], out: str | Path | None = Non
         raise InputError("expected at least one run to report on, got none: give the folder that train printed")
     path = _place(words, out)
     folders, notes = run_folders(words)
-    from .page import save
+    from .page import render
 
-    save(path, grouped([history(folder) for folder in folders]), notes)
+    with beside(path) as part:
+        part.write_text(render(grouped([history(folder) for folder in folders]), notes), encoding="utf-8")
     return path
 
 

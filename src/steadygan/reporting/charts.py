@@ -115,11 +115,8 @@ def _lifted(found: Curve, floor: float | None) -> Curve:
     """The curve with nothing below the floor: a mean minus its deviation may be negative."""
     if floor is None:
         return found
-    y, low, high = (
-        None if row is None else np.where(row < floor, floor, row) for row in (found.y, found.low, found.high)
-    )
-    assert y is not None
-    return Curve(found.x, y, low, high)
+    low, high = (None if edge is None else np.maximum(edge, floor) for edge in (found.low, found.high))
+    return Curve(found.x, np.maximum(found.y, floor), low, high)
 
 
 def _levels(

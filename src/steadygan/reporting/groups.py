@@ -34,9 +34,7 @@ class RunGroup:
 
     def called(self, run: RunHistory) -> str:
         """The name of one of its runs."""
-        if not self.several:
-            return self.name
-        return f"{self.name}, {_seed(run)}"
+        return f"{self.name}, {_seed(run)}" if self.several else self.name
 
 
 def grouped(runs: Sequence[RunHistory]) -> list[RunGroup]:

@@ -8,28 +8,19 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import __version__
-from ..files import beside
-from ..quantities import OTHERS, quantities, tone, words
+from ..metrics.protocol import together
+from ..quantities import OTHERS, listed, quantities, tone, words
 from . import tables
 from .charts import chart
 from .groups import RunGroup, command
 from .shots import BUDGET, shots
 from .timeline import timeline
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
 SEEDS = 4  # of a group, whose samples are shown
 PALETTE = 7  # colours that the style sheet knows; more groups than that share them, with other dashes
-
-
-def save(path: Path, groups: Sequence[RunGroup], notes: Sequence[str]) -> None:
-    """Writes the page, whole or not at all."""
-    with beside(path) as part:
-        part.write_text(render(groups, notes), encoding="utf-8")
 
 
 def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "") -> str:
@@ -44,7 +35,7 @@ def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "
     environment.filters["thousands"] = lambda value: f"{value:,}"
     return environment.from_string(_own("page.html.j2")).render(
         state=state,
-        title=_title(groups),
+        title=listed([group.name for group in groups]),
         version=__version__,
         groups=[_card(i, group) for i, group in enumerate(groups)],
         several=len(groups) > 1,
@@ -61,9 +52,9 @@ def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "
         reals=any(cell.real for figure in figures for cell in figure.cells),
         unlike=_unlike(figures),
         differing=tables.differing(groups) if len(groups) > 1 else [],
-        css=_plain("page.css"),
-        plotly=_markup(get_plotlyjs()),
-        scripts=[_plain(f"{name}.js") for name in ("charts", "samples", "page", *(["follow"] if state else []))],
+        css=_own("page.css"),
+        plotly=get_plotlyjs(),
+        scripts=[_own(f"{name}.js") for name in ("charts", "samples", "page", *(["follow"] if state else []))],
         data=embedded(
             {
                 "palette": PALETTE,
@@ -85,31 +76,15 @@ def waiting_page(folders: Sequence[Path]) -> str:
     )
 
 
-def embedded(content: Any) -> Markup:
+def embedded(content: Any) -> str:
     """JSON that may stand in a <script>: nothing in it can end the element, whatever the strings hold."""
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)  # ASCII: U+2028 is escaped with the rest
-    return _markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
-
-
-def _markup(text: str) -> Markup:
-    from markupsafe import Markup
-
-    return Markup(text)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 @cache
 def _own(name: str) -> str:
     return (files(__package__) / name).read_text(encoding="utf-8")
-
-
-def _plain(name: str) -> Markup:
-    """A file of this folder, put in as it is."""
-    return _markup(_own(name))
-
-
-def _title(groups: Sequence[RunGroup]) -> str:
-    names = [group.name for group in groups]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _card(i: int, group: RunGroup) -> dict[str, Any]:
@@ -128,7 +103,7 @@ def _card(i: int, group: RunGroup) -> dict[str, Any]:
         "notes": [(group.called(run), note) for run in group.runs for note in run.notes],
         "folders": [str(run.path) for run in group.runs],
         "command": command(group),
-        "measured": tables.measured(group),
+        "measured": together(group.first.protocols),
         "settings": tables.settings(group),
     }
 

@@ -135,8 +135,6 @@ def _images(run: RunHistory, files: list[Path], budget: int) -> dict[str, Any] |
 
 def _picked(files: list[Path], most: int) -> list[Path]:
     """So many files, the last among them, even in log scale."""
-    if most < 2:
-        return files[-1:]
     return [files[i] for i in pick_panels([int(path.stem) for path in files], most)]
 
 

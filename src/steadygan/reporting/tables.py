@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..metrics import Protocol
-from ..metrics.protocol import together
 from ..metrics.summary import At, Summary, final_and_best
 from ..quantities import KNOWN, figure, spread
 from ..runs.settings import ABSENT, LATER, changed, flat
@@ -92,11 +91,6 @@ def _unlike_settings(groups: Sequence[RunGroup]) -> str:
     }
     told = {name: list(dict.fromkeys(filter(None, values))) for name, values in differing.items()}
     return "; ".join(f"{name}: {', '.join(values)}" for name, values in told.items() if len(values) > 1)
-
-
-def measured(group: RunGroup) -> str:
-    """How its figures were measured, in one line; "" where that is not known."""
-    return together(group.first.protocols)
 
 
 def differing(groups: Sequence[RunGroup]) -> list[tuple[str, list[str]]]:

@@ -24,7 +24,13 @@ def image_grid(images: Array, path: str | Path, columns: int = 8, scale: int = 4
     images: (n, c, h, w) with c = 1 or 3, values in [-1, 1], clipped for display; pixels that are not finite are drawn
     in vermilion, so that they are seen. Raises InputError for another shape, no image, or columns or scale below 1.
     """
-    save(sheet(images, columns, scale), path)
+    images = np.asarray(images)
+    if images.ndim != 4 or images.size == 0 or images.shape[1] not in (1, 3):
+        raise InputError(f"expected images (n, 1 or 3, h, w), got {images.shape}: reshape them first")
+    page = blank(len(images), images.shape[2], images.shape[3], columns, scale)
+    for first in range(0, len(images), AT_ONCE):
+        paint(page, images[first : first + AT_ONCE], scale, first)
+    save(page, path)
 
 
 def save(page: Pixels, path: str | Path) -> None:
@@ -33,17 +39,6 @@ def save(page: Pixels, path: str | Path) -> None:
 
     with beside(Path(path)) as part:
         imsave(part, page, format="png")
-
-
-def sheet(images: Array, columns: int = 8, scale: int = 4) -> Pixels:
-    """The pixels (height, width, 3) of `image_grid`."""
-    images = np.asarray(images)
-    if images.ndim != 4 or images.size == 0 or images.shape[1] not in (1, 3):
-        raise InputError(f"expected images (n, 1 or 3, h, w), got {images.shape}: reshape them first")
-    page = blank(len(images), images.shape[2], images.shape[3], columns, scale)
-    for first in range(0, len(images), AT_ONCE):
-        paint(page, images[first : first + AT_ONCE], scale, first)
-    return page
 
 
 def blank(n: int, height: int, width: int, columns: int, scale: int) -> Pixels:

@@ -31,10 +31,7 @@ MOST_COLUMNS = 5
 
 
 def evolution_strip(
-    real: Array,
-    snapshots: Sequence[Snapshot | tuple[Any, ...]],
-    path: str | Path,
-    title: str | None = None,
+    real: Array, snapshots: Sequence[Snapshot | tuple[Any, ...]], path: str | Path, title: str | None = None
 ) -> None:
     """Real and generated points at up to six iterations, the critic's logit as the ground they lie on.
 

@@ -1,0 +1,42 @@
+"""The options that several commands have, and how numbers are read from words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..config.values import Reader, ReadError, Text, whole
+from ..plugins import load
+
+
+def option(help: str, metavar: str | None = None, *names: str, read: Reader | None = None) -> Any:  # noqa: A002
+    """An option; numbers are read as the settings read theirs, with their words for what was expected."""
+
+    def parsed(text: str) -> Any:
+        assert read is not None
+        try:
+            return read(Text(text))
+        except ReadError as error:
+            raise typer.BadParameter(f"expected {error}, got {text}") from None
+
+    return typer.Option(*names, parser=None if read is None else parsed, metavar=metavar, help=help)
+
+
+Data = Annotated[
+    Path | None, option("Your data: a .npy, .npz or .csv file of points, or a folder, .zip, .npy or .npz of images.")
+]
+Scale = Annotated[str, option("small: what two cores can train.", "full|small")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
+Weights = Annotated[str, option("The average, or the network as trained.", "ema|live")]
+Iterations = Annotated[
+    int | None, option("Where to stop, from 0; the schedule keeps the recipe's length.", "N", read=whole(0))
+]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin", callback=load, metavar="MODULE", help="A module of yours that registers parts; one or several."
+    ),
+]
+SEED = whole(0, 2**63 - 1)
