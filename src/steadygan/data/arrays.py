@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
+from ..places import reading
 from .images.listing import by, shown
 from .samples import IN_MEMORY, SMALLEST
 from .source import Source
@@ -33,12 +34,8 @@ def images_of_array(
     size, channels: what the images must be; nothing is resized. Raises InputError for anything else, pickles and
     arrays above 2 GiB among it.
     """
-    try:
+    with reading(shown(file.name)):
         name, images, label = _from_npz(file) if file.suffix.lower() == ".npz" else _from_npy(file)
-    except OSError as error:
-        raise InputError(
-            f"expected to read {shown(file.name)}, got {error.strerror or error}: check the file"
-        ) from None
     values, note = _values(_ordered(images, name, size, channels), name)
     classes = None if label is None else _labels(label, len(values), name)
     shape = tuple(values.shape[1:])
@@ -66,22 +63,13 @@ def _from_npy(file: Path) -> tuple[str, NDArray[Any], None]:
 
 def _from_npz(file: Path) -> tuple[str, NDArray[Any], NDArray[Any] | None]:
     """The name of the array of images, that array, and perhaps labels."""
-    found = []
     with opened_npz(file) as archive:
         with ZipFile(file) as members:
             for info in members.infolist():
                 _affordable(f"{file.name}:{info.filename}", info.file_size)
-        names = [*(name for name in IMAGES if name in archive.files), *archive.files]
-        for name in names:
-            array = archive[name]
-            if array.ndim >= 3:
-                label = next((archive[key] for key in LABELS if key in archive.files and key != name), None)
-                return shown(f"{file.name}:{name}"), array, label
-            found.append(f"{name} {array.shape}")
-    raise InputError(
-        f"expected images (n, h, w) or (n, h, w, c) in {shown(file.name)}, "
-        f"got {shown(', '.join(dict.fromkeys(found))) or 'no array'}: save them with numpy.savez(file, images=...)"
-    )
+        name, array = first_of(archive, file.name, 3, "images (n, h, w) or (n, h, w, c)", IMAGES)
+        label = next((archive[key] for key in LABELS if key in archive.files and key != name), None)
+        return shown(f"{file.name}:{name}"), array, label
 
 
 def _affordable(name: str, size: int) -> None:
@@ -126,7 +114,7 @@ def _ordered(array: NDArray[Any], name: str, size: int | None, channels: int | N
 def _values(images: NDArray[Any], name: str) -> tuple[Tensor, str]:
     """Pixels as they are, or float32 in [-1, 1], and what was done."""
     if images.dtype == np.uint8:
-        return _tensor(images), "pixels 0 to 255"
+        return tensor_of(images), "pixels 0 to 255"
     if images.dtype.kind != "f":
         raise InputError(
             f"expected uint8 pixels or floating-point values in {name}, got {images.dtype}: "
@@ -139,14 +127,15 @@ def _values(images: NDArray[Any], name: str) -> tuple[Tensor, str]:
         raise InputError(
             f"expected values within [-1, 1] or [0, 1] in {name}, got {said}: rescale them, or save 0 to 255 as uint8"
         )
-    values = _tensor(images.astype(np.float32))
+    values = tensor_of(images.astype(np.float32))
     if low >= 0.0:
         return values.mul_(2.0).sub_(1.0), "values lie in [0, 1] and are rescaled to [-1, 1]"
     return values, "values lie in [-1, 1] and are used as they are"
 
 
-def _tensor(array: NDArray[Any]) -> Tensor:
-    whole = np.ascontiguousarray(array)
+def tensor_of(array: NDArray[Any]) -> Tensor:
+    """The array as a tensor; a copy only where its memory is in pieces, or read-only, of which torch warns."""
+    whole = np.asarray(array, order="C")
     return torch.from_numpy(whole if whole.flags.writeable else whole.copy())
 
 
@@ -193,6 +182,20 @@ def opened_npz(file: Path) -> Iterator[NpzFile]:
         raise
     except Exception as error:  # zip's, zlib's, numpy's
         raise _unreadable(file.name, error) from None
+
+
+def first_of(
+    archive: NpzFile, file: str, axes: int, wanted: str, preferred: tuple[str, ...] = ()
+) -> tuple[str, NDArray[Any]]:
+    """The first array of so many axes or more in the archive, preferred names first; `wanted` says of what."""
+    found = []
+    for name in dict.fromkeys([*(name for name in preferred if name in archive.files), *archive.files]):
+        array: NDArray[Any] = archive[name]
+        if array.ndim >= axes:
+            return name, array
+        found.append(f"{name} {array.shape}")
+    told = shown(", ".join(found)) or "no array"
+    raise InputError(f"expected {wanted} in {shown(file)}, got {told}: save it with numpy.savez")
 
 
 def _unreadable(name: str, error: Exception) -> InputError:

@@ -6,8 +6,8 @@ import errno
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,29 +32,21 @@ def cached(folder: Path, build: Build, progress: Progress | None = None) -> Card
     `folder` in one rename. Raises InputError when the folder cannot be written, and for one that is damaged.
     """
     if not folder.exists():
-        with _alone(folder, progress):
-            if not folder.exists():  # another process was first
-                _make(folder, build)
-    return _opened(folder)
-
-
-@contextmanager
-def _alone(folder: Path, progress: Progress | None) -> Iterator[None]:
-    lock = _lock(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if progress is not None:
-                progress("waiting for another process that prepares the same data", 0, 1)
-            lock.acquire()
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-    try:
-        yield
-    finally:
-        lock.release()
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = _lock(folder)
+            try:
+                held = lock.acquire(timeout=0)
+            except Timeout:
+                if progress is not None:
+                    progress("waiting for another process that prepares the same data", 0, 1)
+                held = lock.acquire()
+            with held:
+                if not folder.exists():  # another process was first
+                    _make(folder, build)
+        except OSError as error:
+            raise _unwritable(folder, error) from None
+    return _opened(folder)
 
 
 def _make(folder: Path, build: Build) -> None:
@@ -67,9 +59,6 @@ def _make(folder: Path, build: Build) -> None:
         card["check"] = _check(card)
         (part / CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
         part.rename(folder)
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise _unwritable(folder, error) from None
     except BaseException:  # Ctrl-C among them: nothing is left behind
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -81,15 +70,8 @@ def _clear(mine: Path) -> None:
         if part == mine:
             shutil.rmtree(part)
             continue
-        lock = _lock(part.with_suffix(""))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        try:
+        with suppress(Timeout), _lock(part.with_suffix("")).acquire(timeout=0):
             shutil.rmtree(part, ignore_errors=True)
-        finally:
-            lock.release()
 
 
 def _opened(folder: Path) -> Card:

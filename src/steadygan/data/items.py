@@ -86,14 +86,11 @@ def is_pixels(dtype: torch.dtype, shape: tuple[int, ...]) -> bool:
 
 def check_alike(x: Tensor, shape: tuple[int, ...], dtype: torch.dtype, number: int) -> None:
     """Raises InputError unless item `number` has the shape and dtype of the first."""
-    if tuple(x.shape) != shape:
+    found = tuple(x.shape), x.dtype
+    if found != (shape, dtype):
+        what, came, first = ("shape", found[0], shape) if found[0] != shape else ("kind", x.dtype, dtype)
         raise InputError(
-            f"expected samples of one shape, got {tuple(x.shape)} at {number} after {shape}: "
-            "resize them in the dataset's transform"
-        )
-    if x.dtype != dtype:
-        raise InputError(
-            f"expected samples of one kind, got {x.dtype} at {number} after {dtype}: convert them in the transform"
+            f"expected samples of one {what}, got {came} at {number} after {first}: mend the dataset's transform"
         )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .arrays import tensor_of
 from .items import CHANNELS, Items, check_alike, is_pixels, labels_of, split
 from .samples import SMALLEST, WORKERS
 from .source import Source
@@ -46,10 +47,7 @@ def _as_they_are(data: Tensor | np.ndarray[Any, Any]) -> Tensor:
         if data.shape[3] not in CHANNELS:
             return as_samples(data, "data")
         raise InputError(f"expected images of shape (n, 1 or 3, h, w), got {tuple(data.shape)}: permute (0, 3, 1, 2)")
-    if isinstance(data, Tensor):
-        return data.detach().cpu()
-    array = np.ascontiguousarray(data)
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    return data.detach().cpu() if isinstance(data, Tensor) else tensor_of(data)
 
 
 def _source(samples: Tensor, label: Tensor | None = None) -> Source:
@@ -95,15 +93,12 @@ def _large(dataset: Any) -> Source | None:
 
 def as_samples(data: Any, name: str) -> Tensor:
     """Tensor or array `data` as finite float32 samples (n, *shape) on the CPU; `name` stands in the errors."""
+    if data.dtype.kind not in "fiub" if isinstance(data, np.ndarray) else data.is_complex():
+        raise InputError(f"expected real numbers in {name}, got dtype {data.dtype}: convert them to float32")
     if isinstance(data, np.ndarray):
-        if data.dtype.kind not in "fiub":
-            raise InputError(f"expected real numbers in {name}, got dtype {data.dtype}: convert them to float32")
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is named below
-            array = np.array(data, dtype=np.float32, copy=None, order="C")
-        samples = torch.from_numpy(array if array.flags.writeable else array.copy())  # torch warns of read-only memory
+            samples = tensor_of(np.asarray(data, dtype=np.float32))
     else:
-        if data.is_complex():
-            raise InputError(f"expected real numbers in {name}, got dtype {data.dtype}: convert them to float32")
         samples = data.detach().to("cpu", torch.float32)
     if samples.ndim < 2:
         raise InputError(

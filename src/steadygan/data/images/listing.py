@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ...errors import InputError
+from ...places import reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 ANNOTATIONS = "val_annotations.txt"  # Tiny ImageNet's classes of its held-out images
@@ -81,11 +82,8 @@ def of_folder(folder: Path) -> Listing:
     pending: list[tuple[str, str, tuple[str, ...]]] = [(str(folder), "", (os.path.realpath(folder),))]
     while pending:
         place, inside, above = pending.pop()
-        try:
-            with os.scandir(place) as found:
-                items = list(found)
-        except OSError as error:
-            raise _unreadable(place, error) from None
+        with reading(repr(shown(place))), os.scandir(place) as found:
+            items = list(found)
         if inside and {item.name for item in items} >= RUN_FILES:  # pictures of generators are no data
             skipped += 1
             continue
@@ -105,10 +103,8 @@ def of_folder(folder: Path) -> Listing:
 
     def read(entry: Entry) -> bytes:
         place = folder / entry.path
-        try:
+        with reading(repr(shown(str(place)))):
             return place.read_bytes()
-        except OSError as error:
-            raise _unreadable(str(place), error) from None
 
     return listed(folder.resolve().name or str(folder), files, read, skipped)
 
@@ -129,12 +125,6 @@ def several(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
-def _unreadable(place: str, error: OSError) -> InputError:
-    return InputError(
-        f"expected to read {shown(place)!r}, got {error.strerror or error}: check the file and its rights"
-    )
-
-
 @contextmanager
 def opened_zip(path: Path, max_gib: float) -> Iterator[Listing]:
     """The files of the .zip at `path`, to be read inside the `with`.
@@ -145,9 +135,10 @@ def opened_zip(path: Path, max_gib: float) -> Iterator[Listing]:
     """
     name = shown(path.name)
     try:
-        archive = zipfile.ZipFile(path)
-    except OSError as error:
-        raise InputError(f"expected to read {name}, got {error.strerror or error}: check the file") from None
+        with reading(name):
+            archive = zipfile.ZipFile(path)
+    except InputError:
+        raise
     except Exception as error:  # zipfile's and whatever a damaged directory makes of struct and int
         raise InputError(f"expected a whole .zip in {name}, got {_line(error)}: copy or download it again") from None
     with archive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +59,16 @@ def _cifar(classes: int, path: str | Path | None, flip: bool, workers: int | Non
     root = _batches(classes, place, progress, download=path is None)
     if root is None:
         return _images(classes, place, flip, workers, progress)
-    train, test = _read(classes, root, train=True), _read(classes, root, train=False)
+    (pixels, label, names), (held_out, held_out_label, _) = (_read(classes, root, train) for train in (True, False))
     return Source(
         f"cifar{classes}",
         (3, SIDE, SIDE),
-        train=_pixels(train),
-        label=torch.tensor(train.targets),
-        held_out=_pixels(test),
-        held_out_label=torch.tensor(test.targets),
+        train=pixels,
+        label=label,
+        held_out=held_out,
+        held_out_label=held_out_label,
         image=True,
-        class_names=tuple(train.classes),
+        class_names=names,
         nearest_classes=False,
         flip=flip,
         workers=workers,
@@ -92,9 +93,8 @@ def _batches(classes: int, place: Path, progress: Progress | None, download: boo
     packed = place if place.name.endswith((".tar.gz", ".tgz")) else place / archive
     if packed.is_file():
         advice = f"unpack it yourself where you may write, and give the folder that holds {inner}"
-        fetch(
-            packed.parent, inner, lambda into: _unpack(packed, into, theirs.tgz_md5), advice, f"unpacking {packed.name}"
-        )
+        unpack = partial(_unpack, packed, checksum=theirs.tgz_md5)
+        fetch(packed.parent, inner, unpack, advice, f"unpacking {packed.name}")
         return packed.parent
     if not download:
         return None
@@ -114,22 +114,19 @@ def _unpack(packed: Path, into: Path, checksum: str) -> None:
     extract_archive(packed, into)
 
 
-def _read(classes: int, root: Path, train: bool) -> Any:
-    """Torchvision's dataset, which compares every file's checksum before it unpickles the first."""
+def _read(classes: int, root: Path, train: bool) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Pixels (n, 3, 32, 32) uint8, labels and names of classes, by torchvision, which compares checksums first."""
     theirs = _torchvision(classes)
     try:
-        return theirs(str(root), train=train)
+        found = theirs(str(root), train=train)
     except (RuntimeError, OSError):  # the first: a file is not there or is another one
         where = root / theirs.base_folder
         raise InputError(
             f"expected CIFAR-{classes}'s batches with the published checksums in {str(where)!r}, got missing or "
             f"changed files: remove that folder and unpack {theirs.filename} anew, or have it downloaded again"
         ) from None
-
-
-def _pixels(dataset: Any) -> Tensor:
-    """(n, 3, 32, 32) uint8 of torchvision's (n, 32, 32, 3)."""
-    return torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous()
+    pixels = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
+    return pixels, torch.tensor(found.targets), tuple(found.classes)
 
 
 def _images(classes: int, place: Path, flip: bool, workers: int | None, progress: Progress | None) -> Source:
@@ -149,10 +146,8 @@ def _images(classes: int, place: Path, flip: bool, workers: int | None, progress
             f"{' of them' * bool(found)}: check the path"
         )
     held_out, held_out_label = source.held_out, source.held_out_label
-    notes = [
-        f"image files, not CIFAR-{classes}'s own pixels: compare figures only with runs on the same files",
-        *source.notes,
-    ]
+    own = f"image files, not CIFAR-{classes}'s own pixels: compare figures only with runs on the same files"
+    notes = [own, *source.notes]
     if test is not None:
         other = folder(test, size=SIDE, channels=3, progress=progress)
         if other.label is not None and other.class_names != source.class_names:
