@@ -40,12 +40,12 @@ def given_place(path: str | Path, wanted: str) -> Path:
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
+def reading(name: str, advice: str = "check the file") -> Iterator[None]:
     """What the system says against reading the file `name`, as an InputError."""
     try:
         yield
     except OSError as error:
-        raise InputError(f"expected to read {name}, got {error.strerror or error}: check the file") from None
+        raise InputError(f"expected to read {name}, got {error.strerror or error}: {advice}") from None
 
 
 def _named(variable: str) -> Path | None:

@@ -125,9 +125,7 @@ def evaluate(
 def check_alike(fakes: Fakes, source: Source) -> None:
     """Raises InputError unless fakes and reals are of one kind and shape, and enough."""
     if fakes.n < LEAST:
-        raise InputError(
-            f"expected at least {LEAST} fakes in {fakes.name}, got {fakes.n}: raise -n, or generate more of them"
-        )
+        raise InputError(f"expected at least {LEAST} fakes in {fakes.name}, got {fakes.n}: raise -n, or generate more")
     if fakes.image != source.image:
         kinds = ("numbers", "images")
         raise InputError(
@@ -138,10 +136,8 @@ def check_alike(fakes: Fakes, source: Source) -> None:
     if shape == source.shape:
         return
     if source.image:
-        told = f"{_kind(shape)} in {fakes.name}, and images are never resized for it"
-        raise InputError(
-            f"expected images of {_kind(source.shape)} as in {source.name}, got {told}: save them as those are"
-        )
+        told = f"{_kind(shape)} in {fakes.name}, and images are never resized for it: save them as those are"
+        raise InputError(f"expected images of {_kind(source.shape)} as in {source.name}, got {told}")
     raise InputError(f"expected samples of shape {source.shape} as in {source.name}, got {shape}: name other data")
 
 

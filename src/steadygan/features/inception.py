@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..devices import kept
 from ..errors import InputError, one_line
-from ..places import given_place
+from ..places import given_place, reading
 from .network import FEATURES, FeatureNetwork, Features
 
 LAYERS = ("2048", "logits_unbiased")  # torch-fidelity's: FID and KID use the one, the Inception Score the other
@@ -45,7 +45,8 @@ class InceptionFeatures:
 
     def __init__(self, path: str | Path | None = None) -> None:
         file = _cached_weights() if path is None else given_place(path, "Inception's weights")
-        content = _read(file)
+        with reading(f"Inception's weights at {str(file)!r}", "give the file"):
+            content = file.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         if path is None and not digest.startswith(_hash(file.name)):
             raise InputError(
@@ -123,15 +124,6 @@ def _cached_weights() -> Path:
 def _hash(name: str) -> str:
     """The first digits of the SHA-256 that a file's name ends in."""
     return name.rpartition(".")[0].rpartition("-")[2]
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"expected a file of Inception's weights at {str(file)!r}, got {one_line(error)}: give the file"
-        ) from None
 
 
 def _network(content: bytes, file: Path) -> Any:

@@ -5,8 +5,7 @@ from .cramer import Cramer
 from .denoising import DenoisingFeatureMatching
 from .diff_augment import DiffAugment
 from .fake_as_real import FakeAsReal
-from .packing import Packing
-from .plain import METHODS, Plain
+from .plain import METHODS, Packing, Plain
 from .sample_differences import SampleDifferences
 
 __all__ = [

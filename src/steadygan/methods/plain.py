@@ -1,12 +1,13 @@
-"""Plain training: every sample is shown as what it is."""
+"""Plain training, which shows every sample as what it is, one by one, and packing, which shows several as one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..config.parts import Methods
+from ..config.parts import Methods, PackingSettings
+from ..errors import InputError
 from ..registry import Registry
-from ..types import Method
+from ..types import Batch, Method
 
 METHODS: Registry[type[Method]] = Registry(Methods.kinds)
 
@@ -15,3 +16,28 @@ METHODS: Registry[type[Method]] = Registry(Methods.kinds)
 @dataclass(frozen=True)
 class Plain(Method):
     """Reals as real, fakes as fake [goodfellow2014]."""
+
+
+@METHODS.register("packing")
+@dataclass(frozen=True)
+class Packing(PackingSettings, Method):
+    """Shows D `degree` samples of one kind as one, joined along the first axis of a sample [lin2018].
+
+    (n * degree, c, ...) -> (n, degree * c, ...): D's input has degree times the features or channels. Raises
+    InputError for samples that do not fill the last pack.
+    """
+
+    def raw(self, count: int) -> int:
+        return count * self.degree
+
+    def present(self, batch: Batch) -> Batch:
+        if self.degree == 1:
+            return batch
+        n, first, *rest = batch.x.shape
+        if n % self.degree:
+            raise InputError(
+                f"packing: expected samples in packs of {self.degree}, got {n}, which leaves {n % self.degree} over: "
+                f"give {n - n % self.degree or self.degree} of them"
+            )
+        label = None if batch.label is None else batch.label[:: self.degree]
+        return Batch(batch.x.reshape(n // self.degree, self.degree * first, *rest), label)

@@ -13,6 +13,7 @@ from ..config.block import check, taking
 from ..config.parts import DraganSettings, GradientPenaltySettings, Penalties
 from ..config.values import Count, Weight
 from ..losses import cycled
+from ..models.layers import safe_sqrt
 from ..registry import Registry
 from ..types import Batch, Critic, Draw, Now, Of, Penalty, Scored, Term
 
@@ -141,12 +142,6 @@ class GradientPenalty(Penalty):
         squared = gradient.square().sum(1)
         value = squared if self.target == 0.0 else (safe_sqrt(squared) - self.target).square()
         return Term(value, self.weight * self.interval)
-
-
-def safe_sqrt(squared: Tensor) -> Tensor:
-    """sqrt whose slope at 0 is 0: where the critic is flat, the plain one's infinite slope turns weights into NaN."""
-    nonzero = squared != 0  # true of NaN too, which must stay visible
-    return torch.where(nonzero, squared, 1.0).sqrt() * nonzero
 
 
 @PENALTIES.register("r1")
