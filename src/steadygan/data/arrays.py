@@ -98,16 +98,12 @@ def _ordered(array: NDArray[Any], name: str, size: int | None, channels: int | N
             f"expected square images of at least {SMALLEST} x {SMALLEST} pixels in {name}, got {came}: "
             "save others, or the images as PNG files and add size=64"
         )
-    if size not in (None, h):
-        raise InputError(
-            f"expected images of size={size} in {name}, got {h} x {w} pixels, and arrays are not resized: "
-            f"leave size out, or save the images as PNG files"
-        )
-    if channels not in (None, c):
-        raise InputError(
-            f"expected images of channels={channels} in {name}, got {c}, and arrays are not converted: "
-            "leave channels out, or save the images as PNG files"
-        )
+    for what, wanted, got in (("size", size, h), ("channels", channels, c)):
+        if wanted not in (None, got):
+            raise InputError(
+                f"expected images of {what}={wanted} in {name}, got {got}, and arrays are not resized or converted: "
+                f"leave {what} out, or save the images as PNG files"
+            )
     return array
 
 
@@ -124,9 +120,7 @@ def _values(images: NDArray[Any], name: str) -> tuple[Tensor, str]:
     if not (low >= -1.0 and high <= 1.0):  # NaN among them
         bad = (~np.isfinite(images)).any(axis=(1, 2, 3)).nonzero()[0]
         said = f"values that are not finite in image {bad[0]} (from 0)" if len(bad) else f"{low:g} to {high:g}"
-        raise InputError(
-            f"expected values within [-1, 1] or [0, 1] in {name}, got {said}: rescale them, or save 0 to 255 as uint8"
-        )
+        raise InputError(f"expected values within [-1, 1] or [0, 1] in {name}, got {said}: rescale or save uint8")
     values = tensor_of(images.astype(np.float32))
     if low >= 0.0:
         return values.mul_(2.0).sub_(1.0), "values lie in [0, 1] and are rescaled to [-1, 1]"
@@ -145,9 +139,7 @@ def _labels(array: NDArray[Any], count: int, name: str) -> Tensor:
     if array.dtype.kind not in "iu" or array.shape != (count,) or int(array.min()) < 0:
         least = f", least {array.min()}" if array.dtype.kind in "iu" and array.size else ""
         came = f"{array.dtype} of shape {array.shape}{least}"
-        raise InputError(
-            f"expected {count:,} labels in {name}, whole numbers from 0, got {came}: save one per image as int64"
-        )
+        raise InputError(f"expected {count:,} labels in {name}, whole numbers from 0, got {came}: save one per image")
     return torch.from_numpy(array.astype(np.int64))
 
 
@@ -158,9 +150,7 @@ def read_npy(file: Path) -> NDArray[np.generic]:
     with file.open("rb") as stream:  # before numpy sees it: it takes any file without its mark for a pickle
         mark = stream.read(6)
     if mark != b"\x93NUMPY":
-        raise InputError(
-            f"expected a .npy array in {file.name}, got a pickle or another format: save it with numpy.save"
-        )
+        raise InputError(f"expected a .npy array in {file.name}, got a pickle or another format: use numpy.save")
     try:
         array: NDArray[np.generic] = np.load(file, allow_pickle=False)
     except Exception as error:  # numpy's reader fails in many ways on a damaged header

@@ -1,24 +1,30 @@
-"""Folders of prepared data that are made once: whole or not there, and checked whenever they are opened."""
+"""Folders of data that are made once, whole or not at all: prepared ones, checked when opened, and downloaded ones."""
 
 from __future__ import annotations
 
 import errno
 import json
 import shutil
+import socket
+import sys
+import tarfile
+import tempfile
 import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .samples import Progress
 
 FORMAT = 1
 CARD = "card.json"
 BLOCK = 16 * 1024**2  # bytes under one checksum
+PATIENCE = 60.0  # seconds until a server that says nothing counts as out of reach
 CHECKED = 1024**3  # bytes up to which every block of a file is checked; of larger ones the first and the last
 
 Card: TypeAlias = dict[str, Any]
@@ -131,3 +137,46 @@ def _unwritable(folder: Path, error: OSError) -> InputError:
         f"expected to write the prepared images into {str(folder.parent)!r}, got {error.strerror or error}: "
         "mend its rights, or set STEADYGAN_CACHE to a folder elsewhere"
     )
+
+
+def fetch(
+    root: Path,
+    part: str,
+    make: Callable[[Path], object],
+    advice: str,
+    doing: str,
+    progress: Progress | None = None,
+) -> None:
+    """Makes the folder `root/part`, by `make(folder)`, which leaves it in `folder/part`, unless it is there already.
+
+    A folder beside the target takes what comes, so that a broken download leaves nothing behind; one process works,
+    the others wait. What `make` prints goes to the error stream. doing: such as "downloading MNIST".
+    Raises InputError when it fails: `advice` is what to do instead.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{part.replace('/', '-')}.lock"):
+            if (root / part).is_dir() and any((root / part).iterdir()):
+                return
+            if progress is not None:
+                progress(doing, 0, 1)
+            with tempfile.TemporaryDirectory(dir=root, prefix=".part-") as folder, _quietly():
+                make(Path(folder))
+                (root / part).parent.mkdir(parents=True, exist_ok=True)
+                Path(folder, part).replace(root / part)
+            if progress is not None:
+                progress(doing, 1, 1)
+    except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error) as error:
+        raise InputError(f"expected {doing} into {str(root)!r} to work, got {one_line(error)}: {advice}") from None
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Standard output stays clean, and a silent server is given up after a while."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

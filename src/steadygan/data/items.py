@@ -89,9 +89,7 @@ def check_alike(x: Tensor, shape: tuple[int, ...], dtype: torch.dtype, number: i
     found = tuple(x.shape), x.dtype
     if found != (shape, dtype):
         what, came, first = ("shape", found[0], shape) if found[0] != shape else ("kind", x.dtype, dtype)
-        raise InputError(
-            f"expected samples of one {what}, got {came} at {number} after {first}: mend the dataset's transform"
-        )
+        raise InputError(f"expected samples of one {what}, got {came} at {number} after {first}: mend the transform")
 
 
 def labels_of(dataset: Any, count: int) -> Tensor | None:
@@ -142,9 +140,7 @@ def _picture(image: Any, number: int) -> Tensor:
     if image.mode == "1":
         image = image.convert("L")
     if image.mode not in ("L", "RGB"):
-        raise InputError(
-            f"expected grey or RGB images, got mode {image.mode} at {number}: convert them in the dataset's transform"
-        )
+        raise InputError(f"expected grey or RGB images, got mode {image.mode} at {number}: convert them")
     pixels = torch.from_numpy(np.array(image))
     return pixels.unsqueeze(0) if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
 

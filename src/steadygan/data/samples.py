@@ -119,9 +119,7 @@ class InfiniteSampler:
         if self.size < 1:
             raise InputError(f"expected a data set of at least 1 sample, got {self.size}: check the data")
         if not 0 <= self.rank < self.world:
-            raise InputError(
-                f"expected a shard rank in 0..{self.world - 1}, got {self.rank} of {self.world}: mend the shard"
-            )
+            raise InputError(f"expected a shard rank in 0..{self.world - 1}, got {self.rank} of {self.world}: mend it")
 
     def indices(self, start: int, count: int) -> Tensor:
         """Indices (count,) int64, on the CPU, of the positions start .. start + count - 1."""

@@ -101,10 +101,8 @@ def as_samples(data: Any, name: str) -> Tensor:
     else:
         samples = data.detach().to("cpu", torch.float32)
     if samples.ndim < 2:
-        raise InputError(
-            f"expected samples of shape (n, dim) in {name}, got {tuple(samples.shape)}: "
-            "reshape them to (n, 1) if each sample is one number"
-        )
+        got = f"{tuple(samples.shape)}: reshape them to (n, 1) if each sample is one number"
+        raise InputError(f"expected samples of shape (n, dim) in {name}, got {got}")
     if samples.numel() == 0:
         raise InputError(f"expected at least one sample in {name}, got shape {tuple(samples.shape)}: check the data")
     finite = samples.isfinite().flatten(1).all(1)

@@ -113,9 +113,7 @@ class DigitFeatures:
         """Raises InputError for images of another shape than (channels, 28, 28)."""
         wanted = (self.channels, SIDE, SIDE)
         if tuple(shape) != wanted:
-            raise InputError(
-                f"{self.name}: expected images of shape {wanted}, got {tuple(shape)}: measure them with another network"
-            )
+            raise InputError(f"{self.name}: expected images of shape {wanted}, got {tuple(shape)}: use another network")
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Features:

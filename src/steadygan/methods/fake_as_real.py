@@ -31,10 +31,8 @@ class FakeAsReal(FakeAsRealSettings, Method):
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
         if self.count > real:
-            raise InputError(
-                f"fake_as_real: count must be at most the real batch of {real}, not {self.count}: lower count or "
-                "raise batch_size"
-            )
+            got = f"{self.count}: lower count or raise batch_size"
+            raise InputError(f"fake_as_real: count must be at most the real batch of {real}, not {got}")
         return real - self.count, fake + self.candidates
 
     def edit(self, real: Batch, fake: Batch, critic: Critic) -> DBatch:

@@ -81,15 +81,11 @@ class Decoder:
         self.first = self._decoded(layout.entries[0])
         width, height = self.first.size
         if size is None and width != height:
-            raise InputError(
-                f"expected square images in {self.name}, got {by(self.first.size)} pixels: add size=64 where you "
-                "train, or cut them"
-            )
+            got = f"{by(self.first.size)} pixels: add size=64 where you train, or cut them"
+            raise InputError(f"expected square images in {self.name}, got {got}")
         if size is None and width < SMALLEST:
-            raise InputError(
-                f"expected images of at least {SMALLEST} x {SMALLEST} pixels in {self.name}, got "
-                f"{by(self.first.size)}: use larger ones, or add size=8"
-            )
+            least, got = by((SMALLEST, SMALLEST)), f"{by(self.first.size)}: use larger ones, or add size=8"
+            raise InputError(f"expected images of at least {least} pixels in {self.name}, got {got}")
         self.shape: tuple[int, ...] = self.first.pixels.shape
         self._sizes: set[tuple[int, int]] = set()
         self._done: Counter[str] = Counter()

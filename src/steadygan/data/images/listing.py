@@ -70,9 +70,7 @@ def opened(path: Path, max_gib: float) -> AbstractContextManager[Listing]:
     if path.is_dir():
         return nullcontext(of_folder(path))
     if path.suffix.lower() != ".zip":
-        raise InputError(
-            f"expected a folder or a .zip of images, or a .npy or .npz, got {path.name!r}: give one of these"
-        )
+        raise InputError(f"expected a folder or a .zip of images, or a .npy or .npz, got {path.name!r}: give one")
     return opened_zip(path, max_gib)
 
 
@@ -153,9 +151,7 @@ def opened_zip(path: Path, max_gib: float) -> Iterator[Listing]:
                 skipped += 1
                 continue
             if entry.path in names:
-                raise InputError(
-                    f"expected each file once in {name}, got {shown(entry.path)} twice: make the zip again"
-                )
+                raise InputError(f"expected each file once in {name}, got {shown(entry.path)} twice: make the zip anew")
             names.add(entry.path)
             members[entry] = info
         total = sum(entry.size for entry in members)
@@ -190,9 +186,7 @@ def _checked(info: zipfile.ZipInfo, archive: str) -> Entry:
     if info.flag_bits & 0x1:
         raise InputError(f"expected files without a password, got {which} encrypted: make the zip again without one")
     if info.compress_type not in METHODS:
-        raise InputError(
-            f"expected files stored or deflated, got {which} by method {info.compress_type}: make the zip again"
-        )
+        raise InputError(f"expected files stored or deflated, got {which} by method {info.compress_type}: zip anew")
     if info.file_size > LARGEST:
         raise InputError(
             f"expected files of at most {_bytes(LARGEST)} unpacked, got {which} of {_bytes(info.file_size)}: "

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...config.data import Cifar10, Cifar100
 from ...errors import InputError
 from ...places import data_root, given_place
-from ..fetch import fetch
+from ..cache import fetch
 from ..images.folder import folder
 from ..samples import Progress
 from ..source import DATA, Source
@@ -151,9 +151,7 @@ def _images(classes: int, place: Path, flip: bool, workers: int | None, progress
     if test is not None:
         other = folder(test, size=SIDE, channels=3, progress=progress)
         if other.label is not None and other.class_names != source.class_names:
-            raise InputError(
-                f"expected the classes of {train.name} in {str(test)!r}, got others: mend its class folders"
-            )
+            raise InputError(f"expected the classes of {train.name} in {str(test)!r}, got others: mend its folders")
         index = torch.arange(other.size or 0)
         held_out, held_out_label = other.read(index), other.label
         notes.append(f"held out: the {len(index):,} images of {test.name}")

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...config.data import Mnist
 from ...errors import InputError
 from ...places import data_root, given_place, reading
-from ..fetch import fetch
+from ..cache import fetch
 from ..samples import Progress
 from ..source import DATA, Source
 
@@ -119,9 +119,7 @@ def _part(files: dict[str, Path], images: str, labels: str) -> tuple[Tensor, Ten
     pixels, classes = read_images(files[images], files[labels])
     if pixels.shape[1:] != (SIDE, SIDE):
         size = f"{pixels.shape[1]} x {pixels.shape[2]}"
-        raise InputError(
-            f"expected MNIST's images of 28 x 28 pixels in {files[images].name}, got {size}: check the file"
-        )
+        raise InputError(f"expected MNIST's images of 28 x 28 pixels in {files[images].name}, got {size}: check it")
     if int(classes.max()) >= len(CLASSES):
         raise InputError(f"expected classes 0..9 in {files[labels].name}, got {int(classes.max())}: check the file")
     return pixels, classes
