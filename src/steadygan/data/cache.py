@@ -121,21 +121,17 @@ def _lock(folder: Path) -> FileLock:
 
 
 def _damaged(folder: Path, what: str) -> InputError:
-    return InputError(
-        f"expected the prepared images as they were written in {str(folder)!r}, got {what}: "
-        "delete that folder, and they are prepared again"
-    )
+    got = f"{what}: delete that folder, and they are prepared again"
+    return InputError(f"expected the prepared images as they were written in {str(folder)!r}, got {got}")
 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:
+    wanted, got, mend = "to write", error.strerror or error, "mend its rights"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InputError(
-            f"expected room for the prepared images in {str(folder.parent)!r}, got a full disk: "
-            "make room, or set STEADYGAN_CACHE to a folder elsewhere"
-        )
+        wanted, got, mend = "room for", "a full disk", "make room"
     return InputError(
-        f"expected to write the prepared images into {str(folder.parent)!r}, got {error.strerror or error}: "
-        "mend its rights, or set STEADYGAN_CACHE to a folder elsewhere"
+        f"expected {wanted} the prepared images in {str(folder.parent)!r}, got {got}: "
+        f"{mend}, or set STEADYGAN_CACHE to a folder elsewhere"
     )
 
 

@@ -59,10 +59,8 @@ def _read_csv(file: Path) -> NDArray[np.generic]:
         if not rows:
             first_line = line
         elif len(row) != len(rows[0]):
-            raise InputError(
-                f"expected {len(rows[0])} columns in {file.name}, as in line {first_line}, "
-                f"got {len(row)} in line {line}: make all lines equally long"
-            )
+            wanted = f"{len(rows[0])} columns in {file.name}, as in line {first_line}"
+            raise InputError(f"expected {wanted}, got {len(row)} in line {line}: make all lines equally long")
         rows.append(row)
     if not rows:
         raise InputError(f"expected lines of numbers in {file.name}, got none: write one sample per line")

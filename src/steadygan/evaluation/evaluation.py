@@ -127,11 +127,9 @@ def check_alike(fakes: Fakes, source: Source) -> None:
     if fakes.n < LEAST:
         raise InputError(f"expected at least {LEAST} fakes in {fakes.name}, got {fakes.n}: raise -n, or generate more")
     if fakes.image != source.image:
-        kinds = ("numbers", "images")
-        raise InputError(
-            f"expected {kinds[source.image]} to compare with {source.name}, got {kinds[fakes.image]} in {fakes.name}: "
-            "name other data with --against"
-        )
+        wanted, got = ("images", "numbers") if source.image else ("numbers", "images")
+        told = f"{got} in {fakes.name}: name other data with --against"
+        raise InputError(f"expected {wanted} to compare with {source.name}, got {told}")
     shape = tuple(fakes.samples.shape[1:])
     if shape == source.shape:
         return

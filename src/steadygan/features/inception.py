@@ -72,14 +72,6 @@ class InceptionFeatures:
         return Features(vectors.cpu(), logits.cpu())
 
 
-def _switches() -> list[tuple[Any, str, Any]]:
-    """Where a GPU is told not to round to TF32, and how; torch 2.9 gave these switches other names."""
-    backends: Any = torch.backends
-    if hasattr(backends.cudnn, "conv"):
-        return [(place, "fp32_precision", "ieee") for place in (backends.cudnn.conv, backends.cuda.matmul)]
-    return [(place, "allow_tf32", False) for place in (backends.cudnn, backends.cuda.matmul)]
-
-
 @FEATURES.register("inception")
 def _features(shape: tuple[int, ...]) -> FeatureNetwork:
     return InceptionFeatures()
@@ -88,15 +80,19 @@ def _features(shape: tuple[int, ...]) -> FeatureNetwork:
 @contextlib.contextmanager
 def _float32(device: torch.device) -> Iterator[None]:
     """No device rounds to TF32, as cuDNN does unless told otherwise, and no caller's half precision counts."""
-    before = [(place, name, getattr(place, name)) for place, name, _ in _switches()]
+    cudnn: Any = torch.backends.cudnn
+    matmul = torch.backends.cuda.matmul
+    renamed = hasattr(cudnn, "conv")  # torch 2.9 gave these switches other names
+    places, name = [cudnn.conv if renamed else cudnn, matmul], "fp32_precision" if renamed else "allow_tf32"
+    before = [getattr(place, name) for place in places]
     try:
-        for switch in _switches():
-            setattr(*switch)
+        for place in places:
+            setattr(place, name, "ieee" if renamed else False)
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        for switch in before:
-            setattr(*switch)
+        for place, value in zip(places, before, strict=True):
+            setattr(place, name, value)
 
 
 def _cached_weights() -> Path:

@@ -56,10 +56,8 @@ class UserFeatures:
             with _undisturbed(images.device), torch.no_grad():
                 result = self._function(images.clone())  # it may work in place
         except Exception as error:
-            raise InputError(
-                f"{self.name}: expected features of uint8 images {tuple(images.shape)}, "
-                f"got {one_line(error, kind=True)}: mend the function"
-            ) from error
+            wanted, got = f"features of uint8 images {tuple(images.shape)}", one_line(error, kind=True)
+            raise InputError(f"{self.name}: expected {wanted}, got {got}: mend the function") from error
         vectors, logits = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
         n = images.shape[0]
         found = Features(

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 MOST_PIXELS = 89_478_485  # of one image: Pillow's own limit, above which it only warns
 GREY = ("1", "L", "LA", "La")
-TURNED_BY = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
 
 
 class UnreadableError(ValueError):
@@ -43,6 +42,7 @@ def decode(data: bytes, size: int | None, channels: int | None) -> Picture:
     Raises `UnreadableError`, of too many pixels before anything is decoded.
     """
     from PIL import Image, UnidentifiedImageError
+    from PIL.ImageOps import exif_transpose
 
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
@@ -54,7 +54,8 @@ def decode(data: bytes, size: int | None, channels: int | None) -> Picture:
             if size is not None:
                 image.draft(None, (2 * size, 2 * size))  # JPEG alone: half, quarter, eighth, never below these
             image.load()
-            _turn_upright(image)
+            with suppress(Exception):  # as the notes beside the pixels say; damaged ones say nothing
+                exif_transpose(image, in_place=True)
             pixels = _kind(image, channels or (1 if grey else 3))
             if size is not None:
                 side = min(pixels.size)
@@ -71,15 +72,6 @@ def decode(data: bytes, size: int | None, channels: int | None) -> Picture:
         raise UnreadableError("no JPEG, PNG, WebP or BMP" if unknown else one_line(error)) from None
     upright = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
     return Picture(upright, stored, grey, transparent, deep, animated)
-
-
-def _turn_upright(image: Image) -> None:
-    """As the notes beside the pixels say; damaged ones say nothing."""
-    from PIL.ImageOps import exif_transpose
-
-    if not TURNED_BY.isdisjoint(image.info):
-        with suppress(Exception):
-            exif_transpose(image, in_place=True)
 
 
 def _kind(image: Image, channels: int) -> Image:

@@ -107,10 +107,8 @@ def _unpack(packed: Path, into: Path, checksum: str) -> None:
     from torchvision.datasets.utils import check_integrity, extract_archive
 
     if not check_integrity(packed, checksum):
-        raise InputError(
-            f"expected {packed.name} with the published checksum, got another one: it is truncated or changed; remove "
-            "it and download it again"
-        )
+        advice = "it is truncated or changed; remove it and download it again"
+        raise InputError(f"expected {packed.name} with the published checksum, got another one: {advice}")
     extract_archive(packed, into)
 
 
@@ -141,9 +139,9 @@ def _images(classes: int, place: Path, flip: bool, workers: int | None, progress
     source = folder(train, size=SIDE, channels=3, flip=flip, workers=workers, progress=progress)
     found = 0 if source.label is None else len(source.class_names)
     if found != classes:
+        got = f"{found} of them" if found else "none"
         raise InputError(
-            f"expected {classes} class folders of CIFAR-{classes} in {str(train)!r}, got {found or 'none'}"
-            f"{' of them' * bool(found)}: check the path"
+            f"expected {classes} class folders of CIFAR-{classes} in {str(train)!r}, got {got}: check the path"
         )
     held_out, held_out_label = source.held_out, source.held_out_label
     own = f"image files, not CIFAR-{classes}'s own pixels: compare figures only with runs on the same files"

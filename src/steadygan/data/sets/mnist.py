@@ -91,12 +91,10 @@ def read_mnist(path: str | Path | None, progress: Progress | None = None) -> Mni
         files = _find(folder)
     missing = [name for name in FILES if name not in files]
     if missing:
-        there = "only " + ", ".join(files[name].name for name in FILES if name in files) if files else "none of them"
+        there = f"only {', '.join(file.name for file in files.values())}" if files else "none of them"
         place = next(iter(files.values())).parent if files else folder
-        raise InputError(
-            f"expected MNIST's four files in {str(place)!r}, got {there}: put {', '.join(missing)} there, "
-            "each .gz or not"
-        )
+        advice = f"put {', '.join(missing)} there, each .gz or not"
+        raise InputError(f"expected MNIST's four files in {str(place)!r}, got {there}: {advice}")
     return MnistFiles(*_part(files, FILES[0], FILES[1]), *_part(files, FILES[2], FILES[3]))
 
 
