@@ -66,10 +66,8 @@ def split(item: Any, number: int) -> tuple[Tensor, int | None]:
         _is_picture(parts[0]) or isinstance(parts[0], Tensor | np.ndarray | np.generic | float | int)
     )
     if not known:
-        raise InputError(
-            f"expected x or (x, label) with x a tensor, array or PIL image, got {_describe(item)} at {number}: "
-            "give the dataset a transform that returns tensors"
-        )
+        got = f"{_describe(item)} at {number}: give the dataset a transform that returns tensors"
+        raise InputError(f"expected x or (x, label) with x a tensor, array or PIL image, got {got}")
     x = _picture(parts[0], number) if _is_picture(parts[0]) else torch.as_tensor(parts[0])
     if x.is_complex():
         raise InputError(f"expected real numbers, got {x.dtype} at {number}: convert them to float32")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -33,10 +32,8 @@ def from_user(data: Any) -> Source:
         return _source(_as_they_are(data))
     if isinstance(data, torch.utils.data.Dataset):
         return _large(data) or _source(*_read(data))
-    raise InputError(
-        f"expected data as a tensor, an array, a torch Dataset or a steadygan Source, got {type(data).__name__}: "
-        "convert it (a file: steadygan.data.points(path))"
-    )
+    got = f"{type(data).__name__}: convert it (a file: steadygan.data.points(path))"
+    raise InputError(f"expected data as a tensor, an array, a torch Dataset or a steadygan Source, got {got}")
 
 
 def _as_they_are(data: Tensor | np.ndarray[Any, Any]) -> Tensor:
@@ -110,9 +107,9 @@ def as_samples(data: Any, name: str) -> Tensor:
         bad = (~finite).nonzero().flatten()
         value = samples[bad[0]].flatten()
         shown = float(value[~value.isfinite()][0])
+        where = f"row {int(bad[0])} (counted from 0; {len(bad)} of {len(samples)} rows)"
         raise InputError(
-            f"expected finite float32 numbers in {name}, got {shown} in row {int(bad[0])} "
-            f"(counted from 0; {len(bad)} of {len(samples)} rows): remove or mend these rows"
+            f"expected finite float32 numbers in {name}, got {shown} in {where}: remove or mend these rows"
         )
     return samples
 
@@ -121,7 +118,10 @@ def _read(dataset: Any) -> tuple[Tensor, Tensor | None]:
     samples: list[Tensor] = []
     labels: list[int] = []
     held = 0
-    for index, item in enumerate(_items(dataset)):
+    sequence = hasattr(dataset, "__len__") and not isinstance(dataset, torch.utils.data.IterableDataset)
+    # a map-style dataset need not end by itself when iterated
+    items = (dataset[index] for index in range(len(dataset))) if sequence else dataset
+    for index, item in enumerate(items):
         x, label = split(item, index)
         if samples:
             check_alike(x, tuple(samples[0].shape), samples[0].dtype, index)
@@ -132,21 +132,11 @@ def _read(dataset: Any) -> tuple[Tensor, Tensor | None]:
             labels.append(label)
         held += x.nbytes
         if held > LIMIT:
-            raise InputError(
-                f"expected at most {LIMIT / 1024**3:g} GiB from a dataset without indices, got more at item {index}: "
-                "give it __getitem__ and __len__, or smaller samples"
-            )
+            got = f"more at item {index}: give it __getitem__ and __len__, or smaller samples"
+            raise InputError(f"expected at most {LIMIT / 1024**3:g} GiB from a dataset without indices, got {got}")
     if not samples:
         raise InputError("expected at least one sample in the dataset, got none: check the data")
     if samples[0].ndim == 0:
         raise InputError("expected samples of shape (dim,) or more, got single numbers: make each one x.reshape(1)")
     x = torch.stack(samples)
     return x if x.dtype == torch.uint8 else as_samples(x, "the dataset"), torch.tensor(labels) if labels else None
-
-
-def _items(dataset: Any) -> Iterator[Any]:
-    if isinstance(dataset, torch.utils.data.IterableDataset) or not hasattr(dataset, "__len__"):
-        yield from dataset
-    else:
-        for index in range(len(dataset)):  # a map-style dataset need not end by itself when iterated
-            yield dataset[index]

@@ -59,10 +59,8 @@ class InceptionFeatures:
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises InputError unless a shape (channels, height, width) has 1 or 3 channels."""
         if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
-            raise InputError(
-                f"{self.name}: expected images (1 or 3 channels, height, width), got {shape}: "
-                "measure with a network of your own"
-            )
+            got = f"{shape}: measure with a network of your own"
+            raise InputError(f"{self.name}: expected images (1 or 3 channels, height, width), got {got}")
 
     def __call__(self, images: Tensor) -> Features:
         """Of uint8 images (n, 1 or 3, height, width); the result is on the CPU."""

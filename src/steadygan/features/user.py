@@ -85,10 +85,8 @@ class UserFeatures:
         rows = value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.array(value, dtype=np.float32))
         if rows.ndim != 2 or rows.shape[0] != n or rows.shape[1] == 0 or rows.is_complex():
             dtype = " complex" if rows.is_complex() else ""
-            raise InputError(
-                f"{self.name}: expected {what} ({n}, width) of {n} images, got{dtype} {tuple(rows.shape)}: "
-                "return one row per image"
-            )
+            got = f"{dtype} {tuple(rows.shape)}: return one row per image"
+            raise InputError(f"{self.name}: expected {what} ({n}, width) of {n} images, got{got}")
         if not bool(rows.isfinite().all()):
             raise InputError(f"{self.name}: expected finite {what}, got NaN or infinity: mend the function")
         return rows.to("cpu", torch.float32, copy=True)  # it may use one tensor again and again

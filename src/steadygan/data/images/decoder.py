@@ -157,16 +157,14 @@ class Decoder:
         """Remembers what was done to an image, and refuses one that is unlike the first."""
         first, here = shown(self.layout.entries[0].path), shown(entry.path)
         if self.size is None and picture.size != self.first.size:
-            raise InputError(
-                f"expected images of one square size in {self.name}, got {by(picture.size)} ({here}) after "
-                f"{by(self.first.size)} ({first}): add size=64 where you train, or save them alike"
-            )
+            got = f"{by(picture.size)} ({here}) after {by(self.first.size)} ({first})"
+            advice = "add size=64 where you train, or save them alike"
+            raise InputError(f"expected images of one square size in {self.name}, got {got}: {advice}")
         if self.channels is None and picture.grey != self.first.grey:
             kind, other = ("a grey one", "a colour one") if picture.grey else ("a colour one", "a grey one")
-            raise InputError(
-                f"expected images of one kind in {self.name}, got {kind} ({here}) after {other} ({first}): add "
-                "channels=3 or channels=1 where you train, or save them alike"
-            )
+            advice = "add channels=3 or channels=1 where you train, or save them alike"
+            got = f"{kind} ({here}) after {other} ({first})"
+            raise InputError(f"expected images of one kind in {self.name}, got {got}: {advice}")
         self._sizes.add(picture.size)
         colour = self.shape[0] == 3
         self._done["enlarged"] += min(picture.size) < self.shape[1]

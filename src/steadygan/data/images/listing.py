@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from ...errors import InputError
+from ...errors import InputError, one_line
 from ...places import reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -179,24 +179,18 @@ def _checked(info: zipfile.ZipInfo, archive: str) -> Entry:
     parts = [part for part in raw.split("/") if part not in ("", ".")]
     elsewhere = raw.startswith("/") or "\\" in raw or "\0" in raw or ".." in parts or re.match("[A-Za-z]:", raw)
     if elsewhere or not parts:
-        raise InputError(
-            f"expected names inside the zip, folders divided by /, got {which}: "
-            "make the zip again without absolute paths, drives, backslashes and .."
-        )
+        got = f"{which}: make the zip again without absolute paths, drives, backslashes and .."
+        raise InputError(f"expected names inside the zip, folders divided by /, got {got}")
     if info.flag_bits & 0x1:
         raise InputError(f"expected files without a password, got {which} encrypted: make the zip again without one")
     if info.compress_type not in METHODS:
         raise InputError(f"expected files stored or deflated, got {which} by method {info.compress_type}: zip anew")
+    big, advice = f"{which} of {_bytes(info.file_size)}", "leave it out, or unpack the zip and give the folder"
     if info.file_size > LARGEST:
-        raise InputError(
-            f"expected files of at most {_bytes(LARGEST)} unpacked, got {which} of {_bytes(info.file_size)}: "
-            "leave it out, or unpack the zip and give the folder"
-        )
+        raise InputError(f"expected files of at most {_bytes(LARGEST)} unpacked, got {big}: {advice}")
     if info.file_size > MIB and info.file_size > RATIO * info.compress_size:
-        raise InputError(
-            f"expected files packed to at least 1/{RATIO} of their size, got {which} of {_bytes(info.file_size)} "
-            f"in {info.compress_size:,} bytes: leave it out, or unpack the zip and give the folder"
-        )
+        got = f"{big} in {info.compress_size:,} bytes: {advice}"
+        raise InputError(f"expected files packed to at least 1/{RATIO} of their size, got {got}")
     return Entry("/".join(parts), info.file_size, info.CRC)
 
 
@@ -206,4 +200,4 @@ def _bytes(count: int) -> str:
 
 
 def _line(error: Exception) -> str:
-    return shown(" ".join(str(error).split()) or type(error).__name__)
+    return shown(one_line(error))

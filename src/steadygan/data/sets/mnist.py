@@ -133,10 +133,8 @@ def read_images(images: Path, labels: Path) -> tuple[Tensor, Tensor]:
     """Images (n, height, width) uint8 and their labels (n,) int64; raises InputError when their counts differ."""
     pixels, classes = read_idx(images, 3), read_idx(labels, 1)
     if len(pixels) != len(classes):
-        raise InputError(
-            f"expected one label per image, got {len(pixels)} images in {images.name} and {len(classes)} labels in "
-            f"{labels.name}: take both files from the same data set"
-        )
+        got = f"{len(pixels)} images in {images.name} and {len(classes)} labels in {labels.name}"
+        raise InputError(f"expected one label per image, got {got}: take both files from the same data set")
     return pixels, classes.to(torch.int64)
 
 
