@@ -14,7 +14,7 @@ from plain import BETAS, DECAY, Case, Plain
 
 import steadygan as sg
 from steadygan.engine.captured import Captured
-from steadygan.engine.compiling import Compiler
+from steadygan.engine.compiler import Compiler
 from steadygan.engine.members import StackedBlocks
 from steadygan.engine.optim import OptimizerSettings
 from steadygan.training.plan import host

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from steadygan.engine.compiling import too_old
+from steadygan.engine.compiler import too_old
 from steadygan.types import Batch, Critic, Output, Scored, Term, critic
 
 F64 = torch.float64

@@ -1,4 +1,4 @@
-"""torch's global generators, borrowed and given back."""
+"""The device to train on, and torch's global generators there, borrowed and given back."""
 
 from __future__ import annotations
 

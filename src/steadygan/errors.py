@@ -28,8 +28,7 @@ def check_whole(name: str, value: object, low: int) -> None:
 
 def check_number(name: str, value: object, low: float = -inf, above: bool = False) -> None:
     """Raises InputError unless `value` is a finite number of at least `low` (more than it, if `above`)."""
-    # A tuple, as parts are checked inside compiled steps: the compiler of torch 2.6 knows no unions of types.
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     if not number or value < low or (above and value == low):  # type: ignore[operator]
         least = "" if low == -inf else f" above {low:g}" if above else f" of {low:g} or more"
         raise InputError(f"{name} must be a finite number{least}, not {value!r}")

@@ -1,4 +1,4 @@
-"""Samples from a generator, the first n of an endless sequence that a seed defines."""
+"""Latents, classes and what G makes of them: the first n of an endless sequence that a seed defines."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from filelock import FileLock
 
 import steadygan
 from steadygan import cli
-from steadygan.training import figures
+from steadygan.training.probes import Probes
 
 SOURCE = Path(steadygan.__file__).parents[1]
 
@@ -91,7 +91,7 @@ def _several(commands: Sequence[Sequence[str]], cwd: Path, drawn: bool = False) 
         patch.setattr(warnings, "showwarning", _said)
         patch.setenv("COLUMNS", "100")
         if not drawn:
-            patch.setattr(figures, "draw", lambda *_: None)
+            patch.setattr(Probes, "draw", lambda *_: None)
         for words in commands:
             out, err = io.StringIO(), io.StringIO()
             patch.setattr(sys, "argv", ["steadygan", *words])
@@ -99,7 +99,7 @@ def _several(commands: Sequence[Sequence[str]], cwd: Path, drawn: bool = False) 
                 code = cli.main([*words])
             answers.append(Answer(code, out.getvalue(), err.getvalue()))
             if words[0] == "train":
-                patch.setattr(figures, "draw", lambda *_: None)
+                patch.setattr(Probes, "draw", lambda *_: None)
     return answers
 
 

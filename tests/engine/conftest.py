@@ -6,20 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from steadygan.training import figures
+from steadygan.training.probes import Probes
 
-DRAW = figures.draw
+DRAW = Probes.draw
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_figures() -> Iterator[None]:
     """For a module's shared runs, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "draw", lambda *_: None)
+        patch.setattr(Probes, "draw", lambda *_: None)
         yield
 
 
 @pytest.fixture
 def drawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test that uses this draws its runs' figures."""
-    monkeypatch.setattr(figures, "draw", DRAW)
+    monkeypatch.setattr(Probes, "draw", DRAW)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from steadygan.runs.folder import RunFolder
-from steadygan.training import figures
+from steadygan.training.probes import Probes
 
 PRELOADED = [  # what a run imports, also what torch does at the first step of an optimiser
     "pytest",
@@ -73,4 +73,4 @@ def train_without_room(connection: Connection, make: Callable[..., Any], out: Pa
 
 def _quick() -> None:
     torch.set_num_threads(1)
-    figures.draw = lambda *_: None
+    Probes.draw = lambda *_: None

@@ -58,9 +58,9 @@ def states(made: sg.Seeds) -> list[Any]:
     found: dict[int, Any] = {}
     for session in sessions:
         assert session.ready
-        for trained, journal in zip(session.members, session.members, strict=True):
-            state = journal.state()
-            found[trained.setup.seed] = state._replace(random={**state.random, **(session._random or {})})
+        for member in session.members:
+            state = member.state()
+            found[member.setup.seed] = state._replace(random={**state.random, **(session._random or {})})
     return [found[trained.setup.seed] for trained in made.trainers]
 
 

@@ -16,7 +16,7 @@ import steadygan as sg
 from enrolled import SIDES, shown
 from known import F64, generator, normal
 from steadygan.data import Source
-from steadygan.engine.compiling import Compiler
+from steadygan.engine.compiler import Compiler
 from steadygan.engine.draws import BLOCK, Draws
 from steadygan.engine.executor import Eager
 from steadygan.engine.functional import Functional

@@ -16,7 +16,7 @@ from tracing import traced_steps
 
 import steadygan as sg
 from known import F64
-from steadygan.engine.compiling import Compiler
+from steadygan.engine.compiler import Compiler
 from steadygan.engine.optim import OptimizerSettings
 from steadygan.losses import Nothing
 from steadygan.models import mlp

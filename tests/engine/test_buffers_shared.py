@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from tracing import traced_steps
 
 import steadygan as sg
-from steadygan.engine.compiling import Compiler
+from steadygan.engine.compiler import Compiler
 from steadygan.engine.members import share_buffers
 from steadygan.engine.state import cloned
 from steadygan.models import spectral_norm

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from steadygan.errors import InputError
 from steadygan.runs import checkpoint
+from steadygan.runs import folder as folder_files
 from steadygan.runs.checkpoint import TrainState
 
 
@@ -23,7 +24,7 @@ def some(iteration: int = 7) -> TrainState:
 
 
 def listed(folder: Path) -> list[str]:
-    return [path.name for path in checkpoint.listed(folder)]
+    return [path.name for path in folder_files.listed(folder)]
 
 
 def test_comes_back_bit_for_bit(tmp_path):
@@ -38,7 +39,7 @@ def test_comes_back_bit_for_bit(tmp_path):
 def test_of_a_run_holds_everything_in_plain_types(tmp_path):
     made = trainer(tmp_path / "run")
     made.fit(30)
-    newest = checkpoint.latest(tmp_path / "run" / "checkpoints")
+    newest = folder_files.latest(tmp_path / "run" / "checkpoints")
     raw = torch.load(newest, weights_only=True)
     assert raw.keys() >= {"format", "settings", "plan", "state", "latent_dim", "equilibrium", "protocol", "networks"}
     assert raw["state"].keys() == set(TrainState._fields)
@@ -54,7 +55,7 @@ def test_keeps_the_newest_few(tmp_path):
     for iteration in (0, 5, 999_999_999, 10):
         checkpoint.write(tmp_path, some(iteration), {}, keep=2)
     assert listed(tmp_path) == ["000000010.pt", "999999999.pt"]
-    assert checkpoint.latest(tmp_path).name == "999999999.pt"
+    assert folder_files.latest(tmp_path).name == "999999999.pt"
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".part"] == []
 
 
@@ -64,10 +65,10 @@ def test_a_run_keeps_the_newest_few(tmp_path):
 
 
 def test_other_files_are_no_checkpoints(tmp_path):
-    assert checkpoint.latest(tmp_path / "nowhere") is None
+    assert folder_files.latest(tmp_path / "nowhere") is None
     (tmp_path / "best.pt").touch()
     (tmp_path / "000000003.tmp").touch()
-    assert checkpoint.latest(tmp_path) is None
+    assert folder_files.latest(tmp_path) is None
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
@@ -178,7 +179,7 @@ class Full(io.RawIOBase):
 @pytest.mark.parametrize("room", [0, 200, 10**9])
 def test_a_full_disk_leaves_the_ones_before(tmp_path, monkeypatch, room):
     checkpoint.write(tmp_path, some(1), {}, keep=1)
-    before = (tmp_path / checkpoint.name(1)).read_bytes()
+    before = (tmp_path / folder_files.name(1)).read_bytes()
     plain_open = Path.open
 
     def full(self, mode="r", *args, **more):
@@ -195,7 +196,7 @@ def test_a_full_disk_leaves_the_ones_before(tmp_path, monkeypatch, room):
     assert message.endswith(f"go on with --resume; the last good checkpoint is {tmp_path / '000000001.pt'}")
     assert "\n" not in message
     assert [p.name for p in tmp_path.iterdir()] == ["000000001.pt"]
-    assert (tmp_path / checkpoint.name(1)).read_bytes() == before
+    assert (tmp_path / folder_files.name(1)).read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -15,7 +15,7 @@ from tiny import assert_same, saved, state, trainer
 
 import steadygan as sg
 from known import compiles, needs_cpp
-from steadygan.engine.compiling import Compiler, first_line
+from steadygan.engine.compiler import Compiler, first_line
 from steadygan.errors import InputError
 
 pytestmark = compiles

@@ -16,8 +16,8 @@ from torch import nn
 
 import steadygan as sg
 from steadygan.errors import InputError
-from steadygan.runs import checkpoint
-from steadygan.training import figures
+from steadygan.runs import folder as folder_files
+from steadygan.training.probes import Probes
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -56,12 +56,12 @@ def test_in_the_middle_of_a_run(tmp_path, monkeypatch, ending):
     with pytest.raises(InputError) as error:
         trainer(cut, checkpoint_every=50, callbacks=[fill]).fit(150)
     monkeypatch.undo()
-    monkeypatch.setattr(figures, "draw", lambda *_: None)
+    monkeypatch.setattr(Probes, "draw", lambda *_: None)
     message = str(error.value)
     assert message.startswith(f"cannot write {cut}")
     assert "No space left on device: free some space and go on with --resume" in message
     assert "\n" not in message
-    kept = [int(path.stem) for path in checkpoint.listed(cut / "checkpoints")]
+    kept = [int(path.stem) for path in folder_files.listed(cut / "checkpoints")]
     assert 50 in kept
     assert not list(cut.rglob("*.part"))
     again = trainer(cut, checkpoint_every=50, resume=True)
@@ -75,7 +75,7 @@ def test_at_the_start(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"cannot write .*settings\.json: No space left on device"):
         trainer(tmp_path).fit(10)
     monkeypatch.undo()
-    monkeypatch.setattr(figures, "draw", lambda *_: None)
+    monkeypatch.setattr(Probes, "draw", lambda *_: None)
     trainer(tmp_path).fit(10)  # nothing of a run is there that would have to be resumed
 
 
@@ -84,7 +84,7 @@ def test_for_samples_and_figures(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"cannot write .*samples: No space left on device"):
         trainer(tmp_path / "samples").fit(10)
     monkeypatch.undo()
-    monkeypatch.setattr(figures, "draw", refuse)
+    monkeypatch.setattr(Probes, "draw", refuse)
     with pytest.raises(InputError, match=r"cannot write .*figures: No space left on device"):
         trainer(tmp_path / "figures").fit(10)
     assert int(saved(tmp_path / "figures")["state"].iteration) == 10

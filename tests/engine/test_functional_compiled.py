@@ -15,7 +15,7 @@ from tracing import traced_steps
 
 import steadygan as sg
 from known import needs_cpp
-from steadygan.engine.compiling import Compiler
+from steadygan.engine.compiler import Compiler
 
 FAR = replace(PLAIN, penalties=(sg.penalties.r1(1.0),), method=sg.methods.FakeAsReal(2, factor=4))
 # Leaky ReLU's kinks carry a rounding of float32 away.

@@ -207,7 +207,7 @@ def test_refusals(tmp_path: Path) -> None:
         monitor("stop", remedy=sg.Remedy(lr_d=0.5))
     with pytest.raises(InputError, match="monitor must be a CollapseMonitor"):
         trainer(monitor="on")
-    with pytest.raises(InputError, match=r"remedy.lr_d must be a finite number above 0"):
+    with pytest.raises(InputError, match=r"remedy\.lr_d: expected a number above 0, got 0\.0"):
         sg.Remedy(lr_d=0.0)
     for wrong in ({"penalties": sg.penalties.r1(1.0)}, {"methods": [sg.penalties.r1(1.0)]}):
         with pytest.raises(InputError, match=r"remedy\.(penalties|methods) must be a list of"):

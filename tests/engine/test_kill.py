@@ -13,7 +13,7 @@ from elsewhere import process, train
 from tiny import assert_same, ring, saved
 
 import steadygan as sg
-from steadygan.runs import checkpoint
+from steadygan.runs import folder as folder_files
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
 
@@ -59,7 +59,7 @@ def test_killed_at_moments(tmp_path, kills):
             time.sleep(moment)
             running.kill()
             running.join()
-        newest = checkpoint.latest(out / "checkpoints")
+        newest = folder_files.latest(out / "checkpoints")
         reached.append(-1 if newest is None else int(newest.stem))
         print(f"killed after {moment:.3f} s of {duration:.3f} s, newest checkpoint {reached[-1]}")
         far(out, resume=True).fit(ITERATIONS)
@@ -77,7 +77,7 @@ def test_killed_again_and_again(tmp_path):
         with process(train, resumed, out, 100) as (running, connection):
             assert connection.recv() == "begins"
             deadline = time.monotonic() + 240
-            while not (out / "checkpoints" / checkpoint.name(wanted)).exists():
+            while not (out / "checkpoints" / folder_files.name(wanted)).exists():
                 assert time.monotonic() < deadline
                 time.sleep(0.002)
             running.kill()

@@ -16,7 +16,7 @@ from torch.testing import assert_close
 
 import steadygan as sg
 from steadygan.errors import NonFiniteError
-from steadygan.training.nonfinite import first_bad
+from steadygan.training.evidence import first_bad
 from steadygan.types import Method, Penalty, Term
 
 
@@ -90,7 +90,7 @@ def test_the_dump_is_the_step_itself(tmp_path):
     draw = plain.session.members[0].draws.block(0)[37]
     assert_same(dump["z"], [step.z for step in draw.d])
     assert_same(dump["real"], [step.real.x for step in draw.d])
-    ahead = plain.session.loop.executor.fakes_ahead(draw.d)
+    ahead = plain.session.executor.fakes_ahead(draw.d)
     assert_same(dump["fake"], [fake.x for fake in ahead])
     with torch.no_grad():
         assert_close(dump["fake"], [plain.setup.G(step.z) for step in draw.d])

@@ -20,7 +20,7 @@ from tracing import traced_steps
 import steadygan as sg
 from enrolled import SIDES
 from known import F64, normal, seeded
-from steadygan.engine.compiling import Compiler
+from steadygan.engine.compiler import Compiler
 from steadygan.engine.objective import d_objective, g_objective
 from steadygan.types import Batch, Now, Opponent, critic
 

@@ -16,7 +16,7 @@ from known import normal, seeded
 from steadygan.config import Settings, override
 from steadygan.config.data import Ring8
 from steadygan.config.optimisation import Linear
-from steadygan.engine.compiling import too_old
+from steadygan.engine.compiler import too_old
 from steadygan.engine.objective import Sides, d_objective, g_objective
 from steadygan.engine.precision import Precision
 from steadygan.errors import InputError

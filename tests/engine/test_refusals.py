@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import steadygan as sg
-from steadygan.engine import compiling
+from steadygan.engine import compiler as compiling
 from steadygan.errors import InputError
 from steadygan.types import Opponent
 

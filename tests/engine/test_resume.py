@@ -108,11 +108,11 @@ def run_of(case: str, out: Path | None, until: int, resume: bool = False, **more
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_260_iterations_are_130_and_130(tmp_path, case):
+def test_155_iterations_are_130_and_25(tmp_path, case):
     """130 is no block's end, no tick's and no checkpoint's; 100, where the second run is cut too, is a block's end."""
-    whole = run_of(case, tmp_path / "whole", 260)
+    whole = run_of(case, tmp_path / "whole", 155)
     cut = tmp_path / "cut"
-    for until in (100, 130, 260):
+    for until in (100, 130, 155):
         pieces = run_of(case, cut, until, resume=True)
     assert_same_run(whole, pieces)
 
@@ -120,23 +120,23 @@ def test_260_iterations_are_130_and_130(tmp_path, case):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 @pytest.mark.parametrize("case", ["several D steps with noise", "dropout", "batch norm", "a part with state"])
 def test_on_a_gpu(tmp_path, case):
-    whole = run_of(case, tmp_path / "whole", 260, device="cuda")
-    for until in (100, 130, 260):
+    whole = run_of(case, tmp_path / "whole", 155, device="cuda")
+    for until in (100, 130, 155):
         pieces = run_of(case, tmp_path / "cut", until, resume=True, device="cuda")
     assert_same_run(whole, pieces)
 
 
-def test_2000_iterations_are_1000_and_1000_or_1050_and_950(tmp_path):
+def test_1000_iterations_are_500_and_500_or_550_and_450(tmp_path):
     def run(folder: str, until: int) -> tuple[sg.Trainer, Run]:
         rhythm = {"log_every": 200, "evaluate_every": 500, "checkpoint_every": 400}
         return run_of(next(iter(CASES)), tmp_path / folder, until, resume=True, **rhythm)
 
-    whole = run("whole", 2000)
-    run("even", 1000)
+    whole = run("whole", 1000)
+    run("even", 500)
     shutil.copytree(tmp_path / "even", tmp_path / "uneven")
-    assert_same_run(whole, run("even", 2000))
-    run("uneven", 1050)
-    assert_same_run(whole, run("uneven", 2000))
+    assert_same_run(whole, run("even", 1000))
+    run("uneven", 550)
+    assert_same_run(whole, run("uneven", 1000))
 
 
 @pytest.mark.parametrize("case", ["several D steps with noise", "dropout", "batch norm", "a part with state"])

@@ -21,7 +21,7 @@ def leaving(monkeypatch: pytest.MonkeyPatch, when: int, at: int) -> None:
 
     def pause(self: Member) -> None:
         plain(self)
-        if (self.iteration, self.settings["seed"], self.plan.members) == (when, 1, 3):
+        if (self.iteration, self.run.settings["seed"], self.plan.members) == (when, 1, 3):
             self.leave(at)
 
     monkeypatch.setattr(Member, "pause", pause)

@@ -22,7 +22,7 @@ from torch import Tensor
 import steadygan as sg
 from known import needs_cpp
 from steadygan.engine import draws
-from steadygan.engine.compiling import Compiler
+from steadygan.engine.compiler import Compiler
 from steadygan.errors import Interrupted
 
 HERE = Path(__file__).parent
@@ -217,11 +217,11 @@ PROCESS = """
 import sys
 from pathlib import Path
 import torch
-from steadygan.engine import figures
+from steadygan.training.probes import Probes
 from test_seeds_resume import compiled
 
 torch.set_num_threads(1)
-figures.draw = lambda *_: None
+Probes.draw = lambda *_: None
 for words in sys.argv[1:]:
     name, until = words.split("=")
     compiled(Path(name)).fit(int(until))

@@ -14,7 +14,7 @@ from torch import nn
 
 import steadygan as sg
 from steadygan.errors import Interrupted
-from steadygan.training import figures
+from steadygan.training.probes import Probes
 from steadygan.training.session import StopSignals
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
@@ -121,7 +121,7 @@ def test_a_second_one_acts_as_it_did_before(tmp_path):
 
 def test_the_figures_are_drawn_all_the_same(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(figures, "draw", lambda folder, *_: drawn.append(folder.path))
+    monkeypatch.setattr(Probes, "draw", lambda folder, *_: drawn.append(folder.path))
     interrupted(trainer(tmp_path, callbacks=[at(40)]))
     assert drawn == [tmp_path]
 

@@ -15,7 +15,7 @@ from tracing import traced_steps
 
 import steadygan as sg
 from known import F64, needs_cpp
-from steadygan.engine.compiling import Compiler
+from steadygan.engine.compiler import Compiler
 from steadygan.engine.functional import Functional
 from steadygan.models import mlp
 

@@ -57,7 +57,7 @@ def test_data_that_is_none(data, told):
         ({"penalties": [10.0]}, "a penalty must be one such as penalties.r1(10), not 10.0"),
         ({"penalties": [penalties.r1(1.0), penalties.r1(2.0)]}, "each penalty may stand once"),
         ({"D": {"d": Opponent(small_d(), losses.Hinge())}, "G": small_g(), "loss": losses.Hinge()}, "belong to each"),
-        ({"ema": 1.0}, "ema: decay must be in [0, 1), not 1.0"),
+        ({"ema": 1.0}, "ema.decay: expected a number from 0 to below 1, or none, got 1.0"),
         ({"horizon": 0}, "horizon must be a whole number of 1 or more, not 0"),
         ({"threads": 0}, "threads must be a whole number of 1 or more, not 0"),
     ],

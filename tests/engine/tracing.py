@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import pytest
 import torch
 
-from steadygan.engine.compiling import too_old
+from steadygan.engine.compiler import too_old
 
 
 def traced_steps(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
@@ -19,7 +18,6 @@ def traced_steps(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
     found, plain = [], torch.compile
     torch.compiler.reset()
 
-    @wraps(plain)  # which wishes it knows is asked
     def compiled(step: Callable[..., Any], *, options: dict[str, Any], **wishes: Any) -> Callable[..., Any]:
         found.append(step)
         options = {key: value for key, value in options.items() if key == "guard_filter_fn"}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from known import F64, eager, normal, tensor, uniform
-from steadygan.engine.compiling import too_old
+from steadygan.engine.compiler import too_old
 from steadygan.engine.objective import Sides, d_objective, g_objective
 from steadygan.errors import InputError
 from steadygan.losses import Wasserstein

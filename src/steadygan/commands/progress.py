@@ -25,6 +25,7 @@ class Watch:
         self.heading = heading  # told with the first tick: a run that cannot start prints its error alone
         self.console, self.title, self.total, self.modes = console, title, total, modes
         self._told = 0
+        self.noticed = ""
         self._spoke = time.monotonic()
         self._measured: dict[str, float] = {}
         self._live: Any = None
@@ -53,6 +54,16 @@ class Watch:
             self._live.stop()
             self._live = None
 
+    def notice(self, line: str) -> None:
+        """What takes its time before the first iteration, told before it is done; a moving sign on a terminal."""
+        self.console.print("\n".join(filter(None, (self.heading, f"{line}: compiling ..."))))
+        self.heading, self.noticed = "", line
+        if self._live is not None:
+            from rich.console import Group
+            from rich.spinner import Spinner
+
+            self._live.update(Group(self._bar, Spinner("dots", "compiling")))
+
     def __call__(self, run: Run, iteration: int, stats: Mapping[str, Any]) -> None:
         """One tick: the run's newest record, and whatever the run has to say since the last one."""
         events, self._told = run.events[self._told :], len(run.events)
@@ -67,9 +78,10 @@ class Watch:
         seeds: int = 1,
     ) -> None:
         """What was told since the last tick, and the figures, where there are any: of one run, or means over seeds."""
-        if self.heading:
-            self.console.print("\n".join([self.heading, *run.notes]))
-            self.heading = ""
+        if self.heading or self.noticed:
+            notes = [note for note in run.notes if note != self.noticed]
+            self.console.print("\n".join(filter(None, (self.heading, *notes))))
+            self.heading = self.noticed = ""
         for event in events:
             self.console.print(event, style="bold yellow")
         if stats is None:
@@ -126,6 +138,7 @@ class WatchSeeds:
             if shown:
                 self._seen = {}
 
+        vars(tick)["notice"] = self.inner.notice
         return tick
 
     def _news(self, index: int, run: Run) -> list[str]:
@@ -134,7 +147,7 @@ class WatchSeeds:
         if index not in self._runs:
             if self._runs and run.beside == 1:
                 lines.append(f"seed {run.settings.get('seed')}:")
-            if not self.inner.heading:
+            if not self.inner.heading and not self.inner.noticed:
                 lines += [note for note in run.notes if note not in self._noted]
             self._noted |= {*run.notes}
         self._runs[index] = run  # another one, once it was rolled back

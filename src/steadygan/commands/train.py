@@ -55,6 +55,9 @@ def train(
         return EXIT_INTERRUPTED
     from . import results
 
+    if watch.heading:  # no tick was told
+        where = jobs[0].folder if len(jobs) == 1 else jobs[0].folder.parent
+        console.print(f"{watch.title}: already trained to iteration {length:,} in {where}: nothing is left to do")
     if isinstance(ran, list):
         return results.close_seeds(console, ran, jobs)
     results.close(console, ran, jobs[0])

@@ -21,7 +21,7 @@ class DataSet(Block):
 
 
 @dataclass(frozen=True)
-class Drawn(DataSet):
+class MadePoints(DataSet):
     """Points that are made; `n` makes the training set finite, drawn with `seed`."""
 
     image = False
@@ -31,7 +31,7 @@ class Drawn(DataSet):
 
 
 @dataclass(frozen=True)
-class Gaussian(Drawn):
+class Gaussian(MadePoints):
     """A 2-D normal distribution, by default seen through 100 training samples."""
 
     name = "gaussian"
@@ -39,7 +39,7 @@ class Gaussian(Drawn):
 
 
 @dataclass(frozen=True)
-class Ring8(Drawn):
+class Ring8(MadePoints):
     """Eight Gaussians on a circle."""
 
     name = "ring8"
@@ -47,14 +47,14 @@ class Ring8(Drawn):
     scale: Positive = 2.0
 
 
-class Grid25(Drawn):
+class Grid25(MadePoints):
     """Twenty-five Gaussians on a grid."""
 
     name = "grid25"
     modes = 25
 
 
-class Swissroll(Drawn):
+class Swissroll(MadePoints):
     """A spiral."""
 
     name = "swissroll"

@@ -1,1 +1,1 @@
-"""The engine: state, executor, loop and run folder. It knows parts and batches, never a paper's name."""
+"""One iteration, and who computes it: the objective, draws and executors. It knows parts, never a paper's name."""

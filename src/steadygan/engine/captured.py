@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from .compiling import Compiler
+from .compiler import Compiler
 from .draws import Iteration
 from .executor import Eager
 from .functional import Functional

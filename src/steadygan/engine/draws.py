@@ -56,7 +56,7 @@ class Whole(NamedTuple):
     real_g: Batch | None
 
 
-class Block(Sequence[Iteration]):
+class Iterations(Sequence[Iteration]):
     """The iterations of one block; large batches of reals are read when their iteration is asked for."""
 
     def __init__(self, iterations: Sequence[Iteration], reals: Callable[[int], list[Batch | None]] | None) -> None:
@@ -95,7 +95,7 @@ class Draws:
         self.needs, self.stream, self.latent, self.generator, self.prior = needs, stream, latent, generator, prior
         self.start = generator.get_state()
         self._current: int | None = None  # the block drawn last
-        self._block: Block | None = None
+        self._block: Iterations | None = None
         self._loader = Loader(stream, stream.source.workers) if stream.source.workers and stream.sampler else None
         self._next = -1  # the iteration whose reals the loader gives next
 
@@ -115,10 +115,10 @@ class Draws:
         current = self._current is None or self._current == number
         return self.start if current else self.generator.get_state()
 
-    def block(self, number: int) -> Block:
+    def block(self, number: int) -> Iterations:
         """The iterations of block `number`; blocks are asked for in order, the current one as often as one likes."""
         if self._block is None or self._current != number:
-            self._block = Block(split(self.whole(number), self.needs), self.reals_of(number))
+            self._block = Iterations(split(self.whole(number), self.needs), self.reals_of(number))
         return self._block
 
     def whole(self, number: int) -> Whole:

@@ -1,30 +1,20 @@
-"""What every executor does alike: D steps, a G step, the average; how gradients come about is its own affair."""
+"""An iteration: D steps, a G step, the average; and `Eager`, which takes their gradients by autograd in place."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
-from torch import Tensor
-
-from ..types import Batch, Opponent
-from .draws import Iteration, Step
-
-if TYPE_CHECKING:
-    pass
-
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-
-from torch import nn
+from torch import Tensor, nn
 
 from ..devices import global_states, restore_global_states
-from ..types import Critic, Now, cat
+from ..types import Batch, Critic, Now, Opponent, cat
 from ..types import critic as wrapped
 from ..types.critic import auxiliaries_of, kept_buffers, looks_coupled, probe_coupling
-from .draws import AT_ONCE
+from .draws import AT_ONCE, Iteration, Step
 from .objective import Sides, d_objective, g_objective
 from .optim import Average, Ema, OptimizerFactory, pack, unpack
 from .precision import Precision
@@ -345,7 +335,7 @@ class Eager(Executor):
         )
 
     def put(self, held: State) -> None:
-        """Puts named tensors back in place; those of another model are refused before (see `state.restore`)."""
+        """Puts named tensors back in place; those of another model are refused before (see `Member.restore`)."""
         for name, network in self.networks.items():
             network.load_state_dict(dict(held.networks[name]))
         if self.average is not None:

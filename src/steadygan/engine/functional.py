@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 from ..types import Batch, Critic, Now, Opponent
 from ..types.critic import auxiliaries_of
 from ..types.taps import tapped
-from .compiling import Compiler
+from .compiler import Compiler
 from .draws import Step
 from .executor import Eager, Executor, in_chunks
 from .members import (

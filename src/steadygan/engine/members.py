@@ -1,4 +1,4 @@
-"""Named parameters as one flat vector, and an optimiser's state of it as that of each parameter."""
+"""Members of a stack: their parameters as one flat tensor, their optimisers' states as views, their draws joined."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 from ..types import Batch, Output
 from ..types.critic import as_output, takes_label, with_features
 from ..types.taps import Taps
-from .draws import Block, Draws, Iteration, Whole, split
+from .draws import Draws, Iteration, Iterations, Whole, split
 from .executor import Eager
 from .state import cloned
 
@@ -179,14 +179,17 @@ class StackedBlocks:
 
     def __init__(self, draws: Sequence[Draws]) -> None:
         self.draws = draws
-        self._current: tuple[int, Block] | None = None
+        self._current: tuple[int, Iterations] | None = None
 
-    def __call__(self, number: int) -> Block:
+    def __call__(self, number: int) -> Iterations:
         if self._current is None or self._current[0] != number:
             wholes = [draws.whole(number) for draws in self.draws]
             together = Whole(wholes[0].numbers, *stacked([whole[1:] for whole in wholes], axis=1))
             iterations = split(together, self.draws[0].needs, axis=1)
-            self._current = number, Block(iterations, self._reals([draws.reals_of(number) for draws in self.draws]))
+            self._current = (
+                number,
+                Iterations(iterations, self._reals([draws.reals_of(number) for draws in self.draws])),
+            )
         return self._current[1]
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Optimisers as settings, and their state as named tensors."""
+"""Optimisers as settings, their state as named tensors, and the average of G's weights."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from torch import Tensor, nn
 from ..config.optimisation import SCHEDULE, Constant, Cosine, Ema, Linear, Optimizer, Schedule
 from ..errors import InputError
 from ..registry import Registry
+
+__all__ = [
+    "SCHEDULES", "Average", "Constant", "Cosine", "Ema", "Linear", "OptimizerFactory", "OptimizerSettings", "Schedule",
+    "pack", "unpack",
+]  # fmt: skip
 
 OptimizerFactory: TypeAlias = Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]
 
@@ -65,14 +70,12 @@ def unpack(optimizer: torch.optim.Optimizer, names: list[str], packed: Mapping[s
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-__all__ = ["Average", "Ema"]
-
-
 class Average:
     """A copy of a network that follows its weights, in eval mode; buffers are copied as they are."""
 
     def __init__(self, network: nn.Module, settings: Ema) -> None:
         self.settings = settings
+        self._plain = None if settings.decay is None else 1.0 - settings.decay
         self.network = deepcopy(network).eval().requires_grad_(False)
         ours, theirs = dict(self.network.named_parameters()), dict(network.named_parameters())
         if ours.keys() != theirs.keys():
@@ -84,13 +87,11 @@ class Average:
     @torch.no_grad()
     def update(self, iteration: int, batch: int) -> None:
         """One step towards the network as it is now."""
-        weight = 1.0 - self.settings.at(iteration, batch)
+        weight = 1.0 - self.settings.at(iteration, batch) if self._plain is None else self._plain
         torch._foreach_lerp_(self._parameters, self._sources, weight)
         for ours, theirs in self._buffers:
             ours.copy_(theirs)
 
-
-__all__ = ["SCHEDULES", "Constant", "Cosine", "Linear", "Schedule"]
 
 SCHEDULES: Registry[type[Schedule]] = Registry(SCHEDULE)
 for _name, _schedule in SCHEDULE.known.items():

@@ -22,7 +22,7 @@ from ..config.data import (
 )
 from ..config.networks import DcganDiscriminator, DcganGenerator, DualGenerator, Mlp, MlpDiscriminator
 from ..config.optimisation import Constant, Ema, Evaluate, Linear, Optimizer
-from .base import recipe
+from .recipe import recipe
 from .variants import FEW, FOR_IMAGES, VARIANTS, Base, enrol, far
 
 SMOOTH = DualGenerator(width=24)  # it ends in a convolution at full resolution: digits of closed strokes
@@ -61,7 +61,7 @@ def cores(data: DataSet, weight: float, **changes: Any) -> Base:
     return Base("", dcgan(16, n=1000, data=data, **{**short, **changes}), weight, count=16)
 
 
-POINTS = {
+POINT_BASES = {
     "gaussian": Base(
         "100 samples of a 2-D Gaussian",
         sgd(data=Gaussian(n=100), horizon=100_000, evaluate=Evaluate(every=2000)),
@@ -73,7 +73,7 @@ POINTS = {
     "swissroll": Base("a noisy spiral", adam(data=Swissroll(), horizon=40_000)),
     "points": Base("points of your own (--data)", adam(data=PointsFile(), horizon=20_000)),
 }
-IMAGES = {
+IMAGE_BASES = {
     "digits": Base(
         "8 x 8 handwritten digits",
         dcgan(32, n=5000, data=DigitsSet(), horizon=6000, latent_dim=16, lr_g=1e-3),
@@ -117,10 +117,10 @@ def conditional(base: Base, width: int) -> Settings:
     return replace(far(base), conditional=True, generator=G, discriminator=D)
 
 
-for _data, _base in IMAGES.items():
+for _data, _base in IMAGE_BASES.items():
     enrol(_data, _base, ("nsgan", "r1", "far", "rpgan") if _data in ("stacked-mnist", "folder") else FOR_IMAGES)
 
-_mnist = IMAGES["mnist"]
+_mnist = IMAGE_BASES["mnist"]
 recipe(
     "mnist/cgan-far",
     f"{_mnist.text}, digit by digit: fake-as-real and r1 on a projection discriminator",
@@ -128,5 +128,5 @@ recipe(
     None if _mnist.small is None else partial(conditional, _mnist.small, 16),
 )(partial(conditional, _mnist, 32))
 
-for _data, _base in POINTS.items():
+for _data, _base in POINT_BASES.items():
     enrol(_data, _base, FEW if _data in ("swissroll", "points") else VARIANTS)

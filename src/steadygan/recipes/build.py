@@ -1,4 +1,4 @@
-"""From settings to objects: the one place where names become losses, penalties, methods, networks and data."""
+"""From settings to a trainer: names become opponents here, networks and data where those are made."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from ..config import Settings, networks, parts
 from ..config.opponents import Opponents, OpponentSettings
 from ..config.parts import Constraints, GradientPenaltySettings, Methods, Penalties, PlainLoss
-from .base import recipe
+from .recipe import recipe
 
 
 @dataclass(frozen=True)

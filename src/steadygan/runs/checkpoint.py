@@ -12,17 +12,21 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from ..config.block import values
+from ..config.settings import Settings
 from ..errors import InputError
 from ..files import RESUME, beside
-from .folder import latest, listed, name
-
-__all__ = ["FORMAT", "TrainState", "check_network", "latest", "listed", "load_network", "name", "read", "write"]
+from ..losses import LOSSES, Nothing
+from ..methods import METHODS
+from ..metrics import Protocol
+from ..types.parts import equilibrium_of
+from .folder import listed, name
 
 FORMAT = 1
 
 
 class TrainState(NamedTuple):
-    """A pytree of tensors; what a checkpoint stores and a snapshot copies."""
+    """A pytree of tensors; what a checkpoint stores."""
 
     iteration: Tensor  # (), int64: iterations done
     networks: Mapping[str, Mapping[str, Tensor]]  # parameters and buffers by network
@@ -100,3 +104,37 @@ def check_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) ->
                 f"the checkpoint is of another model: {name} has {key} of shape {here} here and {there} in the "
                 "checkpoint: build the network it was made with"
             )
+
+
+class Figures(NamedTuple):
+    """What a checkpoint knows of a run's figures; nothing where there is none that can be read."""
+
+    equilibrium: tuple[float | None, float | None] = (None, None)
+    protocols: Mapping[str, Protocol] = {}
+    reference: Mapping[str, float] = {}
+    known: bool = False
+
+
+def figures(folder: Path, settings: Settings | None) -> Figures:
+    """From the newest checkpoint that can be read, its tensors left on the disk; else the equilibrium of the losses."""
+    for path in reversed(listed(folder)):
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            d, g = content["equilibrium"]
+        except Exception:  # a damaged file raises whatever its bytes lead to
+            continue
+        protocols = {name: Protocol.read(own) for name, own in content.get("protocols", {}).items()}
+        return Figures((d, g), protocols, dict(content.get("reference", {})), known=True)
+    if settings is None:
+        return Figures()
+    return Figures(
+        equilibrium_of(
+            (
+                judge.weight,
+                Nothing()
+                if any(METHODS[name].replaces_loss for name, _ in judge.method.items())
+                else LOSSES[judge.loss.name](**values(judge.loss)),
+            )
+            for judge in settings.judges().values()
+        )
+    )

@@ -1,4 +1,4 @@
-"""The run's folder: one owner at a time, settings beside results, logs that a resumed run cuts back."""
+"""The run's folder: where each of its files is, one owner at a time, logs that a resumed run cuts back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .records import cut_back, read_records
 
 
 class RunFolder:
-    """RUN/ with settings.json, plan.json, metrics.jsonl, timing.jsonl, log.txt, checkpoints/, samples/, figures/."""
+    """RUN/ with settings, plan, metrics, timing, log and events as files, checkpoints/, samples/, figures/, events/."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

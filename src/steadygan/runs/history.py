@@ -31,15 +31,6 @@ class Event(NamedTuple):
     time: str = ""
 
 
-class Figures(NamedTuple):
-    """What a checkpoint knows of a run's figures; nothing where there is none that can be read."""
-
-    equilibrium: tuple[float | None, float | None] = (None, None)
-    protocols: Mapping[str, Protocol] = {}
-    reference: Mapping[str, float] = {}
-    known: bool = False
-
-
 @dataclass(frozen=True)
 class RunHistory:
     """One run: `tree` are its settings as they stand in the file, `settings` the same where this version reads them.
@@ -96,8 +87,10 @@ def history(folder: Path) -> RunHistory:
     if unreadable:
         lines, are = ("line", "is") if unreadable == 1 else ("lines", "are")
         notes.append(f"{unreadable:,} {lines} of {place.metrics.name} cannot be read and {are} left out")
-    figures = _figures(place.checkpoints, settings)
-    if not figures.known:
+    from .checkpoint import figures
+
+    known = figures(place.checkpoints, settings)
+    if not known.known:
         notes.append("no checkpoint can be read: how figures were measured, and what real data gets, is not known")
     interventions, damaged = interventions_told(place.interventions)
     times = [number(line.get("seconds")) for line in objects(place.timing) if line is not None]
@@ -110,9 +103,9 @@ def history(folder: Path) -> RunHistory:
         settings=settings,
         events=events(place),
         interventions=interventions,
-        equilibrium=figures.equilibrium,
-        protocols=figures.protocols,
-        reference=figures.reference,
+        equilibrium=known.equilibrium,
+        protocols=known.protocols,
+        reference=known.reference,
         seconds=seconds[-1] if seconds else None,
         notes=(*notes, *damaged),
     )
@@ -142,29 +135,6 @@ def _event(line: Mapping[str, Any]) -> Event | None:
 
 def _cut(message: str) -> str:
     return message if len(message) <= LONGEST else f"{message[:LONGEST]} ..."
-
-
-def _figures(folder: Path, settings: Settings | None) -> Figures:
-    """From the newest checkpoint that can be read, its tensors left on the disk; else the equilibrium of the losses."""
-    import torch
-
-    from ..metrics import Protocol
-
-    for path in sorted((path for path in folder.glob("*.pt") if path.stem.isdigit()), reverse=True):
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            d, g = content["equilibrium"]
-        except Exception:  # a damaged file raises whatever its bytes lead to
-            continue
-        protocols = {name: Protocol.read(own) for name, own in content.get("protocols", {}).items()}
-        return Figures((d, g), protocols, dict(content.get("reference", {})), known=True)
-    if settings is None:
-        return Figures()
-    from ..recipes.build import opponent
-    from ..training.setup import equilibrium_of
-
-    judges = {name: opponent(judge, torch.nn.Identity()) for name, judge in settings.judges().items()}
-    return Figures(equilibrium_of(judges))
 
 
 def run_folders(words: Sequence[str | Path], begun: bool = False) -> tuple[list[Path], list[str]]:

@@ -24,7 +24,7 @@ class Log:
         self._writer: Any = None
 
     def record(self, record: dict[str, Any]) -> None:
-        """Keeps one tick's numbers; NaN has no place in JSON and is left out."""
+        """Keeps one tick's numbers, all of them finite: JSON has no word for others."""
         since = self.records[-1]["iteration"] if self.records else 0
         self.records.append(record)
         if self.folder is None:

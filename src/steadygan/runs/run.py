@@ -157,6 +157,22 @@ class Run:
             raise InputError(f"expected a label from 0 to {classes - 1}, got {label!r}: choose one of the classes")
 
 
+def meta_of(run: Run) -> dict[str, Any]:
+    """What a checkpoint holds beside the state, so that `load` needs nothing else."""
+    units = {} if run.units is None else {"offset": run.units[0].cpu(), "scale": run.units[1].cpu()}
+    return {
+        "latent_dim": run.latent_dim,
+        "equilibrium": list(run.equilibrium),
+        "protocol": run.protocol,
+        "protocols": {name: protocol.plain() for name, protocol in run.protocols.items()},
+        "reference": run.reference,
+        "networks": run.network_settings,
+        "units": units,
+        "data": run.data["digest"],
+        "about": run.data,
+    }
+
+
 def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: str = "auto") -> Run:
     """Reads a run back from its folder, at its newest checkpoint.
 
@@ -166,7 +182,7 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     folder = RunFolder(Path(path))
     if not folder.settings.exists():
         raise InputError(f"{path} holds no run (no settings.json): give the folder that train printed")
-    newest = checkpoint.latest(folder.checkpoints)
+    newest = folder.newest
     if newest is None:
         raise InputError(f"{path} holds no checkpoint yet: start it with --resume")
     content = checkpoint.read(newest)
@@ -223,7 +239,7 @@ def take_weights(path: str | Path, G: nn.Module, ds: Mapping[str, nn.Module]) ->
 
     Raises InputError when the folder holds no run, or one of another model.
     """
-    newest = checkpoint.latest(RunFolder(Path(path)).checkpoints)
+    newest = RunFolder(Path(path)).newest
     if newest is None:
         raise InputError(
             f"expected a run with a checkpoint in {path} to take weights from, got none: check --init-from"

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 
 from ..engine.captured import WARM, Captured
-from ..engine.compiling import Compiler, first_line, too_old
-from ..engine.draws import BLOCK, Block
+from ..engine.compiler import Compiler, first_line, too_old
+from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
 from ..engine.functional import Functional
 from ..engine.members import StackedBlocks
@@ -34,7 +34,7 @@ class Execution(NamedTuple):
     """An executor, where its draws come from, the plan as it came out, what is said of it, and what a log keeps."""
 
     executor: Executor
-    blocks: Callable[[int], Block]  # number -> the iterations of a block, stacked as the executor wants them
+    blocks: Callable[[int], Iterations]  # number -> the iterations of a block, stacked as the executor wants them
     plan: Plan
     told: list[str]
     logged: list[str]
@@ -79,7 +79,7 @@ def execution(
         on, told = False, [f"compile=off: {hindered}"]
     if not on:
         return chosen._replace(plan=replace(chosen.plan, compile="off"), told=told)
-    say(f"{told[0] if told else 'compile=on'}; compiling ...")
+    say(told[0] if told else "compile=on")
     return compiled(members, chosen, told, steps)
 
 

@@ -28,12 +28,13 @@ from ..runs.folder import RunFolder
 from ..runs.interventions import interventions, note
 from ..runs.log import Log
 from ..runs.records import read_records
-from ..runs.run import Run
+from ..runs.run import Run, meta_of
+from ..types.parts import equilibrium_of
 from .checks import check_shapes
 from .guard import Action, Guard, fresh_draws, healed, taken
 from .plan import Plan, training
 from .probes import Probes
-from .setup import Setup, equilibrium_of
+from .setup import Setup
 from .sums import Sums
 
 Callback: TypeAlias = Callable[[Run, int, dict[str, float]], None]
@@ -145,18 +146,16 @@ class Member:
     def _run(self, setup: Setup, settings: dict[str, Any], evaluate: Any) -> Run:
         """The run as the user sees it, on the networks that are being trained."""
         source, opponents = setup.source, setup.opponents
-        average = self.executor.average
+        average, critics = self.executor.average, {name: o.critic for name, o in opponents.items()}
         run = Run(
             path=None if self.folder is None else self.folder.path,
             G=setup.G if average is None else average.network,
             G_live=setup.G,
-            D=next(iter(opponents.values())).critic
-            if len(opponents) == 1
-            else {name: o.critic for name, o in opponents.items()},
+            D=critics if len(critics) > 1 else next(iter(critics.values())),
             latent=setup.latent,
             settings=settings,
             metrics=[],
-            equilibrium=equilibrium_of(opponents),
+            equilibrium=equilibrium_of((o.weight, o.loss) for o in opponents.values()),
             units=None if source.offset is None or source.scale is None else (source.offset, source.scale),
             device=setup.device,
             prior=setup.prior,
@@ -183,6 +182,7 @@ class Member:
             state = state._replace(random=fresh_draws(state.random, self.setup.seed, done, at))
         self.restore(state)
         self.iteration, self.sums.state = at, dict(state.sums)
+        self.resumed = {"plan": saved["plan"]}  # the rest was put back
 
     def done(self, until: int) -> bool:
         """Whether the run was trained and measured up to `until` before; then it is read as it stands."""
@@ -216,12 +216,14 @@ class Member:
                 self.reconsider(self.log.records)
             write_json(folder.settings, self.run.settings)
             write_json(folder.plan, asdict(plan))
-            self.log.say(f"{'resumed at' if saved else 'started at'} iteration {self.iteration}: {plan.told()}")
+            self.log.say(
+                f"{'resumed at' if saved else 'started at'} iteration {self.iteration}: {plan.told()}", self.iteration
+            )
             for line in (*self.setup.source.notes, *told, *logged):
-                self.log.say(line)
+                self.log.say(line, self.iteration)
         differing = [] if saved is None else plan.differences(saved["plan"])
         if differing:
-            self.log.event(f"not bit-identical: {'; '.join(differing)}")
+            self.log.event(f"not bit-identical: {'; '.join(differing)}", self.iteration)
         self.run.notes = [*told]
 
     def begin(self) -> None:
@@ -345,30 +347,17 @@ class Member:
         """Writes a checkpoint, where there is a folder: the state, and all that `load` needs beside it."""
         if self.folder is None:
             return
-        run = self.run
-        units = {} if run.units is None else dict(zip(("offset", "scale"), (u.cpu() for u in run.units), strict=True))
-        meta = {
-            "settings": dict(run.settings),
-            "plan": asdict(self.plan),
-            "latent_dim": run.latent_dim,
-            "equilibrium": list(run.equilibrium),
-            "protocol": run.protocol,
-            "protocols": {name: protocol.plain() for name, protocol in run.protocols.items()},
-            "reference": run.reference,
-            "networks": run.network_settings,
-            "units": units,
-            "data": run.data["digest"],
-            "about": run.data,
-        }
+        meta = {"settings": dict(self.run.settings), "plan": asdict(self.plan), **meta_of(self.run)}
         healthy = None if self.guard is None else self.guard.healthy(self.log.records, self.saved)
         checkpoint.write(self.folder.checkpoints, self.state(), meta, self.rhythm.keep, healthy)
 
-    def obey(self, action: Action | None) -> None:
-        """Does what the guard asks for: nothing, an end with a checkpoint, or a step back."""
+    def obey(self, action: Action | None, finite: bool = True) -> None:
+        """Does what the guard asks for: nothing, an end with a checkpoint of what is finite, or a step back."""
         if action is None:
             return
         if action.back is None or self.guard is None or self.folder is None:
-            self.save()
+            if finite:
+                self.save()
             self.log.event(action.told, self.iteration)
             self.run.failure = CollapseError(action.told)
             return
@@ -396,12 +385,14 @@ class Member:
         message = f"{message}; {MILDER}"
         if self.guard is not None and self.guard.policy == "rollback":
             records, saved = self.log.records, self.saved
-            self.obey(self.guard.back("non_finite", told, self.iteration, self.iteration, message, records, saved))
+            at = self.iteration
+            self.obey(self.guard.back("non_finite", told, at, at, message, records, saved), finite=False)
             return
         self.log.event(message.removesuffix(f"; {MILDER}"), self.iteration)
         self.run.failure = NonFiniteError(message)
 
     def close(self) -> None:
         """Flushes what is written, and ends the processes that read ahead."""
-        self.log.close()
-        self.draws.close()
+        for name in ("log", "draws"):
+            if name in vars(self):  # else it was not built
+                vars(self)[name].close()

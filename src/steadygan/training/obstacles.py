@@ -13,7 +13,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.testing import assert_close
 
 from ..devices import borrowed
-from ..engine.compiling import first_line
+from ..engine.compiler import first_line
 from ..engine.members import Flat
 from ..engine.optim import OptimizerFactory
 from ..latents import labels

@@ -21,6 +21,7 @@ from ..engine.draws import drawn
 from ..engine.executor import Eager
 from ..engine.needs import noise_of, shown_shape
 from ..latents import CHUNK, Latent, generate, label_chunks, latents
+from ..runs.folder import RunFolder
 from ..types import Batch, Now, Opponent
 from ..types.critic import evaluating, kept_buffers
 
@@ -145,6 +146,39 @@ class Probes:
             "surface": logits.reshape(SURFACE, SURFACE).float().cpu().numpy(),
             "extent": np.array([corners[0, 0], corners[1, 0], corners[0, 1], corners[1, 1]], dtype=np.float32),
         }
+
+    def draw(
+        self,
+        folder: RunFolder,
+        records: list[dict[str, Any]],
+        equilibrium: tuple[float | None, float | None],
+        title: str,
+    ) -> None:
+        """The run's figures: losses against equilibrium, gradient norms, metrics; then what became of the samples."""
+        from ..viz import curves, images, scatter
+
+        figures, source = folder.figures, self.source
+        figures.mkdir(exist_ok=True)
+        curves.loss_curves(records, equilibrium, figures / "losses.png", title=title)
+        curves.gradient_curves(records, figures / "gradients.png", title=title)
+        curves.metric_curves(records, figures / "metrics.png", title=title)
+        shots = [(int(path.stem), path) for path in folder.shots(".png" if source.image else ".npz")]
+        if not shots:
+            return
+        if source.image:
+            (figures / "grid.png").write_bytes(shots[-1][1].read_bytes())
+            images.image_evolution(shots, source.shape[1], scale_for(source.shape), figures / "evolution.png", title)
+            return
+        points = source.restore(self.real).float().cpu().numpy()
+        if source.shape != (2,):
+            with np.load(shots[-1][1]) as arrays:
+                scatter.scatter_matrix(points, arrays["points"], figures / "samples.png", title)
+            return
+        strip = []
+        for iteration, path in shots:
+            with np.load(path) as arrays:
+                strip.append((iteration, arrays["points"], arrays.get("surface"), arrays.get("extent")))
+        scatter.evolution_strip(points, strip, figures / "evolution.png", title)
 
 
 class ProbeSamples(NamedTuple):

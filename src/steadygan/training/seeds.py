@@ -92,10 +92,10 @@ class Seeds:
         except CannotStackError:
             self._stacks.remove(session)
             raise
-        for index, trainer in enumerate(together):
-            if trainer.member.left:  # it goes on alone from the checkpoint that it went back to
-                trainer.session.resume, trainer.session.horizon = True, session.horizon
-                (runs[index],) = trainer.session.fit(iterations)
+        for index in session.gone:  # they go on alone from the checkpoints that they went back to
+            own = together[index].session
+            own.resume, own.horizon = True, session.horizon
+            (runs[index],) = own.fit(iterations)
         return runs
 
     def _grouped(self, iterations: int) -> list[list[Trainer]]:

@@ -14,18 +14,17 @@ import torch
 from torch import Tensor
 
 from ..devices import global_states, restore_global_states
-from ..engine.compiling import first_line
-from ..engine.draws import BLOCK, Block
+from ..engine.compiler import first_line
+from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
 from ..errors import InputError, Interrupted, NonFiniteError, check_whole
 from ..files import writing
 from ..runs.run import Run
 from ..runs.settings import check_settings
-from . import figures
 from .checks import work_of
+from .evidence import Evidence, first_bad
 from .execution import execution
 from .member import Member
-from .nonfinite import Evidence, first_bad
 from .obstacles import convolutional
 from .plan import Plan, host
 from .setup import notes_of
@@ -35,7 +34,7 @@ class Session:
     """Trains members together; each `fit` goes on where the one before it stopped."""
 
     executor: Executor
-    blocks: Callable[[int], Block]  # number -> the iterations of a block
+    blocks: Callable[[int], Iterations]  # number -> the iterations of a block
 
     def __init__(
         self, members: Sequence[Member], horizon: int | None, threads: int | None, compiled: str, resume: bool
@@ -46,6 +45,7 @@ class Session:
         self.reason: str | None = None  # why the run is trained alone, though others were to come with it
         self.ready = False  # members are built, and stand at `iteration`
         self.opened = False  # they were done before: they are read, and nothing is written
+        self.gone: set[int] = set()  # which members left, to go on alone
         self.steps: dict[Hashable, Callable[..., Any]] = {}  # compiled, for stacks of equal runs
         self._work: int | None = None  # multiply-adds of a forward
         self._random: Mapping[str, Tensor] | None = None  # torch's global generators between two fits
@@ -53,7 +53,7 @@ class Session:
     @property
     def going(self) -> list[Member]:
         """The members that have not stopped."""
-        return [member for member in self.members if member.going]
+        return [member for i, member in enumerate(self.members) if member.going and i not in self.gone]
 
     @property
     def runs(self) -> list[Run]:
@@ -73,10 +73,11 @@ class Session:
             with self._sitting(until) as signals:
                 while self.iteration < until and self.going and not signals.asked:
                     segment = Segment(self, until)
-                    for number in segment.numbers:
-                        segment.add(self.executor.iteration(*segment.given(number)))
-                        if signals.asked:
-                            break
+                    with self._whole(segment):
+                        for number in segment.numbers:
+                            segment.add(self.executor.iteration(*segment.given(number)))
+                            if signals.asked:
+                                break
                     self._look(segment)
             sitting = self._gone_back()
         return self.runs
@@ -93,10 +94,10 @@ class Session:
             stack.enter_context(mendable(len(self.members)))
             if self.opened and until > self.iteration:
                 self.ready, self.resume = False, True  # now there is something to do
-            if not self.ready:
-                self._make_ready(plan, until)
             for member in self.members:
                 stack.callback(member.close)
+            if not self.ready:
+                self._make_ready(plan, until)
             signals = StopSignals()
             if self.opened:
                 self._random = global_states(first.device)
@@ -116,6 +117,15 @@ class Session:
                 self._random = global_states(first.device)
             self._draw()
 
+    @contextmanager
+    def _whole(self, segment: Segment) -> Iterator[None]:
+        """Takes iterations back that an exception cut short: a further `fit` begins where none of them was done."""
+        try:
+            yield
+        except BaseException:
+            self.executor.go_back(segment.before)
+            raise
+
     def _plan(self) -> Plan:
         setup, members = self.members[0].setup, len(self.members)
         if self._work is None:
@@ -132,7 +142,8 @@ class Session:
         """
         assert self.horizon is not None
         settings = [member.setup.saved_settings(self.horizon) for member in self.members]
-        assert all(member.setup.trainable for member in self.members)  # known now, before everything is frozen
+        for member in self.members:
+            member.setup.trainable  # noqa: B018 (known now, before everything is frozen)
         for member, own in zip(self.members, settings, strict=True):
             if member.folder is not None:
                 check_settings(member.folder, own, self.resume)
@@ -175,11 +186,9 @@ class Session:
 
     def _look(self, segment: Segment) -> None:
         """The statistics of a segment, with one transfer; then what is due at this iteration."""
-        if not segment.done:
-            return
         self.iteration = segment.done[-1][0] + 1
         for index, (member, (*terms, norms, weights)) in enumerate(zip(self.members, segment.told(), strict=True)):
-            if not member.going:
+            if member not in self.going:
                 continue
             member.iteration = self.iteration
             checked = [*terms[:-1], {**terms[-1], **weights}]  # a checkpoint must hold nothing that is not finite
@@ -189,7 +198,7 @@ class Session:
             else:
                 evidence = Evidence(self.executor, index, segment.before, segment.block, segment.done, checked)
                 member.fail(*evidence.written(member.folder, *bad))
-                self.executor.release(index)
+                self._release(index)
         self._clock.tell(self.iteration, self.going)
         if self.members[0].rhythm.due(self.iteration):
             self.executor.settle()
@@ -214,7 +223,7 @@ class Session:
     def _each(self, look: Callable[[Member], None]) -> None:
         """Lets every run that is going look at itself; one that must not go on is released."""
         for index, member in enumerate(self.members):
-            if not member.going:
+            if member not in self.going:
                 continue
             member.run.beside = len(self.going)
             try:
@@ -222,13 +231,20 @@ class Session:
             except NonFiniteError as error:  # of samples that an evaluator cannot measure
                 member.fail(f"iteration {self.iteration}: {error}", None)
             if not member.going:
-                self.executor.release(index)
+                self._release(index)
+
+    def _release(self, index: int) -> None:
+        """Leaves a member as it is; one that goes on alone is no member of this session any more."""
+        self.executor.release(index)
+        if self.members[index].left:
+            self.gone.add(index)
 
     def _gone_back(self) -> bool:
         """Whether a lone run left for an earlier checkpoint, from which it is to go on."""
         if len(self.members) > 1 or not self.members[0].left:
             return False
         self.ready, self.resume, self._random = False, True, None
+        self.gone.clear()
         return True
 
     def _draw(self) -> None:
@@ -239,7 +255,7 @@ class Session:
             if folder is not None and len(run.metrics) > 1:
                 title = str(run.settings.get("recipe", folder.path.name))
                 with writing(folder.figures):
-                    figures.draw(folder, member.setup.source, member.probes.real, run.metrics, run.equilibrium, title)
+                    member.probes.draw(folder, run.metrics, run.equilibrium, title)
 
 
 class Segment:

@@ -223,16 +223,6 @@ def positive(**values: int) -> None:
         check_whole(name, value, 1)
 
 
-def equilibrium_of(opponents: Mapping[str, Opponent]) -> tuple[float | None, float | None]:
-    """The weighted sum of the losses' equilibria; None where one of them is free."""
-    sums: list[float | None] = []
-    for player in (0, 1):
-        values = [(o.weight, o.loss.equilibrium[player]) for o in opponents.values()]
-        known = [weight * value for weight, value in values if value is not None]
-        sums.append(sum(known) if len(known) == len(values) else None)
-    return sums[0], sums[1]
-
-
 def notes_of(opponents: Mapping[str, Opponent], critics: Mapping[str, Critic]) -> list[str]:
     """What is worth saying of a combination that is allowed, but computes something else than one may think."""
     found = []

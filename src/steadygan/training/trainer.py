@@ -13,7 +13,7 @@ from torch import nn
 from ..data import from_user
 from ..devices import choose_device
 from ..diagnostics.monitor import CollapseMonitor
-from ..engine.compiling import too_old
+from ..engine.compiler import too_old
 from ..engine.needs import Needs
 from ..engine.objective import Sides
 from ..engine.optim import Constant, Ema, OptimizerFactory, OptimizerSettings, Schedule

@@ -239,3 +239,12 @@ class Opponent:
     def needs_real(self) -> bool:
         """Whether the generator step must score reals."""
         return any(part.needs_real for _, part in self.parts())
+
+
+def equilibrium_of(weighted: Iterable[tuple[float, Loss]]) -> tuple[float | None, float | None]:
+    """The weighted sum of some losses' equilibria, (D, G); None where one of them is free."""
+    losses, sums = [*weighted], []
+    for player in (0, 1):
+        known = [weight * value for weight, loss in losses if (value := loss.equilibrium[player]) is not None]
+        sums.append(sum(known) if len(known) == len(losses) else None)
+    return sums[0], sums[1]

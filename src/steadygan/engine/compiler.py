@@ -1,8 +1,7 @@
-"""Compiling a step: with what, whether it is worth it, and what happens when it fails."""
+"""Compiling a step: from which torch on, with what, and what happens when it fails."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 import time
 import traceback
@@ -13,7 +12,7 @@ from typing import Any
 
 import torch
 
-OLDEST = (2, 9)  # torch whose compiler takes a step in one piece
+OLDEST = (2, 15)  # torch whose compiler is known to take a step in one piece; that of 2.9 does not
 
 
 def too_old() -> str | None:
@@ -48,15 +47,12 @@ class Compiler:
         """The step, compiled at its first call."""
         if not self.on:
             return step
-        options: dict[str, Any] = {"cpp_wrapper": True} if device.type == "cpu" else {}
-        wishes: dict[str, Any] = {"fullgraph": True, "dynamic": False, "options": options}
-        if "isolate_recompiles" in inspect.signature(torch.compile).parameters:
-            # Shapes, dtypes and networks never change under an executor: nothing is left to guard, and guards of some
-            # fifty tensors would cost a tenth of a small step. Where older torch does not keep the code of one step
-            # from the next, they are what does.
-            options["guard_filter_fn"] = torch.compiler.skip_all_guards_unsafe
-            wishes["isolate_recompiles"] = True
-        return _Tried(self, step, wishes)
+        options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_all_guards_unsafe}
+        if device.type == "cpu":
+            options["cpp_wrapper"] = True
+        # Shapes, dtypes and networks never change under an executor: nothing is left to guard, and guards of some
+        # fifty tensors would cost a tenth of a small step.
+        return _Tried(self, step, {"fullgraph": True, "dynamic": False, "isolate_recompiles": True, "options": options})
 
 
 class _Tried:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..devices import kept
-from ..engine.draws import BLOCK, Block
+from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
 from ..engine.members import member_of
 from ..runs.folder import RunFolder
@@ -34,7 +34,7 @@ class Evidence:
     executor: Executor
     member: int
     before: Any  # the executor's snapshot before the first of them
-    block: Block
+    block: Iterations
     iterations: Sequence[tuple[int, float]]  # number, factor on the rates
     rows: Sequence[Mapping[str, float]]  # what the member's terms were
 
