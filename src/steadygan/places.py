@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -35,6 +37,15 @@ def given_place(path: str | Path, wanted: str) -> Path:
     if not os.access(place, os.R_OK | os.X_OK if place.is_dir() else os.R_OK):
         raise InputError(f"expected to read {wanted} at {str(path)!r}, got no permission: change it or copy the data")
     return place
+
+
+@contextmanager
+def reading(name: str, advice: str = "check the file") -> Iterator[None]:
+    """What the system says against reading the file `name`, as an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"expected to read {name}, got {error.strerror or error}: {advice}") from None
 
 
 def _named(variable: str) -> Path | None:

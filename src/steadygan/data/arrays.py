@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
+from ..places import reading
 from .images.listing import by, shown
 from .samples import IN_MEMORY, SMALLEST
 from .source import Source
@@ -33,12 +34,8 @@ def images_of_array(
     size, channels: what the images must be; nothing is resized. Raises InputError for anything else, pickles and
     arrays above 2 GiB among it.
     """
-    try:
+    with reading(shown(file.name)):
         name, images, label = _from_npz(file) if file.suffix.lower() == ".npz" else _from_npy(file)
-    except OSError as error:
-        raise InputError(
-            f"expected to read {shown(file.name)}, got {error.strerror or error}: check the file"
-        ) from None
     values, note = _values(_ordered(images, name, size, channels), name)
     classes = None if label is None else _labels(label, len(values), name)
     shape = tuple(values.shape[1:])
@@ -66,22 +63,13 @@ def _from_npy(file: Path) -> tuple[str, NDArray[Any], None]:
 
 def _from_npz(file: Path) -> tuple[str, NDArray[Any], NDArray[Any] | None]:
     """The name of the array of images, that array, and perhaps labels."""
-    found = []
     with opened_npz(file) as archive:
         with ZipFile(file) as members:
             for info in members.infolist():
                 _affordable(f"{file.name}:{info.filename}", info.file_size)
-        names = [*(name for name in IMAGES if name in archive.files), *archive.files]
-        for name in names:
-            array = archive[name]
-            if array.ndim >= 3:
-                label = next((archive[key] for key in LABELS if key in archive.files and key != name), None)
-                return shown(f"{file.name}:{name}"), array, label
-            found.append(f"{name} {array.shape}")
-    raise InputError(
-        f"expected images (n, h, w) or (n, h, w, c) in {shown(file.name)}, "
-        f"got {shown(', '.join(dict.fromkeys(found))) or 'no array'}: save them with numpy.savez(file, images=...)"
-    )
+        name, array = first_of(archive, file.name, 3, "images (n, h, w) or (n, h, w, c)", IMAGES)
+        label = next((archive[key] for key in LABELS if key in archive.files and key != name), None)
+        return shown(f"{file.name}:{name}"), array, label
 
 
 def _affordable(name: str, size: int) -> None:
@@ -110,23 +98,19 @@ def _ordered(array: NDArray[Any], name: str, size: int | None, channels: int | N
             f"expected square images of at least {SMALLEST} x {SMALLEST} pixels in {name}, got {came}: "
             "save others, or the images as PNG files and add size=64"
         )
-    if size not in (None, h):
-        raise InputError(
-            f"expected images of size={size} in {name}, got {h} x {w} pixels, and arrays are not resized: "
-            f"leave size out, or save the images as PNG files"
-        )
-    if channels not in (None, c):
-        raise InputError(
-            f"expected images of channels={channels} in {name}, got {c}, and arrays are not converted: "
-            "leave channels out, or save the images as PNG files"
-        )
+    for what, wanted, got in (("size", size, h), ("channels", channels, c)):
+        if wanted not in (None, got):
+            raise InputError(
+                f"expected images of {what}={wanted} in {name}, got {got}, and arrays are not resized or converted: "
+                f"leave {what} out, or save the images as PNG files"
+            )
     return array
 
 
 def _values(images: NDArray[Any], name: str) -> tuple[Tensor, str]:
     """Pixels as they are, or float32 in [-1, 1], and what was done."""
     if images.dtype == np.uint8:
-        return _tensor(images), "pixels 0 to 255"
+        return tensor_of(images), "pixels 0 to 255"
     if images.dtype.kind != "f":
         raise InputError(
             f"expected uint8 pixels or floating-point values in {name}, got {images.dtype}: "
@@ -136,17 +120,16 @@ def _values(images: NDArray[Any], name: str) -> tuple[Tensor, str]:
     if not (low >= -1.0 and high <= 1.0):  # NaN among them
         bad = (~np.isfinite(images)).any(axis=(1, 2, 3)).nonzero()[0]
         said = f"values that are not finite in image {bad[0]} (from 0)" if len(bad) else f"{low:g} to {high:g}"
-        raise InputError(
-            f"expected values within [-1, 1] or [0, 1] in {name}, got {said}: rescale them, or save 0 to 255 as uint8"
-        )
-    values = _tensor(images.astype(np.float32))
+        raise InputError(f"expected values within [-1, 1] or [0, 1] in {name}, got {said}: rescale or save uint8")
+    values = tensor_of(images.astype(np.float32))
     if low >= 0.0:
         return values.mul_(2.0).sub_(1.0), "values lie in [0, 1] and are rescaled to [-1, 1]"
     return values, "values lie in [-1, 1] and are used as they are"
 
 
-def _tensor(array: NDArray[Any]) -> Tensor:
-    whole = np.ascontiguousarray(array)
+def tensor_of(array: NDArray[Any]) -> Tensor:
+    """The array as a tensor; a copy only where its memory is in pieces, or read-only, of which torch warns."""
+    whole = np.asarray(array, order="C")
     return torch.from_numpy(whole if whole.flags.writeable else whole.copy())
 
 
@@ -156,9 +139,7 @@ def _labels(array: NDArray[Any], count: int, name: str) -> Tensor:
     if array.dtype.kind not in "iu" or array.shape != (count,) or int(array.min()) < 0:
         least = f", least {array.min()}" if array.dtype.kind in "iu" and array.size else ""
         came = f"{array.dtype} of shape {array.shape}{least}"
-        raise InputError(
-            f"expected {count:,} labels in {name}, whole numbers from 0, got {came}: save one per image as int64"
-        )
+        raise InputError(f"expected {count:,} labels in {name}, whole numbers from 0, got {came}: save one per image")
     return torch.from_numpy(array.astype(np.int64))
 
 
@@ -169,9 +150,7 @@ def read_npy(file: Path) -> NDArray[np.generic]:
     with file.open("rb") as stream:  # before numpy sees it: it takes any file without its mark for a pickle
         mark = stream.read(6)
     if mark != b"\x93NUMPY":
-        raise InputError(
-            f"expected a .npy array in {file.name}, got a pickle or another format: save it with numpy.save"
-        )
+        raise InputError(f"expected a .npy array in {file.name}, got a pickle or another format: use numpy.save")
     try:
         array: NDArray[np.generic] = np.load(file, allow_pickle=False)
     except Exception as error:  # numpy's reader fails in many ways on a damaged header
@@ -193,6 +172,20 @@ def opened_npz(file: Path) -> Iterator[NpzFile]:
         raise
     except Exception as error:  # zip's, zlib's, numpy's
         raise _unreadable(file.name, error) from None
+
+
+def first_of(
+    archive: NpzFile, file: str, axes: int, wanted: str, preferred: tuple[str, ...] = ()
+) -> tuple[str, NDArray[Any]]:
+    """The first array of so many axes or more in the archive, preferred names first; `wanted` says of what."""
+    found = []
+    for name in dict.fromkeys([*(name for name in preferred if name in archive.files), *archive.files]):
+        array: NDArray[Any] = archive[name]
+        if array.ndim >= axes:
+            return name, array
+        found.append(f"{name} {array.shape}")
+    told = shown(", ".join(found)) or "no array"
+    raise InputError(f"expected {wanted} in {shown(file)}, got {told}: save it with numpy.savez")
 
 
 def _unreadable(name: str, error: Exception) -> InputError:

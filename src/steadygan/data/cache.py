@@ -1,24 +1,30 @@
-"""Folders of prepared data that are made once: whole or not there, and checked whenever they are opened."""
+"""Folders of data that are made once, whole or not at all: prepared ones, checked when opened, and downloaded ones."""
 
 from __future__ import annotations
 
 import errno
 import json
 import shutil
+import socket
+import sys
+import tarfile
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .samples import Progress
 
 FORMAT = 1
 CARD = "card.json"
 BLOCK = 16 * 1024**2  # bytes under one checksum
+PATIENCE = 60.0  # seconds until a server that says nothing counts as out of reach
 CHECKED = 1024**3  # bytes up to which every block of a file is checked; of larger ones the first and the last
 
 Card: TypeAlias = dict[str, Any]
@@ -32,29 +38,21 @@ def cached(folder: Path, build: Build, progress: Progress | None = None) -> Card
     `folder` in one rename. Raises InputError when the folder cannot be written, and for one that is damaged.
     """
     if not folder.exists():
-        with _alone(folder, progress):
-            if not folder.exists():  # another process was first
-                _make(folder, build)
-    return _opened(folder)
-
-
-@contextmanager
-def _alone(folder: Path, progress: Progress | None) -> Iterator[None]:
-    lock = _lock(folder)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            if progress is not None:
-                progress("waiting for another process that prepares the same data", 0, 1)
-            lock.acquire()
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-    try:
-        yield
-    finally:
-        lock.release()
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = _lock(folder)
+            try:
+                held = lock.acquire(timeout=0)
+            except Timeout:
+                if progress is not None:
+                    progress("waiting for another process that prepares the same data", 0, 1)
+                held = lock.acquire()
+            with held:
+                if not folder.exists():  # another process was first
+                    _make(folder, build)
+        except OSError as error:
+            raise _unwritable(folder, error) from None
+    return _opened(folder)
 
 
 def _make(folder: Path, build: Build) -> None:
@@ -67,9 +65,6 @@ def _make(folder: Path, build: Build) -> None:
         card["check"] = _check(card)
         (part / CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
         part.rename(folder)
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise _unwritable(folder, error) from None
     except BaseException:  # Ctrl-C among them: nothing is left behind
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -81,15 +76,8 @@ def _clear(mine: Path) -> None:
         if part == mine:
             shutil.rmtree(part)
             continue
-        lock = _lock(part.with_suffix(""))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        try:
+        with suppress(Timeout), _lock(part.with_suffix("")).acquire(timeout=0):
             shutil.rmtree(part, ignore_errors=True)
-        finally:
-            lock.release()
 
 
 def _opened(folder: Path) -> Card:
@@ -133,19 +121,58 @@ def _lock(folder: Path) -> FileLock:
 
 
 def _damaged(folder: Path, what: str) -> InputError:
-    return InputError(
-        f"expected the prepared images as they were written in {str(folder)!r}, got {what}: "
-        "delete that folder, and they are prepared again"
-    )
+    got = f"{what}: delete that folder, and they are prepared again"
+    return InputError(f"expected the prepared images as they were written in {str(folder)!r}, got {got}")
 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:
+    wanted, got, mend = "to write", error.strerror or error, "mend its rights"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InputError(
-            f"expected room for the prepared images in {str(folder.parent)!r}, got a full disk: "
-            "make room, or set STEADYGAN_CACHE to a folder elsewhere"
-        )
+        wanted, got, mend = "room for", "a full disk", "make room"
     return InputError(
-        f"expected to write the prepared images into {str(folder.parent)!r}, got {error.strerror or error}: "
-        "mend its rights, or set STEADYGAN_CACHE to a folder elsewhere"
+        f"expected {wanted} the prepared images in {str(folder.parent)!r}, got {got}: "
+        f"{mend}, or set STEADYGAN_CACHE to a folder elsewhere"
     )
+
+
+def fetch(
+    root: Path,
+    part: str,
+    make: Callable[[Path], object],
+    advice: str,
+    doing: str,
+    progress: Progress | None = None,
+) -> None:
+    """Makes the folder `root/part`, by `make(folder)`, which leaves it in `folder/part`, unless it is there already.
+
+    A folder beside the target takes what comes, so that a broken download leaves nothing behind; one process works,
+    the others wait. What `make` prints goes to the error stream. doing: such as "downloading MNIST".
+    Raises InputError when it fails: `advice` is what to do instead.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{part.replace('/', '-')}.lock"):
+            if (root / part).is_dir() and any((root / part).iterdir()):
+                return
+            if progress is not None:
+                progress(doing, 0, 1)
+            with tempfile.TemporaryDirectory(dir=root, prefix=".part-") as folder, _quietly():
+                make(Path(folder))
+                (root / part).parent.mkdir(parents=True, exist_ok=True)
+                Path(folder, part).replace(root / part)
+            if progress is not None:
+                progress(doing, 1, 1)
+    except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error) as error:
+        raise InputError(f"expected {doing} into {str(root)!r} to work, got {one_line(error)}: {advice}") from None
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Standard output stays clean, and a silent server is given up after a while."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

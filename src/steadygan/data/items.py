@@ -66,10 +66,8 @@ def split(item: Any, number: int) -> tuple[Tensor, int | None]:
         _is_picture(parts[0]) or isinstance(parts[0], Tensor | np.ndarray | np.generic | float | int)
     )
     if not known:
-        raise InputError(
-            f"expected x or (x, label) with x a tensor, array or PIL image, got {_describe(item)} at {number}: "
-            "give the dataset a transform that returns tensors"
-        )
+        got = f"{_describe(item)} at {number}: give the dataset a transform that returns tensors"
+        raise InputError(f"expected x or (x, label) with x a tensor, array or PIL image, got {got}")
     x = _picture(parts[0], number) if _is_picture(parts[0]) else torch.as_tensor(parts[0])
     if x.is_complex():
         raise InputError(f"expected real numbers, got {x.dtype} at {number}: convert them to float32")
@@ -86,15 +84,10 @@ def is_pixels(dtype: torch.dtype, shape: tuple[int, ...]) -> bool:
 
 def check_alike(x: Tensor, shape: tuple[int, ...], dtype: torch.dtype, number: int) -> None:
     """Raises InputError unless item `number` has the shape and dtype of the first."""
-    if tuple(x.shape) != shape:
-        raise InputError(
-            f"expected samples of one shape, got {tuple(x.shape)} at {number} after {shape}: "
-            "resize them in the dataset's transform"
-        )
-    if x.dtype != dtype:
-        raise InputError(
-            f"expected samples of one kind, got {x.dtype} at {number} after {dtype}: convert them in the transform"
-        )
+    found = tuple(x.shape), x.dtype
+    if found != (shape, dtype):
+        what, came, first = ("shape", found[0], shape) if found[0] != shape else ("kind", x.dtype, dtype)
+        raise InputError(f"expected samples of one {what}, got {came} at {number} after {first}: mend the transform")
 
 
 def labels_of(dataset: Any, count: int) -> Tensor | None:
@@ -145,9 +138,7 @@ def _picture(image: Any, number: int) -> Tensor:
     if image.mode == "1":
         image = image.convert("L")
     if image.mode not in ("L", "RGB"):
-        raise InputError(
-            f"expected grey or RGB images, got mode {image.mode} at {number}: convert them in the dataset's transform"
-        )
+        raise InputError(f"expected grey or RGB images, got mode {image.mode} at {number}: convert them")
     pixels = torch.from_numpy(np.array(image))
     return pixels.unsqueeze(0) if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
 

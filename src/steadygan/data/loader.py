@@ -35,7 +35,7 @@ class Loader:
         samples = stream.source.train
         assert samples is not None
         assert stream.sampler is not None
-        self.stream, self.workers = stream, workers
+        self.stream, self.sampler, self.workers = stream, stream.sampler, workers
         self._dataset = _Requests(samples)
         self._items: Iterator[tuple[list[Request], Tensor]] | None = None
         self._here: deque[tuple[Request, Tensor]] = deque()  # of the item that came last
@@ -43,12 +43,10 @@ class Loader:
     def begin(self, requests: Iterator[Request]) -> None:
         """Starts to read what `requests`, pairs (start, count) without end, will ask for."""
         self.close()
-        sampler = self.stream.sampler
-        assert sampler is not None
         loader = DataLoader(
             self._dataset,
             batch_size=None,
-            sampler=((group, [sampler.indices(*each) for each in group]) for group in self._groups(requests)),
+            sampler=((group, [self.sampler.indices(*each) for each in group]) for group in self._groups(requests)),
             num_workers=self.workers,
             prefetch_factor=AHEAD,
             worker_init_fn=_quiet,
@@ -71,15 +69,16 @@ class Loader:
 
     def take(self, start: int, count: int) -> Batch:
         """Samples number start .. start + count - 1: the next request of the queue, or read on the spot."""
-        source, sampler = self.stream.source, self.stream.sampler
-        assert sampler is not None
         if self._items is None:
             return self.stream.take(start, count)
         request, raw = self._next(self._items)
         if request != (start, count):  # somebody asks out of order: the queue is of no use any more
             self.close()
             return self.stream.take(start, count)
-        label = None if source.label is None else source.label[sampler.indices(start, count).to(source.label.device)]
+        source = self.stream.source
+        label = source.label
+        if label is not None:
+            label = label[self.sampler.indices(start, count).to(label.device)]
         return self.stream.shown(start, Batch(source.decode(raw), label))
 
     def _next(self, items: Iterator[tuple[list[Request], Tensor]]) -> tuple[Request, Tensor]:
@@ -92,10 +91,8 @@ class Loader:
             except RuntimeError as error:
                 if "worker" not in str(error):
                     raise
-                raise InputError(
-                    f"expected {self.workers} processes to read the data, got: {str(error).splitlines()[0]}: lower "
-                    "workers"
-                ) from error
+                told = f"expected {self.workers} processes to read the data, got: {str(error).splitlines()[0]}"
+                raise InputError(f"{told}: lower workers") from error
             asked = [(start, count) for start, count in requests]  # collating has made lists of them
             self._here.extend(zip(asked, torch.split(raw, [count for _, count in asked]), strict=True))
         return self._here.popleft()

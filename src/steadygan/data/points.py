@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .arrays import opened_npz, read_npy
+from ..places import reading
+from .arrays import first_of, opened_npz, read_npy
+from .images.listing import shown
 from .source import DATA, Source
 from .user import as_samples
 
@@ -32,31 +34,17 @@ def points(path: str | Path) -> Source:
     if not file.is_file():
         raise InputError(f"expected a data file at {str(path)!r}, found none: check the path")
     name = file.name
-    try:
+    with reading(repr(str(path))):
         if suffix == ".csv":
             array = _read_csv(file)
         elif suffix == ".npy":
             array = read_npy(file)
         else:
-            key, array = _first_of_npz(file)
-            name = f"{file.name}:{key}"
-    except OSError as error:
-        raise InputError(f"expected to read {str(path)!r}, got {error.strerror or error}: check the file") from None
+            with opened_npz(file) as archive:
+                key, array = first_of(archive, name, 2, "an array of shape (n, dim)")
+            name = f"{name}:{key}"
     samples = as_samples(array, name)
     return Source(name, tuple(samples.shape[1:]), samples)
-
-
-def _first_of_npz(file: Path) -> tuple[str, NDArray[np.generic]]:
-    found = []
-    with opened_npz(file) as archive:
-        for key in archive.files:
-            array: NDArray[np.generic] = archive[key]
-            if array.ndim >= 2:
-                return key, array
-            found.append(f"{key} {array.shape}")
-    raise InputError(
-        f"expected an array of shape (n, dim) in {file.name}, got {', '.join(found) or 'no array'}: save one with savez"
-    )
 
 
 def _read_csv(file: Path) -> NDArray[np.generic]:
@@ -71,10 +59,8 @@ def _read_csv(file: Path) -> NDArray[np.generic]:
         if not rows:
             first_line = line
         elif len(row) != len(rows[0]):
-            raise InputError(
-                f"expected {len(rows[0])} columns in {file.name}, as in line {first_line}, "
-                f"got {len(row)} in line {line}: make all lines equally long"
-            )
+            wanted = f"{len(rows[0])} columns in {file.name}, as in line {first_line}"
+            raise InputError(f"expected {wanted}, got {len(row)} in line {line}: make all lines equally long")
         rows.append(row)
     if not rows:
         raise InputError(f"expected lines of numbers in {file.name}, got none: write one sample per line")
@@ -111,14 +97,8 @@ def _is_number(cell: str) -> bool:
 
 
 def _number(cell: str, name: str, line: int, column: int) -> float:
-    if not _is_number(cell):
-        shown = cell if len(cell) <= 40 else cell[:37] + "..."
-        raise InputError(
-            f"expected a number in {name}, line {line}, column {column}, got {shown!r}: mend or remove the line"
-        )
-    value = float(cell)
+    value = float(cell) if _is_number(cell) else math.nan
     if not math.isfinite(value):
-        raise InputError(
-            f"expected finite numbers in {name}, line {line}, column {column}, got {cell}: mend or remove the line"
-        )
+        where = f"{name}, line {line}, column {column}"
+        raise InputError(f"expected a finite number in {where}, got {shown(cell)[:40]!r}: mend or remove the line")
     return value

@@ -119,23 +119,21 @@ class InfiniteSampler:
         if self.size < 1:
             raise InputError(f"expected a data set of at least 1 sample, got {self.size}: check the data")
         if not 0 <= self.rank < self.world:
-            raise InputError(
-                f"expected a shard rank in 0..{self.world - 1}, got {self.rank} of {self.world}: mend the shard"
-            )
+            raise InputError(f"expected a shard rank in 0..{self.world - 1}, got {self.rank} of {self.world}: mend it")
 
     def indices(self, start: int, count: int) -> Tensor:
         """Indices (count,) int64, on the CPU, of the positions start .. start + count - 1."""
         if start < 0 or count < 0:
             raise InputError(f"expected start and count of at least 0, got {start} and {count}: mend the call")
-        if count == 0:
-            return torch.empty(0, dtype=torch.int64)
-        return torch.cat([self.permutation(epoch)[part] for epoch, part in self._walk(start, count)])
+        return self._gathered(self.permutation, start, count)
 
     def coins(self, start: int, count: int) -> Tensor:
         """A fair coin (count,) bool for each of these positions, the same whenever it is asked for."""
-        if count == 0:
-            return torch.empty(0, dtype=torch.bool)
-        return torch.cat([self._coins(epoch)[part] for epoch, part in self._walk(start, count)])
+        return self._gathered(self._coins, start, count)
+
+    def _gathered(self, of: Callable[[int], Tensor], start: int, count: int) -> Tensor:
+        parts = [of(epoch)[part] for epoch, part in self._walk(start, count)]
+        return torch.cat(parts) if parts else of(0)[:0]
 
     def _walk(self, start: int, count: int) -> Iterator[tuple[int, slice]]:
         """The epochs that `count` positions run through, and which entries of each."""

@@ -18,6 +18,8 @@ from .samples import InfiniteSampler, Samples, digest_of
 
 Sampler: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
+KEPT = ("label", "held_out", "held_out_label", "centres", "offset", "scale")  # tensors beside the training samples
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -70,19 +72,15 @@ class Source:
     def __post_init__(self) -> None:
         if self.train is None and self.sampler is None:
             raise InputError(f"expected training samples or a sampler for data {self.name!r}, got neither: give one")
-        for what, x, label in (
-            ("train", self.train, self.label),
-            ("held_out", self.held_out, self.held_out_label),
-        ):
+        for what, x, label in (("train", self.train, self.label), ("held_out", self.held_out, self.held_out_label)):
             if x is None:
                 if label is not None:
                     raise InputError(f"expected {what} samples beside their labels in {self.name!r}, got none")
                 continue
             shape = tuple(x.shape) if isinstance(x, Tensor) else (len(x), *x.shape)
             if not shape or shape[0] == 0 or shape[1:] != self.shape:
-                raise InputError(
-                    f"expected {what} samples of shape (n >= 1, {_comma(self.shape)}), got {shape}: reshape"
-                )
+                axes = ", ".join(map(str, self.shape)) or "no more axes"
+                raise InputError(f"expected {what} samples of shape (n >= 1, {axes}), got {shape}: reshape")
             if label is not None and tuple(label.shape) != shape[:1]:
                 raise InputError(f"expected {shape[0]} {what} labels, one per sample, got shape {tuple(label.shape)}")
         if self.workers is not None:
@@ -98,9 +96,7 @@ class Source:
     @property
     def classes(self) -> int | None:
         """Number of classes of the training samples; None when they have no labels."""
-        if self.label is None:
-            return None
-        return max(len(self.class_names), int(self.label.max()) + 1)
+        return None if self.label is None else max(len(self.class_names), int(self.label.max()) + 1)
 
     @property
     def unseen(self) -> Sampler | None:
@@ -114,22 +110,13 @@ class Source:
         def moved(x: Tensor | None) -> Tensor | None:
             return None if x is None else x.to(device, dtype if x.is_floating_point() else x.dtype)
 
-        sampler = self.sampler
-        if sampler is not None:
-            sampler = _Cast(sampler.sampler if isinstance(sampler, _Cast) else sampler, dtype)
         train = self.train
         if not self.workers:  # other processes read from the CPU
             train = train.to(device) if train is not None and not isinstance(train, Tensor) else moved(train)
         return replace(
             self,
             train=train,
-            label=moved(self.label),
-            sampler=sampler,
-            held_out=moved(self.held_out),
-            held_out_label=moved(self.held_out_label),
-            centres=moved(self.centres),
-            offset=moved(self.offset),
-            scale=moved(self.scale),
+            **{name: moved(getattr(self, name)) for name in KEPT},  # type: ignore[arg-type]
             device=device,
             dtype=dtype,
         )
@@ -203,7 +190,7 @@ class Source:
     def fresh(self, n: int, generator: torch.Generator) -> Tensor:
         """Real samples (n, *shape) to measure against: newly sampled, else resampled held-out, else training ones."""
         if self.sampler is not None:
-            return self.sampler(n, generator)
+            return self.sampler(n, generator).to(self.dtype)  # drawn in float32, so that the numbers are the same
         held = self.held_out
         count = len(held) if held is not None else self.size
         assert count is not None  # __post_init__ saw to it
@@ -226,9 +213,9 @@ class Stream:
         """
         source = self.source
         if self.sampler is None:
-            if generator is None or source.sampler is None:
+            if generator is None:
                 raise InputError(f"expected a torch.Generator to draw from {source.name!r}, got None: pass one")
-            return Batch(source.sampler(count, generator))
+            return Batch(source.fresh(count, generator))
         return self.shown(start, source.at(self.sampler.indices(start, count)))
 
     def shown(self, start: int, batch: Batch) -> Batch:
@@ -237,21 +224,6 @@ class Stream:
             return batch
         coins = self.sampler.coins(start, batch.size).to(batch.x.device)
         return Batch(torch.where(coins.view(-1, 1, 1, 1), batch.x.flip(-1), batch.x), batch.label)
-
-
-@dataclass(frozen=True)
-class _Cast:
-    """A sampler whose samples come in another dtype; drawn in float32 first, so that the numbers are the same."""
-
-    sampler: Sampler
-    dtype: torch.dtype
-
-    def __call__(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.sampler(n, generator).to(self.dtype)
-
-
-def _comma(shape: tuple[int, ...]) -> str:
-    return ", ".join(map(str, shape)) or "no more axes"
 
 
 DATA: Registry[Callable[..., Source]] = Registry(SETTINGS)

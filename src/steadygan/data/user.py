@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .arrays import tensor_of
 from .items import CHANNELS, Items, check_alike, is_pixels, labels_of, split
 from .samples import SMALLEST, WORKERS
 from .source import Source
@@ -32,10 +32,8 @@ def from_user(data: Any) -> Source:
         return _source(_as_they_are(data))
     if isinstance(data, torch.utils.data.Dataset):
         return _large(data) or _source(*_read(data))
-    raise InputError(
-        f"expected data as a tensor, an array, a torch Dataset or a steadygan Source, got {type(data).__name__}: "
-        "convert it (a file: steadygan.data.points(path))"
-    )
+    got = f"{type(data).__name__}: convert it (a file: steadygan.data.points(path))"
+    raise InputError(f"expected data as a tensor, an array, a torch Dataset or a steadygan Source, got {got}")
 
 
 def _as_they_are(data: Tensor | np.ndarray[Any, Any]) -> Tensor:
@@ -46,10 +44,7 @@ def _as_they_are(data: Tensor | np.ndarray[Any, Any]) -> Tensor:
         if data.shape[3] not in CHANNELS:
             return as_samples(data, "data")
         raise InputError(f"expected images of shape (n, 1 or 3, h, w), got {tuple(data.shape)}: permute (0, 3, 1, 2)")
-    if isinstance(data, Tensor):
-        return data.detach().cpu()
-    array = np.ascontiguousarray(data)
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    return data.detach().cpu() if isinstance(data, Tensor) else tensor_of(data)
 
 
 def _source(samples: Tensor, label: Tensor | None = None) -> Source:
@@ -95,21 +90,16 @@ def _large(dataset: Any) -> Source | None:
 
 def as_samples(data: Any, name: str) -> Tensor:
     """Tensor or array `data` as finite float32 samples (n, *shape) on the CPU; `name` stands in the errors."""
+    if data.dtype.kind not in "fiub" if isinstance(data, np.ndarray) else data.is_complex():
+        raise InputError(f"expected real numbers in {name}, got dtype {data.dtype}: convert them to float32")
     if isinstance(data, np.ndarray):
-        if data.dtype.kind not in "fiub":
-            raise InputError(f"expected real numbers in {name}, got dtype {data.dtype}: convert them to float32")
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is named below
-            array = np.array(data, dtype=np.float32, copy=None, order="C")
-        samples = torch.from_numpy(array if array.flags.writeable else array.copy())  # torch warns of read-only memory
+            samples = tensor_of(np.asarray(data, dtype=np.float32))
     else:
-        if data.is_complex():
-            raise InputError(f"expected real numbers in {name}, got dtype {data.dtype}: convert them to float32")
         samples = data.detach().to("cpu", torch.float32)
     if samples.ndim < 2:
-        raise InputError(
-            f"expected samples of shape (n, dim) in {name}, got {tuple(samples.shape)}: "
-            "reshape them to (n, 1) if each sample is one number"
-        )
+        got = f"{tuple(samples.shape)}: reshape them to (n, 1) if each sample is one number"
+        raise InputError(f"expected samples of shape (n, dim) in {name}, got {got}")
     if samples.numel() == 0:
         raise InputError(f"expected at least one sample in {name}, got shape {tuple(samples.shape)}: check the data")
     finite = samples.isfinite().flatten(1).all(1)
@@ -117,9 +107,9 @@ def as_samples(data: Any, name: str) -> Tensor:
         bad = (~finite).nonzero().flatten()
         value = samples[bad[0]].flatten()
         shown = float(value[~value.isfinite()][0])
+        where = f"row {int(bad[0])} (counted from 0; {len(bad)} of {len(samples)} rows)"
         raise InputError(
-            f"expected finite float32 numbers in {name}, got {shown} in row {int(bad[0])} "
-            f"(counted from 0; {len(bad)} of {len(samples)} rows): remove or mend these rows"
+            f"expected finite float32 numbers in {name}, got {shown} in {where}: remove or mend these rows"
         )
     return samples
 
@@ -128,7 +118,10 @@ def _read(dataset: Any) -> tuple[Tensor, Tensor | None]:
     samples: list[Tensor] = []
     labels: list[int] = []
     held = 0
-    for index, item in enumerate(_items(dataset)):
+    sequence = hasattr(dataset, "__len__") and not isinstance(dataset, torch.utils.data.IterableDataset)
+    # a map-style dataset need not end by itself when iterated
+    items = (dataset[index] for index in range(len(dataset))) if sequence else dataset
+    for index, item in enumerate(items):
         x, label = split(item, index)
         if samples:
             check_alike(x, tuple(samples[0].shape), samples[0].dtype, index)
@@ -139,21 +132,11 @@ def _read(dataset: Any) -> tuple[Tensor, Tensor | None]:
             labels.append(label)
         held += x.nbytes
         if held > LIMIT:
-            raise InputError(
-                f"expected at most {LIMIT / 1024**3:g} GiB from a dataset without indices, got more at item {index}: "
-                "give it __getitem__ and __len__, or smaller samples"
-            )
+            got = f"more at item {index}: give it __getitem__ and __len__, or smaller samples"
+            raise InputError(f"expected at most {LIMIT / 1024**3:g} GiB from a dataset without indices, got {got}")
     if not samples:
         raise InputError("expected at least one sample in the dataset, got none: check the data")
     if samples[0].ndim == 0:
         raise InputError("expected samples of shape (dim,) or more, got single numbers: make each one x.reshape(1)")
     x = torch.stack(samples)
     return x if x.dtype == torch.uint8 else as_samples(x, "the dataset"), torch.tensor(labels) if labels else None
-
-
-def _items(dataset: Any) -> Iterator[Any]:
-    if isinstance(dataset, torch.utils.data.IterableDataset) or not hasattr(dataset, "__len__"):
-        yield from dataset
-    else:
-        for index in range(len(dataset)):  # a map-style dataset need not end by itself when iterated
-            yield dataset[index]

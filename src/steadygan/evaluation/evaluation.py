@@ -125,23 +125,17 @@ def evaluate(
 def check_alike(fakes: Fakes, source: Source) -> None:
     """Raises InputError unless fakes and reals are of one kind and shape, and enough."""
     if fakes.n < LEAST:
-        raise InputError(
-            f"expected at least {LEAST} fakes in {fakes.name}, got {fakes.n}: raise -n, or generate more of them"
-        )
+        raise InputError(f"expected at least {LEAST} fakes in {fakes.name}, got {fakes.n}: raise -n, or generate more")
     if fakes.image != source.image:
-        kinds = ("numbers", "images")
-        raise InputError(
-            f"expected {kinds[source.image]} to compare with {source.name}, got {kinds[fakes.image]} in {fakes.name}: "
-            "name other data with --against"
-        )
+        wanted, got = ("images", "numbers") if source.image else ("numbers", "images")
+        told = f"{got} in {fakes.name}: name other data with --against"
+        raise InputError(f"expected {wanted} to compare with {source.name}, got {told}")
     shape = tuple(fakes.samples.shape[1:])
     if shape == source.shape:
         return
     if source.image:
-        told = f"{_kind(shape)} in {fakes.name}, and images are never resized for it"
-        raise InputError(
-            f"expected images of {_kind(source.shape)} as in {source.name}, got {told}: save them as those are"
-        )
+        told = f"{_kind(shape)} in {fakes.name}, and images are never resized for it: save them as those are"
+        raise InputError(f"expected images of {_kind(source.shape)} as in {source.name}, got {told}")
     raise InputError(f"expected samples of shape {source.shape} as in {source.name}, got {shape}: name other data")
 
 

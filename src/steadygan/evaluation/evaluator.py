@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from ..data import Source
 from ..data.cache import cached
 from ..data.samples import digest_of
-from ..errors import InputError, NonFiniteError, unknown
+from ..errors import InputError, unknown
 from ..features import FEATURES, FeatureNetwork, extract
 from ..metrics.balance import Balance
+from ..metrics.blocks import flat_samples
 from ..metrics.energy import EnergyDistance
 from ..metrics.memorisation import Memorisation
 from ..metrics.neighbours import NearestNeighbour
@@ -123,14 +124,7 @@ class Evaluator:
     def __call__(self, samples: Tensor) -> dict[str, float]:
         """The figures of samples (n, *shape); raises NonFiniteError when one of them is NaN or infinite."""
         samples = samples.detach().to(self.like)
-        if samples.shape[0] == 0 or samples.shape[1:] != self.like.shape[1:]:
-            raise InputError(
-                f"expected samples of shape (n >= 1, {', '.join(map(str, self.like.shape[1:]))}), "
-                f"got {tuple(samples.shape)}: reshape them"
-            )
-        bad = int((~samples.flatten(1).isfinite().all(1)).sum())
-        if bad:
-            raise NonFiniteError(f"{bad} of {samples.shape[0]} generated samples are not finite: nothing to measure")
+        flat_samples(samples, "generated", 1, like=self.like)
         return self.measured(self.shown(samples))
 
     def shown(self, samples: Tensor) -> Specimens:

@@ -72,10 +72,8 @@ def load_digit_network() -> DigitNetwork:
     content = _read(WEIGHTS)
     wanted, found = digit_card()["sha256"], sha256(content).hexdigest()
     if found != wanted:
-        raise InputError(
-            f"expected {WEIGHTS} with the SHA-256 {wanted[:12]}..., got {found[:12]}...: the installation is damaged, "
-            "reinstall steadygan"
-        )
+        got = f"{found[:12]}...: the installation is damaged, reinstall steadygan"
+        raise InputError(f"expected {WEIGHTS} with the SHA-256 {wanted[:12]}..., got {got}")
     network = _empty()
     network.load_state_dict(load(content), assign=True)
     return network.requires_grad_(False).eval()
@@ -98,10 +96,8 @@ class DigitFeatures:
 
     def __init__(self, channels: int = 1) -> None:
         if channels not in (1, STACKED):
-            raise InputError(
-                f"expected 1 channel, or {STACKED} of a digit each, got {channels!r}: measure other images with "
-                "another network"
-            )
+            got = f"{channels!r}: measure other images with another network"
+            raise InputError(f"expected 1 channel, or {STACKED} of a digit each, got {got}")
         self.channels = channels
         self.name = "digits" if channels == 1 else "stacked digits"
         self.digest: str = digit_card()["sha256"][:12]
@@ -113,9 +109,7 @@ class DigitFeatures:
         """Raises InputError for images of another shape than (channels, 28, 28)."""
         wanted = (self.channels, SIDE, SIDE)
         if tuple(shape) != wanted:
-            raise InputError(
-                f"{self.name}: expected images of shape {wanted}, got {tuple(shape)}: measure them with another network"
-            )
+            raise InputError(f"{self.name}: expected images of shape {wanted}, got {tuple(shape)}: use another network")
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Features:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..devices import kept
 from ..errors import InputError, one_line
-from ..places import given_place
+from ..places import given_place, reading
 from .network import FEATURES, FeatureNetwork, Features
 
 LAYERS = ("2048", "logits_unbiased")  # torch-fidelity's: FID and KID use the one, the Inception Score the other
@@ -45,7 +45,8 @@ class InceptionFeatures:
 
     def __init__(self, path: str | Path | None = None) -> None:
         file = _cached_weights() if path is None else given_place(path, "Inception's weights")
-        content = _read(file)
+        with reading(f"Inception's weights at {str(file)!r}", "give the file"):
+            content = file.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         if path is None and not digest.startswith(_hash(file.name)):
             raise InputError(
@@ -58,10 +59,8 @@ class InceptionFeatures:
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises InputError unless a shape (channels, height, width) has 1 or 3 channels."""
         if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
-            raise InputError(
-                f"{self.name}: expected images (1 or 3 channels, height, width), got {shape}: "
-                "measure with a network of your own"
-            )
+            got = f"{shape}: measure with a network of your own"
+            raise InputError(f"{self.name}: expected images (1 or 3 channels, height, width), got {got}")
 
     def __call__(self, images: Tensor) -> Features:
         """Of uint8 images (n, 1 or 3, height, width); the result is on the CPU."""
@@ -69,14 +68,6 @@ class InceptionFeatures:
         with _float32(images.device):
             vectors, logits = self._network.to(images.device)(colour)
         return Features(vectors.cpu(), logits.cpu())
-
-
-def _switches() -> list[tuple[Any, str, Any]]:
-    """Where a GPU is told not to round to TF32, and how; torch 2.9 gave these switches other names."""
-    backends: Any = torch.backends
-    if hasattr(backends.cudnn, "conv"):
-        return [(place, "fp32_precision", "ieee") for place in (backends.cudnn.conv, backends.cuda.matmul)]
-    return [(place, "allow_tf32", False) for place in (backends.cudnn, backends.cuda.matmul)]
 
 
 @FEATURES.register("inception")
@@ -87,15 +78,19 @@ def _features(shape: tuple[int, ...]) -> FeatureNetwork:
 @contextlib.contextmanager
 def _float32(device: torch.device) -> Iterator[None]:
     """No device rounds to TF32, as cuDNN does unless told otherwise, and no caller's half precision counts."""
-    before = [(place, name, getattr(place, name)) for place, name, _ in _switches()]
+    cudnn: Any = torch.backends.cudnn
+    matmul = torch.backends.cuda.matmul
+    renamed = hasattr(cudnn, "conv")  # torch 2.9 gave these switches other names
+    places, name = [cudnn.conv if renamed else cudnn, matmul], "fp32_precision" if renamed else "allow_tf32"
+    before = [getattr(place, name) for place in places]
     try:
-        for switch in _switches():
-            setattr(*switch)
+        for place in places:
+            setattr(place, name, "ieee" if renamed else False)
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        for switch in before:
-            setattr(*switch)
+        for place, value in zip(places, before, strict=True):
+            setattr(place, name, value)
 
 
 def _cached_weights() -> Path:
@@ -123,15 +118,6 @@ def _cached_weights() -> Path:
 def _hash(name: str) -> str:
     """The first digits of the SHA-256 that a file's name ends in."""
     return name.rpartition(".")[0].rpartition("-")[2]
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"expected a file of Inception's weights at {str(file)!r}, got {one_line(error)}: give the file"
-        ) from None
 
 
 def _network(content: bytes, file: Path) -> Any:

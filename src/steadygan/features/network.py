@@ -65,19 +65,15 @@ def extract(network: FeatureNetwork, images: Tensor) -> Features:
     Raises InputError for other tensors, and for what the network makes of them if it is no (n, dim) or not finite.
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[0] == 0:
-        raise InputError(
-            f"expected uint8 images (n >= 1, channels, height, width), got {images.dtype} {tuple(images.shape)}: "
-            "convert them"
-        )
+        got = f"{images.dtype} {tuple(images.shape)}: convert them"
+        raise InputError(f"expected uint8 images (n >= 1, channels, height, width), got {got}")
     network.check(tuple(images.shape[1:]))
     parts = []
     for chunk in torch.split(images, network.chunk):
         found = network(chunk)
         if found.vectors.ndim != 2 or found.vectors.shape[0] != chunk.shape[0]:
-            raise InputError(
-                f"{network.name}: expected features ({chunk.shape[0]}, dim) of {chunk.shape[0]} images, "
-                f"got {tuple(found.vectors.shape)}: return one row per image"
-            )
+            n, came = chunk.shape[0], f"{tuple(found.vectors.shape)}: return one row per image"
+            raise InputError(f"{network.name}: expected features ({n}, dim) of {n} images, got {came}")
         if not bool(found.vectors.isfinite().all()):
             raise InputError(f"{network.name}: expected finite features, got NaN or infinity: mend the network")
         parts.append(found)
@@ -90,9 +86,7 @@ FEATURES: Registry[Callable[[tuple[int, ...]], FeatureNetwork]] = Registry("feat
 def check_name(wanted: object) -> None:
     """Raises InputError for what is no network, and for the name of none; "auto" is the data set's own."""
     if not (wanted is None or isinstance(wanted, str) or hasattr(wanted, "check")):
-        raise InputError(
-            f"expected features as the name of a network, a FeatureNetwork as UserFeatures(name, digest, function) or "
-            f"None, got {type(wanted).__name__}: wrap it"
-        )
+        known = "the name of a network, a FeatureNetwork as UserFeatures(name, digest, function) or None"
+        raise InputError(f"expected features as {known}, got {type(wanted).__name__}: wrap it")
     if isinstance(wanted, str) and wanted != "auto" and wanted not in FEATURES:
         raise unknown(FEATURES.kind, wanted, ("auto", *FEATURES))

@@ -56,12 +56,13 @@ class UserFeatures:
             with _undisturbed(images.device), torch.no_grad():
                 result = self._function(images.clone())  # it may work in place
         except Exception as error:
-            raise InputError(
-                f"{self.name}: expected features of uint8 images {tuple(images.shape)}, "
-                f"got {one_line(error, kind=True)}: mend the function"
-            ) from error
+            wanted, got = f"features of uint8 images {tuple(images.shape)}", one_line(error, kind=True)
+            raise InputError(f"{self.name}: expected {wanted}, got {got}: mend the function") from error
         vectors, logits = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
-        found = Features(self._rows("features", vectors, images), self._logits(logits, images))
+        n = images.shape[0]
+        found = Features(
+            self._rows("features", vectors, n), None if logits is None else self._rows("logits", logits, n)
+        )
         dim, classes = found.vectors.shape[1], None if found.logits is None else found.logits.shape[1]
         if self._dim is None:
             self._dim, self.classes = dim, classes
@@ -72,17 +73,8 @@ class UserFeatures:
             )
         return found
 
-    def _logits(self, logits: object, images: Tensor) -> Tensor | None:
-        if logits is None:
-            return None
-        found = self._rows("logits", logits, images)
-        if not bool(found.isfinite().all()):
-            raise InputError(f"{self.name}: expected finite logits, got NaN or infinity: mend the function")
-        return found
-
-    def _rows(self, what: str, value: object, images: Tensor) -> Tensor:
-        """`value` as float32 (n, width) on the CPU."""
-        n = images.shape[0]
+    def _rows(self, what: str, value: object, n: int) -> Tensor:
+        """`value` as finite float32 (n, width) on the CPU."""
         numbers = isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype.kind in "fiub")
         if not numbers:
             kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
@@ -93,10 +85,10 @@ class UserFeatures:
         rows = value.detach() if isinstance(value, Tensor) else torch.from_numpy(np.array(value, dtype=np.float32))
         if rows.ndim != 2 or rows.shape[0] != n or rows.shape[1] == 0 or rows.is_complex():
             dtype = " complex" if rows.is_complex() else ""
-            raise InputError(
-                f"{self.name}: expected {what} ({n}, width) of {n} images, got{dtype} {tuple(rows.shape)}: "
-                "return one row per image"
-            )
+            got = f"{dtype} {tuple(rows.shape)}: return one row per image"
+            raise InputError(f"{self.name}: expected {what} ({n}, width) of {n} images, got{got}")
+        if not bool(rows.isfinite().all()):
+            raise InputError(f"{self.name}: expected finite {what}, got NaN or infinity: mend the function")
         return rows.to("cpu", torch.float32, copy=True)  # it may use one tensor again and again
 
 
@@ -111,7 +103,8 @@ def user_features(name: str) -> UserFeatures:
         raise InputError(f"expected module:function, such as mine:features for that of mine.py, got {name!r}: name one")
     module = _imported(where, name)
     if not hasattr(module, what):
-        raise unknown(f"function of {where}", what, (key for key, value in vars(module).items() if _public(key, value)))
+        public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise unknown(f"function of {where}", what, public)
     function = getattr(module, what)
     if not callable(function):
         raise InputError(f"expected {name} to be a function, got a {type(function).__name__}: name a function")
@@ -154,10 +147,6 @@ def _undisturbed(device: torch.device) -> Iterator[None]:
         torch.set_default_dtype(dtype)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-
-
-def _public(name: str, value: object) -> bool:
-    return callable(value) and not name.startswith("_")
 
 
 def _digest(module: ModuleType, name: str) -> str:

@@ -4,9 +4,7 @@ from .chain import Chain, chain
 from .cramer import Cramer
 from .denoising import DenoisingFeatureMatching
 from .diff_augment import DiffAugment
-from .fake_as_real import FakeAsReal
-from .packing import Packing
-from .plain import METHODS, Plain
+from .plain import METHODS, FakeAsReal, Packing, Plain
 from .sample_differences import SampleDifferences
 
 __all__ = [

@@ -33,10 +33,8 @@ class Chain(Method):
             raise InputError(f"each method may stand once in a chain, but these came: {', '.join(names)}")
         single = [method.name for method in self.methods if method.single]
         if len(single) > 1:
-            raise InputError(
-                f"expected one method that changes what the critic is, got {' and '.join(single)} on one critic: give "
-                "each a discriminator of its own"
-            )
+            got = f"{' and '.join(single)} on one critic: give each a discriminator of its own"
+            raise InputError(f"expected one method that changes what the critic is, got {got}")
 
     @property
     def needs_real(self) -> bool:  # type: ignore[override]

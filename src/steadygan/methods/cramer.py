@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ..config.parts import CramerSettings
 from ..losses import cycled
+from ..models.layers import safe_sqrt
 from ..types import Batch, Critic, DBatch, Method, Output, Scored, Term, Terms
 from ..types.critic import Forward
 from .plain import METHODS
@@ -77,6 +77,4 @@ def embedding(output: Output) -> Tensor:
 
 def length(h: Tensor) -> Tensor:
     """||h_i|| for each row of h (n, e), with slope 0 at 0."""
-    squared = h.square().sum(1)
-    nonzero = squared != 0
-    return torch.where(nonzero, squared, 1.0).sqrt() * nonzero
+    return safe_sqrt(h.square().sum(1))

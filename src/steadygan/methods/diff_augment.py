@@ -43,10 +43,8 @@ class DiffAugment(DiffAugmentSettings, Method):
     def present(self, batch: Batch) -> Batch:
         x = batch.x
         if x.ndim != 4:
-            raise InputError(
-                f"diff_augment: expected images (channels, height, width), got samples of shape {tuple(x.shape[1:])}: "
-                "leave it out"
-            )
+            got = f"samples of shape {tuple(x.shape[1:])}: leave it out"
+            raise InputError(f"diff_augment: expected images (channels, height, width), got {got}")
         if self.u is None:
             return batch
         u = cycled(self.u, x.shape[0])

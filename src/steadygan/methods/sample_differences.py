@@ -63,10 +63,8 @@ class SampleDifferences(SampleDifferencesSettings, Method):
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
         if self.count > fake:
-            raise InputError(
-                f"sample_differences: count must be at most the batch of {fake}, not {self.count}: lower count or "
-                "raise batch_size"
-            )
+            got = f"{self.count}: lower count or raise batch_size"
+            raise InputError(f"sample_differences: count must be at most the batch of {fake}, not {got}")
         return real, fake
 
     def at(self, now: Now) -> Self:

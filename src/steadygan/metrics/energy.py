@@ -33,11 +33,10 @@ class EnergyDistance:
 
     def __call__(self, samples: Tensor) -> float:
         """The distance of samples (n, *shape); raises InputError when there are none or their shape differs."""
-        if samples.shape[0] == 0 or samples.shape[1:] != self.reference.shape[1:]:
-            raise InputError(
-                f"expected samples of shape (n >= 1, {', '.join(map(str, self.reference.shape[1:]))}), "
-                f"got {tuple(samples.shape)}: reshape them"
-            )
+        shape, wanted = tuple(samples.shape), tuple(self.reference.shape[1:])
+        if samples.shape[0] == 0 or shape[1:] != wanted:
+            axes = ", ".join(map(str, wanted))
+            raise InputError(f"expected samples of shape (n >= 1, {axes}), got {shape}: reshape them")
         samples = samples.to(self.reference)
         if suits_plane(samples.flatten(1), self.reference.flatten(1)):
             energy = plane_energy(samples.flatten(1), self.reference.flatten(1))

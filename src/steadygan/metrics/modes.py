@@ -40,10 +40,7 @@ def mixture_modes(samples: Tensor, centres: Tensor, std: float, threshold: float
 
 
 def class_modes(
-    labels: Tensor,
-    classes: int,
-    reference_histogram: Tensor | None = None,
-    threshold: float | None = None,
+    labels: Tensor, classes: int, reference_histogram: Tensor | None = None, threshold: float | None = None
 ) -> dict[str, float]:
     """Classes that fakes cover, given what a classifier calls them: labels (n,) int64 below `classes`.
 
@@ -54,10 +51,9 @@ def class_modes(
     Raises InputError when there are no labels, one is out of range, or a class is empty in the reference.
     """
     n = _counted(labels)
-    if int(labels.min()) < 0 or int(labels.max()) >= classes:
-        raise InputError(
-            f"expected labels in 0..{classes - 1}, got {int(labels.min())}..{int(labels.max())}: mend the classifier"
-        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise InputError(f"expected labels in 0..{classes - 1}, got {low}..{high}: mend the classifier")
     reference = torch.ones(classes) if reference_histogram is None else reference_histogram
     if reference.shape != (classes,) or not bool((reference > 0).all()):
         raise InputError(

@@ -42,7 +42,7 @@ def frechet(a: Moments, b: Moments) -> float:
 
     if a.mean.shape != b.mean.shape:
         raise InputError(
-            f"expected moments of equally many features, got {len(a.mean)} and {len(b.mean)}: use one feature network"
+            f"expected moments of equally many features, got {len(a.mean)} and {len(b.mean)}: use one network"
         )
     return float(fid_statistics_to_metric(_statistics(a), _statistics(b), verbose=False)[KEY_METRIC_FID])
 
@@ -109,10 +109,8 @@ def _statistics(moments: Moments) -> dict[str, Any]:
 def _pair(fake: Tensor, real: Tensor, least: int) -> tuple[Tensor, Tensor]:
     fake, real = _checked("fake feature vectors", fake, least), _checked("real feature vectors", real, least)
     if fake.shape[1] != real.shape[1]:
-        raise InputError(
-            f"expected fakes and reals of equally many features, got {fake.shape[1]} and {real.shape[1]}: "
-            "use one feature network"
-        )
+        got = f"{fake.shape[1]} and {real.shape[1]}"
+        raise InputError(f"expected fakes and reals of equally many features, got {got}: use one network")
     dtype = torch.promote_types(torch.promote_types(fake.dtype, real.dtype), torch.float32)
     return fake.detach().to("cpu", dtype), real.detach().to("cpu", dtype)
 

@@ -75,10 +75,8 @@ class NearestNeighbour:
     def __post_init__(self) -> None:
         check_reference(self.reference)
         if self.label is not None and self.label.shape != self.reference.shape[:1]:
-            raise InputError(
-                f"expected one label per reference sample, got {tuple(self.label.shape)} for "
-                f"{self.reference.shape[0]}: mend the labels"
-            )
+            got = f"{tuple(self.label.shape)} for {self.reference.shape[0]}"
+            raise InputError(f"expected one label per reference sample, got {got}: mend the labels")
 
     @property
     def size(self) -> int:

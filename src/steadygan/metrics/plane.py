@@ -154,7 +154,9 @@ def _far_pairs(tree: _Tree) -> tuple[Array, Array, Array]:
 def _far_sum(tree: _Tree, a: Array, b: Array, p: int) -> float:
     """The sum over blocks a and b by p nodes per axis."""
     change = _basis(_nodes(NODES), p)
-    weight = _product(np.kron(change, change).astype(np.float32), tree.moments)
+    both = np.kron(change, change).astype(np.float32)
+    # by torch, which keeps to the number of threads it was told; NumPy's product would not
+    weight = torch.mm(torch.from_numpy(both), torch.from_numpy(tree.moments)).numpy()
     middle, reach = (tree.low + tree.high) / 2, (tree.high - tree.low) / 2
     x, y = (middle[:, None] + reach[:, None] * _nodes(p)[:, None]).astype(np.float32)
     total = 0.0
@@ -219,9 +221,3 @@ def _basis(at: Array, p: int) -> Array:
     others = nodes[:, None] - nodes + np.eye(p)
     basis /= others.prod(1).reshape(p, *[1] * at.ndim)
     return basis
-
-
-def _product(a: Array, b: Array) -> Array:
-    """a @ b by torch, which keeps to the number of threads it was told; NumPy's would not."""
-    product: Array = torch.mm(torch.from_numpy(a), torch.from_numpy(b)).numpy()
-    return product

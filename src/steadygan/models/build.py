@@ -35,21 +35,16 @@ def networks(
 
     Raises InputError for settings that the networks do not have, such as those of a run of another version.
     """
+    several = spec.get("discriminators")
     try:
         with borrowed(seed), torch.device("cpu"):
             G = _network(GENERATORS, dict(spec["generator"]))
-            if "discriminators" in spec:
-                D: nn.Module | dict[str, nn.Module] = {
-                    name: _network(DISCRIMINATORS, dict(own)) for name, own in spec["discriminators"].items()
-                }
-            else:
-                D = _network(DISCRIMINATORS, dict(spec["discriminator"]))
+            if several is not None:
+                return G, {name: _network(DISCRIMINATORS, dict(own)) for name, own in several.items()}
+            return G, _network(DISCRIMINATORS, dict(spec["discriminator"]))
     except TypeError as error:
-        raise InputError(
-            f"expected network settings of this version of steadygan, got others ({error}): use the version that "
-            "plan.json names, or train again"
-        ) from error
-    return G, D
+        got = f"others ({error}): use the version that plan.json names, or train again"
+        raise InputError(f"expected network settings of this version of steadygan, got {got}") from error
 
 
 def _network(registry: Registry[Callable[..., nn.Module]], arguments: dict[str, Any]) -> nn.Module:

@@ -35,8 +35,6 @@ def dcgan_generator(
     min(latent_dim, 32) numbers beside z. Weights start as torch starts them.
     Raises InputError for other shapes, an unknown norm, and sizes below 1.
     """
-    if classes is not None:
-        check_whole("classes", classes, 1)
     channels, halved, base = stages("dcgan", shape)
     check_whole("latent_dim", latent_dim, 1)
     told = 0 if classes is None else min(latent_dim, EMBEDDING)
@@ -60,8 +58,6 @@ def dcgan_discriminator(own: DcganDiscriminator, shape: Sequence[int], classes: 
     them. Raises InputError for other shapes, an unknown norm, sizes that are too small, and an embedding or a denoiser
     beside each other or classes.
     """
-    if classes is not None:
-        check_whole("classes", classes, 1)
     channels, halved, base = stages("dcgan", shape)
     heads.check_unlabelled(own, classes)
     widths = [own.width * 2**i for i in range(halved)]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from ..config.networks import DcganDiscriminator, Ends, Norm
 from ..errors import InputError, check_whole
 from ..types.critic import widened
-from .layers import MinibatchDiscrimination, normed
+from .layers import MinibatchDiscrimination, normed, safe_sqrt
 
 
 class Embedded(nn.Module):
@@ -25,9 +24,7 @@ class Embedded(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         h = widened(self.body(x))
-        squared = h.square().sum(1)
-        nonzero = squared != 0  # true of NaN too, which must stay visible; sqrt has an infinite slope at 0
-        return -torch.where(nonzero, squared, 1.0).sqrt() * nonzero, {"h": h}
+        return -safe_sqrt(h.square().sum(1)), {"h": h}
 
 
 class Denoised(nn.Module):
@@ -80,7 +77,5 @@ def check_unlabelled(own: Ends, classes: int | None) -> None:
     """Raises InputError for classes beside an embedding or a denoiser."""
     for setting, size in {"embedding": own.embedding, "denoiser": own.denoiser}.items():
         if size and classes is not None:
-            raise InputError(
-                f"{own.name}: expected no classes beside {setting}={size}, got classes={classes}: set {setting}=0, or "
-                "leave labels out"
-            )
+            got = f"{own.name}: expected no classes beside {setting}={size}, got classes={classes}"
+            raise InputError(f"{got}: set {setting}=0, or leave labels out")

@@ -83,9 +83,7 @@ class BatchNorm(nn.BatchNorm2d):
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
         if input.ndim not in (2, 4):
-            raise InputError(
-                f"batch norm expects (n, c) or (n, c, h, w), got {tuple(input.shape)}: reshape the samples"
-            )
+            raise InputError(f"batch norm expects (n, c) or (n, c, h, w), got {tuple(input.shape)}: reshape them")
 
 
 def stages(name: str, shape: Sequence[int]) -> tuple[int, int, int]:
@@ -95,11 +93,15 @@ def stages(name: str, shape: Sequence[int]) -> tuple[int, int, int]:
     """
     found = halvings(shape[1]) if len(shape) == 3 and shape[0] >= 1 and shape[1] == shape[2] else None
     if found is None:
-        raise InputError(
-            f"{name} expects square images (c, h, h) with h {SIDES} (32, 64, ...), got shape {tuple(shape)}: "
-            "resize them, or use mlp"
-        )
+        wanted = f"square images (c, h, h) with h {SIDES} (32, 64, ...)"
+        raise InputError(f"{name} expects {wanted}, got shape {tuple(shape)}: resize them, or use mlp")
     return shape[0], *found
+
+
+def safe_sqrt(squared: Tensor) -> Tensor:
+    """sqrt whose slope at 0 is 0: where the critic is flat, the plain one's infinite slope turns weights into NaN."""
+    nonzero = squared != 0  # true of NaN too, which must stay visible
+    return torch.where(nonzero, squared, 1.0).sqrt() * nonzero
 
 
 def normed(norm: str, channels: int) -> list[nn.Module]:

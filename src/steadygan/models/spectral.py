@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,17 +10,8 @@ from torch.nn.utils.parametrize import ParametrizationList, register_parametriza
 from ..errors import InputError
 from ..types.critic import auxiliaries_of
 
-LAYERS = (
-    nn.Linear,
-    nn.Embedding,
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+LAYERS = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
 ITERATIONS = 15  # before the first step
 
 
@@ -88,11 +77,6 @@ def spectral_norm(network: nn.Module) -> nn.Module:
 
 def spectral_step(network: nn.Module) -> None:
     """One power iteration of every weight that `spectral_norm` has parametrised, in place on the buffers."""
-    for part, weight in _parametrised(network):
-        part.iterate(weight)
-
-
-def _parametrised(network: nn.Module) -> Iterator[tuple[Spectral, Tensor]]:
     for module in network.modules():
         if isinstance(module, ParametrizationList) and isinstance(module[0], Spectral):
-            yield module[0], module.original
+            module[0].iterate(module.original)

@@ -1,8 +1,8 @@
 """Penalties on the discriminator, each usable alone: `r1(10).loss(D, x)` is a scalar for anybody's own loop."""
 
-from .constraints import CONSTRAINTS, SpectralNorm, WeightClipping
 from .difference import ClosePairDifference, ClosePairFakeAsReal, PairDifference, close_pairs
 from .gradient import (
+    CONSTRAINTS,
     PENALTIES,
     AroundReal,
     GradientPenalty,
@@ -10,6 +10,8 @@ from .gradient import (
     OnFake,
     OnReal,
     Points,
+    SpectralNorm,
+    WeightClipping,
     dragan,
     one_gp,
     r1,

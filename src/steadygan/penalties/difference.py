@@ -71,7 +71,4 @@ class PairDifference(PairDifferenceSettings, Penalty):
         slopes = [cycled(s.input_gradient("probability").square().sum(1), n) for s in (real, fake)]
         values = [cycled(torch.sigmoid(s.logits), n) for s in (real, fake)]
         slope = (slopes[0] + slopes[1]) / 2
-        return Term(
-            self.gradient * slope + self.difference * (values[0] - values[1]).square(),
-            self.weight,
-        )
+        return Term(self.gradient * slope + self.difference * (values[0] - values[1]).square(), self.weight)

@@ -1,22 +1,35 @@
-"""Gradient penalties as one class: WHERE the critic is measured x TARGET norm x OF logit or probability."""
+"""Gradient penalties as one class: WHERE the critic is measured x TARGET norm x OF logit or probability.
+
+And constraints, which bound its slope without a term: what is done to its weights after each of its steps.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from ..config.block import check, taking
-from ..config.parts import DraganSettings, GradientPenaltySettings, Penalties
+from ..config.parts import (
+    Constraints,
+    DraganSettings,
+    GradientPenaltySettings,
+    Penalties,
+    SpectralNormSettings,
+    WeightClippingSettings,
+)
 from ..config.values import Count, Weight
 from ..losses import cycled
+from ..models.layers import safe_sqrt
+from ..models.spectral import spectral_norm, spectral_step
 from ..registry import Registry
-from ..types import Batch, Critic, Draw, Now, Of, Penalty, Scored, Term
+from ..types import Batch, Constraint, Critic, Draw, Now, Of, Penalty, Scored, Term
 
 PENALTIES: Registry[object] = Registry(Penalties.kinds)
+CONSTRAINTS: Registry[type[Constraint]] = Registry(Constraints.kinds)
 
 
 class Points:
@@ -143,12 +156,6 @@ class GradientPenalty(Penalty):
         return Term(value, self.weight * self.interval)
 
 
-def safe_sqrt(squared: Tensor) -> Tensor:
-    """sqrt whose slope at 0 is 0: where the critic is flat, the plain one's infinite slope turns weights into NaN."""
-    nonzero = squared != 0  # true of NaN too, which must stay visible
-    return torch.where(nonzero, squared, 1.0).sqrt() * nonzero
-
-
 @PENALTIES.register("r1")
 @taking(GradientPenaltySettings)
 def r1(own: GradientPenaltySettings) -> GradientPenalty:
@@ -187,3 +194,29 @@ def dragan(own: DraganSettings) -> GradientPenalty:
     return GradientPenalty(
         own.weight, AroundReal(own.scale), target=1.0, of=own.of, interval=own.interval, name="dragan"
     )
+
+
+@CONSTRAINTS.register("weight_clipping")
+@dataclass(frozen=True)
+class WeightClipping(WeightClippingSettings, Constraint):
+    """Clamps every parameter of D to [-c, c] after each of its steps [arjovsky2017]."""
+
+    def after_d_step(self, network: Any, parameters: Iterable[Tensor]) -> None:
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.clamp_(-self.c, self.c)
+
+
+@CONSTRAINTS.register("spectral_norm")
+@dataclass(frozen=True)
+class SpectralNorm(SpectralNormSettings, Constraint):
+    """Divides every weight W of D by its largest singular value, estimated as u' W v [miyato2018].
+
+    One power iteration of u and v follows each D step.
+    """
+
+    def prepare(self, network: Any) -> None:
+        spectral_norm(network)
+
+    def after_d_step(self, network: Any, parameters: Iterable[Tensor]) -> None:
+        spectral_step(network)

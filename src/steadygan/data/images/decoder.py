@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import prod
 from pathlib import Path
@@ -25,7 +24,7 @@ from ..cache import FORMAT, Card, cached
 from ..samples import SMALLEST, Mapped, Progress
 from .layout import Layout, Split
 from .listing import Entry, Listing, by, shown
-from .picture import MOST_PIXELS, Picture, TooLargeError, UnreadableError, decode
+from .picture import Picture, UnreadableError, decode
 
 BLOCK = 8 * 1024**2  # bytes of pixels that are decoded before they are written
 MOST = 1024  # images of a block
@@ -40,21 +39,10 @@ DONE = {  # what may happen to an image, of one of them and of several
 }
 
 
-@dataclass(frozen=True)
-class DecodedImages:
-    """Training pixels, held-out pixels, their labels, and what the card says of them."""
-
-    train: Mapped
-    label: Tensor | None
-    held_out: Mapped | None
-    held_out_label: Tensor | None
-    card: Card
-
-
 def decoded_images(
     listing: Listing, layout: Layout, size: int | None, channels: int | None, progress: Progress | None
-) -> DecodedImages:
-    """Pixels (n, c, h, w) uint8 of the images in `layout`, decoded now or found in the cache folder.
+) -> tuple[Path, Card]:
+    """The folder of pixels (n, c, h, w) uint8 of the images in `layout`, decoded now or earlier, and its card.
 
     The cache folder's `images/<key>` holds train.u8 and held_out.u8 without headers, train_label.npy and
     held_out_label.npy, and card.json. The key is a hash of what the zip's directory or the file system says of the
@@ -70,15 +58,14 @@ def decoded_images(
             warnings.filterwarnings("ignore", module=r"PIL\b")  # of notes beside the pixels, and of large images
             return Decoder(listing, layout, size, channels).write(part, progress)
 
-    card = cached(folder, build, progress)
-    shape, counts = tuple(card["shape"]), card["count"]
-    return DecodedImages(
-        Mapped(folder / "train.u8", counts["train"], shape),
-        _label(folder / "train_label.npy"),
-        Mapped(folder / "held_out.u8", counts["held_out"], shape) if counts["held_out"] else None,
-        _label(folder / "held_out_label.npy"),
-        card,
-    )
+    return folder, cached(folder, build, progress)
+
+
+def read_part(folder: Path, card: Card, name: str) -> tuple[Mapped, Tensor | None]:
+    """The pixels of "train" or "held_out" in a folder of `decoded_images`, and their labels (n,) int64."""
+    file = folder / f"{name}_label.npy"
+    label = torch.from_numpy(np.load(file, allow_pickle=False)) if file.is_file() else None
+    return Mapped(folder / f"{name}.u8", card["count"][name], tuple(card["shape"])), label
 
 
 class Decoder:
@@ -94,15 +81,11 @@ class Decoder:
         self.first = self._decoded(layout.entries[0])
         width, height = self.first.size
         if size is None and width != height:
-            raise InputError(
-                f"expected square images in {self.name}, got {by(self.first.size)} pixels: add size=64 where you "
-                "train, or cut them"
-            )
+            got = f"{by(self.first.size)} pixels: add size=64 where you train, or cut them"
+            raise InputError(f"expected square images in {self.name}, got {got}")
         if size is None and width < SMALLEST:
-            raise InputError(
-                f"expected images of at least {SMALLEST} x {SMALLEST} pixels in {self.name}, got "
-                f"{by(self.first.size)}: use larger ones, or add size=8"
-            )
+            least, got = by((SMALLEST, SMALLEST)), f"{by(self.first.size)}: use larger ones, or add size=8"
+            raise InputError(f"expected images of at least {least} pixels in {self.name}, got {got}")
         self.shape: tuple[int, ...] = self.first.pixels.shape
         self._sizes: set[tuple[int, int]] = set()
         self._done: Counter[str] = Counter()
@@ -165,11 +148,6 @@ class Decoder:
     def _decoded(self, entry: Entry) -> Picture:
         try:
             return decode(self.listing.read(entry), self.size, self.channels)
-        except TooLargeError as error:
-            raise InputError(
-                f"expected images of at most {MOST_PIXELS:,} pixels in {self.name}, got {error} in "
-                f"{shown(entry.path)}: make it smaller or remove it"
-            ) from None
         except UnreadableError as error:
             raise InputError(
                 f"expected a whole image in {shown(entry.path)} of {self.name}, got {error}: mend or remove it"
@@ -179,16 +157,14 @@ class Decoder:
         """Remembers what was done to an image, and refuses one that is unlike the first."""
         first, here = shown(self.layout.entries[0].path), shown(entry.path)
         if self.size is None and picture.size != self.first.size:
-            raise InputError(
-                f"expected images of one square size in {self.name}, got {by(picture.size)} ({here}) after "
-                f"{by(self.first.size)} ({first}): add size=64 where you train, or save them alike"
-            )
+            got = f"{by(picture.size)} ({here}) after {by(self.first.size)} ({first})"
+            advice = "add size=64 where you train, or save them alike"
+            raise InputError(f"expected images of one square size in {self.name}, got {got}: {advice}")
         if self.channels is None and picture.grey != self.first.grey:
             kind, other = ("a grey one", "a colour one") if picture.grey else ("a colour one", "a grey one")
-            raise InputError(
-                f"expected images of one kind in {self.name}, got {kind} ({here}) after {other} ({first}): add "
-                "channels=3 or channels=1 where you train, or save them alike"
-            )
+            advice = "add channels=3 or channels=1 where you train, or save them alike"
+            got = f"{kind} ({here}) after {other} ({first})"
+            raise InputError(f"expected images of one kind in {self.name}, got {got}: {advice}")
         self._sizes.add(picture.size)
         colour = self.shape[0] == 3
         self._done["enlarged"] += min(picture.size) < self.shape[1]
@@ -196,7 +172,3 @@ class Decoder:
         self._done["colour"] += not picture.grey and not colour
         for key in ("transparent", "deep", "animated"):
             self._done[key] += getattr(picture, key)
-
-
-def _label(file: Path) -> Tensor | None:
-    return torch.from_numpy(np.load(file, allow_pickle=False)) if file.is_file() else None

@@ -10,9 +10,10 @@ from ...config.data import Folder
 from ...errors import InputError, check_number, check_whole
 from ...places import given_place
 from ..arrays import images_of_array
+from ..cache import Card
 from ..samples import SMALLEST, Progress, at_hand
 from ..source import DATA, Source
-from .decoder import DecodedImages, decoded_images
+from .decoder import decoded_images, read_part
 from .layout import Layout, arrange
 from .listing import Listing, by, opened, several, shown
 
@@ -50,32 +51,35 @@ def folder(
         return images_of_array(place, size, channels, flip, workers, LICENCE)
     with opened(place, max_gib) as listing:
         layout = arrange(listing)
-        found = decoded_images(listing, layout, size, channels, progress)
-    held_out = found.held_out
-    train, workers = at_hand(found.train, workers)
+        place, card = decoded_images(listing, layout, size, channels, progress)
+    mapped, label = read_part(place, card, "train")
+    train, workers = at_hand(mapped, workers)
+    held_out, held_out_label = None, None
+    if card["count"]["held_out"]:
+        kept, held_out_label = read_part(place, card, "held_out")
+        held_out = kept.read(torch.arange(len(kept)))
     return Source(
         listing.name,
-        found.train.shape,
+        mapped.shape,
         train=train,
-        label=found.label,
-        held_out=None if held_out is None else held_out.read(torch.arange(len(held_out))),
-        held_out_label=found.held_out_label,
+        label=label,
+        held_out=held_out,
+        held_out_label=held_out_label,
         image=True,
-        class_names=tuple(found.card["class_names"]),
+        class_names=tuple(card["class_names"]),
         nearest_classes=False,
         lossy=sum(entry.path.lower().endswith(LOSSY) for entry in listing.images),
         flip=flip,
         workers=workers,
-        digest=found.card["digest"],
+        digest=card["digest"],
         licence=LICENCE,
-        notes=_notes(listing, layout, found),
+        notes=_notes(listing, layout, card),
     )
 
 
-def _notes(listing: Listing, layout: Layout, found: DecodedImages) -> tuple[str, ...]:
+def _notes(listing: Listing, layout: Layout, card: Card) -> tuple[str, ...]:
     """What was there, and what is done to it, in a line; then what else a user might not expect."""
-    train, held_out = len(found.train), len(found.held_out or ())
-    card = found.card
+    train, held_out = card["count"]["train"], card["count"]["held_out"]
     beside = f" and {held_out:,} held-out {'one' if held_out == 1 else 'ones'}" if held_out else ""
     what = [f"{several(train, 'image')}{beside} {card['found']}"]
     if layout.class_names:
@@ -83,8 +87,8 @@ def _notes(listing: Listing, layout: Layout, found: DecodedImages) -> tuple[str,
     done = list(card["done"])
     if listing.others:
         done.append(f"{several(listing.others, 'other file')} {'is' if listing.others == 1 else 'are'} ignored")
-    shape = found.train.shape
-    said = f"each is cropped to its central square and resized to {by((shape[2], shape[1]))}" if card["resized"] else ""
+    _, height, width = card["shape"]
+    said = f"each is cropped to its central square and resized to {by((width, height))}" if card["resized"] else ""
     if done:
         said += f" ({', '.join(done)})" if said else ", ".join(done)
     line = f"{shown(listing.name)}: {', '.join(what)}{f'; {said}' if said else ''}"

@@ -103,10 +103,9 @@ def _held_out_label(
         return None
     for entry, name in zip(entries, classes, strict=True):
         if name not in number:
-            raise InputError(
-                f"expected held-out images in the {len(names)} class folders of the training images, "
-                f"got {shown(entry.path)}: move it, or add that class to the training images"
-            )
+            wanted = f"held-out images in the {len(names)} class folders of the training images"
+            advice = "move it, or add that class to the training images"
+            raise InputError(f"expected {wanted}, got {shown(entry.path)}: {advice}")
     return tuple(number[name] for name in classes)
 
 
@@ -119,9 +118,7 @@ def _annotated(listing: Listing, table: Entry, entries: tuple[Entry, ...], numbe
         name = classes.get(entry.parts[-1])
         if name not in number:
             said = "no line" if name is None else f"class {shown(name)!r}"
-            raise InputError(
-                f"expected in {ANNOTATIONS} one of the {len(number)} classes for {shown(entry.path)}, got {said}: "
-                "mend the file"
-            )
+            wanted = f"in {ANNOTATIONS} one of the {len(number)} classes for {shown(entry.path)}"
+            raise InputError(f"expected {wanted}, got {said}: mend the file")
         label.append(number[name])
     return tuple(label)

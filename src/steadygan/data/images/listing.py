@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from ...errors import InputError
+from ...errors import InputError, one_line
+from ...places import reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 ANNOTATIONS = "val_annotations.txt"  # Tiny ImageNet's classes of its held-out images
@@ -69,9 +70,7 @@ def opened(path: Path, max_gib: float) -> AbstractContextManager[Listing]:
     if path.is_dir():
         return nullcontext(of_folder(path))
     if path.suffix.lower() != ".zip":
-        raise InputError(
-            f"expected a folder or a .zip of images, or a .npy or .npz, got {path.name!r}: give one of these"
-        )
+        raise InputError(f"expected a folder or a .zip of images, or a .npy or .npz, got {path.name!r}: give one")
     return opened_zip(path, max_gib)
 
 
@@ -81,11 +80,8 @@ def of_folder(folder: Path) -> Listing:
     pending: list[tuple[str, str, tuple[str, ...]]] = [(str(folder), "", (os.path.realpath(folder),))]
     while pending:
         place, inside, above = pending.pop()
-        try:
-            with os.scandir(place) as found:
-                items = list(found)
-        except OSError as error:
-            raise _unreadable(place, error) from None
+        with reading(repr(shown(place))), os.scandir(place) as found:
+            items = list(found)
         if inside and {item.name for item in items} >= RUN_FILES:  # pictures of generators are no data
             skipped += 1
             continue
@@ -105,10 +101,8 @@ def of_folder(folder: Path) -> Listing:
 
     def read(entry: Entry) -> bytes:
         place = folder / entry.path
-        try:
+        with reading(repr(shown(str(place)))):
             return place.read_bytes()
-        except OSError as error:
-            raise _unreadable(str(place), error) from None
 
     return listed(folder.resolve().name or str(folder), files, read, skipped)
 
@@ -129,12 +123,6 @@ def several(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
-def _unreadable(place: str, error: OSError) -> InputError:
-    return InputError(
-        f"expected to read {shown(place)!r}, got {error.strerror or error}: check the file and its rights"
-    )
-
-
 @contextmanager
 def opened_zip(path: Path, max_gib: float) -> Iterator[Listing]:
     """The files of the .zip at `path`, to be read inside the `with`.
@@ -145,9 +133,10 @@ def opened_zip(path: Path, max_gib: float) -> Iterator[Listing]:
     """
     name = shown(path.name)
     try:
-        archive = zipfile.ZipFile(path)
-    except OSError as error:
-        raise InputError(f"expected to read {name}, got {error.strerror or error}: check the file") from None
+        with reading(name):
+            archive = zipfile.ZipFile(path)
+    except InputError:
+        raise
     except Exception as error:  # zipfile's and whatever a damaged directory makes of struct and int
         raise InputError(f"expected a whole .zip in {name}, got {_line(error)}: copy or download it again") from None
     with archive:
@@ -162,9 +151,7 @@ def opened_zip(path: Path, max_gib: float) -> Iterator[Listing]:
                 skipped += 1
                 continue
             if entry.path in names:
-                raise InputError(
-                    f"expected each file once in {name}, got {shown(entry.path)} twice: make the zip again"
-                )
+                raise InputError(f"expected each file once in {name}, got {shown(entry.path)} twice: make the zip anew")
             names.add(entry.path)
             members[entry] = info
         total = sum(entry.size for entry in members)
@@ -192,26 +179,18 @@ def _checked(info: zipfile.ZipInfo, archive: str) -> Entry:
     parts = [part for part in raw.split("/") if part not in ("", ".")]
     elsewhere = raw.startswith("/") or "\\" in raw or "\0" in raw or ".." in parts or re.match("[A-Za-z]:", raw)
     if elsewhere or not parts:
-        raise InputError(
-            f"expected names inside the zip, folders divided by /, got {which}: "
-            "make the zip again without absolute paths, drives, backslashes and .."
-        )
+        got = f"{which}: make the zip again without absolute paths, drives, backslashes and .."
+        raise InputError(f"expected names inside the zip, folders divided by /, got {got}")
     if info.flag_bits & 0x1:
         raise InputError(f"expected files without a password, got {which} encrypted: make the zip again without one")
     if info.compress_type not in METHODS:
-        raise InputError(
-            f"expected files stored or deflated, got {which} by method {info.compress_type}: make the zip again"
-        )
+        raise InputError(f"expected files stored or deflated, got {which} by method {info.compress_type}: zip anew")
+    big, advice = f"{which} of {_bytes(info.file_size)}", "leave it out, or unpack the zip and give the folder"
     if info.file_size > LARGEST:
-        raise InputError(
-            f"expected files of at most {_bytes(LARGEST)} unpacked, got {which} of {_bytes(info.file_size)}: "
-            "leave it out, or unpack the zip and give the folder"
-        )
+        raise InputError(f"expected files of at most {_bytes(LARGEST)} unpacked, got {big}: {advice}")
     if info.file_size > MIB and info.file_size > RATIO * info.compress_size:
-        raise InputError(
-            f"expected files packed to at least 1/{RATIO} of their size, got {which} of {_bytes(info.file_size)} "
-            f"in {info.compress_size:,} bytes: leave it out, or unpack the zip and give the folder"
-        )
+        got = f"{big} in {info.compress_size:,} bytes: {advice}"
+        raise InputError(f"expected files packed to at least 1/{RATIO} of their size, got {got}")
     return Entry("/".join(parts), info.file_size, info.CRC)
 
 
@@ -221,4 +200,4 @@ def _bytes(count: int) -> str:
 
 
 def _line(error: Exception) -> str:
-    return shown(" ".join(str(error).split()) or type(error).__name__)
+    return shown(one_line(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,21 +9,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import one_line
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 MOST_PIXELS = 89_478_485  # of one image: Pillow's own limit, above which it only warns
 GREY = ("1", "L", "LA", "La")
-TURNED_BY = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
 
 
 class UnreadableError(ValueError):
-    """Bytes that are no image, or not a whole one; the message says why, not which."""
-
-
-class TooLargeError(ValueError):
-    """An image of more pixels than anybody's photograph; the message is their number."""
+    """Bytes that are no image, not a whole one, or far too many pixels; the message says why, not which."""
 
 
 class Picture(NamedTuple):
@@ -43,21 +39,23 @@ def decode(data: bytes, size: int | None, channels: int | None) -> Picture:
 
     size: None keeps the image as it is; resizing is Lanczos's, of 8-bit pixels. channels: 1 (luma) or 3; None: as it
     is. 16-bit grey is divided by 257, and of an animation the first frame is taken. Colour profiles are not applied.
-    Raises `UnreadableError`, and `TooLargeError` before anything is decoded.
+    Raises `UnreadableError`, of too many pixels before anything is decoded.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
+    from PIL.ImageOps import exif_transpose
 
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             stored, deep = image.size, image.mode.startswith("I")
             if stored[0] * stored[1] > MOST_PIXELS:
-                raise TooLargeError(f"{stored[0] * stored[1]:,}")
+                raise Image.DecompressionBombError
             grey = deep or image.mode in GREY
             transparent, animated = image.has_transparency_data and not deep, getattr(image, "is_animated", False)
             if size is not None:
                 image.draft(None, (2 * size, 2 * size))  # JPEG alone: half, quarter, eighth, never below these
             image.load()
-            _turn_upright(image)
+            with suppress(Exception):  # as the notes beside the pixels say; damaged ones say nothing
+                exif_transpose(image, in_place=True)
             pixels = _kind(image, channels or (1 if grey else 3))
             if size is not None:
                 side = min(pixels.size)
@@ -67,24 +65,13 @@ def decode(data: bytes, size: int | None, channels: int | None) -> Picture:
                 if side != size:
                     pixels = pixels.resize((size, size), Image.Resampling.LANCZOS)
             array = np.asarray(pixels)
-    except Image.DecompressionBombError as error:
-        number = re.search(r"\d+", str(error))
-        raise TooLargeError(f"{int(number[0]):,}" if number else "more") from None
-    except TooLargeError:
-        raise
+    except Image.DecompressionBombError:
+        raise UnreadableError(f"more than {MOST_PIXELS:,} pixels") from None
     except Exception as error:  # Pillow's readers fail in as many ways as there are damaged files
-        raise UnreadableError(reason(error)) from None
+        unknown = isinstance(error, UnidentifiedImageError)
+        raise UnreadableError("no JPEG, PNG, WebP or BMP" if unknown else one_line(error)) from None
     upright = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
     return Picture(upright, stored, grey, transparent, deep, animated)
-
-
-def _turn_upright(image: Image) -> None:
-    """As the notes beside the pixels say; damaged ones say nothing."""
-    from PIL.ImageOps import exif_transpose
-
-    if not TURNED_BY.isdisjoint(image.info):
-        with suppress(Exception):
-            exif_transpose(image, in_place=True)
 
 
 def _kind(image: Image, channels: int) -> Image:
@@ -102,12 +89,3 @@ def _kind(image: Image, channels: int) -> Image:
     if image.mode not in ("1", "L", "RGB"):  # a palette, CMYK
         image = image.convert("RGB")
     return image if image.mode == mode else image.convert(mode)
-
-
-def reason(error: Exception) -> str:
-    """What Pillow said, as part of one line."""
-    from PIL import UnidentifiedImageError
-
-    if isinstance(error, UnidentifiedImageError):
-        return "no JPEG, PNG, WebP or BMP"
-    return " ".join(str(error).split())[:100] or type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from ...config.data import Cifar10, Cifar100
 from ...errors import InputError
 from ...places import data_root, given_place
-from ..fetch import fetch
+from ..cache import fetch
 from ..images.folder import folder
 from ..samples import Progress
 from ..source import DATA, Source
@@ -58,16 +59,16 @@ def _cifar(classes: int, path: str | Path | None, flip: bool, workers: int | Non
     root = _batches(classes, place, progress, download=path is None)
     if root is None:
         return _images(classes, place, flip, workers, progress)
-    train, test = _read(classes, root, train=True), _read(classes, root, train=False)
+    (pixels, label, names), (held_out, held_out_label, _) = (_read(classes, root, train) for train in (True, False))
     return Source(
         f"cifar{classes}",
         (3, SIDE, SIDE),
-        train=_pixels(train),
-        label=torch.tensor(train.targets),
-        held_out=_pixels(test),
-        held_out_label=torch.tensor(test.targets),
+        train=pixels,
+        label=label,
+        held_out=held_out,
+        held_out_label=held_out_label,
         image=True,
-        class_names=tuple(train.classes),
+        class_names=names,
         nearest_classes=False,
         flip=flip,
         workers=workers,
@@ -92,9 +93,8 @@ def _batches(classes: int, place: Path, progress: Progress | None, download: boo
     packed = place if place.name.endswith((".tar.gz", ".tgz")) else place / archive
     if packed.is_file():
         advice = f"unpack it yourself where you may write, and give the folder that holds {inner}"
-        fetch(
-            packed.parent, inner, lambda into: _unpack(packed, into, theirs.tgz_md5), advice, f"unpacking {packed.name}"
-        )
+        unpack = partial(_unpack, packed, checksum=theirs.tgz_md5)
+        fetch(packed.parent, inner, unpack, advice, f"unpacking {packed.name}")
         return packed.parent
     if not download:
         return None
@@ -107,29 +107,24 @@ def _unpack(packed: Path, into: Path, checksum: str) -> None:
     from torchvision.datasets.utils import check_integrity, extract_archive
 
     if not check_integrity(packed, checksum):
-        raise InputError(
-            f"expected {packed.name} with the published checksum, got another one: it is truncated or changed; remove "
-            "it and download it again"
-        )
+        advice = "it is truncated or changed; remove it and download it again"
+        raise InputError(f"expected {packed.name} with the published checksum, got another one: {advice}")
     extract_archive(packed, into)
 
 
-def _read(classes: int, root: Path, train: bool) -> Any:
-    """Torchvision's dataset, which compares every file's checksum before it unpickles the first."""
+def _read(classes: int, root: Path, train: bool) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Pixels (n, 3, 32, 32) uint8, labels and names of classes, by torchvision, which compares checksums first."""
     theirs = _torchvision(classes)
     try:
-        return theirs(str(root), train=train)
+        found = theirs(str(root), train=train)
     except (RuntimeError, OSError):  # the first: a file is not there or is another one
         where = root / theirs.base_folder
         raise InputError(
             f"expected CIFAR-{classes}'s batches with the published checksums in {str(where)!r}, got missing or "
             f"changed files: remove that folder and unpack {theirs.filename} anew, or have it downloaded again"
         ) from None
-
-
-def _pixels(dataset: Any) -> Tensor:
-    """(n, 3, 32, 32) uint8 of torchvision's (n, 32, 32, 3)."""
-    return torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous()
+    pixels = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
+    return pixels, torch.tensor(found.targets), tuple(found.classes)
 
 
 def _images(classes: int, place: Path, flip: bool, workers: int | None, progress: Progress | None) -> Source:
@@ -144,21 +139,17 @@ def _images(classes: int, place: Path, flip: bool, workers: int | None, progress
     source = folder(train, size=SIDE, channels=3, flip=flip, workers=workers, progress=progress)
     found = 0 if source.label is None else len(source.class_names)
     if found != classes:
+        got = f"{found} of them" if found else "none"
         raise InputError(
-            f"expected {classes} class folders of CIFAR-{classes} in {str(train)!r}, got {found or 'none'}"
-            f"{' of them' * bool(found)}: check the path"
+            f"expected {classes} class folders of CIFAR-{classes} in {str(train)!r}, got {got}: check the path"
         )
     held_out, held_out_label = source.held_out, source.held_out_label
-    notes = [
-        f"image files, not CIFAR-{classes}'s own pixels: compare figures only with runs on the same files",
-        *source.notes,
-    ]
+    own = f"image files, not CIFAR-{classes}'s own pixels: compare figures only with runs on the same files"
+    notes = [own, *source.notes]
     if test is not None:
         other = folder(test, size=SIDE, channels=3, progress=progress)
         if other.label is not None and other.class_names != source.class_names:
-            raise InputError(
-                f"expected the classes of {train.name} in {str(test)!r}, got others: mend its class folders"
-            )
+            raise InputError(f"expected the classes of {train.name} in {str(test)!r}, got others: mend its folders")
         index = torch.arange(other.size or 0)
         held_out, held_out_label = other.read(index), other.label
         notes.append(f"held out: the {len(index):,} images of {test.name}")

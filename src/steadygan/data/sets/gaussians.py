@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -99,12 +101,7 @@ def _swissroll(n: int, generator: torch.Generator, scale: float) -> Tensor:
     return torch.add(roll, noise, alpha=0.25) * (scale / 7.5)
 
 
-def _correlated(
-    n: int,
-    generator: torch.Generator,
-    mean: tuple[float, float],
-    cov: tuple[tuple[float, float], tuple[float, float]],
-) -> Tensor:
+def _correlated(n: int, generator: torch.Generator, mean: tuple[float, ...], cov: tuple[Any, ...]) -> Tensor:
     device = generator.device
     factor = torch.linalg.cholesky(torch.tensor(cov, dtype=torch.float64)).to(device, torch.float32)
     noise = torch.randn(n, 2, generator=generator, device=device)
@@ -113,18 +110,9 @@ def _correlated(
 
 def _mixture(name: str, centres: Tensor, std: float, n: int | None, seed: int) -> Source:
     centres = centres.to(torch.float32)
-    return _source(name, partial(_modes, centres=centres, std=std), n, seed, centres, std)
+    return replace(_source(name, partial(_modes, centres=centres, std=std), n, seed), centres=centres, std=std)
 
 
-def _source(
-    name: str,
-    sampler: Sampler,
-    n: int | None,
-    seed: int,
-    centres: Tensor | None = None,
-    std: float | None = None,
-) -> Source:
-    train = None
-    if n is not None:
-        train = sampler(n, torch.Generator().manual_seed(seed))
-    return Source(name, (2,), train, sampler=sampler, centres=centres, std=std)
+def _source(name: str, sampler: Sampler, n: int | None, seed: int) -> Source:
+    train = None if n is None else sampler(n, torch.Generator().manual_seed(seed))
+    return Source(name, (2,), train, sampler=sampler)

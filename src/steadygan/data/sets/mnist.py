@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from contextlib import closing
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,8 +14,8 @@ from torch import Tensor
 
 from ...config.data import Mnist
 from ...errors import InputError
-from ...places import data_root, given_place
-from ..fetch import fetch
+from ...places import data_root, given_place, reading
+from ..cache import fetch
 from ..samples import Progress
 from ..source import DATA, Source
 
@@ -27,8 +26,7 @@ CLASSES = tuple("0123456789")
 COUNTS = (60_000, 10_000)
 LICENCE = "CC BY-SA 3.0 (copyright Yann LeCun and Corinna Cortes, as the Keras documentation passes it on)"
 LIMIT = 2 * 1024**3  # bytes that a file may unpack to: forty times MNIST
-UINT8 = 0x08
-TYPES = {0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
+TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 KINDS = {1: "labels", 3: "images"}
 
 
@@ -87,16 +85,16 @@ def read_mnist(path: str | Path | None, progress: Progress | None = None) -> Mni
         raise InputError(f"expected the folder of MNIST's files, got the file {str(path)!r}: give the folder it is in")
     files = _find(folder)
     if not files and path is None:
-        fetch(folder, "MNIST/raw", _download, _advice(), "downloading MNIST", progress)
+        names = ", ".join(f"{name}.gz" for name in FILES)
+        advice = f"put {names} there, or say with --data (or path=) in which folder they are"
+        fetch(folder, "MNIST/raw", _download, advice, "downloading MNIST", progress)
         files = _find(folder)
     missing = [name for name in FILES if name not in files]
     if missing:
-        there = "only " + ", ".join(files[name].name for name in FILES if name in files) if files else "none of them"
+        there = f"only {', '.join(file.name for file in files.values())}" if files else "none of them"
         place = next(iter(files.values())).parent if files else folder
-        raise InputError(
-            f"expected MNIST's four files in {str(place)!r}, got {there}: put {', '.join(missing)} there, "
-            "each .gz or not"
-        )
+        advice = f"put {', '.join(missing)} there, each .gz or not"
+        raise InputError(f"expected MNIST's four files in {str(place)!r}, got {there}: {advice}")
     return MnistFiles(*_part(files, FILES[0], FILES[1]), *_part(files, FILES[2], FILES[3]))
 
 
@@ -119,9 +117,7 @@ def _part(files: dict[str, Path], images: str, labels: str) -> tuple[Tensor, Ten
     pixels, classes = read_images(files[images], files[labels])
     if pixels.shape[1:] != (SIDE, SIDE):
         size = f"{pixels.shape[1]} x {pixels.shape[2]}"
-        raise InputError(
-            f"expected MNIST's images of 28 x 28 pixels in {files[images].name}, got {size}: check the file"
-        )
+        raise InputError(f"expected MNIST's images of 28 x 28 pixels in {files[images].name}, got {size}: check it")
     if int(classes.max()) >= len(CLASSES):
         raise InputError(f"expected classes 0..9 in {files[labels].name}, got {int(classes.max())}: check the file")
     return pixels, classes
@@ -133,19 +129,12 @@ def _download(folder: Path) -> None:
     MNIST(str(folder), download=True)
 
 
-def _advice() -> str:
-    names = ", ".join(f"{name}.gz" for name in FILES)
-    return f"put {names} there, or say with --data (or path=) in which folder they are"
-
-
 def read_images(images: Path, labels: Path) -> tuple[Tensor, Tensor]:
     """Images (n, height, width) uint8 and their labels (n,) int64; raises InputError when their counts differ."""
     pixels, classes = read_idx(images, 3), read_idx(labels, 1)
     if len(pixels) != len(classes):
-        raise InputError(
-            f"expected one label per image, got {len(pixels)} images in {images.name} and {len(classes)} labels in "
-            f"{labels.name}: take both files from the same data set"
-        )
+        got = f"{len(pixels)} images in {images.name} and {len(classes)} labels in {labels.name}"
+        raise InputError(f"expected one label per image, got {got}: take both files from the same data set")
     return pixels, classes.to(torch.int64)
 
 
@@ -156,33 +145,25 @@ def read_idx(file: Path, axes: int) -> Tensor:
     Raises InputError, naming the file, for one that is missing, damaged, cut short or too long, of another type or
     another number of axes.
     """
-    try:
-        with closing(_opened(file)) as stream:
-            return _parsed(stream, file.name, axes)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"expected a whole gzip file {file.name}, got {error}: copy or download it again") from None
-    except OSError as error:
-        raise InputError(f"expected to read {str(file)!r}, got {error.strerror or error}: check the file") from None
-
-
-def _opened(file: Path) -> BinaryIO | gzip.GzipFile:
-    with file.open("rb") as stream:
+    with reading(repr(str(file))), file.open("rb") as stream:
         packed = stream.read(2) == b"\x1f\x8b"
-    return gzip.open(file, "rb") if packed else file.open("rb")
+        stream.seek(0)
+        try:
+            return _parsed(gzip.GzipFile(fileobj=stream) if packed else stream, file.name, axes)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            told = f"expected a whole gzip file {file.name}, got {error}: copy or download it again"
+            raise InputError(told) from None
 
 
 def _parsed(stream: BinaryIO | gzip.GzipFile, name: str, axes: int) -> Tensor:
     kind = f"an IDX file of {KINDS.get(axes, f'{axes} axes')}"
     magic = stream.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in {UINT8, *TYPES}:
-        raise InputError(f"expected {kind} in {name}, got another format: take MNIST's own files")
-    if magic[2] != UINT8:
-        raise InputError(f"expected {kind} in {name} with values of uint8, got {TYPES[magic[2]]}: convert it")
+    found = TYPES.get(magic[2], "another format") if len(magic) == 4 and magic[:2] == b"\0\0" else "another format"
+    if found != "uint8":
+        raise InputError(f"expected {kind} in {name} with values of uint8, got {found}: take MNIST's own files")
     if magic[3] != axes:
-        found = KINDS.get(magic[3], "something else")
-        raise InputError(
-            f"expected {kind} in {name}, with {axes} axes, got {magic[3]} ({found}): check which file is which"
-        )
+        came = f"{magic[3]} ({KINDS.get(magic[3], 'something else')})"
+        raise InputError(f"expected {kind} in {name}, with {axes} axes, got {came}: check which file is which")
     header = stream.read(4 * axes)
     if len(header) < 4 * axes:
         raise InputError(f"expected {kind} in {name}, got a file cut short in its header: copy or download it again")
