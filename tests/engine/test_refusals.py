@@ -70,7 +70,7 @@ def test_a_wrong_input_width_is_told(networks: tuple[nn.Module, nn.Module], said
     ],
 )
 def test_numbers_out_of_range_are_told(make: Any) -> None:
-    with pytest.raises(InputError, match="must be|expected .*, got"):
+    with pytest.raises(InputError, match=r"must be|expected .*, got"):
         make()
 
 

@@ -121,7 +121,7 @@ def test_a_second_one_acts_as_it_did_before(tmp_path):
 
 def test_the_figures_are_drawn_all_the_same(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(Probes, "draw", lambda self, folder, *_: drawn.append(folder.path))
+    monkeypatch.setattr(Probes, "draw", lambda _, folder, *__: drawn.append(folder.path))
     interrupted(trainer(tmp_path, callbacks=[at(40)]))
     assert drawn == [tmp_path]
 
