@@ -97,3 +97,26 @@ def test_figures_and_times_read_well() -> None:
     assert figure("modes", 24.5, 25) == "24.5 of 25"
     assert figure("high_quality", 0.8888) == "88.9 %"
     assert [clock(seconds) for seconds in (7, 125, 3723)] == ["0:07", "2:05", "1:02:03"]
+
+
+def test_what_is_compiled_is_told_before_it_is_and_once() -> None:
+    """The heading and the decision at once, the rest of the notes with the first tick."""
+    out = io.StringIO()
+    run: Any = SimpleNamespace(events=[], equilibrium=EVEN, iterations_per_second=50.0, settings={})
+    run.notes = ["compile=on: it pays", "compiled in 20 s"]
+    with Watch(Console(file=out, width=300), "ring8/far seed 0", 100, 8, "ring8/far seed 0: 100 iterations") as watch:
+        watch.notice("compile=on: it pays")
+        assert out.getvalue().splitlines() == ["ring8/far seed 0: 100 iterations", "compile=on: it pays: compiling ..."]
+        watch(run, 0, STATS)
+        watch(run, 50, STATS)
+    assert out.getvalue().splitlines()[2] == "compiled in 20 s"
+    assert out.getvalue().count("it pays") == 1
+
+
+def test_a_sign_moves_while_it_compiles() -> None:
+    out = io.StringIO()
+    with Watch(Console(file=out, width=80, force_terminal=True), "ring8/far seed 0", 100, 8) as watch:
+        watch.notice("compile=on")
+        watch._live.refresh()
+    assert "compiling" in out.getvalue()
+    assert any(sign in out.getvalue() for sign in "\u280b\u2819\u2839\u2838\u283c\u2834\u2826\u2827\u2807\u280f")

@@ -14,6 +14,7 @@ from tiny import NONE, assert_same, saved, state, trainer
 
 import steadygan as sg
 from steadygan.errors import CollapseError, InputError
+from steadygan.runs import checkpoint
 from steadygan.runs.interventions import interventions
 from steadygan.runs.run import Run
 from steadygan.training.guard import healed
@@ -97,6 +98,16 @@ def test_gives_up_after_a_set_number(tmp_path: Path) -> None:
     with pytest.raises(CollapseError, match="given up after 2 roll-backs"):
         made.fit(200)
     assert len(interventions(made.session.members[0].folder)) == 2  # type: ignore[union-attr, arg-type]
+
+
+def test_what_is_not_finite_is_never_saved(tmp_path: Path) -> None:
+    """A run that is given up for a term that is not finite leaves the checkpoints before it, and no other."""
+    made = pushed(tmp_path, "rollback", Push(100, times=9, factor=float("inf")), times=1)
+    with pytest.raises(CollapseError, match="given up after 1 roll-back"):
+        made.fit(200)
+    for path in sorted((tmp_path / "checkpoints").glob("*.pt")):
+        networks = checkpoint.read(path)["state"].networks
+        assert all(torch.isfinite(value).all() for network in networks.values() for value in network.values()), path
 
 
 def test_new_draws_where_the_old_ones_ended_the_same(tmp_path: Path) -> None:

@@ -61,6 +61,17 @@ def test_words_and_events(tmp_path):
     assert kept.events == ["iteration 7: the discriminator is dead"]
 
 
+def test_words_and_events_stand_in_lines_of_json_beside_the_log(tmp_path):
+    kept = log(tmp_path)
+    kept.say("resumed at iteration 5")
+    kept.event("iteration 7: the discriminator is dead", 7)
+    kept.close()
+    told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    prose = (tmp_path / "log.txt").read_text().splitlines()
+    assert [f"{line['time']} {line['message']}" for line in told] == prose
+    assert [(line["kind"], line["iteration"]) for line in told] == [("note", None), ("event", 7)]
+
+
 def test_without_a_folder_it_keeps_records_in_memory():
     kept = Log(None, [{"iteration": 0}])
     kept.record({"iteration": 5})

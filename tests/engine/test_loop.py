@@ -183,3 +183,23 @@ def test_between_two_stops_nothing_is_looked_at(monkeypatch):
     monkeypatch.setattr(Session, "_look", noted)
     made.fit(200)
     assert stops == [50, 100, 150, 200]
+
+
+def test_what_an_exception_cuts_short_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further `fit` begins where nothing of the broken segment was done, and ends as an undisturbed one."""
+    whole, broken = trainer(), trainer()
+    whole.fit(90)
+    broken.fit(40)
+    plain = broken.session.executor.iteration
+
+    def fail(draw: Any, number: int, *rest: Any) -> Any:
+        if number == 57:
+            raise KeyboardInterrupt
+        return plain(draw, number, *rest)
+
+    monkeypatch.setattr(broken.session.executor, "iteration", fail)
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(90)
+    monkeypatch.undo()
+    broken.fit(90)
+    assert_same(state(broken).networks, state(whole).networks)
