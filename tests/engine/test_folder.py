@@ -16,7 +16,7 @@ from steadygan.errors import InputError
 from steadygan.files import read_json, write_json, write_text
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.records import read_records
-from steadygan.runs.settings import check_settings, differences
+from steadygan.runs.settings import changed, check_same, check_settings
 
 
 def filled(path: Path, settings: object = None) -> RunFolder:
@@ -142,8 +142,13 @@ class TestCheck:
 
 def test_differences():
     old, new = {"a": {"b": 1, "c": {}}, "d": None}, {"a": {"b": 1.0, "c": {}}, "d": 0}
-    assert differences(old, old) == []
-    assert differences(old, new) == ["d: None in the run, 0 now"]
+    assert changed(old, old) == []
+    assert changed(old, new) == [("d", None, 0)]
+    folder = RunFolder(Path("runs/a"))
+    check_same(folder, old, old)
+    assert "runs/a was made with other settings: d: None in the run, 0 now: resume" in message(
+        check_same, folder, old, new
+    )
 
 
 class TestCutBack:

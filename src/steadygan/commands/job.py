@@ -16,7 +16,7 @@ from ..errors import InputError, unknown
 from ..files import holds_images
 from ..recipes import RECIPES
 from ..runs.folder import RunFolder
-from ..runs.settings import difference, saved
+from ..runs.settings import check_same, saved, taken
 from .progress import ReadingProgress, Watch
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def own_data(settings: Settings, data: Path) -> Path:
 
 
 def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool = False) -> None:
-    """Says what the run itself would say after seconds of imports; reading: see `difference`."""
+    """Says what the run itself would say after seconds of imports; reading: see `changed`."""
     settings.check_path()
     if settings.init_from is not None and not resume and saved(Path(settings.init_from)) is None:
         raise InputError(
@@ -112,25 +112,17 @@ def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool =
     path = getattr(settings.data, "path", None)
     if path is not None and Path(path).is_dir() and folder.resolve() == Path(path).resolve():
         raise InputError(f"expected a folder for the run, got that of its data, '{folder}': choose another --out")
-    if not RunFolder(folder).begun:
+    run = RunFolder(folder)
+    if not run.begun:
         several = first_folder(folder)
         if resume and several != folder:
             raise InputError(
                 f"expected a run in {folder}, got runs of several seeds: add --seeds, or resume one, --out {several}"
             )
-        return
-    if not resume:
-        raise InputError(
-            f"{folder} already holds a run: continue it with --resume, or choose another folder with --out"
-        )
-    before = saved(folder)
-    differing = [] if before is None else difference(before, settings, reading)
-    changed = [f"{key}: {old} in the run, {new} now" for key, old, new in differing]
-    if changed:
-        raise InputError(
-            f"{folder} was made with other settings: {'; '.join(changed)}: resume with the same ones, or choose "
-            "another --out"
-        )
+    elif not resume:
+        raise taken(run)
+    elif before := saved(folder):
+        check_same(run, before.plain(), settings.plain(), reading)
 
 
 def default_folder(settings: Settings, root: Path = Path("runs")) -> Path:

@@ -31,10 +31,7 @@ def saved(folder: Path) -> Settings | None:
 
 
 def difference(old: Settings, new: Settings, reading: bool = False) -> list[tuple[str, Any, Any]]:
-    """(key, old, new) of every setting that decides the run and is not the same; a key one side lacks is `absent`.
-
-    reading: where data is read from counts too.
-    """
+    """(key, old, new) of every setting that decides the run and is not the same; see `changed`."""
     return changed(old.plain(), new.plain(), reading)
 
 
@@ -77,9 +74,21 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield f"{prefix}{key}", value
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The settings that differ, as `key: old in the run, new now`."""
-    return [f"{key}: {before} in the run, {now} now" for key, before, now in changed(old, new)]
+def taken(folder: RunFolder) -> InputError:
+    """The refusal of a folder that holds a run."""
+    return InputError(
+        f"{folder.path} already holds a run: continue it with --resume, or choose another folder with --out"
+    )
+
+
+def check_same(folder: RunFolder, old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = False) -> None:
+    """Raises InputError where the run in `folder`, made with the settings `old`, is to go on with others."""
+    differing = [f"{key}: {before} in the run, {now} now" for key, before, now in changed(old, new, reading)]
+    if differing:
+        raise InputError(
+            f"{folder.path} was made with other settings: {'; '.join(differing)}: resume with the same ones, or choose "
+            "another --out"
+        )
 
 
 def check_settings(folder: RunFolder, settings: Mapping[str, Any], resume: bool) -> Path | None:
@@ -88,16 +97,9 @@ def check_settings(folder: RunFolder, settings: Mapping[str, Any], resume: bool)
     Raises InputError where a run is there already, or the settings differ.
     """
     if not resume and (folder.begun or any(folder.checkpoints.glob("*.pt"))):
-        raise InputError(
-            f"{folder.path} already holds a run: continue it with --resume, or choose another folder with --out"
-        )
+        raise taken(folder)
     if resume and folder.begun:
-        differing = differences(read_json(folder.settings), json.loads(json.dumps(settings)))  # tuples are lists there
-        if differing:
-            raise InputError(
-                f"{folder.path} was made with other settings: {'; '.join(differing)}: resume with the same ones, or "
-                "choose another --out"
-            )
+        check_same(folder, read_json(folder.settings), json.loads(json.dumps(settings)))  # tuples are lists there
     return folder.newest
 
 
