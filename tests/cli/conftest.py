@@ -23,7 +23,7 @@ from steadygan.training.probes import Probes
 
 SOURCE = Path(steadygan.__file__).parents[1]
 
-TORCHLESS = """
+IN_ONE = """
 import contextlib, io, json, sys
 from steadygan import cli
 
@@ -105,14 +105,26 @@ def _several(commands: Sequence[Sequence[str]], cwd: Path, drawn: bool = False) 
 
 @pytest.fixture(scope="session")
 def command() -> Callable[..., Answer]:
-    """(*words, cwd=) -> Answer, in a process of its own."""
-    return lambda *words, cwd: _process(["-m", "steadygan", *words], cwd)
+    """(*words, cwd=, before=()) -> Answer, in a process of its own; before: folders first on its import path."""
+    return lambda *words, cwd, before=(): _process(["-m", "steadygan", *words], cwd, *before)
 
 
 @pytest.fixture(scope="session")
 def commands() -> Callable[..., list[Answer]]:
     """(list of words, cwd, drawn=False) -> Answers, one after the other in this process."""
     return _several
+
+
+@pytest.fixture(scope="session")
+def apart() -> Callable[[Sequence[Sequence[str]], Path], list[Answer]]:
+    """(list of words, cwd) -> Answers, one after the other in one process of their own, in which parts are enrolled."""
+
+    def asked(commands: Sequence[Sequence[str]], cwd: Path) -> list[Answer]:
+        done = _process(["-c", IN_ONE, json.dumps([[*words] for words in commands])], cwd)
+        assert done.code == 0, done
+        return [Answer(*answer) for answer in json.loads(done.out)]
+
+    return asked
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +135,7 @@ def torchless(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Se
         (folder / f"{name}.py").write_text(f"raise SystemExit('{name} was imported')\n", encoding="utf-8")
 
     def asked(commands: Sequence[Sequence[str]], cwd: Path) -> list[Answer]:
-        done = _process(["-c", TORCHLESS, json.dumps([[*words] for words in commands])], cwd, folder)
+        done = _process(["-c", IN_ONE, json.dumps([[*words] for words in commands])], cwd, folder)
         assert done.code == 0, done
         return [Answer(*answer) for answer in json.loads(done.out)]
 

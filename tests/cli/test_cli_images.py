@@ -148,7 +148,7 @@ REFUSED = {
     "train folder/far --data broken": "b.jpg",
     "train folder/far --data mine channels=3": "add size=64",
     "train folder/far --data mine size=16": "add channels=3",
-    "train folder/far --data tiny": "size=64",
+    "train folder/far --data tiny": "expected images of at least 8 x 8 pixels in tiny, got 4 x 4",
     "train folder/far --data tiny size=4": "data.size: expected a whole number from 8 to 1024, or none, got 4",
     "train folder/far --data flat channels=2": "data.channels: expected 1 (grey) or 3 (colour), or none, got 2",
     "train folder/far --data flat size=18": "18",

@@ -22,8 +22,8 @@ UNKNOWN = "name the module that brings it with --plugin, or import it"
 
 
 @pytest.fixture(scope="module")
-def trained(once: Callable[..., Any], commands: Callable[..., Any]) -> Any:
-    """A run of nothing but the user's own parts, gone on with, sampled and judged, each in a process of its own."""
+def trained(once: Callable[..., Any], apart: Callable[..., Any]) -> Any:
+    """A run of nothing but the user's own parts, gone on with, sampled and judged: with the module, then without."""
 
     def make(folder: Path) -> dict[str, Any]:
         shutil.copy(MINE, folder)
@@ -31,8 +31,8 @@ def trained(once: Callable[..., Any], commands: Callable[..., Any]) -> Any:
         again = "train --out run --resume --iterations 30"
         judged = "evaluate run --against own -n 100"
         known = [first, again, "sample run -n 8", "export run", "report run", "diagnose run", judged]
-        answers = commands([[*words.split(), *PLUGIN] for words in known], folder)
-        later = commands([words.split() for words in LATER], folder)
+        answers = apart([[*words.split(), *PLUGIN] for words in known], folder)
+        later = apart([words.split() for words in LATER], folder)
         return dict(zip([*known, *LATER], [*answers, *later], strict=True))
 
     return once("cli-plugins", make)
@@ -77,10 +77,10 @@ TYPED = {
 
 
 @pytest.fixture(scope="module")
-def typed(once: Callable[..., Any], commands: Callable[..., Any]) -> dict[str, Any]:
+def typed(once: Callable[..., Any], apart: Callable[..., Any]) -> dict[str, Any]:
     def ask(folder: Path) -> dict[str, Any]:
         shutil.copy(MINE, folder)
-        answers = commands([["train", "ring8/far", *PLUGIN, *words.split()] for words in TYPED], folder)
+        answers = apart([["train", "ring8/far", *PLUGIN, *words.split()] for words in TYPED], folder)
         return dict(zip(TYPED, answers, strict=True))
 
     return dict(once("cli-plugins-typed", ask)[1])

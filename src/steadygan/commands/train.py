@@ -11,6 +11,7 @@ import typer
 
 from ..config.values import whole
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
+from ..plugins import load_installed
 from ..recipes import RECIPES, Recipe
 from ..runs.folder import RunFolder
 from .console import new_console
@@ -80,6 +81,7 @@ def recipes(
     plugin: Plugins = None,
 ) -> int:
     """Lists the recipes, or those that follow one paper."""
+    load_installed()
     papers = {entry.paper for entry in RECIPES.values()}
     if paper is not None and paper not in papers:
         raise unknown("paper", paper, papers)

@@ -100,5 +100,6 @@ def _number(cell: str, name: str, line: int, column: int) -> float:
     value = float(cell) if _is_number(cell) else math.nan
     if not math.isfinite(value):
         where = f"{name}, line {line}, column {column}"
-        raise InputError(f"expected a finite number in {where}, got {shown(cell)[:40]!r}: mend or remove the line")
+        told = cell if _is_number(cell) else repr(shown(cell)[:40])
+        raise InputError(f"expected a finite number in {where}, got {told}: mend or remove the line")
     return value
