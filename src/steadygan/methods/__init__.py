@@ -4,7 +4,8 @@ from .chain import Chain, chain
 from .cramer import Cramer
 from .denoising import DenoisingFeatureMatching
 from .diff_augment import DiffAugment
-from .plain import METHODS, FakeAsReal, Packing, Plain
+from .fake_as_real import FakeAsReal
+from .plain import METHODS, Packing, Plain
 from .sample_differences import SampleDifferences
 
 __all__ = [
