@@ -99,9 +99,8 @@ class Session:
             if not self.ready:
                 self._make_ready(plan, until)
             signals = StopSignals()
-            if self.opened:
+            if self.opened:  # as many iterations are done as are asked for
                 self._random = global_states(first.device)
-                signals.asked = True
                 yield signals
                 return
             self._go_on()
