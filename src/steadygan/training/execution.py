@@ -20,9 +20,10 @@ from .member import Member
 from .obstacles import convolutional, obstacle
 from .plan import Plan
 
-# Steps of G and D together from which compiling small networks wins twice the 20 s that it costs: a lone run's step
-# takes 0.6 ms and is left with 45 % of it, that of a stack 1.5 ms and is left with 35 % (docs/results/speed.md).
-LONE, STACKED = 120_000, 40_000
+# Steps of G and D together from which compiling pays, on slow cores and on fast ones: it costs 20 s or more; a lone
+# run's step of a small network takes 0.6 ms (docs/results/speed.md) to 3 ms and is left with 45 % of it or less, that
+# of a stack takes longer and is left with 35 %.
+LONE, STACKED = 80_000, 40_000
 SETS = 1000  # iterations in which every set of active penalties comes up
 
 
@@ -134,7 +135,7 @@ def worthwhile(members: Sequence[Member], until: int, stored: str | None) -> tup
         return False, "compile=off: there is no C++ compiler here (g++ or clang++)"
     if not gpu and any(convolutional(network) for network in first.setup.networks):
         return False, "compile=off: convolutions on a CPU gain nothing"
-    return True, f"compile=on: {told} more than the {least:,} steps from which it pays"
+    return True, f"compile=on: {told} no fewer than the {least:,} steps from which it pays"
 
 
 def on_gpu(members: Sequence[Member]) -> bool:
