@@ -1,4 +1,4 @@
-"""Shared by every test: this folder is importable (`known`, `enrolled`), and global state is as each test found it."""
+"""Shared by every test: this folder is importable (`known`, `tiny`), and global state is as each test found it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is there: each of 
 import pytest
 import torch
 
+from steadygan.training.probes import Probes
+
+DRAW = Probes.draw
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_caches_of_the_user() -> Iterator[None]:
@@ -21,6 +25,20 @@ def _no_caches_of_the_user() -> Iterator[None]:
     yield
     shutil.rmtree(os.environ.pop("STEADYGAN_CACHE"), ignore_errors=True)
     os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_figures() -> Iterator[None]:
+    """Runs draw no figures, which take longer than the runs, unless a test asks for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Probes, "draw", lambda *_: None)
+        yield
+
+
+@pytest.fixture
+def drawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that uses this draws its runs' figures."""
+    monkeypatch.setattr(Probes, "draw", DRAW)
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,7 @@ from steadygan import cli
 from steadygan.training.probes import Probes
 
 SOURCE = Path(steadygan.__file__).parents[1]
+DRAW = Probes.draw
 
 IN_ONE = """
 import contextlib, io, json, sys
@@ -81,7 +82,7 @@ def _said(message: Warning | str, category: type[Warning], filename: str, line: 
 def _several(commands: Sequence[Sequence[str]], cwd: Path, drawn: bool = False) -> list[Answer]:
     """One command after the other in this process, with Python's own filters of warnings, which go to stderr.
 
-    Runs draw no figures, which take longer than they do; the first one does if `drawn`.
+    The first run draws figures if `drawn`.
     """
     answers = []
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(cwd), warnings.catch_warnings():
@@ -90,8 +91,8 @@ def _several(commands: Sequence[Sequence[str]], cwd: Path, drawn: bool = False) 
             warnings.simplefilter("ignore", kind)
         patch.setattr(warnings, "showwarning", _said)
         patch.setenv("COLUMNS", "100")
-        if not drawn:
-            patch.setattr(Probes, "draw", lambda *_: None)
+        if drawn:
+            patch.setattr(Probes, "draw", DRAW)
         for words in commands:
             out, err = io.StringIO(), io.StringIO()
             patch.setattr(sys, "argv", ["steadygan", *words])

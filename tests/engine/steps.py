@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from tiny import N, points
 from torch import Tensor, nn
 
 import steadygan as sg
@@ -18,6 +17,7 @@ from steadygan.engine.objective import Sides
 from steadygan.engine.optim import Ema, OptimizerSettings
 from steadygan.latents import normal_latent
 from steadygan.types import Batch, Opponent
+from tiny import N, points
 
 SIDES = Sides(N, N)
 SGD = OptimizerSettings("sgd")

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 import torch
-from several import several, stacked, states
-from stacks import PLAIN, Case, assert_members_are_lone_runs, assert_near, tanh
-from tiny import points
 from torch import Tensor, nn
 from torch.testing import assert_close
-from tracing import traced_steps
 
 import steadygan as sg
 from known import F64
+from several import several, stacked, states
+from stacks import PLAIN, Case, assert_members_are_lone_runs, assert_near, tanh
 from steadygan.engine.compiler import Compiler
 from steadygan.engine.optim import OptimizerSettings
 from steadygan.losses import Nothing
 from steadygan.models import mlp
 from steadygan.types import Opponent
+from tiny import points
+from tracing import traced_steps
 
 methods, penalties = sg.methods, sg.penalties
 DFM = methods.DenoisingFeatureMatching(weight=0.3, features=5)

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 import torch
-from stacks import ITERATIONS, PLAIN, Case, assert_members_are_lone_runs, assert_near, leaky, rows, tanh
-from tiny import assert_same, differs
 from torch import Tensor, nn
 from torch.testing import assert_close
-from tracing import traced_steps
 
 import steadygan as sg
+from stacks import ITERATIONS, PLAIN, Case, assert_members_are_lone_runs, assert_near, leaky, rows, tanh
 from steadygan.engine.compiler import Compiler
 from steadygan.engine.members import share_buffers
 from steadygan.engine.state import cloned
 from steadygan.models import spectral_norm
 from steadygan.types import Constraint, Opponent
+from tiny import assert_same, differs
+from tracing import traced_steps
 
 penalties = sg.penalties
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import N, assert_same, differs, points, small_d
 from torch import Tensor
 
 import steadygan as sg
@@ -14,6 +13,7 @@ from steadygan.engine.needs import Needs, shown_shape
 from steadygan.engine.objective import Sides
 from steadygan.latents import normal_latent
 from steadygan.types import Draw, Method, Opponent
+from tiny import N, assert_same, differs, points, small_d
 
 SIDES = Sides(N, N)
 HINGE = sg.losses.Hinge()

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from steps import PLAIN, SGD, SIDES, draws, executor, run
-from tiny import N, assert_same, built, double, networks, small_d, small_g, weights
 from torch import Tensor, nn
 
 import steadygan as sg
 from steadygan.engine.executor import Eager
 from steadygan.engine.optim import Ema, OptimizerSettings
 from steadygan.types import Method, Opponent
+from tiny import N, assert_same, built, double, networks, small_d, small_g, weights
 
 
 def plain_loop(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from steps import draws, executor, run
-from tiny import N, assert_same, built, networks, small_d, small_g, weights
 from torch import Tensor, nn
 
 import steadygan as sg
 from known import normal
 from steadygan.engine.optim import OptimizerSettings
+from tiny import N, assert_same, built, networks, small_d, small_g, weights
 
 
 class Watched(nn.Module):

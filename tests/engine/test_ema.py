@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from tiny import assert_same, built, small_g, trainer, weights
 from torch import nn
 
 from known import F64, normal
 from steadygan.engine.optim import Average, Ema
 from steadygan.errors import InputError
+from tiny import assert_same, built, small_g, trainer, weights
 
 
 def moved(network: nn.Module, step: int) -> None:

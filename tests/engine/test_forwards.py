@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 from steps import executor, run
-from tiny import N, networks
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 import steadygan as sg
 from known import F64
 from steadygan.engine import executor as eager
+from tiny import N, networks
 
 losses, penalties, methods = sg.losses, sg.penalties, sg.methods
 R1 = penalties.r1(1.0)

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 import torch
-from parts import Balanced, Pulled
-from stacks import OFF, PLAIN, Case, assert_members_are_lone_runs, assert_near, leaky, rows, tanh, trained
-from tiny import assert_same, differs
 from torch import Tensor, nn
 
 import steadygan as sg
 from enrolled import OPPONENTS
+from parts import Balanced, Pulled
+from stacks import OFF, PLAIN, Case, assert_members_are_lone_runs, assert_near, leaky, rows, tanh, trained
 from steadygan.engine.functional import Functional
 from steadygan.engine.members import StackedBlocks
 from steadygan.engine.optim import Ema, OptimizerSettings
 from steadygan.engine.state import cloned
+from tiny import assert_same, differs
 
 losses, penalties, methods = sg.losses, sg.penalties, sg.methods
 R1 = replace(PLAIN, penalties=(penalties.r1(0.3),))

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from stacks import PLAIN, Case, assert_members_are_lone_runs, assert_near, rows, tanh
 from test_functional import CASES
-from tiny import assert_same
-from tracing import traced_steps
 
 import steadygan as sg
 from known import needs_cpp
+from stacks import PLAIN, Case, assert_members_are_lone_runs, assert_near, rows, tanh
 from steadygan.engine.compiler import Compiler
+from tiny import assert_same
+from tracing import traced_steps
 
 FAR = replace(PLAIN, penalties=(sg.penalties.r1(1.0),), method=sg.methods.FakeAsReal(2, factor=4))
 # Leaky ReLU's kinks carry a rounding of float32 away.

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from stacks import OFF, PLAIN, Case, assert_near, rows
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 import steadygan as sg
+from stacks import OFF, PLAIN, Case, assert_near, rows
 from steadygan.engine.captured import WARM, Captured
 from steadygan.engine.members import StackedBlocks
 from steadygan.engine.optim import OptimizerSettings

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import torch
-from stacks import Case, rows, trained
 from torch import nn
 
 import steadygan as sg
 from enrolled import IMAGES, Pictured, make
+from stacks import Case, rows, trained
 from steadygan.errors import InputError
 from steadygan.losses import LOSSES, Nothing
 from steadygan.methods import METHODS

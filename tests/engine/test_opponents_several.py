@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 import torch
-from stacks import PLAIN, Case, assert_members_are_lone_runs, leaky, tanh
 from test_auxiliaries import CRAMER, DFM, Denoised, Embedded
-from tiny import built, points, small_g
 from torch import Tensor, nn
 from torch.testing import assert_close
-from tracing import traced_steps
 
 import steadygan as sg
 from enrolled import SIDES
 from known import F64, normal, seeded
+from stacks import PLAIN, Case, assert_members_are_lone_runs, leaky, tanh
 from steadygan.engine.compiler import Compiler
 from steadygan.engine.objective import d_objective, g_objective
 from steadygan.types import Batch, Now, Opponent, critic
+from tiny import built, points, small_g
+from tracing import traced_steps
 
 losses, methods, penalties = sg.losses, sg.methods, sg.penalties
 SDP = methods.SampleDifferences(weight=0.5, start=2, count=2, grow_every=6, feature_layers=("1", "3"))

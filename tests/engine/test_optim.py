@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import N, assert_same, built, small_d, trainer
 from torch import Tensor, nn
 
 from known import F64, normal
 from steadygan.engine.optim import OptimizerSettings, pack, unpack
 from steadygan.errors import InputError
+from tiny import N, assert_same, built, small_d, trainer
 
 RATE = 0.05
 

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from tiny import assert_same, state, trainer
 
 from steadygan.engine.optim import SCHEDULES, Constant, Cosine, Linear, Schedule
 from steadygan.errors import InputError
+from tiny import assert_same, state, trainer
 
 
 def test_constant():

@@ -6,15 +6,15 @@ from typing import ClassVar
 
 import pytest
 import torch
-from parts import Balanced, Pulled
-from tiny import N, assert_same, differs, double, networks, saved, state, trainer
 from torch import Tensor
 
 import steadygan as sg
 from known import F64
+from parts import Balanced, Pulled
 from steadygan.engine.optim import OptimizerSettings
 from steadygan.training.probes import Probes
 from steadygan.types import Method, Now
+from tiny import N, assert_same, differs, double, networks, saved, state, trainer
 
 SGD = OptimizerSettings("sgd")
 RATE = 0.05

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 import torch
-from several import several, stacked, states
-from stacks import PLAIN, Case, assert_members_are_lone_runs, assert_near, rows, tanh
-from tiny import networks, trainer
 from torch import Tensor, nn
-from tracing import traced_steps
 
 import steadygan as sg
 from known import F64, needs_cpp
+from several import several, stacked, states
+from stacks import PLAIN, Case, assert_members_are_lone_runs, assert_near, rows, tanh
 from steadygan.engine.compiler import Compiler
 from steadygan.engine.functional import Functional
 from steadygan.models import mlp
+from tiny import networks, trainer
+from tracing import traced_steps
 
 methods, penalties = sg.methods, sg.penalties
 # It begins, and takes one pair more, within the twenty iterations that are compared.

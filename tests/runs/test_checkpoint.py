@@ -1,0 +1,211 @@
+"""Checkpoint files: complete, atomic, checked on load, the newest few kept."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from steadygan.errors import InputError
+from steadygan.runs import checkpoint
+from steadygan.runs import folder as folder_files
+from steadygan.runs.checkpoint import TrainState
+from tiny import assert_same, leaves, saved, state, trainer
+
+
+def some(iteration: int = 7) -> TrainState:
+    leaf = torch.arange(3.0)
+    return TrainState(torch.tensor(iteration), {"G": {"w": leaf}}, {}, {}, {"D": {}}, {"run": leaf}, {"d": leaf})
+
+
+def listed(folder: Path) -> list[str]:
+    return [path.name for path in folder_files.listed(folder)]
+
+
+def test_comes_back_bit_for_bit(tmp_path):
+    path = checkpoint.write(tmp_path / "new", some(), {"plan": {"device": "cpu"}, "latent_dim": None}, keep=3)
+    assert path == tmp_path / "new" / "000000007.pt"
+    content = checkpoint.read(path)
+    assert isinstance(content["state"], TrainState)
+    assert_same(content["state"], some())
+    assert (content["format"], content["plan"], content["latent_dim"]) == (1, {"device": "cpu"}, None)
+
+
+def test_of_a_run_holds_everything_in_plain_types(tmp_path):
+    made = trainer(tmp_path / "run")
+    made.fit(30)
+    newest = folder_files.latest(tmp_path / "run" / "checkpoints")
+    raw = torch.load(newest, weights_only=True)
+    assert raw.keys() >= {"format", "settings", "plan", "state", "latent_dim", "equilibrium", "protocol", "networks"}
+    assert raw["state"].keys() == set(TrainState._fields)
+    assert raw["settings"]["seed"] == 3
+    assert raw["plan"]["executor"] == "eager"
+    assert raw["plan"]["torch_version"] == str(torch.__version__)
+    plain = Tensor | str | int | float | None
+    assert all(isinstance(leaf, plain) for _, leaf in leaves(raw))
+    assert_same(saved(tmp_path / "run")["state"], state(made))
+
+
+def test_keeps_the_newest_few(tmp_path):
+    for iteration in (0, 5, 999_999_999, 10):
+        checkpoint.write(tmp_path, some(iteration), {}, keep=2)
+    assert listed(tmp_path) == ["000000010.pt", "999999999.pt"]
+    assert folder_files.latest(tmp_path).name == "999999999.pt"
+    assert [p.name for p in tmp_path.iterdir() if p.suffix == ".part"] == []
+
+
+def test_a_run_keeps_the_newest_few(tmp_path):
+    trainer(tmp_path, checkpoint_every=10, keep=2).fit(35)
+    assert listed(tmp_path / "checkpoints") == ["000000030.pt", "000000035.pt"]
+
+
+def test_other_files_are_no_checkpoints(tmp_path):
+    assert folder_files.latest(tmp_path / "nowhere") is None
+    (tmp_path / "best.pt").touch()
+    (tmp_path / "000000003.tmp").touch()
+    assert folder_files.latest(tmp_path) is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_truncated(tmp_path, share):
+    path = checkpoint.write(tmp_path, some(), {}, keep=1)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    refused(path, "is not a complete checkpoint", "truncated or damaged; remove it to go on from the one before")
+
+
+def test_a_flipped_bit(tmp_path):
+    path = checkpoint.write(tmp_path, some(), {}, keep=1)
+    content = bytearray(path.read_bytes())
+    place = content.find(torch.arange(3.0).numpy().tobytes())
+    assert place > 0
+    content[place + 5] ^= 1
+    path.write_bytes(content)
+    refused(path, "is not a complete checkpoint")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"weights": torch.zeros(2)},  # somebody else's checkpoint
+        [torch.zeros(2)],
+        {"format": 1},
+        {"format": 1, "state": {"iteration": torch.tensor(1)}},
+        {"format": "new", "state": {}},
+    ],
+)
+def test_a_foreign_file(tmp_path, content):
+    path = tmp_path / "000000001.pt"
+    torch.save(content, path)
+    refused(path, "is not a")
+
+
+def test_a_pickle_that_would_run_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    path = tmp_path / "000000001.pt"
+    torch.save({"format": 1, "state": Evil()}, path)
+    refused(path, "is not a complete checkpoint")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_text(tmp_path):
+    path = tmp_path / "000000001.pt"
+    path.write_text("no zip archive")
+    refused(path, "is not a complete checkpoint")
+
+
+def test_a_newer_format(tmp_path):
+    path = tmp_path / "000000001.pt"
+    torch.save({"format": 2, "state": "whatever format 2 holds"}, path)
+    refused(path, "has format 2, but this steadygan reads formats up to 1: upgrade steadygan")
+
+
+def test_none_there(tmp_path):
+    refused(tmp_path / "000000001.pt", "no checkpoint", "start the run")
+
+
+def refused(path: Path, *told: str) -> None:
+    with pytest.raises(InputError) as error:
+        checkpoint.read(path)
+    message = str(error.value)
+    assert str(path) in message
+    assert "\n" not in message
+    for part in told:
+        assert part in message
+
+
+def test_appears_only_once_it_is_whole(tmp_path, monkeypatch):
+    """It is written beside, and only a complete file takes the name: a kill in between leaves nothing that misleads."""
+    plain, moved = Path.replace, []
+
+    def look(self, target):
+        assert not Path(target).exists()
+        assert checkpoint.read(self)["state"].iteration == 7
+        moved.append(Path(target).name)
+        return plain(self, target)
+
+    monkeypatch.setattr(Path, "replace", look)
+    checkpoint.write(tmp_path, some(7), {}, keep=1)
+    assert moved == ["000000007.pt"]
+
+
+class Full(io.RawIOBase):
+    """A file on a disk that is full after some bytes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data) -> int:
+        self.room -= len(data)
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return len(data)
+
+    def fileno(self) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("room", [0, 200, 10**9])
+def test_a_full_disk_leaves_the_ones_before(tmp_path, monkeypatch, room):
+    checkpoint.write(tmp_path, some(1), {}, keep=1)
+    before = (tmp_path / folder_files.name(1)).read_bytes()
+    plain_open = Path.open
+
+    def full(self, mode="r", *args, **more):
+        if "w" in mode:
+            plain_open(self, mode).close()
+            return Full(room)
+        return plain_open(self, mode, *args, **more)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(InputError) as error:
+        checkpoint.write(tmp_path, some(2), {}, keep=1)
+    message = str(error.value)
+    assert message.startswith(f"cannot write {tmp_path / '000000002.pt'}")
+    assert message.endswith(f"go on with --resume; the last good checkpoint is {tmp_path / '000000001.pt'}")
+    assert "\n" not in message
+    assert [p.name for p in tmp_path.iterdir()] == ["000000001.pt"]
+    assert (tmp_path / folder_files.name(1)).read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write"):
+        checkpoint.write(tmp_path / "file" / "checkpoints", some(), {}, keep=1)
+
+
+def test_a_programming_error_is_not_a_full_disk(tmp_path):
+    with pytest.raises((AttributeError, TypeError, RuntimeError), match=r"(?i)pickle|local"):
+        checkpoint.write(tmp_path, some(), {"wrong": lambda: None}, keep=1)
+    assert list(tmp_path.iterdir()) == []
