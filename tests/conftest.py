@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -15,6 +16,8 @@ import torch
 from steadygan.training.probes import Probes
 
 DRAW = Probes.draw
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, and all it starts, would not hear it
 
 
 @pytest.fixture(autouse=True, scope="session")
