@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-import torch
+from itertools import islice
 
-from steadygan.devices import Borrowed, borrowed, kept
+import torch
+from torch import Tensor
+
+from steadygan.devices import borrowed, kept
+from steadygan.latents import CHUNK, chunks
 
 CPU = torch.device("cpu")
 
 
+def drawing(n: int, _: torch.Generator) -> Tensor:
+    """A user's latent that draws from the global generator."""
+    return torch.rand(n)
+
+
 def test_a_loan_goes_on_where_it_stopped() -> None:
     with borrowed(7):
-        whole = torch.rand(6)
-    loan, before = Borrowed(7, CPU), torch.get_rng_state()
+        whole = torch.rand(3 * CHUNK)
+    loan, before = chunks(drawing, 7, CPU), torch.get_rng_state()
     pieces = []
-    for _ in range(3):
-        with loan.again():
-            pieces.append(torch.rand(2))
+    for piece in islice(loan, 3):
+        pieces.append(piece)
         torch.rand(5)  # the host draws in between
     assert torch.equal(torch.cat(pieces), whole)
     torch.set_rng_state(before)
-    with loan.again():
-        torch.rand(1)
+    next(loan)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_two_loans_do_not_know_of_each_other() -> None:
-    one, other = Borrowed(1, CPU), Borrowed(1, CPU)
-    with one.again():
-        first = torch.rand(3)
-    with other.again():
-        assert torch.equal(torch.rand(3), first)
+    one, other = chunks(drawing, 1, CPU), chunks(drawing, 1, CPU)
+    first = next(one)
+    assert torch.equal(next(other), first)
+    assert not torch.equal(next(one), first)
 
 
 def test_what_is_kept_goes_on_inside() -> None:

@@ -29,26 +29,6 @@ def borrowed(seed: int, device: torch.device | None = None) -> Iterator[None]:
         yield
 
 
-class Borrowed:
-    """torch's global generators, seeded once and borrowed again and again: each time they go on where they stopped."""
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self.seed, self.device = seed, device
-        self._states: tuple[torch.Tensor, torch.Tensor | None] | None = None
-
-    @contextmanager
-    def again(self) -> Iterator[None]:
-        """Inside, the generators are those of this loan; afterwards they are as they were before."""
-        cuda = self.device.type == "cuda"
-        with borrowed(self.seed, self.device):
-            if self._states is not None:
-                torch.set_rng_state(self._states[0])
-                if self._states[1] is not None:
-                    torch.cuda.set_rng_state(self._states[1], self.device)
-            yield
-            self._states = torch.get_rng_state(), torch.cuda.get_rng_state(self.device) if cuda else None
-
-
 def choose_device(name: str) -> torch.device:
     """`auto` is cuda, then mps, then cpu; raises InputError for a device that is not there."""
     if name == "auto":

@@ -82,10 +82,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; raises InputError when the file is not one."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a readable JSON file ({type(error).__name__}): is this a run folder?"
-        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not a readable JSON file ({type(error).__name__}): is it a run's?") from None
     if not isinstance(content, dict):
         raise InputError(f"{path} should hold a JSON object, but holds {type(content).__name__}")
     return content

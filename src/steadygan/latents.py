@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from .devices import Borrowed
+from .devices import borrowed, global_states, restore_global_states
 from .errors import check_number
 from .types.critic import evaluating, kept_buffers
 
@@ -26,10 +26,12 @@ def latents(latent: Latent, n: int, seed: int, device: torch.device) -> Tensor:
 
 def chunks(latent: Latent, seed: int, device: torch.device) -> Iterator[Tensor]:
     """The latents of `seed` without end, 256 at a time."""
-    generator, loan = torch.Generator(device).manual_seed(seed), Borrowed(seed, device)
+    generator, states = torch.Generator(device).manual_seed(seed), None
     while True:
-        with loan.again():  # a user's latent may draw from the global generator
-            z = latent(CHUNK, generator)
+        with borrowed(seed, device):  # a user's latent may draw from the global generators: they go on, too
+            if states is not None:
+                restore_global_states(states, device)
+            z, states = latent(CHUNK, generator), global_states(device)
         yield z
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from math import nan
 from typing import Any, NamedTuple
 
 DEAD_GRADIENT = 1e-8  # mean ||grad_y d(y)|| below which a discriminator teaches nothing
@@ -187,6 +188,18 @@ def spread(key: str, values: list[float]) -> str:
     if (KNOWN[key].unit if key in KNOWN else "") == SHARE:
         return f"{100 * mean:.1f} ±{BLANK}{100 * std:.1f}{BLANK}%"
     return f"{figure(key, mean)} ±{BLANK}{plain(std)}"
+
+
+def number(value: Any) -> float | None:
+    """`value` as a float where it is a number, NaN where it is too large for one, else None."""
+    if value is None or isinstance(value, bool | str):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return nan
+    except (TypeError, ValueError):
+        return None
 
 
 def plain(value: float) -> str:

@@ -89,8 +89,8 @@ def test_saved_settings_are_read_from_a_run_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "expected settings in"),
-        ("[]", "expected a recipe's settings in"),
+        ("{", "is not a readable JSON file"),
+        ("[]", "should hold a JSON object"),
         ('{"batch_size": 3}', "expected a recipe's settings in"),
         ('{"recipe": "x", "seed": -1}', "settings.json: "),
     ],

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from runs_made import said
 
+from steadygan.quantities import number
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.history import events
-from steadygan.runs.records import Records, number, records, turns
+from steadygan.runs.records import Records, records, turns
 
 GOOD = '{"iteration": 100, "d_loss": 1.5}'
 

@@ -121,7 +121,7 @@ def _card(run: Run, network: nn.Module, weights: str, inputs: tuple[Tensor, ...]
     z, image, data = inputs[0], bool(run.data.get("image", False)), run.data
     shape = list(generate(network, z, 1, inputs[1] if len(inputs) > 1 else None).shape[1:])
     name = run.settings.get("recipe") or (run.path.resolve().name if run.path is not None else data.get("name", "G"))
-    settings, parts = run.network_settings, [*network.named_modules()]
+    settings, parts, dtype = run.network_settings, [*network.named_modules()], str(z.dtype).removeprefix("torch.")
     bounded = isinstance(parts[-1][1], nn.Tanh)  # modules stand in the order in which they act, if they are a sequence
     return {
         "format": FORMAT,
@@ -131,14 +131,14 @@ def _card(run: Run, network: nn.Module, weights: str, inputs: tuple[Tensor, ...]
         "iteration": run.iteration,
         "weights": weights,
         "parameters": sum(p.numel() for p in network.parameters()),
-        "latent": {"dim": run.latent_dim, "distribution": "standard normal", "dtype": _named(z.dtype)},
+        "latent": {"dim": run.latent_dim, "distribution": "standard normal", "dtype": dtype},
         "output": {
             "kind": "images (n, c, h, w)" if image else "samples in the data's units",
             "shape": shape,
-            "dtype": _named(z.dtype),
+            "dtype": dtype,
             "range": [-1.0, 1.0] if image and bounded else None,
         },
-        "units": None if run.units is None else dict(zip(("offset", "scale"), map(_list, run.units), strict=True)),
+        "units": None if run.units is None else {"offset": run.units[0].tolist(), "scale": run.units[1].tolist()},
         "classes": None if run.classes is None else _classes(run),
         "network": None if settings is None else settings["generator"],
         "layers": {key: _layer(part) for key, part in parts if not [*part.children()]},
@@ -192,11 +192,3 @@ def _load(z: Tensor, shape: list[int], image: bool, bounded: bool, conditional: 
         f"x = G(torch.randn(8, {z.shape[1]}{dtype}){label})  # (8, {', '.join(map(str, shape))}), {what}",
         f'weights = safetensors.torch.load_file("{WEIGHTS}")  # alone: the state dict of `layers`, before any `units`',
     ]
-
-
-def _named(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _list(values: Tensor) -> Any:
-    return values.tolist()

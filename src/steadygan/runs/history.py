@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..config import Settings
 from ..errors import InputError
+from ..quantities import number
 from .folder import RunFolder
 from .interventions import interventions_told
-from .records import Turn, number, objects, records, turns
+from .records import Turn, objects, records, turns
 from .settings import settings_told
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def history(folder: Path) -> RunHistory:
     """Reads a run's folder; raises InputError where no record can be read."""
     place = RunFolder(folder)
     rows, verdicts, unreadable = records(place.metrics)
-    tree, settings, notes = settings_told(place.settings)
+    tree, settings, notes = settings_told(place)
     if unreadable:
         lines, are = ("line", "is") if unreadable == 1 else ("lines", "are")
         notes.append(f"{unreadable:,} {lines} of {place.metrics.name} cannot be read and {are} left out")
@@ -92,7 +93,7 @@ def history(folder: Path) -> RunHistory:
     known = figures(place.checkpoints, settings)
     if not known.known:
         notes.append("no checkpoint can be read: how figures were measured, and what real data gets, is not known")
-    interventions, damaged = interventions_told(place.interventions)
+    interventions, damaged = interventions_told(place)
     times = [number(line.get("seconds")) for line in objects(place.timing) if line is not None]
     seconds = [time for time in times if time is not None]
     return RunHistory(

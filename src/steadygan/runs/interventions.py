@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
@@ -36,8 +35,10 @@ def interventions(folder: RunFolder) -> list[Intervention]:
         return []
     try:
         content = json.loads(folder.interventions.read_text(encoding="utf-8"))
-        return [Intervention(**each) for each in content]
-    except (OSError, ValueError, TypeError) as error:
+        return [
+            Intervention(**{**each, "iteration": int(each["iteration"]), "to": int(each["to"])}) for each in content
+        ]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(
             f"{folder.interventions} is not a readable list of roll-backs ({type(error).__name__}): start the run anew"
         ) from None
@@ -48,12 +49,9 @@ def note(folder: RunFolder, done: Sequence[Intervention]) -> None:
     write_text(folder.interventions, json.dumps([vars(each) for each in done], indent=2) + "\n")
 
 
-def interventions_told(path: Path) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
+def interventions_told(folder: RunFolder) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
     """The roll-backs of a run, and a word where they cannot be read."""
-    if not path.is_file():
-        return (), []
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return tuple({**each, "iteration": int(each["iteration"]), "to": int(each["to"])} for each in content), []
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        return (), [f"{path.name} cannot be read ({type(error).__name__}): roll-backs are left out"]
+        return tuple(map(vars, interventions(folder))), []
+    except InputError:
+        return (), [f"{folder.interventions.name} cannot be read: roll-backs are left out"]

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, nan
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from ..errors import InputError
 from ..files import write_text, writing
+from ..quantities import number
 
 REASONS = ("verdict_reason", "reason")
 
@@ -43,7 +44,13 @@ def append_text(path: Path, text: str) -> None:
 
 def read_records(path: Path) -> list[dict[str, Any]]:
     """The records of a .jsonl file as they stand; a line that is none, as the last after a kill, is dropped."""
-    return [line for line in objects(path) if line is not None and "iteration" in line]
+    return [line for line in objects(path) if is_record(line)]
+
+
+def is_record(line: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
+    """Whether a line is an object that tells an iteration."""
+    at = None if line is None else number(line.get("iteration"))
+    return at is not None and isfinite(at) and at >= 0
 
 
 def cut_back(path: Path, iteration: int) -> None:
@@ -59,23 +66,18 @@ def records(path: Path) -> Records:
     """
     rows: list[dict[str, float]] = []
     verdicts: list[Turn] = []
-    unreadable = 0
-    for content in objects(path):
-        iteration = None if content is None else number(content.get("iteration"))
-        if content is None or iteration is None or not isfinite(iteration) or iteration < 0:
-            unreadable += 1
-            continue
+    lines = [*objects(path)]
+    for content in sorted(filter(is_record, lines), key=lambda line: float(line["iteration"])):
         values = ((str(key), number(value)) for key, value in content.items() if key != "final")
         rows.append({key: value if isfinite(value) else nan for key, value in values if value is not None})
         verdict = content.get("verdict")
         if isinstance(verdict, str) and verdict:
             reasons = [content[key] for key in REASONS if isinstance(content.get(key), str)]
-            verdicts.append(Turn(int(iteration), verdict, reasons[0] if reasons else ""))
+            verdicts.append(Turn(int(content["iteration"]), verdict, reasons[0] if reasons else ""))
+    unreadable = len(lines) - len(rows)
     if not rows:
-        lines = f"{unreadable:,} that cannot be read" if unreadable else "an empty file"
-        raise InputError(f"expected records in '{path}', got {lines}: train the run on, or leave it out")
-    rows.sort(key=lambda row: row["iteration"])
-    verdicts.sort(key=lambda turn: turn.iteration)
+        told = f"{unreadable:,} that cannot be read" if unreadable else "an empty file"
+        raise InputError(f"expected records in '{path}', got {told}: train the run on, or leave it out")
     return Records(rows, verdicts, unreadable)
 
 
@@ -97,13 +99,3 @@ def objects(path: Path) -> Iterator[dict[str, Any] | None]:
             except (ValueError, RecursionError):
                 content = None
             yield content if isinstance(content, dict) else None
-
-
-def number(value: Any) -> float | None:
-    """`value` as a float where it is a number, else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return nan

@@ -18,11 +18,8 @@ def saved(folder: Path) -> Settings | None:
     path = RunFolder(folder).settings
     if not path.exists():
         return None
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"expected settings in {path}, got {type(error).__name__}: is this a run folder?") from None
-    if not isinstance(tree, dict) or "recipe" not in tree:
+    tree = read_json(path)
+    if "recipe" not in tree:
         raise InputError(f"expected a recipe's settings in {path}, got others: go on with such a run from Python")
     try:
         return Settings.check(tree)
@@ -103,14 +100,13 @@ def check_settings(folder: RunFolder, settings: Mapping[str, Any], resume: bool)
     return folder.newest
 
 
-def settings_told(path: Path) -> tuple[dict[str, Any], Settings | None, list[str]]:
+def settings_told(folder: RunFolder) -> tuple[dict[str, Any], Settings | None, list[str]]:
     """The settings as they stand there, the same as this version reads them, and a word where one is not to be had."""
-    if not path.is_file():
+    path, tree = folder.settings, dict[str, Any]()
+    if not folder.begun:
         return {}, None, [f"no {path.name}: what the run was made with is not known"]
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        return dict(tree), Settings.check(tree) if "recipe" in tree else None, []
-    except InputError as error:
-        return tree, None, [f"{path.name} is not of this version: {error}"]
-    except (OSError, ValueError, TypeError, RecursionError) as error:
-        return {}, None, [f"{path.name} cannot be read ({type(error).__name__})"]
+        tree = read_json(path)
+        return tree, Settings.check(tree) if "recipe" in tree else None, []
+    except (InputError, TypeError) as error:
+        return tree, None, [f"{path.name} is not of this version: {error}" if tree else f"{error}"]

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..quantities import number
+
 Records: TypeAlias = Sequence[Mapping[str, Any]]
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -41,16 +43,6 @@ def series(records: Records, key: str) -> Series:
     points.sort(key=lambda point: point[0])
     table = np.asarray(points, dtype=np.float64).reshape(-1, 2)
     return Series(table[:, 0], table[:, 1])
-
-
-def number(value: Any) -> float | None:
-    """`value` as a float, None where it is not a number."""
-    if value is None or isinstance(value, bool | str):
-        return None
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def running(statistic: Callable[[Floats], Any], values: Floats, width: int) -> Floats:
