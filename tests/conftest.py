@@ -17,7 +17,9 @@ from steadygan.training.probes import Probes
 
 DRAW = Probes.draw
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, and all it starts, would not hear it
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a shell's background job, and all it starts, would not hear it
 
 
 @pytest.fixture(autouse=True, scope="session")

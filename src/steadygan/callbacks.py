@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .errors import InputError
@@ -10,7 +10,8 @@ from .errors import InputError
 if TYPE_CHECKING:
     from .runs.run import Run
 
-Callback: TypeAlias = Callable[["Run", int, Mapping[str, float]], None]
+# One with a function `notice(line)` is told what will take its time before the first iteration.
+Callback: TypeAlias = Callable[["Run", int, dict[str, Any]], None]
 
 
 def wandb(project: str, **init: Any) -> Callback:
@@ -24,7 +25,7 @@ def wandb(project: str, **init: Any) -> Callback:
         raise InputError('Weights & Biases is not installed: pip install "steadygan[wandb]"') from None
     session: Any = None
 
-    def callback(run: Run, iteration: int, record: Mapping[str, float]) -> None:
+    def callback(run: Run, iteration: int, record: dict[str, Any]) -> None:
         nonlocal session
         if session is None:
             session = client.init(project=project, config=run.settings, **init)

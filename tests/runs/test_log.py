@@ -26,7 +26,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 def log(path: Path) -> Log:
     path.mkdir(exist_ok=True)
-    return Log(RunFolder(path), [])
+    return Log(RunFolder(path))
 
 
 def test_records_are_one_line_each_with_every_digit(tmp_path):
@@ -73,7 +73,8 @@ def test_words_and_events_stand_in_lines_of_json_beside_the_log(tmp_path):
 
 
 def test_without_a_folder_it_keeps_records_in_memory():
-    kept = Log(None, [{"iteration": 0}])
+    kept = Log(None)
+    kept.records.append({"iteration": 0})
     kept.record({"iteration": 5})
     kept.timing(5, 1.0, 2.0, 0.1)
     kept.event("heard")

@@ -29,6 +29,7 @@ from .measures import MOST_CELLS, Figures, Measure, Specimens
 from .real_side import FEATURED, KEPT_FROM, RealSide, key_of, measures_of, real_side
 
 Fresh: TypeAlias = Callable[[int, torch.Generator], Tensor]
+Evaluate: TypeAlias = Callable[[Tensor], Mapping[str, float]]  # what a run asks of its evaluator
 
 CELLS = 1000  # real samples that stand for an unlimited training set
 MOST_IMAGES = 5000  # fakes whose pixels are compared with all real ones: 10,000 take seconds

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..callbacks import Callback
 from ..config import Settings
 from ..config.block import Parts, values
 from ..config.context import JudgeSettings
@@ -25,7 +26,6 @@ from ..models.build import networks
 from ..penalties import CONSTRAINTS, PENALTIES
 from ..runs.folder import RunFolder
 from ..runs.run import take_weights
-from ..training.member import Callback
 from ..training.trainer import Trainer
 from ..types import Loss, Opponent
 

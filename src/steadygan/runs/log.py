@@ -17,9 +17,9 @@ from .records import append, append_text
 class Log:
     """Appends to the run's files; without a folder it keeps records in memory only."""
 
-    def __init__(self, folder: RunFolder | None, records: list[dict[str, Any]]) -> None:
+    def __init__(self, folder: RunFolder | None) -> None:
         self.folder = folder
-        self.records = records
+        self.records: list[dict[str, Any]] = []
         self.events: list[str] = []
         self._writer: Any = None
 

@@ -32,8 +32,6 @@ def check_shapes(setup: Setup, executor: Eager) -> None:
         label = None if setup.prior is None else labels(setup.prior, n, generator)
         if label is not None and setup.prior is not None:
             label[0] = setup.prior[-1]  # the highest class is tried, too
-        for network in setup.networks:
-            network.requires_grad_(False)
         told = "" if label is None else f" with labels from 0 to {int(label.max())}"
         with calling(f"the generator cannot take latents of shape {tuple(z.shape[1:])}{told}", FIRST):
             made = executor.fakes(z, label)

@@ -50,26 +50,19 @@ class Guard:
             to = self.healthy(records, saved)
             kept = "" if to is None else f"; the last healthy checkpoint is that of iteration {to}"
             return Action(f"{told}: stopped by the monitor{kept}")
-        return self.back(verdict.verdict, verdict.reason, verdict.since, iteration, told, records, saved)
+        return self.back(verdict, iteration, told, records, saved)
 
     def back(
-        self,
-        verdict: str,
-        reason: str,
-        since: int,
-        iteration: int,
-        told: str,
-        records: Sequence[Mapping[str, Any]],
-        saved: Sequence[int],
+        self, seen: Verdict, iteration: int, told: str, records: Sequence[Mapping[str, Any]], saved: Sequence[int]
     ) -> Action:
-        """Back to the newest checkpoint that was healthy before `since`; an end where there is none, or too often."""
+        """Back to the newest checkpoint that was healthy before it; an end where there is none, or too often."""
         if len(self.done) >= self.times:
             return Action(f"{told}: given up after {len(self.done)} roll-back{'s' * (len(self.done) != 1)}")
-        to = self.healthy(records, saved, since)
+        to = self.healthy(records, saved, seen.since)
         if to is None:
             return Action(f"{told}: stopped, as there is no healthy checkpoint to go back to")
         remedy = self.remedy.told_again if self.done else self.remedy.told
-        done = Intervention(iteration, to, verdict, reason, remedy)
+        done = Intervention(iteration, to, seen.verdict, seen.reason, remedy)
         return Action(f"iteration {iteration}: {done.told} ({len(self.done) + 1} of {self.times})", done)
 
     def healthy(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 
+from ..callbacks import Callback
 from ..devices import global_states, kept, restore_global_states
 from ..diagnostics.remedy import Remedy
 from ..diagnostics.rules import MILDER
@@ -36,8 +37,6 @@ from .plan import Plan, training
 from .probes import Probes
 from .setup import Setup
 from .sums import Sums
-
-Callback: TypeAlias = Callable[[Run, int, dict[str, float]], None]
 
 
 class Member:
@@ -114,6 +113,8 @@ class Member:
         self.executor = Eager(
             setup.G, setup.opponents, setup.sides, optimizers, setup.rates, setup.ema, setup.precision
         )
+        for network in setup.networks:  # whoever trains opens what it needs
+            network.requires_grad_(False)
         check_shapes(setup, self.executor)
         evaluate, self.missing = setup.evaluator, ""
         if evaluate == "auto":
@@ -122,17 +123,8 @@ class Member:
                 setup.source, setup.features, setup.evaluate_n, setup.G, averaged, setup.device
             )
         self.run = self._run(setup, settings, evaluate)
-        self.probes = Probes(
-            self.executor,
-            setup.source,
-            setup.latent,
-            setup.seed,
-            setup.device,
-            evaluate,
-            setup.prior,
-            setup.monitor is not None,
-        )
-        self.log = Log(folder, [])
+        self.probes = Probes(self.executor, setup, evaluate)
+        self.log = Log(folder)
         self.log.events[:], self.events = self.events, []
         self.run.metrics, self.run.events = self.log.records, self.log.events
         self.sums = Sums(self.executor.opponents, squares=setup.monitor is not None)
@@ -382,14 +374,13 @@ class Member:
         newest = None if self.folder is None else self.folder.newest
         message = f"{told}; batch and networks are in {path}" if path is not None and path.exists() else told
         message += "" if newest is None else f"; last good checkpoint: {newest}"
-        message = f"{message}; {MILDER}"
         if self.guard is not None and self.guard.policy == "rollback":
-            records, saved = self.log.records, self.saved
-            at = self.iteration
-            self.obey(self.guard.back("non_finite", told, at, at, message, records, saved), finite=False)
+            at, seen = self.iteration, Verdict("non_finite", told, since=self.iteration)
+            back = self.guard.back(seen, at, f"{message}; {MILDER}", self.log.records, self.saved)
+            self.obey(back, finite=False)
             return
-        self.log.event(message.removesuffix(f"; {MILDER}"), self.iteration)
-        self.run.failure = NonFiniteError(message)
+        self.log.event(message, self.iteration)
+        self.run.failure = NonFiniteError(f"{message}; {MILDER}")
 
     def close(self) -> None:
         """Flushes what is written, and ends the processes that read ahead."""

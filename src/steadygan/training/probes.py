@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Source
 from ..devices import borrowed
 from ..diagnostics.look import PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
@@ -20,10 +20,12 @@ from ..diagnostics.yardstick import Yardstick
 from ..engine.draws import drawn
 from ..engine.executor import Eager
 from ..engine.needs import noise_of, shown_shape
-from ..latents import CHUNK, Latent, generate, label_chunks, latents
+from ..evaluation.evaluator import Evaluate
+from ..latents import CHUNK, generate, label_chunks, latents
 from ..runs.folder import RunFolder
 from ..types import Batch, Now, Opponent
 from ..types.critic import evaluating, kept_buffers
+from .setup import Setup
 
 POINTS, IMAGES = 512, 128  # samples whose gradients are looked at
 SHOWN = 1000  # points kept for the evolution strip
@@ -31,52 +33,25 @@ SURFACE = 64  # points per side of the critic's surface
 GRID = 100  # images kept for a grid
 COLUMNS = 10
 
-Evaluate: TypeAlias = Callable[[Tensor], Mapping[str, float]]
-
-
-def scale_for(shape: tuple[int, ...]) -> int:
-    """How large a pixel is drawn, so that 10 images side by side are about 600 pixels wide."""
-    return max(1, round(64 / max(shape[1:])))
-
 
 class Probes:
-    """Gradient figures, dead discriminators, evaluation and snapshots, from latents and reals of their own."""
+    """Looks, evaluations and snapshots of one run, from latents and reals of their own."""
 
-    def __init__(
-        self,
-        executor: Eager,
-        source: Source,
-        latent: Latent,
-        seed: int,
-        device: torch.device,
-        evaluate: Evaluate | None,
-        prior: Tensor | None = None,
-        looks: bool = True,
-    ) -> None:
-        self.executor, self.source, self.evaluate, self.device = executor, source, evaluate, device
+    def __init__(self, executor: Eager, setup: Setup, evaluate: Evaluate | None) -> None:
+        self.executor, self.source, self.evaluate, self.device = executor, setup.source, evaluate, setup.device
+        source, prior, seed, device = setup.source, setup.prior, setup.seed, setup.device
         self.n = int(getattr(evaluate, "n", 10_000))
-        most = max(self.n, SHOWN)
-        self._z = latents(latent, most, seed + 1, device)
+        self._z = latents(setup.latent, max(self.n, SHOWN), seed + 1, device)
         self._label: Tensor | None = None
         if prior is not None:
             self._label = torch.cat([*islice(label_chunks(prior, seed + 1), self._z.shape[0] // CHUNK)])
             self._columns = torch.arange(self._z.shape[0], device=device) % COLUMNS % (int(prior.max()) + 1)
         generator = torch.Generator(device).manual_seed(seed + 2)
         self.real = source.fresh(SHOWN, generator)
-        size = POINTS if len(source.shape) == 1 else IMAGES
-        training = self._training_samples(size, generator)
-        self._seed = seed + 3
-        self.looks: Looks | None = None
-        if looks:
-            held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
-            shown = ProbeSamples(
-                self._z[:size],
-                None if self._label is None else self._label[:size],
-                training,
-                self.real[:size],
-                held_out and self._label is None,
-            )
-            self.looks = Looks(executor, shown, source.shape, self._seed, device)
+        self._size = POINTS if len(source.shape) == 1 else IMAGES
+        self._training = self._training_samples(self._size, generator)
+        self._held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
+        self._seed, self._looks = seed + 3, setup.monitor is not None
 
     def _training_samples(self, size: int, generator: torch.Generator) -> Batch:
         """What D is trained on, not what is held out."""
@@ -85,9 +60,56 @@ class Probes:
         found = self.source.at(torch.randint(self.source.size, (size,), generator=generator, device=generator.device))
         return found if self._label is not None else Batch(found.x)
 
+    @cached_property
+    def _yardstick(self) -> Yardstick:
+        return Yardstick(self._training.x[:PAIRS], self.real[: self._size][:PAIRS])
+
     def look(self, iteration: int) -> tuple[dict[str, float], dict[str, str]]:
-        """What the look says, and why each dead opponent counts as dead; nothing where looks are off."""
-        return ({}, {}) if self.looks is None else self.looks(iteration)
+        """The figures, and why each dead opponent counts as dead; nothing where looks are off.
+
+        Weights, buffers and random numbers stay as they were.
+        """
+        if not self._looks:
+            return {}, {}
+        executor, label = self.executor, None if self._label is None else self._label[: self._size]
+        yardstick = self._yardstick
+        with undisturbed(executor, self._seed, self.device):
+            made = executor.made(self._z[: self._size], label)
+            fake = Batch(made.x.detach(), made.label)
+            subjects = {name: self._subject(name, own, iteration) for name, own in executor.opponents.items()}
+            # real samples that D is not trained on, of classes that it need not be told
+            held_out = Batch(self.real[: self._size]) if self._held_out and label is None else None
+            look = take_look(subjects, fake, self._training, yardstick, held_out)
+        figures = look.figures | {"weight_norm_g": parameter_norm(executor.G)}
+        figures["weight_norm_d"] = parameter_norm(executor.networks[next(iter(subjects))])
+        if executor.average is not None:
+            figures["ema_distance"] = ema_distance(executor.average.network, executor.G)
+        return figures, look.dead
+
+    def _subject(self, name: str, opponent: Opponent, iteration: int) -> Subject:
+        """The opponent of a G step at this iteration, with random numbers of the probe's own.
+
+        It meets as many samples at a time as in training, where they depend on each other.
+        """
+        executor, resting = self.executor, opponent.without_penalties()
+        generator = torch.Generator(self.device).manual_seed(self._seed)
+        draws = noise_of(resting, executor.sides, shown_shape(resting, self.source.shape))
+        noise = {
+            part: {key: drawn(draw, generator, self._z.dtype) for key, draw in sorted(own.items())}
+            for part, own in draws.items()
+        }
+        state: Mapping[str, Mapping[str, Tensor]] = executor.parts.get(name, {})
+        at = resting.at(Now(torch.tensor(iteration, device=self.device), state, noise))
+        critic, chunk = executor.critics[name], executor.sides.fake
+        return Subject(
+            critic,
+            at.loss,
+            executor.networks[name],
+            at.method,
+            at.weight,
+            together=chunk if critic.couples_samples or at.needs_real() else 0,
+            alone=chunk if critic.couples_samples else 0,
+        )
 
     def samples(self, n: int, label: Tensor | None = None) -> Tensor:
         """The first n samples of the probe's latents, from the average when there is one."""
@@ -181,68 +203,6 @@ class Probes:
         scatter.evolution_strip(points, strip, figures / "evolution.png", title)
 
 
-class ProbeSamples(NamedTuple):
-    """What looks are taken at: latents of the probe's own, training samples, and real ones that D never meets."""
-
-    z: Tensor
-    label: Tensor | None
-    training: Batch
-    fresh: Tensor
-    held_out: bool  # whether `fresh` are samples that D is not trained on, of classes that it need not be told
-
-
-class Looks:
-    """Takes looks at one run; each leaves weights, buffers and random numbers as they were."""
-
-    def __init__(
-        self, executor: Eager, shown: ProbeSamples, shape: tuple[int, ...], seed: int, device: torch.device
-    ) -> None:
-        self.executor, self.shown, self.shape, self.seed, self.device = executor, shown, shape, seed, device
-        self._yardstick: Yardstick | None = None
-
-    def __call__(self, iteration: int) -> tuple[dict[str, float], dict[str, str]]:
-        """The figures, and why each dead opponent counts as dead."""
-        executor, shown = self.executor, self.shown
-        if self._yardstick is None:
-            self._yardstick = Yardstick(shown.training.x[:PAIRS], shown.fresh[:PAIRS])
-        with undisturbed(executor, self.seed, self.device):
-            made = executor.made(shown.z, shown.label)
-            fake = Batch(made.x.detach(), made.label)
-            subjects = {name: self._subject(name, own, iteration) for name, own in executor.opponents.items()}
-            held_out = Batch(shown.fresh) if shown.held_out else None
-            look = take_look(subjects, fake, shown.training, self._yardstick, held_out)
-        figures = look.figures | {"weight_norm_g": parameter_norm(executor.G)}
-        figures["weight_norm_d"] = parameter_norm(executor.networks[next(iter(subjects))])
-        if executor.average is not None:
-            figures["ema_distance"] = ema_distance(executor.average.network, executor.G)
-        return figures, look.dead
-
-    def _subject(self, name: str, opponent: Opponent, iteration: int) -> Subject:
-        """The opponent of a G step at this iteration, with random numbers of the probe's own.
-
-        It meets as many samples at a time as in training, where they depend on each other.
-        """
-        executor, resting = self.executor, opponent.without_penalties()
-        generator = torch.Generator(self.device).manual_seed(self.seed)
-        draws = noise_of(resting, executor.sides, shown_shape(resting, self.shape))
-        noise = {
-            part: {key: drawn(draw, generator, self.shown.z.dtype) for key, draw in sorted(own.items())}
-            for part, own in draws.items()
-        }
-        state: Mapping[str, Mapping[str, Tensor]] = executor.parts.get(name, {})
-        at = resting.at(Now(torch.tensor(iteration, device=self.device), state, noise))
-        critic, chunk = executor.critics[name], executor.sides.fake
-        return Subject(
-            critic,
-            at.loss,
-            executor.networks[name],
-            at.method,
-            at.weight,
-            together=chunk if critic.couples_samples or at.needs_real() else 0,
-            alone=chunk if critic.couples_samples else 0,
-        )
-
-
 def undisturbed(executor: Eager, seed: int, device: torch.device) -> ExitStack:
     """Buffers and torch's global generators stay as they are; networks are in eval mode."""
     stack = ExitStack()
@@ -251,3 +211,8 @@ def undisturbed(executor: Eager, seed: int, device: torch.device) -> ExitStack:
         stack.enter_context(kept_buffers(network))
         stack.enter_context(evaluating(network))
     return stack
+
+
+def scale_for(shape: tuple[int, ...]) -> int:
+    """How large a pixel is drawn, so that 10 images side by side are about 600 pixels wide."""
+    return max(1, round(64 / max(shape[1:])))

@@ -19,6 +19,7 @@ from ..engine.objective import Sides
 from ..engine.optim import Ema, OptimizerFactory, Schedule
 from ..engine.precision import Precision
 from ..errors import InputError, check_whole
+from ..evaluation.evaluator import Evaluate
 from ..features import FeatureNetwork
 from ..latents import Latent
 from ..losses import NonSaturating, Nothing
@@ -26,7 +27,6 @@ from ..methods import Plain, chain
 from ..penalties import GradientPenalty
 from ..types import Constraint, Critic, Loss, Method, Opponent, Penalty
 from ..types.critic import needs_label, takes_label
-from .probes import Evaluate
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from ..callbacks import Callback
 from ..data import from_user
 from ..devices import choose_device
 from ..diagnostics.monitor import CollapseMonitor
@@ -19,14 +20,14 @@ from ..engine.objective import Sides
 from ..engine.optim import Constant, Ema, OptimizerFactory, OptimizerSettings, Schedule
 from ..engine.precision import Precision
 from ..errors import InputError, check_number, check_whole, unknown
+from ..evaluation.evaluator import Evaluate
 from ..features import FeatureNetwork
 from ..features.network import check_name
 from ..latents import Latent, normal_latent
 from ..runs.run import Run
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from .guard import check_new, healed
-from .member import Callback, Member
-from .probes import Evaluate
+from .member import Member
 from .session import Session
 from .setup import Rhythm, Setup, module_of, opponents_of, positive
 
