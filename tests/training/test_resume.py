@@ -24,7 +24,9 @@ from tiny import assert_same, assert_same_run, built, ring, saved, small_d, smal
 
 Make = Callable[..., sg.Trainer]
 losses, penalties, methods = sg.losses, sg.penalties, sg.methods
-FALLING = {"schedule": Linear(start=0.3), "horizon": 260}
+FALLING = {"schedule": Linear(start=0.3), "horizon": 52}
+RHYTHM = {"log_every": 8, "evaluate_every": 12, "checkpoint_every": 14}
+pytestmark = pytest.mark.usefixtures("short_blocks")
 FAR = methods.FakeAsReal(3, factor=4)
 
 
@@ -59,7 +61,13 @@ def dual() -> dict[str, Any]:
     G, first, second = built(1, small_g, small_d, small_d)
     opponents = {
         "d1": Opponent(first, losses.NonSaturating(), (penalties.r1(0.5, interval=3),)),
-        "d2": Opponent(second, losses.Minimax(), method=FAR, weight=0.5),
+        "d2": Opponent(
+            second,
+            losses.Minimax(),
+            method=methods.chain(Pulled(), FAR),
+            weight=0.5,
+            constraint=penalties.WeightClipping(0.05),
+        ),
     }
     return {"G": G, "D": opponents}
 
@@ -69,134 +77,130 @@ CASES: dict[str, Callable[[], tuple[Make, dict[str, Any]]]] = {
         ring,
         {"method": FAR, "penalties": [penalties.r1(0.1)], "ema": Ema(None, half_life=500.0), **FALLING},
     ),
-    "several D steps with noise": lambda: (ring, {"d_steps": 3, "penalties": [penalties.zero_gp(1.0)]}),
-    "finite data, several D steps": lambda: (trainer, {"d_steps": 2, "penalties": [penalties.dragan(1.0)]}),
-    "packing": lambda: (ring, packed()),
-    "lazy penalties": lambda: (
+    "finite data, noise, a part with state, a latent of one's own": lambda: (
         trainer,
-        {"d_steps": 2, "penalties": [penalties.r1(1.0, interval=7), penalties.one_gp(1.0, interval=4)]},
-    ),
-    "relativistic": lambda: (trainer, {"loss": losses.RelativisticAverage(), "d_steps": 2}),
-    "clipping and rmsprop": lambda: (
-        ring,
         {
-            "loss": losses.Wasserstein(),
-            "constraint": penalties.WeightClipping(0.05),
-            "optimizer": OptimizerSettings("rmsprop", momentum=0.5),
-            "d_steps": 2,
+            "loss": Balanced(),
+            "d_steps": 3,
+            "penalties": [penalties.dragan(1.0)],
+            "latent": lambda n, generator: torch.rand(n, 2, generator=generator, device=generator.device),
         },
+    ),
+    "packing, lazy penalties, paired with real samples": lambda: (
+        trainer,
+        {
+            **packed(),
+            "loss": losses.RelativisticAverage(),
+            "d_steps": 2,
+            "penalties": [penalties.r1(1.0, interval=7), penalties.zero_gp(1.0, interval=4)],
+        },
+    ),
+    "two opponents, a method with noise and time, clipping, rmsprop": lambda: (
+        ring,
+        {**dual(), "optimizer": OptimizerSettings("rmsprop", momentum=0.5), "d_steps": 2},
     ),
     "sgd with momentum": lambda: (trainer, {"optimizer": OptimizerSettings("sgd", momentum=0.5), "ema": None}),
     "float64": lambda: (ring, {"dtype": F64, "penalties": [penalties.zero_gp(1.0)]}),
     "dropout": lambda: (trainer, {**pair(dropout), "method": FAR}),
     "batch norm": lambda: (trainer, {**pair(batch_norm), "method": FAR, "d_steps": 2}),
     "partly trained": lambda: (trainer, partly_trained()),
-    "two opponents": lambda: (ring, dual()),
-    "a part with state": lambda: (trainer, {"loss": Balanced(), "d_steps": 2}),
-    "a method with noise and time": lambda: (trainer, {"method": [Pulled(), FAR]}),
-    "a latent of one's own": lambda: (
-        trainer,
-        {"latent": lambda n, generator: torch.rand(n, 2, generator=generator, device=generator.device)},
-    ),
 }
+STATEFUL = "finite data, noise, a part with state, a latent of one's own"
 
 
 def run_of(case: str, out: Path | None, until: int, resume: bool = False, **more: Any) -> tuple[sg.Trainer, Run]:
     make, settings = CASES[case]()
-    made = make(out=out, resume=resume, **(settings | more))
+    made = make(out=out, resume=resume, **(RHYTHM | settings | more))
     return made, made.fit(until)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_155_iterations_are_130_and_25(tmp_path, case):
-    """130 is no block's end, no tick's and no checkpoint's; 100, where the second run is cut too, is a block's end."""
-    whole = run_of(case, tmp_path / "whole", 155)
+def test_31_iterations_are_26_and_5(tmp_path, case):
+    """26 is no block's end, no tick's and no checkpoint's; 20, where the second run is cut too, is a block's end."""
+    whole = run_of(case, tmp_path / "whole", 31)
     cut = tmp_path / "cut"
-    for until in (100, 130, 155):
+    for until in (20, 26, 31):
         pieces = run_of(case, cut, until, resume=True)
     assert_same_run(whole, pieces)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-@pytest.mark.parametrize("case", ["several D steps with noise", "dropout", "batch norm", "a part with state"])
+@pytest.mark.parametrize("case", [STATEFUL, "dropout", "batch norm"])
 def test_on_a_gpu(tmp_path, case):
-    whole = run_of(case, tmp_path / "whole", 155, device="cuda")
-    for until in (100, 130, 155):
+    whole = run_of(case, tmp_path / "whole", 31, device="cuda")
+    for until in (20, 26, 31):
         pieces = run_of(case, tmp_path / "cut", until, resume=True, device="cuda")
     assert_same_run(whole, pieces)
 
 
-def test_1000_iterations_are_500_and_500_or_550_and_450(tmp_path):
+def test_200_iterations_are_100_and_100_or_110_and_90(tmp_path):
     def run(folder: str, until: int) -> tuple[sg.Trainer, Run]:
-        rhythm = {"log_every": 200, "evaluate_every": 500, "checkpoint_every": 400}
+        rhythm = {"log_every": 40, "evaluate_every": 100, "checkpoint_every": 80}
         return run_of(next(iter(CASES)), tmp_path / folder, until, resume=True, **rhythm)
 
-    whole = run("whole", 1000)
-    run("even", 500)
+    whole = run("whole", 200)
+    run("even", 100)
     shutil.copytree(tmp_path / "even", tmp_path / "uneven")
-    assert_same_run(whole, run("even", 1000))
-    run("uneven", 550)
-    assert_same_run(whole, run("uneven", 1000))
+    assert_same_run(whole, run("even", 200))
+    run("uneven", 110)
+    assert_same_run(whole, run("uneven", 200))
 
 
-@pytest.mark.parametrize("case", ["several D steps with noise", "dropout", "batch norm", "a part with state"])
+@pytest.mark.parametrize("case", [STATEFUL, "batch norm"])
 def test_two_fits_are_one(tmp_path, case):
-    whole = run_of(case, tmp_path / "whole", 150)
-    make, settings = CASES[case]()
-    made = make(out=tmp_path / "cut", **settings)
-    made.fit(70)
+    whole = run_of(case, tmp_path / "whole", 30)
+    made = run_of(case, tmp_path / "cut", 17)[0]
     torch.rand(5)  # the host goes on with its own generator in between
-    assert_same_run(whole, (made, made.fit(150)))
-    in_memory = make(**CASES[case]()[1])
-    in_memory.fit(70)
-    assert_same_run(whole, (in_memory, in_memory.fit(150)))
+    assert_same_run(whole, (made, made.fit(30)))
+    in_memory = run_of(case, None, 17)[0]
+    assert_same_run(whole, (in_memory, in_memory.fit(30)))
 
 
 def test_where_a_folder_is_written_or_not(tmp_path):
-    assert_same_run(run_of("dropout", tmp_path, 60), run_of("dropout", None, 60))
+    assert_same_run(run_of("dropout", tmp_path, 12), run_of("dropout", None, 12))
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path):
-    whole = run_of("dropout", tmp_path, 110)
+    whole = run_of("dropout", tmp_path, 22)
     text = (tmp_path / "metrics.jsonl").read_text()
-    again = run_of("dropout", tmp_path, 110, resume=True)
+    again = run_of("dropout", tmp_path, 22, resume=True)
     assert_same_run(whole, again)
     assert (tmp_path / "metrics.jsonl").read_text() == text
-    less = run_of("dropout", tmp_path, 30, resume=True)
-    assert less[1].iteration == 110
+    less = run_of("dropout", tmp_path, 6, resume=True)
+    assert less[1].iteration == 22
 
 
 def test_resume_in_an_empty_folder_starts(tmp_path):
-    plain = run_of("dropout", tmp_path / "plain", 30)
-    assert_same_run(plain, run_of("dropout", tmp_path / "none" / "yet", 30, resume=True))
+    plain = run_of("dropout", tmp_path / "plain", 6)
+    assert_same_run(plain, run_of("dropout", tmp_path / "none" / "yet", 6, resume=True))
 
 
 def test_settings_without_a_checkpoint_start_afresh(tmp_path):
     """As after a kill before the checkpoint of iteration 0: what was left behind does not count."""
-    plain = run_of("dropout", tmp_path / "plain", 30)
+    plain = run_of("dropout", tmp_path / "plain", 6)
     left = tmp_path / "left"
     (left / "samples").mkdir(parents=True)
     shutil.copy(tmp_path / "plain" / "settings.json", left)
     (left / "metrics.jsonl").write_text('{"iteration": 0, "d_loss": 1.0}\n{"iterat')
     (left / "samples" / "000000700.npz").touch()
-    assert_same_run(plain, run_of("dropout", left, 30, resume=True))
+    assert_same_run(plain, run_of("dropout", left, 6, resume=True))
 
 
 def test_a_line_cut_off_in_the_middle(tmp_path):
-    whole = run_of("dropout", tmp_path / "whole", 150)
-    run_of("dropout", tmp_path / "cut", 110)
+    whole = run_of("dropout", tmp_path / "whole", 30)
+    run_of("dropout", tmp_path / "cut", 22)
     with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:
-        file.write('{"iteration": 120, "d_lo')
-    assert_same_run(whole, run_of("dropout", tmp_path / "cut", 150, resume=True))
+        file.write('{"iteration": 24, "d_lo')
+    assert_same_run(whole, run_of("dropout", tmp_path / "cut", 30, resume=True))
 
 
 def test_from_an_older_checkpoint(tmp_path):
     """The newest one is gone: records and samples after the one before it are written again, not twice."""
-    whole = run_of("dropout", tmp_path / "whole", 150)
+    whole = run_of("dropout", tmp_path / "whole", 30)
     cut = tmp_path / "cut"
-    run_of("dropout", cut, 140)
-    (cut / "checkpoints" / "000000140.pt").unlink()
-    assert_same_run(whole, run_of("dropout", cut, 150, resume=True))
+    run_of("dropout", cut, 28)
+    (cut / "checkpoints" / "000000028.pt").unlink()
+    assert_same_run(whole, run_of("dropout", cut, 30, resume=True))
 
 
 def test_changed_settings_are_listed(tmp_path):
@@ -236,16 +240,16 @@ def test_other_frozen_parameters(tmp_path):
 
 
 def test_a_truncated_checkpoint(tmp_path):
-    trainer(tmp_path).fit(80)
-    newest = tmp_path / "checkpoints" / "000000080.pt"
+    trainer(tmp_path).fit(8)
+    newest = tmp_path / "checkpoints" / "000000008.pt"
     newest.write_bytes(newest.read_bytes()[:-100])
     made = trainer(tmp_path, resume=True)
     before = weights(made.setup.G)
-    with pytest.raises(InputError, match=r"000000080\.pt is not a complete checkpoint"):
-        made.fit(90)
+    with pytest.raises(InputError, match=r"000000008\.pt is not a complete checkpoint"):
+        made.fit(9)
     assert_same(weights(made.setup.G), before)
     newest.unlink()  # as the message says
-    trainer(tmp_path, resume=True).fit(90)
+    trainer(tmp_path, resume=True).fit(9)
 
 
 def test_a_folder_in_use(tmp_path):

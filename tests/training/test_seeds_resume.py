@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_resume import CASES
+from test_resume import CASES, RHYTHM
 from test_signals import at, noisy, send
 from torch import Tensor
 
@@ -26,27 +26,21 @@ from steadygan.errors import Interrupted
 from tiny import Spread, assert_same, differs, saved, trainer
 
 HERE = Path(__file__).parent
-FAR = {"method": sg.methods.FakeAsReal(2, factor=3), "penalties": [sg.penalties.r1(0.1)]}
-STACKED = [  # of test_resume.py's
-    "fake as real and r1, falling rates",
-    "several D steps with noise",
-    "finite data, several D steps",
-    "packing",
-    "lazy penalties",
-    "clipping and rmsprop",
-    "two opponents",
-    "a part with state",
-    "a method with noise and time",
-    "a latent of one's own",
-]
+FAR = {"method": sg.methods.FakeAsReal(2, factor=3), "penalties": [sg.penalties.r1(0.1)], **RHYTHM}
+pytestmark = pytest.mark.usefixtures("short_blocks")
+STACKED = [*CASES][:4]
 
 
 def of_case(name: str) -> Make:
     def make(seed: int, out: Path | None, **more: Any) -> sg.Trainer:
         made, settings = CASES[name]()
-        return made(out=out, seed=seed, **(settings | more))
+        return made(out=out, seed=seed, **(RHYTHM | settings | more))
 
     return make
+
+
+def noisily(seed: int, out: Path | None, **more: Any) -> sg.Trainer:
+    return trainer(out, seed=seed, **noisy(), **RHYTHM, **more)
 
 
 def assert_same_runs(here: sg.Seeds, there: sg.Seeds) -> None:
@@ -62,11 +56,11 @@ def assert_same_runs(here: sg.Seeds, there: sg.Seeds) -> None:
 
 
 @pytest.mark.parametrize("case", STACKED)
-def test_160_iterations_are_130_and_30(tmp_path: Path, case: str) -> None:
-    """130 is no block's end, no tick's and no checkpoint's; 100, where the second run is cut too, is a block's end."""
+def test_32_iterations_are_26_and_6(tmp_path: Path, case: str) -> None:
+    """26 is no block's end, no tick's and no checkpoint's; 20, where the second run is cut too, is a block's end."""
     whole = several(tmp_path / "whole", 2, of_case(case))
-    whole.fit(160)
-    for until in (100, 130, 160):
+    whole.fit(32)
+    for until in (20, 26, 32):
         pieces = several(tmp_path / "cut", 2, of_case(case), resume=True)
         runs = pieces.fit(until)
     assert stacked(whole)
@@ -80,47 +74,49 @@ def test_160_iterations_are_130_and_30(tmp_path: Path, case: str) -> None:
 def test_interrupted_and_resumed(tmp_path: Path, number: int) -> None:
     """One seed's callback sends the signal: all seeds are saved, and go on as if nothing had happened."""
     whole = several(tmp_path / "whole", 3, **FAR)
-    whole.fit(160)
+    whole.fit(32)
 
     def make(seed: int, out: Path | None, **settings: Any) -> sg.Trainer:
-        return one(seed, out, callbacks=[at(60, number)] if seed == 1 else [], **FAR, **settings)
+        return one(seed, out, callbacks=[at(12, number)] if seed == 1 else [], **FAR, **settings)
 
     cut = tmp_path / "cut"
     with pytest.raises(Interrupted) as error:
-        several(cut, 3, make).fit(160)
-    assert str(error.value) == f"interrupted after iteration 60, saved in {cut}"
+        several(cut, 3, make).fit(32)
+    assert str(error.value) == f"interrupted after iteration 12, saved in {cut}"
     for seed in range(3):
-        assert int(saved(cut / f"seed-{seed}")["state"].iteration) == 60
-        assert "iteration 60: interrupted, checkpoint saved" in (cut / f"seed-{seed}" / "log.txt").read_text()
+        assert int(saved(cut / f"seed-{seed}")["state"].iteration) == 12
+        assert "iteration 12: interrupted, checkpoint saved" in (cut / f"seed-{seed}" / "log.txt").read_text()
         assert not any(record.get("final") for record in records(cut / f"seed-{seed}"))
     again = several(cut, 3, resume=True, **FAR)
-    again.fit(160)
+    again.fit(32)
     assert stacked(again)
     assert_same_runs(again, whole)
 
 
 def test_interrupted_where_seeds_are_trained_one_after_the_other(tmp_path: Path) -> None:
     """The first one is finished, the second one cut, the third one not begun; all of them end the same."""
-    whole = several(tmp_path / "whole", 3, make=lambda seed, out, **more: trainer(out, seed=seed, **noisy(), **more))
-    whole.fit(160)
+    whole = several(
+        tmp_path / "whole", 3, make=lambda seed, out, **more: trainer(out, seed=seed, **noisy(), **RHYTHM, **more)
+    )
+    whole.fit(32)
     cut = tmp_path / "cut"
 
     def make(seed: int, out: Path | None, **more: Any) -> sg.Trainer:
-        return trainer(out, seed=seed, callbacks=[at(60)] if seed == 1 else [], **noisy(), **more)
+        return noisily(seed, out, callbacks=[at(12)] if seed == 1 else [], **more)
 
     with pytest.raises(Interrupted):
-        several(cut, 3, make).fit(160)
-    assert [int(saved(cut / f"seed-{seed}")["state"].iteration) for seed in (0, 1)] == [160, 60]
+        several(cut, 3, make).fit(32)
+    assert [int(saved(cut / f"seed-{seed}")["state"].iteration) for seed in (0, 1)] == [32, 12]
     assert not (cut / "seed-2" / "checkpoints").exists()
-    again = several(cut, 3, lambda seed, out, **more: trainer(out, seed=seed, **noisy(), **more), resume=True)
-    again.fit(160)
+    again = several(cut, 3, noisily, resume=True)
+    again.fit(32)
     assert again.reason is not None
     assert_same_runs(again, whole)
 
 
 def test_interrupted_in_the_middle_of_a_segment_and_gone_on_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = several(None, 2, **FAR)
-    runs = whole.fit(160)
+    runs = whole.fit(32)
     made = several(None, 2, **FAR)
     plain, done = Compiler.once, [0]
 
@@ -129,56 +125,56 @@ def test_interrupted_in_the_middle_of_a_segment_and_gone_on_in_memory(monkeypatc
 
         def run(*arguments: Any) -> Any:
             done[0] += 1
-            if done[0] == 2 * 1 + 2 * 33:  # the rehearsal is one iteration of two steps
+            if done[0] == 2 * 1 + 2 * 19:  # the rehearsal is one iteration of two steps
                 send(signal.SIGINT)
             return step(*arguments)
 
         return run
 
     monkeypatch.setattr(Compiler, "once", counted)
-    with pytest.raises(Interrupted, match="interrupted after iteration 33, nothing is saved without an output"):
-        made.fit(160)
+    with pytest.raises(Interrupted, match="interrupted after iteration 19, nothing is saved without an output"):
+        made.fit(32)
     monkeypatch.setattr(Compiler, "once", plain)
-    again = made.fit(160)
+    again = made.fit(32)
     assert_same(states(made), states(whole))
     assert [run.metrics for run in again] == [run.metrics for run in runs]
 
 
 def test_interrupted_in_the_first_of_two_stacks() -> None:
     """The second stack has not begun; it is one all the same when training goes on in memory."""
-    made = several(None, 11, lambda seed, out: one(seed, out, callbacks=[at(20)] if seed == 2 else []))
+    made = several(None, 11, lambda seed, out: one(seed, out, callbacks=[at(8)] if seed == 2 else [], **RHYTHM))
     with pytest.raises(Interrupted):
-        made.fit(40)
-    runs = made.fit(40)
+        made.fit(16)
+    runs = made.fit(16)
     assert [len(session.members) for session in made._stacks] == [5, 6]
-    expected = several(None, 11)
-    assert [run.metrics for run in runs] == [run.metrics for run in expected.fit(40)]
+    expected = several(None, 11, **RHYTHM)
+    assert [run.metrics for run in runs] == [run.metrics for run in expected.fit(16)]
     assert_same(states(made), states(expected))
 
 
-@pytest.mark.parametrize("case", ["fake as real and r1, falling rates", "a part with state", "lazy penalties"])
+@pytest.mark.parametrize("case", STACKED[1:3])
 def test_two_fits_are_one(tmp_path: Path, case: str) -> None:
     whole = several(tmp_path / "whole", 2, of_case(case))
-    runs = whole.fit(150)
+    runs = whole.fit(30)
     for out in (tmp_path / "cut", None):
         made = several(out, 2, of_case(case))
-        made.fit(70)
+        made.fit(17)
         torch.rand(5)  # the host goes on with its own generator in between
-        again = made.fit(150)
+        again = made.fit(30)
         assert_same(states(made), states(whole))
         assert [run.metrics for run in again] == [run.metrics for run in runs]
     assert_same_runs(made, whole)
-    assert made.fit(20)[0].iteration == 150
+    assert made.fit(4)[0].iteration == 30
 
 
 def test_from_an_older_checkpoint_that_all_have(tmp_path: Path) -> None:
     """A kill while checkpoints were being written: one seed has the newest one, the other has not."""
     whole = several(tmp_path / "whole", 2, **FAR)
-    whole.fit(160)
-    several(tmp_path / "cut", 2, **FAR).fit(140)
-    (tmp_path / "cut" / "seed-1" / "checkpoints" / "000000140.pt").unlink()
+    whole.fit(32)
+    several(tmp_path / "cut", 2, **FAR).fit(28)
+    (tmp_path / "cut" / "seed-1" / "checkpoints" / "000000028.pt").unlink()
     again = several(tmp_path / "cut", 2, resume=True, **FAR)
-    again.fit(160)
+    again.fit(32)
     assert stacked(again)
     assert_same_runs(again, whole)
 
@@ -190,25 +186,25 @@ def test_looking_changes_no_bit() -> None:
         def __call__(self, samples: Tensor) -> dict[str, float]:
             return {"spread": float(samples.std() + torch.rand(()))}
 
-    quiet = several(None, 2, evaluator=None, log_every=1000, evaluate_every=1000, checkpoint_every=1000, **FAR)
-    quiet.fit(130)
+    quiet = several(None, 2, evaluator=None, **(FAR | dict.fromkeys(RHYTHM, 1000)))
+    quiet.fit(26)
     callbacks = [lambda *_: torch.rand(3)]
-    rhythm = {"log_every": 7, "evaluate_every": 13, "checkpoint_every": 11, "callbacks": callbacks}
-    busy = several(None, 2, evaluator=Drawing(), **rhythm, **FAR)
-    busy.fit(130)
+    rhythm = {"log_every": 3, "evaluate_every": 5, "checkpoint_every": 4, "callbacks": callbacks}
+    busy = several(None, 2, evaluator=Drawing(), **(FAR | rhythm))
+    busy.fit(26)
     assert_same([state._replace(sums={}) for state in states(busy)], [s._replace(sums={}) for s in states(quiet)])
 
 
-@pytest.mark.parametrize("case", ["finite data, several D steps", "relativistic", "a part with state"])
+@pytest.mark.parametrize("case", STACKED[1:3])
 def test_large_reals_are_read_iteration_by_iteration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
     whole = several(tmp_path / "whole", 2, of_case(case))
-    whole.fit(130)
+    whole.fit(26)
     monkeypatch.setattr(draws, "AT_ONCE", 0)
-    several(tmp_path / "cut", 2, of_case(case)).fit(45)
+    several(tmp_path / "cut", 2, of_case(case)).fit(9)
     again = several(tmp_path / "cut", 2, of_case(case), resume=True)
-    again.fit(130)
+    again.fit(26)
     assert stacked(again)
     assert_same_runs(again, whole)
 
