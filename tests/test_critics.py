@@ -15,7 +15,8 @@ from known import Linear, normal, seeded, tensor
 from steadygan.errors import InputError
 from steadygan.models import mlp
 from steadygan.types import Batch, Output, critic
-from steadygan.types.critic import as_output, kept_buffers, probe_coupling, takes_label
+from steadygan.types.critic import as_output, kept_buffers, probe_coupling
+from steadygan.types.labels import label_parameter, needs_label, spans
 
 X = tensor([[1, 2], [3, -1], [0, 0.5]])
 LABEL = torch.tensor([1, 2, 3])
@@ -25,10 +26,11 @@ class TestShapes:
     @pytest.mark.parametrize("model", [
         lambda x: x.sum(1),
         lambda x: x.sum(1, keepdim=True),
+        lambda x: x.sum(1).view(3, 1, 1, 1),
         lambda x: (x.sum(1), {}),
         lambda x: (x.sum(1, keepdim=True), {}),
         lambda x: Output(x.sum(1), {}),
-    ], ids=["(n,)", "(n, 1)", "pair", "pair (n, 1)", "Output"])  # fmt: skip
+    ], ids=["(n,)", "(n, 1)", "(n, 1, 1, 1)", "pair", "pair (n, 1)", "Output"])  # fmt: skip
     def test_one_logit_per_sample(self, model: Callable[[Tensor], Any]) -> None:
         logits, features = critic(model)(Batch(X))
         assert_close(logits, tensor([3, 2, 0.5]))
@@ -45,7 +47,10 @@ class TestShapes:
         (lambda x: x.sum(), r"returned \(\)"),
         (lambda x: x.sum(1)[:2], r"returned \(2,\)"),
         (lambda x: x.sum(1).view(1, 3), r"returned \(1, 3\)"),
-        (lambda x: x.sum(1).view(3, 1, 1), r"returned \(3, 1, 1\)"),
+        (lambda x: x.repeat(1, 2).view(3, 1, 2, 2), r"returned \(3, 1, 2, 2\).*or the mean over its places"),
+        (lambda x: x.sum(1).numpy(), "returned ndarray"),
+        (lambda x: x.sum(1) > 0, r"returned torch\.bool"),
+        (lambda x: (x.sum(1), x), r"a pair with Tensor: .*Output\(logits, {'classes'"),
         (lambda x: x.sum(1).tolist(), "returned list"),
         (lambda _: None, "returned NoneType"),
         (lambda x: (x.sum(1), {}, 1), "returned tuple"),
@@ -88,7 +93,8 @@ class TestLabels:
             def forward(self, x: Tensor, label: Tensor) -> Tensor:
                 return x.sum(1) * label
 
-        assert takes_label(Conditional())
+        assert label_parameter(Conditional()) == "label"
+        assert label_parameter(nn.DataParallel(Conditional())) == "label"  # as of DistributedDataParallel: passed on
         assert_close(critic(Conditional())(Batch(X, LABEL)).logits, tensor([3, 4, 1.5]))
         assert_close(critic(Conditional()).constant(Batch(X, LABEL)).logits, tensor([3, 4, 1.5]))
 
@@ -110,10 +116,34 @@ class TestLabels:
         assert_close(critic(model)(Batch(X)).logits, tensor([3, 2, 0.5]))
 
     def test_others_never_see_labels(self) -> None:
-        assert not takes_label(lambda x, y: x)  # noqa: ARG005
-        assert not takes_label(mlp(2, 1))
-        assert not takes_label(partial(torch.sum, dim=1))
+        assert label_parameter(mlp(2, 1)) is None
+        assert label_parameter(partial(torch.sum, dim=1)) is None
         assert_close(critic(partial(torch.sum, dim=1))(Batch(X, LABEL)).logits, tensor([3, 2, 0.5]))
+
+    def test_the_second_parameter_is_the_label_whatever_its_name(self) -> None:
+        def optional(x: Tensor, y: Tensor | None = None) -> Tensor:
+            return x.sum(1) if y is None else x.sum(1) * y
+
+        def wanted(x: Tensor, class_labels: Tensor) -> Tensor:
+            return x.sum(1) * class_labels
+
+        assert (label_parameter(optional), label_parameter(wanted)) == ("y", "class_labels")
+        assert (needs_label(optional), needs_label(wanted)) == (False, True)
+        for model in (optional, wanted):
+            assert_close(critic(model)(Batch(X, LABEL)).logits, tensor([3, 4, 1.5]))
+        assert_close(critic(optional)(Batch(X)).logits, tensor([3, 2, 0.5]))
+
+    def test_a_switch_or_a_factor_is_none(self) -> None:
+        def switch(x: Tensor, features: bool) -> Tensor: ...
+        def named(x: Tensor, mode: str | None = None) -> Tensor: ...
+        def factor(x: Tensor, scale: Any = 1.0) -> Tensor: ...
+        def behind(x: Tensor, *, y: Tensor) -> Tensor: ...
+
+        assert [label_parameter(model) for model in (switch, named, factor, behind)] == [None] * 4
+
+    def test_classes_in_words(self) -> None:
+        assert spans(torch.tensor([3, 1, 2, 7, 1])) == "1 to 3, 7"
+        assert spans(2 * torch.arange(20)) == "0, 2, 4, 6, 8, 10, 12, 14, ..."
 
 
 class TestBuffers:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .devices import borrowed, global_states, restore_global_states
 from .errors import check_number
 from .types.critic import evaluating, kept_buffers
+from .types.labels import told
 
 Latent: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
@@ -97,10 +98,8 @@ def generate(network: nn.Module, z: Tensor, n: int, label: Tensor | None = None)
     parts = torch.split(z, CHUNK)
     classes = [None] * len(parts) if label is None else [*torch.split(label, CHUNK)]
     with evaluating(network), kept_buffers(network):
-        made = [
-            network(part) if which is None else network(part, label=which)
-            for part, which in zip(parts, classes, strict=True)
-        ]
+        pairs = zip(parts, classes, strict=True)
+        made = [network(part.clone(), **told(network, which)) for part, which in pairs]  # a G may write over its z
     return torch.cat(made)[:n]
 
 

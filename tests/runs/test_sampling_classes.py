@@ -18,7 +18,7 @@ ARGUMENTS: list[dict[str, Any]] = [
     {"label": 2},
     {"truncation": 0.5},
     {"interpolate": 5},
-    {"label": 1, "truncation": 0.7, "interpolate": 8},
+    {"label": 2, "truncation": 0.7, "interpolate": 8},
 ]
 
 
@@ -91,9 +91,10 @@ def test_a_row_is_of_one_class() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"label": 3}, "expected a label from 0 to 2, got 3: choose one of the classes"),
-        ({"label": -1}, "expected a label from 0 to 2, got -1"),
-        ({"label": True}, "expected a label from 0 to 2, got True"),
+        ({"label": 3}, "expected a label among those of the data, 0, 2, got 3: choose one of the classes"),
+        ({"label": 1}, "among those of the data, 0, 2, got 1: choose"),  # no bee: G never met it
+        ({"label": -1}, "among those of the data, 0, 2, got -1"),
+        ({"label": True}, "among those of the data, 0, 2, got True"),
         ({"truncation": 0.0}, "truncation must be a finite number above 0, not 0.0"),
         ({"interpolate": 1}, "interpolate must be a whole number of 2 or more, not 1"),
     ],

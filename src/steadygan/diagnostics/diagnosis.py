@@ -24,7 +24,8 @@ from ..runs.history import history
 from ..runs.records import Turn, turns
 from ..types import Batch, Loss, Now
 from ..types import critic as as_critic
-from ..types.critic import evaluating, kept_buffers, needs_label, takes_label
+from ..types.critic import evaluating, kept_buffers
+from ..types.labels import label_parameter, needs_label
 from .gradients import Sight
 from .look import PAIRS, Subject, take_look
 from .norms import parameter_norm
@@ -230,7 +231,7 @@ def _fakes(G: nn.Module, latent: Latent, n: int, seed: int, label: Tensor | None
 def _labels(G: nn.Module, D: nn.Module, source: Source, n: int, seed: int) -> Tensor | None:
     """Classes of the fakes, in whole chunks of latents and as frequent as in the data; None where G knows none."""
     wanting = needs_label(G) or needs_label(D)
-    if source.label is None or not takes_label(G):
+    if source.label is None or label_parameter(G) is None:
         if wanting:
             raise InputError("expected classes for a network that takes labels, got none: pass data with labels")
         return None

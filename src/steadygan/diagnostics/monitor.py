@@ -15,7 +15,8 @@ from ..devices import borrowed
 from ..errors import InputError, calling, check_whole
 from ..types import Batch, Critic, Loss, Now, Output, Term, cat
 from ..types import critic as as_critic
-from ..types.critic import as_output, evaluating, looks_coupled, takes_label
+from ..types.critic import as_output, evaluating, looks_coupled
+from ..types.labels import label_parameter
 from .look import PAIRS, Subject, take_look
 from .norms import gradient_norm, non_finite, parameter_norm
 from .outputs import off_equilibrium, output_figures
@@ -289,7 +290,8 @@ def check_call(D: Callable[..., Any], *batches: Batch) -> None:
     """Refuses a D that wants more than samples, and labels where there are some."""
     if not callable(D):
         raise InputError(f"expected D as a module or a function of x, got {type(D).__name__}: pass the discriminator")
-    told = {"label": None} if takes_label(D) and all(batch.label is not None for batch in batches) else {}
+    name = label_parameter(D)
+    told = {name: None} if name is not None and all(batch.label is not None for batch in batches) else {}
     try:
         inspect.signature(D.forward if isinstance(D, nn.Module) else D).bind(None, **told)
     except TypeError as error:
@@ -307,10 +309,10 @@ def resting(D: nn.Module | Callable[..., Any]) -> Critic:
         return as_critic(D)
     buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
     tensors = {name: parameter.detach() for name, parameter in D.named_parameters()} | buffers
-    labelled = takes_label(D)
+    name = label_parameter(D)
 
     def forward(batch: Batch) -> Output:
-        told = {"label": batch.label} if labelled else {}
+        told = {} if name is None else {name: batch.label}
         return as_output(functional_call(D, tensors, (batch.x,), told), batch.size)
 
     return Critic(forward, couples_samples=looks_coupled(D))

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ..devices import borrowed
 from ..quantities import DEAD_GRADIENT
-from ..types.critic import kept_buffers, takes_label
+from ..types.critic import kept_buffers
+from ..types.labels import told
 from ..types.taps import Hooked
 
 STEADY = 1e-6  # relative to a unit's largest output: less variation is rounding
@@ -110,7 +111,7 @@ def active_units(module: nn.Module, x: Tensor, label: Tensor | None = None) -> f
     Buffers, hooks, grad mode and random state stay as they were, and dropout acts as seeded with 0.
     """
     with HiddenUnits(module) as units, borrowed(0, x.device), kept_buffers(module), torch.no_grad():
-        module(x, label=label) if takes_label(module) else module(x)
+        module(x.clone(), **told(module, label))
     return units.active()
 
 

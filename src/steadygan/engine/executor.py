@@ -14,6 +14,7 @@ from ..devices import global_states, restore_global_states
 from ..types import Batch, Critic, Now, Opponent, cat
 from ..types import critic as wrapped
 from ..types.critic import auxiliaries_of, kept_buffers, looks_coupled, probe_coupling
+from ..types.labels import label_parameter
 from .draws import AT_ONCE, Iteration, Step
 from .objective import Sides, d_objective, g_objective
 from .optim import Average, Ema, OptimizerFactory, pack, unpack
@@ -215,6 +216,7 @@ class Eager(Executor):
         self.names = {"G": _names(G, self.g_parameters, "")} | {
             "D": [n for d in opponents for n in _names(self.networks[d], self.d_parameters[d], f"{d}.")]
         }
+        self._label = label_parameter(G)
         self._keeps_buffers = any(True for _ in G.buffers())
         self.sample_size = 0  # numbers of one sample, once it is known
         self.chunk = 0  # of latents, where one fake depends on the others
@@ -349,7 +351,7 @@ class Eager(Executor):
         return self._plain(z, label) if self._as_made else self.precision.made(self._plain, z, label)
 
     def _plain(self, z: Tensor, label: Tensor | None) -> Batch:
-        return Batch(self.G(z) if label is None else self.G(z, label=label), label)
+        return Batch(self.G(z) if label is None or self._label is None else self.G(z, **{self._label: label}), label)
 
     def fakes(self, z: Tensor, label: Tensor | None = None, shown: int | None = None) -> Batch:
         """The fakes of a D step, `shown` of them and then candidates: not trained through, no buffer moved."""

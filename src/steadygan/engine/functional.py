@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_map
 
 from ..types import Batch, Critic, Now, Opponent
 from ..types.critic import auxiliaries_of
+from ..types.labels import label_parameter
 from ..types.taps import tapped
 from .compiler import Compiler
 from .draws import Step
@@ -254,11 +255,11 @@ class Functional(Executor):
         return one
 
     def _made(self, own: Mapping[str, Tensor], fixed: Mapping[str, Tensor]) -> Callable[..., Batch]:
-        tensors = {**own, **fixed}
+        tensors, name = {**own, **fixed}, label_parameter(self.first.G)
 
         def made(z: Tensor, label: Tensor | None) -> Batch:
-            told = {} if label is None else {"label": label}
-            return Batch(functional_call(self.first.G, tensors, (z,), told), label)
+            named = {} if label is None or name is None else {name: label}
+            return Batch(functional_call(self.first.G, tensors, (z,), named), label)
 
         return made
 

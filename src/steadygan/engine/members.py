@@ -12,7 +12,8 @@ from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
 
 from ..types import Batch, Output
-from ..types.critic import as_output, takes_label, with_features
+from ..types.critic import as_output, with_features
+from ..types.labels import label_parameter
 from ..types.taps import Taps
 from .draws import Draws, Iteration, Iterations, Whole, split
 from .executor import Eager
@@ -102,10 +103,10 @@ def functional_forward(
     network: nn.Module, tensors: Mapping[str, Tensor], taps: Taps | None = None
 ) -> Callable[[Batch], Output]:
     """The network's forward with other weights than its own."""
-    labelled = takes_label(network)
+    name = label_parameter(network)
 
     def forward(batch: Batch) -> Output:
-        told = {"label": batch.label} if labelled else {}
+        told = {} if name is None else {name: batch.label}
         if taps is not None:
             taps.begin()  # a compiled step must know them from here: it also runs where there are no hooks
         output = as_output(functional_call(network, dict(tensors), (batch.x,), told), batch.size)

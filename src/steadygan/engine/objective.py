@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..types import Batch, Critic, Now, Opponent, Scored, Term
+from ..types.parts import as_term, as_terms
 
 
 class Sides(NamedTuple):
@@ -47,12 +48,14 @@ def d_objective(
         scored_real, scored_fake = critic.score(shown.real), critic.score(shown.fake)
 
         terms: dict[str, Term] = {
-            f"loss/{key}": term for key, term in o.loss.d(scored_real.logits, scored_fake.logits).items()
+            f"loss/{key}": term
+            for key, term in as_terms(o.loss.d(scored_real.logits, scored_fake.logits), "the loss's d").items()
         }
-        for key, term in method.d_terms(critic, scored_real, scored_fake).items():
+        for key, term in as_terms(method.d_terms(critic, scored_real, scored_fake), "the method's d_terms").items():
             terms[key if key.startswith("loss/") else f"method/{key}"] = term
         for penalty in o.penalties:
-            terms[f"penalty/{penalty.name}"] = penalty(critic, scored_real, scored_fake)
+            term = penalty(critic, scored_real, scored_fake)
+            terms[f"penalty/{penalty.name}"] = as_term(term, f"the penalty {penalty.name}")
 
         means = {key: term.value.mean() for key, term in terms.items()}
         weighted = {key: times(term.weight, means[key]) for key, term in terms.items() if term.weight is not None}
@@ -86,8 +89,9 @@ def g_objective(
         scored_fake = critic.score(method.present(fake.first(method.raw(wanted_fake))))
 
         real_logits = None if scored_real is None else scored_real.logits
-        terms = {f"loss/{key}": term for key, term in o.loss.g(scored_fake.logits, real_logits).items()}
-        for key, term in method.g_terms(critic, scored_real, scored_fake).items():
+        own = as_terms(o.loss.g(scored_fake.logits, real_logits), "the loss's g")
+        terms = {f"loss/{key}": term for key, term in own.items()}
+        for key, term in as_terms(method.g_terms(critic, scored_real, scored_fake), "the method's g_terms").items():
             terms[key if key.startswith("loss/") else f"method/{key}"] = term
 
         means = {key: term.value.mean() for key, term in terms.items()}

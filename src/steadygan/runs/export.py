@@ -19,6 +19,7 @@ from ..files import added
 from ..latents import generate
 from ..metrics.summary import At, final_and_best
 from ..types.critic import evaluating
+from ..types.labels import label_parameter
 from .run import Run
 
 WEIGHTS, PROGRAM, CARD = FILES = ("generator.safetensors", "generator.pt2", "card.json")
@@ -35,13 +36,13 @@ class Generator(nn.Module):
 
     def __init__(self, G: nn.Module, units: tuple[Tensor, Tensor] | None) -> None:
         super().__init__()
-        self.G = G
+        self.G, self.name = G, label_parameter(G)
         offset, scale = units or (None, None)
         self.register_buffer("offset", offset)
         self.register_buffer("scale", scale)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        x: Tensor = self.G(z) if label is None else self.G(z, label=label)
+        x: Tensor = self.G(z) if label is None or self.name is None else self.G(z, **{self.name: label})
         return x if self.scale is None or self.offset is None else x * self.scale + self.offset
 
 

@@ -18,6 +18,7 @@ from ..latents import CHUNK, Latent, chunks, generate, label_chunks, normal_late
 from ..metrics import Protocol
 from ..models.build import networks
 from ..types import Batch
+from ..types.labels import occurring, spans
 from . import checkpoint
 from .checkpoint import TrainState, load_network
 from .folder import RunFolder
@@ -151,10 +152,12 @@ class Run:
         if label is None:
             return
         classes = self.classes
-        if classes is None:
+        if classes is None or self._prior is None:
             raise InputError(f"expected no label, as this run's generator knows no classes, got {label}: leave it out")
-        if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < classes:
-            raise InputError(f"expected a label from 0 to {classes - 1}, got {label!r}: choose one of the classes")
+        known = occurring(self._prior)
+        if isinstance(label, bool) or not isinstance(label, int) or label not in known:
+            which = f"from 0 to {classes - 1}" if len(known) == classes else f"among those of the data, {spans(known)}"
+            raise InputError(f"expected a label {which}, got {label!r}: choose one of the classes")
 
 
 def meta_of(run: Run) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..latents import labels
 from ..types import Batch, cat
 from ..types import critic as wrapped
 from ..types.critic import evaluating, kept_buffers
+from ..types.labels import told
 from .setup import Setup
 
 TRIED = 2  # samples in the forward that is counted
@@ -32,8 +33,8 @@ def check_shapes(setup: Setup, executor: Eager) -> None:
         label = None if setup.prior is None else labels(setup.prior, n, generator)
         if label is not None and setup.prior is not None:
             label[0] = setup.prior[-1]  # the highest class is tried, too
-        told = "" if label is None else f" with labels from 0 to {int(label.max())}"
-        with calling(f"the generator cannot take latents of shape {tuple(z.shape[1:])}{told}", FIRST):
+        classes = "" if label is None else f" with labels from 0 to {int(label.max())}"
+        with calling(f"the generator cannot take latents of shape {tuple(z.shape[1:])}{classes}", FIRST):
             made = executor.fakes(z, label)
         fake = tuple(_batch_of(made.x, n, "the generator", "samples").shape[1:])
         if fake != setup.source.shape:
@@ -41,7 +42,8 @@ def check_shapes(setup: Setup, executor: Eager) -> None:
                 f"the generator must return samples of shape {setup.source.shape}, as the data's, but returned {fake}: "
                 "change its last layer"
             )
-        with calling(f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's{told}", FIRST):
+        taking = f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's{classes}"
+        with calling(taking, FIRST):
             executor.probe(Batch(real, label), z, label)
 
 
@@ -71,7 +73,7 @@ def work_of(setup: Setup) -> int:
             z = setup.latent(TRIED, generator).to(first.device, first.dtype)
             label = None if setup.prior is None else setup.prior[:1].to(first.device).expand(TRIED)
             stack.enter_context(count)
-            fake = Batch(setup.G(z) if label is None else setup.G(z, label=label), label)
+            fake = Batch(setup.G(z, **told(setup.G, label)), label)
             for opponent in setup.opponents.values():
                 whole = opponent.method.raw(1)
                 wrapped(opponent.critic)(opponent.method.present(cat(*[fake] * whole)))

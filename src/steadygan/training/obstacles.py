@@ -18,7 +18,8 @@ from ..engine.members import Flat
 from ..engine.optim import OptimizerFactory
 from ..latents import labels
 from ..types import Batch, cat
-from ..types.critic import auxiliaries_of, takes_label
+from ..types.critic import auxiliaries_of
+from ..types.labels import told
 from .setup import Setup
 
 TRIED = 4  # samples in a trial forward
@@ -236,8 +237,8 @@ def _forward(
     network: nn.Module, inputs: tuple[Any, ...], call: Callable[..., Any] | None = None, features: bool = False
 ) -> Tensor:
     x, label = inputs
-    told = {"label": label} if label is not None and takes_label(network) else {}
-    result = network(x, **told) if call is None else call((x,), told)
+    named = told(network, label)
+    result = network(x, **named) if call is None else call((x,), named)
     if features and isinstance(result, tuple) and result[1]:
         return torch.cat([each.flatten() for each in result[1].values()])
     return result[0] if isinstance(result, tuple) else result  # type: ignore[no-any-return]

@@ -25,6 +25,7 @@ from ..latents import CHUNK, generate, label_chunks, latents
 from ..runs.folder import RunFolder
 from ..types import Batch, Now, Opponent
 from ..types.critic import evaluating, kept_buffers
+from ..types.labels import occurring
 from .setup import Setup
 
 POINTS, IMAGES = 512, 128  # samples whose gradients are looked at
@@ -45,7 +46,8 @@ class Probes:
         self._label: Tensor | None = None
         if prior is not None:
             self._label = torch.cat([*islice(label_chunks(prior, seed + 1), self._z.shape[0] // CHUNK)])
-            self._columns = torch.arange(self._z.shape[0], device=device) % COLUMNS % (int(prior.max()) + 1)
+            known = occurring(prior)
+            self._columns = known[torch.arange(self._z.shape[0], device=device) % COLUMNS % len(known)]
         generator = torch.Generator(device).manual_seed(seed + 2)
         self.real = source.fresh(SHOWN, generator)
         self._size = POINTS if len(source.shape) == 1 else IMAGES

@@ -159,7 +159,8 @@ class Session:
         self.executor, self.blocks = chosen.executor, chosen.blocks
         alone = [] if self.reason is None else [f"one seed after the other: {self.reason}"]
         missing = [first.missing] if first.missing else []
-        told = [*notes_of(first.setup.opponents, first.executor.critics), *missing, *alone, *chosen.told]
+        said = [*first.setup.class_notes, *notes_of(first.setup.opponents, first.executor.critics)]
+        told = [*said, *missing, *alone, *chosen.told]
         for member in self.members:
             member.write_down(chosen.plan, told, chosen.logged)
         self.ready = True

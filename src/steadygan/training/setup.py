@@ -26,7 +26,7 @@ from ..losses import NonSaturating, Nothing
 from ..methods import Plain, chain
 from ..penalties import GradientPenalty
 from ..types import Constraint, Critic, Loss, Method, Opponent, Penalty
-from ..types.critic import needs_label, takes_label
+from ..types.labels import LABEL, label_parameter, needs_label, occurring, spans
 
 
 @dataclass(frozen=True)
@@ -65,19 +65,53 @@ class Setup:
         """
         label = self.source.label
         wanting = [name for name, network in self.named_networks.items() if needs_label(network)]
-        if not wanting and (label is None or not takes_label(self.G)):
+        knows = self.labelled["G"] is not None
+        if not wanting and (label is None or not knows):
             return None
         if label is None:
+            by = {name: "" if (own := self.labelled[name]) == LABEL else f" (its {own!r})" for name in wanting}
+            asking = " and ".join(f"{name}{own}" for name, own in by.items())
             raise InputError(
-                f"expected data with labels, as {' and '.join(wanting)} take{'s' * (len(wanting) == 1)} them, got "
+                f"expected data with labels, as {asking} take{'s' * (len(wanting) == 1)} them, got "
                 f"{self.source.name!r} without: give images in class folders, or (x, label), or train without classes"
             )
-        if not takes_label(self.G):
+        if not knows:
             raise InputError(
                 f"expected a generator that takes labels, as {' and '.join(wanting)} does, got one whose forward has "
                 "no parameter named label: add it"
             )
         return label.sort().values.to(self.device)
+
+    @property
+    def labelled(self) -> dict[str, str | None]:
+        """The parameter by which each network takes classes."""
+        return {name: label_parameter(network) for name, network in self.named_networks.items()}
+
+    @property
+    def class_notes(self) -> list[str]:
+        """Who is told the classes of the data, where it may not be who one thinks."""
+        label, by = self.source.label, self.labelled
+        if label is None:
+            return []
+        others = [name for name in by if name != "G"]
+        if self.prior is None:
+            deaf = [f"the data have classes that {name} could be told, but G takes none" for name in others if by[name]]
+            return [f"{told}: train without, or give G's forward a parameter label" for told in deaf]
+        found = [
+            f"{name} is told the classes by {own!r}, the second parameter of its forward"
+            for name, own in by.items()
+            if own not in (None, LABEL)
+        ]
+        found += [
+            f"G is told the classes and {name} is not, so that nothing ties a class to its samples: give the forward "
+            f"of {name} a parameter label"
+            for name in others
+            if by[name] is None
+        ]
+        count, classes = len(occurring(label)), int(label.max()) + 1
+        if count < classes:
+            found.append(f"the data's labels are {spans(label)}: {count} of {classes} classes, counted from 0, occur")
+        return found
 
     @cached_property
     def trainable(self) -> frozenset[int]:

@@ -140,6 +140,8 @@ class Trainer:
             network_settings=network_settings,
             monitor=watching(monitor, out),
         )
+        for note in self.setup.class_notes:
+            warnings.warn(f"steadygan: {note}", stacklevel=2)
         if self.setup.monitor is not None:
             check_new(self.setup, self.setup.monitor.remedy)
             healed(self.setup, self.setup.monitor.remedy)  # refused now, not at the first roll-back

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..devices import borrowed
 from ..errors import InputError, unknown
 from .batch import Batch, Output
+from .labels import label_parameter
 from .taps import tapped
 
 Of: TypeAlias = Literal["logit", "probability"]
@@ -125,19 +125,19 @@ class Critic:
 def critic(model: Callable[..., Any], couples_samples: bool | None = None, layers: Sequence[str] = ()) -> Critic:
     """Wraps a module or function x -> logits, (n,) or (n, 1), as a `Critic`.
 
-    The model may also return `Output`, or (logits, features); a module whose forward has a `label` parameter is given
-    the labels. couples_samples: None takes it from the module (batch norm, or an attribute of that name). layers:
-    sub-modules whose outputs are features, too, under their names.
+    The model may also return `Output`, or (logits, features by name). One with a parameter `label`, or a second
+    positional one, is given the labels. couples_samples: None takes it from the module (batch norm, or an attribute of
+    that name). layers: sub-modules whose outputs are features, too, under their names.
     Raises InputError when it does not return one logit per sample, and for a layer that is not there.
     """
     if isinstance(model, Critic):
         return model if couples_samples is None else replace(model, couples_samples=couples_samples)
     if couples_samples is None:
         couples_samples = looks_coupled(model)
-    labelled, taps = takes_label(model), tapped(model, layers)
+    name, taps = label_parameter(model), tapped(model, layers)
 
     def judged(batch: Batch) -> Output:
-        result = model(batch.x, label=batch.label) if labelled else model(batch.x)
+        result = model(batch.x) if name is None else model(batch.x, **{name: batch.label})
         return as_output(result, batch.size)
 
     def forward(batch: Batch) -> Output:
@@ -208,43 +208,30 @@ def as_output(result: Any, n: int) -> Output:
 
     Half precision ends here: losses, penalties and methods compute with float32.
     """
-    if isinstance(result, tuple) and len(result) == 2:
-        logits, features = result
-    else:
-        logits, features = result, {}
+    logits, features = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
+    if not isinstance(features, Mapping):
+        raise InputError(
+            "the discriminator must return logits, or logits and features by name, but returned a pair with "
+            f"{type(features).__name__}: return the logits alone, or Output(logits, {{'classes': the others}})"
+        )
     if not isinstance(logits, Tensor):
         raise InputError(
             f"the discriminator must return a tensor of logits, but returned {type(logits).__name__}: return x -> (n,)"
         )
-    if logits.ndim == 2 and logits.shape[1] == 1:
-        logits = logits.squeeze(1)
+    if logits.ndim > 1 and logits.shape[1:].numel() == 1:
+        logits = logits.flatten()
     if logits.ndim != 1 or logits.shape[0] != n:
         raise InputError(
             f"the discriminator must return one logit per sample, shape ({n},) or ({n}, 1), but returned "
-            f"{tuple(logits.shape)}: end it with a layer of one output"
+            f"{tuple(logits.shape)}: end it with a layer of one output, or the mean over its places"
+        )
+    if not logits.is_floating_point():
+        raise InputError(
+            f"the discriminator must return logits as floats, but returned {logits.dtype}: do not convert them"
         )
     if any(value.dtype in HALF for value in features.values()):
         features = {key: widened(value) for key, value in features.items()}
     return Output(widened(logits), features)
-
-
-def takes_label(model: Callable[..., Any]) -> bool:
-    """Whether the model's forward has a parameter named `label`."""
-    target = model.forward if isinstance(model, nn.Module) else model
-    try:
-        return "label" in inspect.signature(target).parameters
-    except (TypeError, ValueError):  # built-ins have no signature
-        return False
-
-
-def needs_label(model: Callable[..., Any]) -> bool:
-    """Whether the model's forward cannot be called without a `label`."""
-    target = model.forward if isinstance(model, nn.Module) else model
-    try:
-        found = inspect.signature(target).parameters.get("label")
-    except (TypeError, ValueError):
-        return False
-    return found is not None and found.default is inspect.Parameter.empty
 
 
 def looks_coupled(model: Callable[..., Any]) -> bool:

@@ -27,6 +27,24 @@ class Term(NamedTuple):
 Terms: TypeAlias = Mapping[str, Term]
 
 
+def as_term(found: object, whose: str) -> Term:
+    """The term itself; raises InputError for what a part of one's own returned in its place."""
+    if not isinstance(found, Term):
+        raise InputError(
+            f"expected a types.Term from {whose}, got {type(found).__name__}: return Term(value per sample, weight)"
+        )
+    return found
+
+
+def as_terms(found: object, whose: str) -> Terms:
+    """Terms by name; raises InputError for another thing."""
+    if not isinstance(found, Mapping):
+        raise InputError(
+            f"expected terms by name from {whose}, got {type(found).__name__}: return {{'name': Term(value, weight)}}"
+        )
+    return {key: as_term(term, f"{whose}[{key!r}]") for key, term in found.items()}
+
+
 class Draw(NamedTuple):
     """Random numbers a part wants for one step: drawn outside the step, so that every executor sees the same ones."""
 
@@ -107,7 +125,8 @@ class Penalty(Part):
             raise InputError(f"{self.name} measures the critic at or between fakes: give loss(D, real, fake)")
         score = critic(D)
         scored = score.score(Batch(real))
-        value, weight = self(score, scored, scored if fake is None else score.score(Batch(fake)))
+        term = self(score, scored, scored if fake is None else score.score(Batch(fake)))
+        value, weight = as_term(term, f"the penalty {self.name}")
         return (1.0 if weight is None else weight) * value.mean()
 
 

@@ -1,0 +1,75 @@
+"""How a network is told the classes of its samples: through which parameter of its forward."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+LABEL = "label"
+WRAPPED = ("module", "_orig_mod")  # what DistributedDataParallel and torch.compile call the network inside
+PLAIN = re.compile(r"\b(bool|int|float|complex|str)\b")
+FREE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def label_parameter(model: Callable[..., Any]) -> str | None:
+    """The parameter that takes the classes (n,) int64: `label` wherever it stands, else the second positional one.
+
+    One that has another default than None, or is annotated as a plain value, is a switch or a factor. None without.
+    """
+    found = parameters_of(model)
+    if LABEL in found:
+        return LABEL
+    positional = [p for p in found.values() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    if len(positional) < 2:
+        return None
+    second = positional[1]
+    empty = second.default is inspect.Parameter.empty or second.default is None
+    return second.name if empty and not PLAIN.search(str(second.annotation)) else None
+
+
+def needs_label(model: Callable[..., Any]) -> bool:
+    """Whether the model's forward cannot be called without classes."""
+    name = label_parameter(model)
+    return name is not None and parameters_of(model)[name].default is inspect.Parameter.empty
+
+
+def told(model: Callable[..., Any], label: Tensor | None) -> dict[str, Tensor]:
+    """The classes as the model's forward is given them; nothing where there are none, or it takes none."""
+    name = None if label is None else label_parameter(model)
+    return {} if name is None or label is None else {name: label}
+
+
+def parameters_of(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """What the model is called with; a wrapper that passes everything on is seen through. A built-in has nothing."""
+    while True:
+        own = model.forward if isinstance(model, nn.Module) else model
+        try:
+            found = inspect.signature(own).parameters
+        except (TypeError, ValueError):
+            return {}
+        parts = model.named_children() if isinstance(model, nn.Module) else ()
+        inside = [part for name, part in parts if name in WRAPPED]
+        if not inside or any(p.kind not in FREE for p in found.values()):
+            return found
+        model = inside[0]
+
+
+def occurring(labels: Tensor) -> Tensor:
+    """The classes among labels (n,), each once, in order."""
+    return labels.unique()  # type: ignore[no-untyped-call, no-any-return]
+
+
+def spans(labels: Tensor) -> str:
+    """The classes that occur, such as `0 to 9` or `1, 3 to 5`."""
+    runs: list[list[int]] = []
+    for label in occurring(labels).tolist():
+        if runs and label == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], label]
+        else:
+            runs.append([label, label])
+    told = [str(low) if low == high else f"{low} to {high}" for low, high in runs]
+    return ", ".join(told if len(told) < 9 else [*told[:8], "..."])
