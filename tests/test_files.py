@@ -107,3 +107,91 @@ def test_a_file_is_no_folder_to_add_to(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot write .*: (Not a directory|File exists)"):
         beside(tmp_path / "a" / "b" / "c").__enter__()
     assert tree(tmp_path) == {"a": "one"}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path, there: bool) -> None:
+    target, link = tmp_path / "far" / "a.txt", tmp_path / "link"
+    target.parent.mkdir()
+    if there:
+        target.write_text("old")
+    link.symlink_to(target)
+    with beside(link) as part:
+        part.write_text("new")
+    assert link.is_symlink()
+    assert tree(tmp_path) == {"far/a.txt": "new", "link": "new"}
+
+
+def test_a_link_to_a_folder_is_written_into(tmp_path: Path) -> None:
+    far, link = tmp_path / "far", tmp_path / "link"
+    far.mkdir()
+    link.symlink_to(far)
+    with beside(link, folder=True) as part:
+        (part / "a").write_text("new")
+    with added(link) as part:
+        (part / "b").write_text("new")
+    assert link.is_symlink()
+    assert tree(far) == {"a": "new", "b": "new"}
+
+
+def write(path: Path, text: str = "new", **how: bool) -> None:
+    with beside(path, **how) as part:
+        part.write_text(text)
+
+
+def test_a_pipe_is_written_into(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match=f"cannot write {pipe}: No such device or address: .* choose another --out"):
+        write(pipe)  # nobody would ever read it
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write(pipe)
+    assert os.read(reader, 99) == b"new"
+    os.close(reader)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    assert pipe.is_fifo()
+
+
+def test_a_device_is_written_into() -> None:
+    write(Path(os.devnull))
+    assert Path(os.devnull).is_char_device()
+    if Path("/dev/full").exists():
+        with pytest.raises(InputError, match="cannot write /dev/full: No space left on device"):
+            write(Path("/dev/full"))
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no such links here")
+def test_a_file_behind_a_redirection_is_named(tmp_path: Path) -> None:
+    """Renamed over, it would lose what the shell still writes to it."""
+    place = tmp_path / "a"
+    with place.open("w") as file, pytest.raises(InputError, match=f"which leads to {place}: give that itself"):
+        write(Path(f"/dev/fd/{file.fileno()}"))
+    assert tree(tmp_path) == {"a": ""}
+
+
+def test_what_is_no_file_or_may_not_be_written_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"expected a file to write at .*, found a folder: choose another --out"):
+        write(tmp_path)
+    place = tmp_path / "a"
+    place.write_text("old")
+    with pytest.raises(InputError, match=r"expected a new or empty folder at .*, found a file: choose another --out"):
+        write(place, folder=True)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match=f"cannot write {place}: Permission denied"):
+        write(place)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "a").mkdir()
+    with pytest.raises(InputError, match="found a folder"), added(tmp_path / "new") as part:
+        (part / "a").write_text("new")
+    assert tree(tmp_path) == {"a": "old"}
+
+
+def test_what_killed_processes_left_of_it_goes(tmp_path: Path) -> None:
+    own, alive, other = ".a.99999999.part", ".a.1.part", ".b.99999999.part"
+    (tmp_path / own).mkdir()
+    (tmp_path / f".a.{os.getpid()}.part").mkdir()  # in a container, numbers come again
+    for name in (alive, other, ".a.x.part", ".a.999999999999999999999.part"):
+        (tmp_path / name).touch()
+    before = {path.name for path in tmp_path.iterdir()} - {own, f".a.{os.getpid()}.part"}
+    write(tmp_path / "a")
+    assert {path.name for path in tmp_path.iterdir()} == before | {"a"}

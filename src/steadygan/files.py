@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from .errors import InputError
 
 ELSEWHERE = "free some space or choose another --out"
 RESUME = "free some space and go on with --resume"
+PART = re.compile(r"\.(.+)\.(\d+)\.part")  # .NAME.PID.part, what is being written beside NAME
 
 
 @contextmanager
@@ -35,16 +40,25 @@ def writing(path: Path, advice: str = RESUME) -> Iterator[None]:
 def beside(path: Path, folder: bool = False, advice: str = ELSEWHERE, parents: bool = True) -> Iterator[Path]:
     """A name beside `path` to write to; takes its place when the block ends well, and goes when it does not.
 
-    An existing file is replaced, an empty folder too.
+    An existing file is replaced, an empty folder too. A link stays, and what it leads to is replaced; a device or a
+    FIFO is written to.
     parents: whether folders above it are made. Raises InputError when the system refuses, for a full disk say.
     """
-    with _part(path, advice, parents) as part:
+    with writing(path, advice):
+        stream = _streams(path) and not folder
+        place = path if stream else _place(path, folder)
+    with ExitStack() as stack:
+        near = Path(stack.enter_context(TemporaryDirectory()), path.name) if stream else place
+        part = stack.enter_context(_part(path, near, advice, parents))
         if folder:
             part.mkdir()
         yield part
-        if folder and path.is_dir():
-            path.rmdir()  # refused where something came into it meanwhile
-        part.replace(path)
+        if stream:
+            _pour(part, path)
+            return
+        if folder and place.is_dir():
+            place.rmdir()  # refused where something came into it meanwhile
+        part.replace(place)
 
 
 @contextmanager
@@ -55,27 +69,96 @@ def added(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not path.is_dir():
         raise InputError(f"expected a folder at {path}, found a file: choose another --out")
-    with _part(path, ELSEWHERE) as part:
+    with _part(path, Path(os.path.realpath(path)), ELSEWHERE) as part:
         part.mkdir()
         yield part
         path.mkdir(exist_ok=True)
-        for file in sorted(part.iterdir()):
-            file.replace(path / file.name)
+        moved = [(file, _place(path / file.name)) for file in sorted(part.iterdir())]
+        for file, place in moved:
+            file.replace(place)
 
 
 @contextmanager
-def _part(path: Path, advice: str, parents: bool = True) -> Iterator[Path]:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+def _part(path: Path, place: Path, advice: str, parents: bool = True) -> Iterator[Path]:
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
     with writing(path, advice):
         try:
             if parents:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                place.parent.mkdir(parents=True, exist_ok=True)
+            sweep(place.parent, place.name.__eq__)
             yield part
         finally:
-            if part.is_dir():
-                shutil.rmtree(part, ignore_errors=True)
             with suppress(OSError):  # what went wrong before is told, not this
-                part.unlink(missing_ok=True)
+                remove(part)
+
+
+def _place(path: Path, folder: bool = False) -> Path:
+    """What is to be replaced by what is written: `path`, or where a link of this name leads to.
+
+    Raises InputError where something else than a file, or than a folder, is there, OSError where it may not be written.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:  # a link that leads nowhere makes what it names
+        return Path(os.path.realpath(path))
+    if folder and not stat.S_ISDIR(mode):
+        raise InputError(f"expected a new or empty folder at {path}, found a file: choose another --out")
+    if not folder and not stat.S_ISREG(mode):
+        found = "a folder" if stat.S_ISDIR(mode) else "a device"
+        raise InputError(f"expected a file to write at {path}, found {found}: choose another --out")
+    if not folder and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    place = Path(os.path.realpath(path))
+    if path.is_symlink() and path.parts[:2] in (("/", "dev"), ("/", "proc")):  # a shell's redirection, half-way in it
+        raise InputError(f"expected a file to write, got {path} which leads to {place}: give that itself")
+    return place
+
+
+def _streams(path: Path) -> bool:
+    """Whether it is a terminal, pipe or other thing that takes bytes and keeps no name for them."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
+
+
+def _pour(part: Path, path: Path) -> None:
+    """Writes what is in `part` to a stream; OSError for a FIFO that nobody reads."""
+    out = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(out, "wb") as file, part.open("rb") as written:
+        os.set_blocking(out, True)
+        shutil.copyfileobj(written, file)
+
+
+def sweep(folder: Path, own: Callable[[str], object]) -> None:
+    """Removes what processes that are gone left half-written beside names for which `own(name)` is true."""
+    for part in folder.glob(".*.part"):
+        found = PART.fullmatch(part.name)
+        if found and own(found[1]) and _gone(int(found[2])):
+            with suppress(OSError):
+                remove(part)
+
+
+def _gone(pid: int) -> bool:
+    """Whether nobody writes under this number: no process has it, or this one, which has yet to begin."""
+    if os.name == "nt" or pid == os.getpid():  # there, signal 0 is Ctrl-C
+        return pid == os.getpid()
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        pass
+    return False
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def asked(commands, folder, port):
             ["report", "one", "bare"],
             ["report", "one", "--out", "bare"],
             ["report", "one", "--follow", "--port", str(port)],
+            ["report", "one", "--out", os.devnull],
         ],
         folder,
     )
@@ -48,11 +49,12 @@ def test_pages_and_refusals(tmp_path, commands):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        one, several, named, missing, bare, folder, busy = asked(commands, tmp_path, port)
+        one, several, named, missing, bare, folder, busy, device = asked(commands, tmp_path, port)
     for answer, place in ((one, "one/report.html"), (several, "report.html"), (named, "pages/é.html")):
         assert answer.code == 0, answer.err
         assert answer.out == f"report: {place}\n"
         assert (tmp_path / place).stat().st_size < 10_000_000
+    assert (device.code, device.out, device.err) == (0, "", f"report: {os.devnull}\n")  # stdout may be the page
     assert missing.refused() == "expected a run in 'nothing', found no such folder: check the path"
     assert bare.refused().startswith("expected metrics.jsonl in 'bare', found none")
     assert folder.refused().startswith("expected a file for --out, got the folder 'bare'")

@@ -82,6 +82,13 @@ def test_where_the_page_goes(tmp_path):
     assert _place(["a"], "x.html").as_posix() == "x.html"
     with pytest.raises(InputError, match="expected a file for --out"):
         _place(["a"], tmp_path)
+    (tmp_path / "report.html").write_text("<p>my own</p>")
+    with pytest.raises(
+        InputError, match=r"expected no file but an older report at .*report\.html, found another: give"
+    ):
+        _place([tmp_path], None)
+    (tmp_path / "report.html").write_text("<footer>Made by steadygan 0.1.0; ")
+    assert _place([tmp_path], None) == tmp_path / "report.html"
 
 
 def test_folders_that_hold_no_run(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from runs_made import grids, points, run
 
+from steadygan.config import override
 from steadygan.recipes import RECIPES
 from steadygan.reporting.shots import LARGE, POINTS, shots
 from steadygan.runs.history import history
@@ -33,6 +34,22 @@ def test_points_lie_over_real_ones_and_the_surface_comes_back(tmp_path):
     logits = found["centre"] + found["half"] * (levels[3] / 127 - 1)
     expected = np.clip(np.linspace(-2, 2, 16), -found["half"], found["half"])
     np.testing.assert_allclose(logits, expected, atol=found["half"] / 254)
+
+
+def test_real_points_of_a_file_are_read_where_that_is_asked_for_or_the_run_kept_none(tmp_path):
+    """The settings of a stranger's run may name any file."""
+    rng = np.random.default_rng(0)
+    np.savetxt(tmp_path / "secret.csv", rng.normal(7, 1, (60, 2)), delimiter=",")
+    tree = override(RECIPES["points/far"](), [f"data.path={tmp_path / 'secret.csv'}"]).plain()
+    folder = points(run(tmp_path / "a", settings=tree))
+    assert of(folder)["real"] is None
+    asked = np.reshape(shots(history(folder), 1_000_000, real=True)["real"], (-1, 2))
+    np.testing.assert_allclose(asked.mean(0), 7, atol=0.5)
+    np.savez(folder / "real.npz", points=np.full((30, 2), 2.0))
+    for found in (of(folder), shots(history(folder), 1_000_000, real=True)):
+        assert found["real"] == [2.0] * 60
+    (folder / "real.npz").write_bytes(b"PK\x03\x04 cut")
+    assert of(folder)["real"] is None
 
 
 def test_a_surface_that_is_not_finite_keeps_a_level_of_its_own(tmp_path):

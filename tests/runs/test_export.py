@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from steadygan.config import override
+from steadygan.errors import InputError
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import trainer as recipe_trainer
 from steadygan.runs.export import FILES
@@ -95,6 +96,19 @@ def test_three_files_and_nothing_else(mlp: tuple[Run, Path], dcgan: tuple[Run, P
     for _, folder in (mlp, dcgan):
         assert {path.name for path in folder.iterdir()} == set(FILES)
     assert not [path for path in shelf.iterdir() if "part" in path.name]
+
+
+def test_only_an_older_export_is_replaced(mlp: tuple[Run, Path], tmp_path: Path) -> None:
+    for name, text in (("card.json", '{"mine": 1}'), ("card.json", "mine"), ("generator.pt2", "mine")):
+        place = tmp_path / f"{name}-{len(text)}"
+        place.mkdir()
+        (place / name).write_text(text)
+        with pytest.raises(InputError, match=f"expected no {name} but an older export's in .*: choose another --out"):
+            sg.export(mlp[0], place)
+        assert [(path.name, path.read_text()) for path in place.iterdir()] == [(name, text)]
+    place = tmp_path / "older"
+    for _ in range(2):
+        sg.export(mlp[0], place)
 
 
 def test_an_mlp_is_rebuilt_from_its_card_by_hand(mlp: tuple[Run, Path]) -> None:

@@ -71,6 +71,47 @@ class TestLock:
         assert "Not a directory" in message(RunFolder(tmp_path / "file" / "run").acquire)
 
 
+class TestFree:
+    """A folder in which there is no run, but something else, is never begun in."""
+
+    @pytest.mark.parametrize("name", ["log.txt", "samples/000000000.npz", ".env", "checkpoints/000000000.pt", ".a.1"])
+    def test_others_are_in_the_way(self, tmp_path, name):
+        for each in (name, "x/a", "y", "z"):
+            (tmp_path / each).parent.mkdir(exist_ok=True)
+            (tmp_path / each).touch()
+        names = sorted({name.split("/")[0], "x", "y", "z"})
+        told = message(trainer(tmp_path, resume=True).fit, 1)
+        assert told == (
+            f"expected a new or empty folder, or a run, at {tmp_path}, found {', '.join(names[:3])} and 1 more: choose "
+            "another --out"
+        )
+        assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+    def test_a_lock_of_somebody_else(self, tmp_path):
+        (tmp_path / ".lock").write_text("mine")
+        assert "found .lock" in message(RunFolder(tmp_path).acquire)
+        assert (tmp_path / ".lock").read_text() == "mine"
+
+    def test_what_a_run_leaves_that_was_killed_at_once(self, tmp_path):
+        for name in (".lock", ".settings.json.99999999.part"):
+            (tmp_path / name).touch()
+        trainer(tmp_path).fit(1)
+        assert not [*tmp_path.rglob("*.part")]
+
+    def test_half_written_files_go_when_the_folder_is_taken(self, tmp_path):
+        folder = filled(tmp_path, {"seed": 1})
+        theirs = tmp_path / ".mine.99999999.part"
+        theirs.touch()
+        for where, name in ((folder.checkpoints, "000000030.pt"), (folder.samples, "000000030.npz")):
+            where.mkdir()
+            (where / f".{name}.99999999.part").touch()
+            (where / f".{name}.1.part").touch()  # a process that is there
+        folder.acquire()
+        folder.release()
+        left = sorted(path.name for path in tmp_path.rglob("*.part"))
+        assert left == [".000000030.npz.1.part", ".000000030.pt.1.part", theirs.name]
+
+
 class TestCheck:
     SETTINGS: ClassVar[dict[str, Any]] = {
         "seed": 1,
@@ -214,12 +255,16 @@ class TestCutBack:
         folder = filled(tmp_path, {"seed": 1})
         for path in (folder.metrics, folder.timing, folder.log):
             path.touch()
-        for path in (folder.samples, folder.figures, folder.events):
-            path.mkdir()
-            (path / "something").touch()
-        folder.clear()
-        assert [p.name for p in tmp_path.iterdir()] == ["settings.json"]
-        folder.clear()
+        own = "samples/000000020.npz", "figures/losses.png", "events/events.out.tfevents.1.host"
+        theirs = {"samples/me.npz", "samples/7.png", "figures/me.png", "events/me", "checkpoints/1.pt", "me.txt"}
+        for name in (*own, *theirs):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        for _ in range(2):
+            folder.clear()
+            left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+            assert left == theirs | {"settings.json"}
+        assert folder.saved == []
 
 
 class TestWriting:

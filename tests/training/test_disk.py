@@ -81,7 +81,7 @@ def test_at_the_start(tmp_path, monkeypatch):
 
 def test_for_samples_and_figures(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", refuse)
-    with pytest.raises(InputError, match=r"cannot write .*samples: No space left on device"):
+    with pytest.raises(InputError, match=r"cannot write .*samples.*: No space left on device"):
         trainer(tmp_path / "samples").fit(10)
     monkeypatch.undo()
     monkeypatch.setattr(Probes, "draw", refuse)

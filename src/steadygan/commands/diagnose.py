@@ -180,13 +180,18 @@ def report(
     port: Annotated[
         int | None, option("Where --follow serves, by default 8765; 0: any that is free.", "N", read=whole(0, 65535))
     ] = None,
+    real: Annotated[
+        bool,
+        option("Read real points from the file that a run's settings name, where it kept none.", None, "--real"),
+    ] = False,
     plugin: Plugins = None,
 ) -> int:
     """Writes the page and says where it is; or serves it until it is told to stop."""
     if not follow and port is not None:
         raise InputError(f"expected --follow beside --port, got --port {port} alone: add --follow, or leave it out")
     if not follow:
-        new_console().print(f"report: {sg.report(runs, out)}")
+        path = sg.report(runs, out, real)
+        new_console(errors=not path.is_file()).print(f"report: {path}")
         return 0
     if out is not None:
         raise InputError(
@@ -195,5 +200,5 @@ def report(
         )
     from ..reporting import server
 
-    server.follow(runs, server.PORT if port is None else port, new_console().print)
+    server.follow(runs, server.PORT if port is None else port, new_console().print, real)
     return 0

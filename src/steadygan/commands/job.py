@@ -119,6 +119,7 @@ def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool =
             raise InputError(
                 f"expected a run in {folder}, got runs of several seeds: add --seeds, or resume one, --out {several}"
             )
+        run.check_free()
     elif not resume:
         raise taken(run)
     elif before := saved(folder):

@@ -151,13 +151,14 @@ def scatter(path: Path, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: 
     """Points beside real ones."""
     import torch
 
-    from ..data.build import source
+    from ..runs.history import real_points
     from ..viz import evolution_strip, scatter_matrix
 
     points = torch.cat([batch.x for batch in drawn]).cpu().numpy()
-    data = source(settings)
-    real = data.restore(data.fresh(max(1000, len(points)), torch.Generator().manual_seed(0))).numpy()
-    if data.shape == (2,):
+    real = None if run.path is None else real_points(run.path, settings, max(1000, len(points)))
+    if real is None:
+        raise InputError(f"expected real points that {run.path} kept, to be drawn beside, got none: use --out npz")
+    if points.shape[1] == 2:
         evolution_strip(real, [(run.iteration, points, None, None)], path, settings.recipe)
     else:
         scatter_matrix(real, points, path, settings.recipe)

@@ -23,13 +23,16 @@ SEEDS = 4  # of a group, whose samples are shown
 PALETTE = 7  # colours that the style sheet knows; more groups than that share them, with other dashes
 
 
-def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "") -> str:
-    """The page as text; with a `state` it is one that is followed, and asks where it came from for another state."""
+def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "", real: bool = False) -> str:
+    """The page as text; with a `state` it is one that is followed, and asks where it came from for another state.
+
+    real: see `real_points`.
+    """
     from jinja2 import Environment, StrictUndefined
     from plotly.offline import get_plotlyjs
 
     sections = _sections(groups)
-    shown = list(_samples(groups))
+    shown = list(_samples(groups, real))
     figures = tables.figures(groups)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["thousands"] = lambda value: f"{value:,}"
@@ -155,10 +158,10 @@ def _sections(groups: Sequence[RunGroup]) -> list[dict[str, Any]]:
     return found
 
 
-def _samples(groups: Sequence[RunGroup]) -> Iterator[dict[str, Any]]:
+def _samples(groups: Sequence[RunGroup], real: bool) -> Iterator[dict[str, Any]]:
     """A panel per group, with the samples of its first runs."""
     budget = BUDGET // sum(min(SEEDS, len(group.runs)) for group in groups)
     for i, group in enumerate(groups):
-        own = [(run, found) for run in group.runs[:SEEDS] if (found := shots(run, budget)) is not None]
+        own = [(run, found) for run in group.runs[:SEEDS] if (found := shots(run, budget, real)) is not None]
         named = [{"name": f"seed {run.seed}", "label": group.called(run), **found} for run, found in own]
         yield {"group": i, "name": group.name, "runs": named, "of": len(group.runs)}

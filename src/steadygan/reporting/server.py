@@ -37,13 +37,14 @@ HEADERS = {
 }
 
 
-def follow(words: Sequence[str | Path], port: int, say: Callable[[str], None]) -> None:
+def follow(words: Sequence[str | Path], port: int, say: Callable[[str], None], real: bool = False) -> None:
     """Serves the report on the runs that `words` mean until SIGINT or SIGTERM; `say` is told where, once it can be had.
 
-    port: 0 takes any that is free. Raises InputError for a folder without a run, and for a port that cannot be used.
+    port: 0 takes any that is free; real: see `report`. Raises InputError for a folder without a run, and for a port
+    that cannot be used.
     """
     count = len(run_folders(words, begun=True)[0])
-    with PageServer(words, port) as server:
+    with PageServer(words, port, real) as server:
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             say(f"following {count} run{'s' * (count > 1)} at {server.address} , stop with Ctrl+C")
@@ -66,13 +67,13 @@ class PageServer(ThreadingHTTPServer):
 
     allow_reuse_address = os.name == "posix"  # elsewhere that means to share a port that another program listens on
 
-    def __init__(self, words: Sequence[str | Path], port: int) -> None:
+    def __init__(self, words: Sequence[str | Path], port: int, real: bool = False) -> None:
         try:
             super().__init__((ADDRESS, port), Handler)
         except OSError as error:
             why = "in use" if error.errno == errno.EADDRINUSE else f"not to be had ({error.strerror})"
             raise InputError(f"expected a free port, got {port} which is {why}: choose another with --port") from None
-        self.words = words
+        self.words, self.real = words, real
         self.lock = Lock()
         self._has_records = False
         self._page = "", b""  # a word that is another one for another page, and the page
@@ -108,7 +109,7 @@ class PageServer(ThreadingHTTPServer):
                 except InputError:
                     notes.append(f"{folder} is left out: it holds no records yet")
             if runs or not self._has_records:
-                page = pages.render(grouped(runs), notes, state) if runs else pages.waiting_page(folders)
+                page = pages.render(grouped(runs), notes, state, self.real) if runs else pages.waiting_page(folders)
                 self._page = state, page.encode()
                 self._has_records = bool(runs)
         except Exception:  # a half-written file raises whatever its bytes lead to

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import zipfile
 from base64 import b64encode
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ..config import Settings
-from ..data.build import source
-from ..errors import InputError
-from ..runs.history import RunHistory
+from ..runs.history import RunHistory, real_points
 from ..viz.clouds import Array, Snapshot, logit_scale, pick_panels, share_outside, thin, view
 from .charts import rounded
 
@@ -23,20 +20,22 @@ FRAMES = 24  # of one run
 BUDGET = 3_000_000  # bytes that all samples of a page may take
 LARGE = 60_000  # bytes of a grid, above which it is compressed with loss
 WIDEST = 640  # pixels of such a grid
-SEED = 2  # of the real points
 LEVELS = 255  # steps of the surface's logits
 
 
-def shots(run: RunHistory, budget: int) -> dict[str, Any] | None:
-    """What the page needs to show a run's samples in at most about `budget` bytes; None where there are none."""
-    for suffix, read in ((".npz", _points), (".png", _images)):
+def shots(run: RunHistory, budget: int, real: bool = False) -> dict[str, Any] | None:
+    """What the page needs to show a run's samples in at most about `budget` bytes; None where there are none.
+
+    real: see `real_points`.
+    """
+    for suffix, read in ((".npz", partial(_points, asked=real)), (".png", _images)):
         files = run.samples(suffix)
         if files and (found := read(run, files, budget)) is not None:
             return found
     return None
 
 
-def _points(run: RunHistory, files: list[Path], budget: int) -> dict[str, Any] | None:
+def _points(run: RunHistory, files: list[Path], budget: int, asked: bool) -> dict[str, Any] | None:
     each = 14 * POINTS + 6_000  # bytes of a frame, about
     chosen = _picked(files, min(FRAMES, max(2, budget // each)))
     read = [shot for path in chosen if (shot := _snapshot(path)) is not None]
@@ -44,8 +43,8 @@ def _points(run: RunHistory, files: list[Path], budget: int) -> dict[str, Any] |
         return None
     columns = read[0].points.shape[1]
     shown = [shot._replace(points=shot.points[:, :2]) for shot in read if shot.points.shape[1] == columns]
-    real = _real_points(run.settings, POINTS)
-    real = None if real is None or real.shape[1] != columns else real[:, :2]
+    real = real_points(run.path, run.settings, POINTS, asked)
+    real = None if real is None or real.shape[1:] != (columns,) else thin(real[:, :2], POINTS)
     everything = real if real is not None else np.concatenate([shot.points for shot in shown])
     box = view(everything, shown)
     centre, half = logit_scale([shot.surface for shot in shown if shot.surface is not None])
@@ -60,21 +59,6 @@ def _points(run: RunHistory, files: list[Path], budget: int) -> dict[str, Any] |
         "frames": [_frame(shot, box, centre, half) for shot in shown],
         "of": len(files),
     }
-
-
-def _real_points(settings: Settings | None, most: int) -> Array | None:
-    """At most `most` real points (n, d) in the data's units; None where the data is not of points, or is not there."""
-    if settings is None or settings.data.image is not False:
-        return None
-    try:
-        data = source(settings)
-    except (InputError, OSError):  # a file that has moved
-        return None
-    generator = torch.Generator().manual_seed(SEED)
-    points = data.some(most) if data.sampler is None else data.fresh(most, generator)
-    if points is None or points.ndim != 2:
-        return None
-    return thin(np.asarray(data.restore(points).double()), most)
 
 
 def _snapshot(path: Path) -> Snapshot | None:

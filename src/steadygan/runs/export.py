@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from copy import deepcopy
 from io import BytesIO
 from math import isfinite
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from .. import __version__
 from ..devices import borrowed
 from ..errors import InputError
-from ..files import added
+from ..files import added, read_json
 from ..latents import generate
 from ..metrics.summary import At, final_and_best
 from ..types.critic import evaluating
@@ -55,7 +56,8 @@ def export(run: Run, out: str | Path, weights: Literal["ema", "live"] = "ema") -
     """
     if weights not in ("ema", "live"):
         raise InputError(f"weights must be 'ema' or 'live', not {weights!r}")
-    dim = run.latent_dim
+    place, dim = Path(out), run.latent_dim
+    _check_free(place)
     if dim is None:
         raise InputError("expected normal latents, got a function of this run's own: save run.G.state_dict() yourself")
     network = deepcopy(run.G if weights == "ema" else run.G_live).cpu().requires_grad_(False)
@@ -70,12 +72,24 @@ def export(run: Run, out: str | Path, weights: Literal["ema", "live"] = "ema") -
 
     said = {key: str(card[key]) for key in ("name", "iteration", "weights", "steadygan")}
     program = _program(model, inputs[-1])
-    with added(Path(out)) as part:
+    with added(place) as part:
         (part / WEIGHTS).write_bytes(save(tensors, {"format": "pt", **said}))
         (part / PROGRAM).write_bytes(program)
         _compare(part / PROGRAM, model, inputs)
         (part / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return card
+
+
+def _check_free(place: Path) -> None:
+    """Raises InputError where files of these names are there that no export left."""
+    there = [name for name in FILES if (place / name).exists()]
+    with suppress(InputError):
+        if "steadygan" in read_json(place / CARD):
+            return
+    if there:
+        raise InputError(
+            f"expected no {there[0]} but an older export's in {place}, found another: choose another --out"
+        )
 
 
 def _inputs(run: Run, dim: int, dtype: torch.dtype, n: int) -> tuple[Tensor, ...]:

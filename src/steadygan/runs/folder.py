@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,7 +10,18 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import InputError
+from ..files import PART, sweep
 from .records import cut_back, read_records
+
+# The names of a run's files in their folders: nothing else is ever removed.
+CHECKPOINT, SAMPLE = re.compile(r"[0-9]{9,15}\.pt"), re.compile(r"[0-9]{9,15}\.(npz|png)")
+FIGURE = re.compile(r"(losses|gradients|metrics|grid|evolution|samples)\.png")
+EVENT = re.compile(r"events\.out\.tfevents\..+")
+WRITTEN = re.compile(
+    rf"(settings|plan|interventions)\.json|(metrics|timing)\.jsonl|real\.npz|"
+    rf"{CHECKPOINT.pattern}|{SAMPLE.pattern}|{FIGURE.pattern}"
+)  # beside their place, then renamed
+NAMED = 3  # files that are in the way, of which a message speaks
 
 
 class RunFolder:
@@ -29,6 +40,7 @@ class RunFolder:
         self.timing = path / "timing.jsonl"
         self.log = path / "log.txt"
         self.timeline = path / "events.jsonl"
+        self.real = path / "real.npz"
         self._lock = FileLock(path / ".lock")
 
     @property
@@ -71,7 +83,11 @@ class RunFolder:
             self.release()
 
     def acquire(self) -> None:
-        """Makes the folder and takes its lock, which a killed process leaves free; InputError when another holds it."""
+        """Makes the folder and takes its lock, which a killed process leaves free; InputError when another holds it.
+
+        What killed processes left half-written goes.
+        """
+        self.check_free()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -83,6 +99,27 @@ class RunFolder:
             raise InputError(
                 f"cannot use {self.path} as a run folder: {error.strerror}: choose another --out"
             ) from error
+        for folder in (self.path, self.checkpoints, self.samples, self.figures):
+            sweep(folder, WRITTEN.fullmatch)
+
+    def check_free(self) -> None:
+        """Raises InputError where there is no run, but something else, which must not be mistaken for one's own."""
+        if self.begun or not self.path.is_dir():
+            return
+        others = sorted(path.name for path in self.path.iterdir() if not self._left(path))
+        if others:
+            more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
+            raise InputError(
+                f"expected a new or empty folder, or a run, at {self.path}, found {', '.join(others[:NAMED])}{more}: "
+                "choose another --out"
+            )
+
+    def _left(self, path: Path) -> bool:
+        """Whether a run that had not begun left this: its lock, which is empty, or its settings half-written."""
+        if path.name == Path(self._lock.lock_file).name:
+            return path.is_file() and path.stat().st_size == 0
+        found = PART.fullmatch(path.name)
+        return found is not None and found[1] == self.settings.name
 
     def release(self) -> None:
         """Gives the lock back; a folder in which nothing else came to be goes with it."""
@@ -94,24 +131,28 @@ class RunFolder:
                 self.path.rmdir()
 
     def cut_back(self, iteration: int) -> None:
-        """Forgets everything after `iteration`, and the closing record of a run that stopped between two ticks."""
-        closing = {r["iteration"] for r in read_records(self.metrics) if r.get("final")}
+        """Forgets everything after `iteration`, and the closing record of a run that stopped between two ticks.
+
+        Checkpoints go first, the newest before the others: whenever that is cut short, what is left is a run.
+        """
+        for path in reversed(listed(self.checkpoints)):
+            if int(path.stem) > iteration:
+                path.unlink()
+        closing = {record["iteration"] for record in read_records(self.metrics) if record.get("final")}
         for path in (self.metrics, self.timing):
             cut_back(path, iteration)
-        if self.samples.is_dir():
-            for sample in self.samples.iterdir():
-                if sample.stem.isdigit() and (int(sample.stem) > iteration or int(sample.stem) in closing):
-                    sample.unlink()
-        for path in listed(self.checkpoints):  # of a member whose stack goes on from an earlier one
-            if int(path.stem) > iteration:
+        told = max((record["iteration"] for record in read_records(self.metrics)), default=iteration)
+        for path in _own(self.samples, SAMPLE):
+            if int(path.stem) > min(told, iteration) or int(path.stem) in closing:
                 path.unlink()
 
     def clear(self) -> None:
         """Removes what an earlier attempt left that never reached its first checkpoint."""
-        for path in (self.metrics, self.timing, self.log, self.timeline, self.interventions):
+        for path in (self.metrics, self.timing, self.log, self.timeline, self.interventions, self.real):
             path.unlink(missing_ok=True)
-        for folder in (self.samples, self.figures, self.events):
-            shutil.rmtree(folder, ignore_errors=True)
+        for folder, own in ((self.samples, SAMPLE), (self.figures, FIGURE), (self.events, EVENT)):
+            for path in _own(folder, own):
+                path.unlink()
 
 
 def name(iteration: int) -> str:
@@ -121,7 +162,12 @@ def name(iteration: int) -> str:
 
 def listed(folder: Path) -> list[Path]:
     """The checkpoints of a folder, oldest first."""
-    return sorted(path for path in folder.glob("*.pt") if path.stem.isdigit())
+    return sorted(_own(folder, CHECKPOINT), key=lambda path: int(path.stem))
+
+
+def _own(folder: Path, name: re.Pattern[str]) -> list[Path]:
+    """The files of a folder that have such a name."""
+    return [path for path in folder.glob("*") if name.fullmatch(path.name) and path.is_file()]
 
 
 def latest(folder: Path) -> Path | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from zipfile import BadZipFile
 
 from ..config import Settings
 from ..errors import InputError
@@ -17,10 +19,14 @@ from .records import Turn, objects, records, turns
 from .settings import settings_told
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..metrics import Protocol
 
 STAMPED = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (.*)")
 LONGEST = 500  # characters of an event
+DRAWN = 2  # the seed of real points that no file holds
 
 
 class Event(NamedTuple):
@@ -110,6 +116,31 @@ def history(folder: Path) -> RunHistory:
         seconds=seconds[-1] if seconds else None,
         notes=(*notes, *damaged),
     )
+
+
+def real_points(
+    folder: Path, settings: Settings | None, most: int, asked: bool = False
+) -> NDArray[np.floating[Any]] | None:
+    """At most `most` real points (n, d) in the data's units: those that the run kept, else drawn anew, else None.
+
+    asked: also from the file that the settings name, which is whatever file a stranger wrote down there.
+    """
+    import numpy as np
+    import torch
+
+    from ..data.build import source
+
+    with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile), np.load(RunFolder(folder).real) as arrays:
+        return np.asarray(arrays["points"], dtype=np.float64)[:most]
+    if settings is None or settings.data.image is not False:
+        return None
+    if getattr(settings.data, "path", None) is not None and not asked:
+        return None
+    with suppress(InputError, OSError):  # a file that has moved
+        data = source(settings)
+        points = data.some(most) if data.sampler is None else data.fresh(most, torch.Generator().manual_seed(DRAWN))
+        return None if points is None else data.restore(points).double().numpy()
+    return None
 
 
 def events(folder: RunFolder) -> list[Event]:

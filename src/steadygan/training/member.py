@@ -207,6 +207,7 @@ class Member:
                 self._read_back(read_records(folder.metrics))
                 self.reconsider(self.log.records)
             write_json(folder.settings, self.run.settings)
+            self.probes.keep_real(folder.real)
             write_json(folder.plan, asdict(plan))
             self.log.say(
                 f"{'resumed at' if saved else 'started at'} iteration {self.iteration}: {plan.told()}", self.iteration

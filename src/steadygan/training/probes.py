@@ -21,6 +21,7 @@ from ..engine.draws import drawn
 from ..engine.executor import Eager
 from ..engine.needs import noise_of, shown_shape
 from ..evaluation.evaluator import Evaluate
+from ..files import RESUME, beside
 from ..latents import CHUNK, generate, label_chunks, latents
 from ..runs.folder import RunFolder
 from ..types import Batch, Now, Opponent
@@ -54,6 +55,12 @@ class Probes:
         self._training = self._training_samples(self._size, generator)
         self._held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
         self._seed, self._looks = seed + 3, setup.monitor is not None
+
+    def keep_real(self, path: Path) -> None:
+        """Keeps real points beside the run, for those who draw it without its data."""
+        if len(self.source.shape) == 1 and not path.exists():
+            with beside(path, advice=RESUME) as part, part.open("wb") as file:
+                np.savez(file, points=self.source.restore(self.real).float().cpu().numpy())
 
     def _training_samples(self, size: int, generator: torch.Generator) -> Batch:
         """What D is trained on, not what is held out."""
@@ -148,7 +155,8 @@ class Probes:
             arrays: dict[str, Any] = {"points": self.source.restore(self.samples(SHOWN)).float().cpu().numpy()}
             if shape == (2,):
                 arrays |= self._surface()
-            np.savez(folder / f"{iteration:09d}.npz", **arrays)
+            with beside(folder / f"{iteration:09d}.npz", advice=RESUME) as part, part.open("wb") as file:
+                np.savez(file, **arrays)
         return None
 
     def _surface(self) -> dict[str, Any]:
@@ -190,7 +198,8 @@ class Probes:
         if not shots:
             return
         if source.image:
-            (figures / "grid.png").write_bytes(shots[-1][1].read_bytes())
+            with beside(figures / "grid.png") as part:
+                part.write_bytes(shots[-1][1].read_bytes())
             images.image_evolution(shots, source.shape[1], scale_for(source.shape), figures / "evolution.png", title)
             return
         points = source.restore(self.real).float().cpu().numpy()
