@@ -11,25 +11,22 @@ of torch; elsewhere rounding differs, and with it the file.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from trained import OUT, accuracy, write
 
-import steadygan
 from steadygan.data.sets.mnist import LICENCE, read_mnist
-from steadygan.features.digits import CARD, LAYERS, WEIGHTS, DigitNetwork, folded
+from steadygan.features import DIGITS, DigitNetwork, folded
+from steadygan.features.classifiers import DIGIT_LAYERS
 from steadygan.pixels import to_values
 
-OUT = Path(steadygan.__file__).parent / "features"
 BATCH, RATE, DECAY = 128, 4e-3, 0.01
 AVERAGE = 0.999  # per step
 TURN, SCALE, SHEAR, SHIFT = 10.0, 0.1, 0.1, 2.0  # degrees, share, slope, pixels: the most that an image is changed
@@ -49,10 +46,10 @@ def moved(x: Tensor, draw: torch.Generator) -> Tensor:
 
 
 def train(images: Tensor, label: Tensor, epochs: int, seed: int) -> DigitNetwork:
-    """The network after so many epochs on images (n, 28, 28) uint8: weights averaged, batch norm folded."""
+    """The network after so many epochs on images (n, 1, 28, 28) uint8: weights averaged, batch norm folded."""
     torch.manual_seed(seed)
     draw = torch.Generator().manual_seed(seed)
-    x = to_values(images.unsqueeze(1))
+    x = to_values(images)
     network = DigitNetwork(normed=True)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
     steps = len(x) // BATCH
@@ -73,24 +70,12 @@ def train(images: Tensor, label: Tensor, epochs: int, seed: int) -> DigitNetwork
     return folded(average.module)
 
 
-@torch.no_grad()
-def accuracy(network: DigitNetwork, images: Tensor, label: Tensor) -> float:
-    """Share of images (n, 28, 28) uint8 that are told right."""
-    found = [network(to_values(part.unsqueeze(1))).logits.argmax(1) for part in images.split(1000)]
-    return float((torch.cat(found) == label).double().mean())
-
-
-def card(network: DigitNetwork, weights: bytes, share: float, tested: int, given: argparse.Namespace) -> dict[str, Any]:
-    """What is written beside the weights."""
-    convolutions = ", ".join(f"{k} x {k} to {o} channels, stride {s}" for _, o, k, s in LAYERS)
+def told(given: argparse.Namespace) -> dict[str, Any]:
+    """What the card says of it."""
+    convolutions = ", ".join(f"{k} x {k} to {o} channels, stride {s}" for _, o, k, s in DIGIT_LAYERS)
     return {
         "what": "a classifier of handwritten digits, 28 x 28 grey pixels, that measures generated ones",
         "architecture": f"convolutions {convolutions}, each with ReLU; mean over places; linear to 10",
-        "input": "x = pixel / 127.5 - 1, (n, 1, 28, 28)",
-        "features": LAYERS[-1][1],
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "accuracy": share,
-        "test_images": tested,
         "training": {
             "data": "MNIST, all 60,000 training images",
             "command": f"python benchmarks/digit_network.py --data FOLDER --seed {given.seed} --epochs {given.epochs}",
@@ -105,8 +90,6 @@ def card(network: DigitNetwork, weights: bytes, share: float, tested: int, given
             "torch": str(torch.__version__),
             "threads": torch.get_num_threads(),
         },
-        "sha256": sha256(weights).hexdigest(),
-        "licence": "Apache-2.0",
         "data_licence": LICENCE,
         "data_source": "http://yann.lecun.com/exdb/mnist/",
     }
@@ -122,19 +105,13 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)  # the file depends on it
     digits = read_mnist(given.data)
-    held = given.hold_out
+    held, images = given.hold_out, digits.train.unsqueeze(1)
     if held:
-        network = train(digits.train[:-held], digits.label[:-held], given.epochs, given.seed)
-        print(f"held-out training images: {accuracy(network, digits.train[-held:], digits.label[-held:]):.2%}")
+        network = train(images[:-held], digits.label[:-held], given.epochs, given.seed)
+        print(f"held-out training images: {accuracy(network, images[-held:], digits.label[-held:]):.2%}")
         return
-    network = train(digits.train, digits.label, given.epochs, given.seed)
-    share = accuracy(network, digits.test, digits.test_label)
-    weights = save({name: value.contiguous() for name, value in network.state_dict().items()}, {"format": "pt"})
-    made = card(network, weights, share, len(digits.test), given)
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / WEIGHTS).write_bytes(weights)
-    (given.out / CARD).write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{share:.2%} of {len(digits.test):,} test images, {len(weights):,} bytes in {given.out}")
+    network = train(images, digits.label, given.epochs, given.seed)
+    write(DIGITS, network, digits.test.unsqueeze(1), digits.test_label, given.out, **told(given))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
 """What images are measured with: frozen networks that make vectors and class logits of them."""
 
-from .digits import DigitFeatures, DigitNetwork, digit_card, folded, load_digit_network
+from .classifiers import DigitNetwork, folded
 from .inception import InceptionFeatures
 from .network import FEATURES, FeatureNetwork, Features, extract
+from .packaged import DIGITS, PackagedFeatures, PackagedNetwork
 from .user import UserFeatures, user_features
 
 __all__ = [
+    "DIGITS",
     "FEATURES",
-    "DigitFeatures",
     "DigitNetwork",
     "FeatureNetwork",
     "Features",
     "InceptionFeatures",
+    "PackagedFeatures",
+    "PackagedNetwork",
     "UserFeatures",
-    "digit_card",
     "extract",
     "folded",
-    "load_digit_network",
     "user_features",
 ]
