@@ -20,7 +20,8 @@ from steadygan.losses import NonSaturating
 from steadygan.models import DISCRIMINATORS, GENERATORS
 from steadygan.penalties import r1
 from steadygan.types import Batch, Critic, Now, Opponent, critic
-from steadygan.types.critic import as_output, looks_coupled, probe_coupling, takes_label
+from steadygan.types.critic import as_output, looks_coupled, probe_coupling
+from steadygan.types.labels import label_parameter
 
 LATENT, CLASSES, N = 3, 4, 5
 SMALL = {"width": 8, "depth": 1, "norm": "none"}  # where a network has such a setting; batch norm is not stacked
@@ -105,7 +106,7 @@ def test_shape_dtype_and_gradients(network: Network) -> None:
 @each
 def test_a_label_is_required_or_unknown(network: Network) -> None:
     model = network.seeded()
-    assert takes_label(model) is (network.classes is not None)
+    assert label_parameter(model) == (None if network.classes is None else "label")
     if network.classes is not None:
         assert inspect.signature(model.forward).parameters["label"].default is inspect.Parameter.empty
         x, label = network.inputs()

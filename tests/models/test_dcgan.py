@@ -14,7 +14,7 @@ from known import normal, seeded
 from steadygan.config.networks import halvings
 from steadygan.errors import InputError
 from steadygan.models import BatchNorm, MinibatchDiscrimination, dcgan_discriminator, dcgan_generator
-from steadygan.types.critic import takes_label
+from steadygan.types.labels import label_parameter
 
 STAGES = {8: (2, 2), 12: (2, 3), 16: (2, 4), 20: (2, 5), 24: (2, 6), 28: (2, 7), 32: (3, 4), 40: (3, 5), 48: (3, 6),
           56: (3, 7), 64: (4, 4), 80: (4, 5), 96: (4, 6), 112: (4, 7), 128: (5, 4)}  # fmt: skip
@@ -127,8 +127,8 @@ class TestLabels:
     def test_only_conditional_networks_have_one(self) -> None:
         shape = (1, 8, 8)
         for build in (lambda **k: dcgan_generator(4, shape, width=2, **k), lambda **k: dcgan_discriminator(shape, **k)):
-            assert not takes_label(build())
-            assert takes_label(build(classes=3))
+            assert label_parameter(build()) is None
+            assert label_parameter(build(classes=3)) == "label"
 
     def test_the_generator_is_shown_it_beside_z(self) -> None:
         G = seeded(0, lambda: dcgan_generator(4, (1, 8, 8), 3, width=2))
