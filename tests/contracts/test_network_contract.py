@@ -25,6 +25,7 @@ from steadygan.types.labels import label_parameter
 
 LATENT, CLASSES, N = 3, 4, 5
 SMALL = {"width": 8, "depth": 1, "norm": "none"}  # where a network has such a setting; batch norm is not stacked
+SHAPES = ((2,), (1, 8, 8), (3, 16, 16))
 EXTRAS: dict[str, list[dict[str, Any]]] = {
     "discriminator mlp": [{"minibatch_discrimination": 3}],
     "discriminator dcgan": [{"minibatch_discrimination": 3}],
@@ -53,11 +54,13 @@ def networks() -> dict[str, Network]:
     found: dict[str, Network] = {}
     for registry in (GENERATORS, DISCRIMINATORS):
         for name, entry in registry.items():
-            for shape in ((2,), (1, 8, 8), (3, 16, 16)):
+            side = getattr(registry.settings.find(name), "side", None)
+            small = SMALL if side is None else SMALL | {"width": 1}
+            for shape in SHAPES if side is None else ((3, side, side),):
                 for classes in (None, CLASSES):
                     for extra in ({}, *EXTRAS.get(f"{registry.kind} {name}", ())):
                         known = inspect.signature(entry).parameters
-                        settings = {key: value for key, value in SMALL.items() if key in known} | extra
+                        settings = {key: value for key, value in small.items() if key in known} | extra
                         first = (LATENT, shape) if registry is GENERATORS else (shape,)
                         build = partial(entry, *first, classes, **settings)
                         try:

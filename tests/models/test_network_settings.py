@@ -38,10 +38,10 @@ def test_networks_by_name() -> None:
 
 
 @pytest.mark.parametrize(("word", "said"), [
-    ("generator=mlp_autoencoder", r"unknown generator 'mlp_autoencoder': .*known: dcgan, dual, mlp$"),
+    ("generator=mlp_autoencoder", r"unknown generator 'mlp_autoencoder': .*known: .*dcgan, dual, mlp, "),
     ("discriminator.activation=tanh", r"discriminator.activation: expected one of leaky_relu, selu, got 'tanh'"),
     ("discriminator.norm=bach", r"discriminator.norm: expected one of none, batch, got 'bach': did you mean 'batch'\?"),
-    ("discriminator.embedding=4", r"unknown setting 'discriminator.embedding': discriminator=dual has activation, "),
+    ("discriminator.depth=4", r"unknown setting 'discriminator.depth': discriminator=dual has activation, "),
 ])  # fmt: skip
 def test_what_a_network_does_not_have(word: str, said: str) -> None:
     with pytest.raises(InputError, match=said) as caught:

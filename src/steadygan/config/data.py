@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar
 from ..errors import InputError
 from .block import Block, Kinds
 from .context import Context
-from .networks import SIDES, halvings
 from .values import Count, Natural, Positive, Size, text, whole
 
 
@@ -17,7 +16,13 @@ class DataSet(Block):
 
     modes: ClassVar[int | None] = None  # how many are known to be there
     image: ClassVar[bool | None] = None  # whether they are images, where that is known before they are read
+    side: ClassVar[int | None] = None  # pixels, where their number is known
     missing: ClassVar[str] = ""  # what is to be said when `path` is none, where the data are the user's own
+
+    @property
+    def known_side(self) -> int | None:
+        """The side of its images as it will be read, where that is known before."""
+        return self.side
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class DigitsSet(DataSet):
     name = "digits"
     modes = 10
     image = True
+    side = 8
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,7 @@ class Mnist(ImageSet):
 
     name = "mnist"
     modes = 10
+    side = 28
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,7 @@ class StackedMnist(ImageSet):
     """Three digits of MNIST as the channels of one image, `n` triples drawn with `seed`: 1,000 modes."""
 
     name = "stacked_mnist"
+    side = 28
     n: Count = 128_000
     seed: Natural = 0
 
@@ -124,12 +132,14 @@ class Cifar10(ImageSet):
     """Photographs of ten kinds of things, 32 x 32 pixels."""
 
     name = "cifar10"
+    side = 32
 
 
 class Cifar100(ImageSet):
     """The same of a hundred kinds."""
 
     name = "cifar100"
+    side = 32
 
 
 @dataclass(frozen=True)
@@ -146,11 +156,11 @@ class Folder(ImageSet):
     channels: Annotated[int | None, whole(1, 3)] = None
     max_gib: Positive = 64.0
 
+    @property
+    def known_side(self) -> int | None:
+        return self.size
+
     def fits(self, context: Context) -> None:
-        if self.size is not None and context.generator.name == "dcgan" and halvings(self.size) is None:
-            raise InputError(
-                f"data.size: expected a side that dcgan can make, {SIDES}, got {self.size}: choose one of them"
-            )
         if self.channels == 2:
             raise InputError("data.channels: expected 1 (grey) or 3 (colour), or none, got 2")
 

@@ -31,6 +31,32 @@ class Network(Block):
     conditional: ClassVar[bool] = False  # can be told a class
     rebuilds: ClassVar[bool] = False  # a discriminator whose score is the error of an autoencoder
 
+    @classmethod
+    def other_sides(cls, side: int) -> str:  # noqa: ARG003
+        """The sides of images that it is for, in words, where this one is not among them."""
+        return ""
+
+
+class AnySize(Network):
+    """Convolutions that halve square images of nearly any size."""
+
+    @classmethod
+    def other_sides(cls, side: int) -> str:
+        return "" if halvings(side) else SIDES
+
+
+@dataclass(frozen=True)
+class OneSize(Network):
+    """Convolutions for images of one size; all layers have multiples of `width` channels."""
+
+    conditional = True
+    side: ClassVar[int]
+    width: Count = 64
+
+    @classmethod
+    def other_sides(cls, side: int) -> str:
+        return "" if side == cls.side else f"{cls.side}"
+
 
 @dataclass(frozen=True)
 class Mlp(Network):
@@ -78,7 +104,14 @@ class MlpDiscriminator(Ends, Mlp):
 
 
 @dataclass(frozen=True)
-class DcganGenerator(Network):
+class ImageEnds(Ends):
+    """The same behind convolutions."""
+
+    denoiser_norm: Norm = "batch"
+
+
+@dataclass(frozen=True)
+class DcganGenerator(AnySize):
     """Transposed convolutions; `width` channels before the last of them, twice as many before each earlier one."""
 
     name = "dcgan"
@@ -88,14 +121,12 @@ class DcganGenerator(Network):
 
 
 @dataclass(frozen=True)
-class DcganDiscriminator(Ends, DcganGenerator):
+class DcganDiscriminator(ImageEnds, DcganGenerator):
     """Convolutions of stride 2, the mirror image."""
-
-    denoiser_norm: Norm = "batch"
 
 
 @dataclass(frozen=True)
-class DualGenerator(Network):
+class DualGenerator(AnySize):
     """Transposed convolutions and one that keeps the size and sees `width` channels; twice as many one step earlier."""
 
     name = "dual"
@@ -104,12 +135,11 @@ class DualGenerator(Network):
 
 
 @dataclass(frozen=True)
-class DualDiscriminator(DualGenerator):
+class DualDiscriminator(ImageEnds, DualGenerator):
     """Convolutions of stride 1 and 2 by turns; `residual` makes blocks of the former, `selu` needs norm none."""
 
     activation: Literal["leaky_relu", "selu"] = "leaky_relu"
     residual: bool = False
-    minibatch_discrimination: Natural = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,6 +148,53 @@ class DualDiscriminator(DualGenerator):
                 f"discriminator.norm: expected none with activation=selu, which normalises by itself, got {self.norm}: "
                 "set discriminator.norm=none"
             )
+
+
+class Resnet32Generator(OneSize):
+    """Residual blocks and nearest up-sampling for 32 x 32 pixels, `width` channels at full size."""
+
+    name = "resnet32"
+    side = 32
+
+
+class Resnet64Generator(OneSize):
+    """The same for 64 x 64 pixels, two blocks at each size."""
+
+    name = "resnet64"
+    side = 64
+
+
+class Conventional32Generator(OneSize):
+    """Convolutions that keep the size and nearest up-sampling for 32 x 32 pixels, `width` channels at full size."""
+
+    name = "conventional32"
+    side = 32
+
+
+@dataclass(frozen=True)
+class OneSizeDiscriminator(ImageEnds, OneSize):
+    """The mirror image of such a generator."""
+
+
+class Resnet32Discriminator(OneSizeDiscriminator):
+    """Residual blocks and average pooling, `width` channels at full size."""
+
+    name = "resnet32"
+    side = 32
+
+
+class Resnet64Discriminator(OneSizeDiscriminator):
+    """The same for 64 x 64 pixels, two blocks at each size."""
+
+    name = "resnet64"
+    side = 64
+
+
+class Conventional32Discriminator(OneSizeDiscriminator):
+    """Convolutions that keep the size and average pooling, `width` channels at full size."""
+
+    name = "conventional32"
+    side = 32
 
 
 @dataclass(frozen=True)
@@ -133,7 +210,7 @@ class MlpAutoencoder(Network):
 
 
 @dataclass(frozen=True)
-class DcganAutoencoder(Network):
+class DcganAutoencoder(AnySize):
     """The same of convolutions."""
 
     name = "dcgan_autoencoder"
@@ -143,6 +220,13 @@ class DcganAutoencoder(Network):
     code: Count = 64
 
 
-DISCRIMINATORS = (MlpDiscriminator, DcganDiscriminator, DualDiscriminator, MlpAutoencoder, DcganAutoencoder)
-GENERATOR = Kinds("generator", {each.name: each for each in (Mlp, DcganGenerator, DualGenerator)}, Network)
+GENERATORS = (
+    *(Mlp, DcganGenerator, DualGenerator),
+    *(Resnet32Generator, Resnet64Generator, Conventional32Generator),
+)
+DISCRIMINATORS = (
+    *(MlpDiscriminator, DcganDiscriminator, DualDiscriminator, MlpAutoencoder, DcganAutoencoder),
+    *(Resnet32Discriminator, Resnet64Discriminator, Conventional32Discriminator),
+)
+GENERATOR = Kinds("generator", {each.name: each for each in GENERATORS}, Network)
 DISCRIMINATOR = Kinds("discriminator", {each.name: each for each in DISCRIMINATORS}, Network)

@@ -73,11 +73,11 @@ class Settings(Block):
     def __post_init__(self) -> None:
         """What one setting alone cannot know."""
         super().__post_init__()
-        self._check_conditional("generator", self.generator)
+        self._check_network("generator", self.generator)
         several, context = self.opponents, None
         for name, judge in self.judges().items():
             where, alone = f"opponents.{name}." if name in several else "", len(several) < 2
-            self._check_conditional(f"{where}discriminator", judge.discriminator)
+            self._check_network(f"{where}discriminator", judge.discriminator)
             context = Context(where, judge, self.generator, self.batch_size, self.conditional, self.data.image, alone)
             context.check()
             if self.monitor is not None and self.monitor.remedy.method:
@@ -88,7 +88,14 @@ class Settings(Block):
             fits(context)
         check_precision(self.dtype, self.precision, self.candidates)
 
-    def _check_conditional(self, key: str, network: Block) -> None:
+    def _check_network(self, key: str, network: Any) -> None:
+        side = self.data.known_side
+        others = "" if side is None else network.other_sides(side)
+        if others:
+            raise InputError(
+                f"{key}: expected a network for images of side {side}, got {network.name}, which is for {others}: "
+                "choose another network (dcgan, mlp) or other images"
+            )
         if self.conditional and not getattr(network, "conditional", False):
             raise InputError(
                 f"{key}: expected dcgan with conditional=true, as {network.name} knows no classes, got {network.name}"

@@ -29,9 +29,10 @@ class SampleDifferences(SampleDifferencesSettings, Method):
     vector of channels. Both players add weight / k * L_SDP from iteration `start` on, with
     k = min(batch, count + floor(iteration / grow_every)); G takes the reals' scores and features as constants.
 
-    feature_layers: names of sub-modules of D; without any, the features that D returns, and where it returns none the
-    score term alone. normalise: "squared" divides p by ||p||^2 as printed, "l2" by ||p||, "none" leaves it. batch_sum:
-    weight / (k batch) instead of weight / k, the literal reading. reuse_batch: G's step sees D's noise and reals.
+    feature_layers: names of sub-modules of D, or `all` for those that end its blocks; without any, the features that D
+    returns, and where it returns none the score term alone. normalise: "squared" divides p by ||p||^2 as printed, "l2"
+    by ||p||, "none" leaves it. batch_sum: weight / (k batch) instead of weight / k, the literal reading. reuse_batch:
+    G's step sees D's noise and reals.
     """
 
     k: Tensor | None = field(default=None, repr=False)  # () int64: pairs at this step, 0 before `start`
@@ -58,8 +59,7 @@ class SampleDifferences(SampleDifferencesSettings, Method):
         return self.feature_layers
 
     def on(self, network: Any) -> Self:
-        module_layers(network, self.feature_layers)
-        return self
+        return replace(self, feature_layers=tuple(module_layers(network, self.feature_layers)))
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
         if self.count > fake:

@@ -2,11 +2,19 @@
 
 from .autoencoder import Autoencoder, dcgan_autoencoder, mlp_autoencoder
 from .build import DISCRIMINATORS, GENERATORS
-from .dcgan import LabelledGenerator, ProjectionDiscriminator, dcgan_discriminator, dcgan_generator
+from .dcgan import dcgan_discriminator, dcgan_generator
 from .dual import ResidualBlock, dual_discriminator, dual_generator
-from .heads import Denoised, Embedded, denoiser
+from .heads import Denoised, Embedded, LabelledGenerator, ProjectionDiscriminator, denoiser
 from .layers import ACTIVATIONS, BatchNorm, MinibatchDiscrimination, activation
 from .mlp import mlp, mlp_discriminator, mlp_generator
+from .resnet import (
+    conventional32_discriminator,
+    conventional32_generator,
+    resnet32_discriminator,
+    resnet32_generator,
+    resnet64_discriminator,
+    resnet64_generator,
+)
 from .spectral import spectral_norm, spectral_step
 
 __all__ = [
@@ -22,6 +30,8 @@ __all__ = [
     "ProjectionDiscriminator",
     "ResidualBlock",
     "activation",
+    "conventional32_discriminator",
+    "conventional32_generator",
     "dcgan_autoencoder",
     "dcgan_discriminator",
     "dcgan_generator",
@@ -32,6 +42,10 @@ __all__ = [
     "mlp_autoencoder",
     "mlp_discriminator",
     "mlp_generator",
+    "resnet32_discriminator",
+    "resnet32_generator",
+    "resnet64_discriminator",
+    "resnet64_generator",
     "spectral_norm",
     "spectral_step",
 ]

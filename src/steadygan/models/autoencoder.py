@@ -12,7 +12,7 @@ from ..config.networks import DcganAutoencoder, MlpAutoencoder
 from ..types.critic import widened
 from .build import DISCRIMINATORS, refuse_classes
 from .dcgan import downward, upward
-from .layers import Unrounded, stages
+from .layers import Blocks, Unrounded, stages
 from .mlp import hidden
 
 
@@ -40,11 +40,11 @@ def mlp_autoencoder(own: MlpAutoencoder, shape: Sequence[int], classes: int | No
     numbers, width, code = prod(shape), own.width, own.code
     encoder = nn.Sequential(
         nn.Flatten(),
-        *hidden(numbers, width, own.depth, own.activation),
+        *Blocks.of(hidden(numbers, width, own.depth, own.activation)),
         nn.Linear(width if own.depth else numbers, code),
     )
     last = Unrounded(nn.Linear(width if own.depth else code, numbers), nn.Unflatten(1, tuple(shape)))
-    return Autoencoder(encoder, nn.Sequential(*hidden(code, width, own.depth, own.activation), last))
+    return Autoencoder(encoder, nn.Sequential(*Blocks.of(hidden(code, width, own.depth, own.activation)), last))
 
 
 @DISCRIMINATORS.register("dcgan_autoencoder")
@@ -60,6 +60,6 @@ def dcgan_autoencoder(own: DcganAutoencoder, shape: Sequence[int], classes: int 
     channels, halved, base = stages("dcgan_autoencoder", shape)
     widths = [own.width * 2**i for i in range(halved)]
     down = downward(channels, widths, activation=own.activation)
-    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(widths[-1] * base**2, own.code))
+    encoder = nn.Sequential(*Blocks.of(down), nn.Flatten(), nn.Linear(widths[-1] * base**2, own.code))
     *up, last, bounded = upward(own.code, widths[::-1], base, channels, activation=own.activation)
     return Autoencoder(encoder, nn.Sequential(*up, Unrounded(last, bounded)))

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
-from math import sqrt
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..config.block import taking
 from ..config.networks import DcganDiscriminator, DcganGenerator
 from ..errors import check_whole
-from ..types.critic import widened
 from . import heads
 from .build import DISCRIMINATORS, GENERATORS
-from .layers import Unrounded, normed, stages
+from .layers import Blocks, normed, stages
 from .layers import activation as activation_named
-
-EMBEDDING = 32  # numbers that tell G the class, or latent_dim if that is less
 
 
 @GENERATORS.register("dcgan")
@@ -37,10 +31,10 @@ def dcgan_generator(
     """
     channels, halved, base = stages("dcgan", shape)
     check_whole("latent_dim", latent_dim, 1)
-    told = 0 if classes is None else min(latent_dim, EMBEDDING)
     widths = [own.width * 2**i for i in reversed(range(halved))]
-    body = nn.Sequential(*upward(latent_dim + told, widths, base, channels, own.norm))
-    return body if classes is None else LabelledGenerator(body, classes, told)
+    return heads.told(
+        latent_dim, classes, lambda inputs: nn.Sequential(*upward(inputs, widths, base, channels, own.norm))
+    )
 
 
 @DISCRIMINATORS.register("dcgan")
@@ -59,35 +53,22 @@ def dcgan_discriminator(own: DcganDiscriminator, shape: Sequence[int], classes: 
     beside each other or classes.
     """
     channels, halved, base = stages("dcgan", shape)
-    heads.check_unlabelled(own, classes)
     widths = [own.width * 2**i for i in range(halved)]
-    features = nn.Sequential(*downward(channels, widths, own.norm))
-
-    count = widths[-1] * base**2
-    last = [nn.Flatten(), *heads.last_layers(count, own.embedding or 1, own.minibatch_discrimination)]
-    if own.embedding:
-        return heads.Embedded(nn.Sequential(OrderedDict(features=features, head=Unrounded(*last))))
-    head = Unrounded(*last, nn.Flatten(0))
-    if own.denoiser:
-        restored = heads.denoiser(count, own.denoiser, own.denoiser_depth, own.denoiser_norm)
-        return heads.Denoised(features, head, restored, count)
-    if classes is not None:
-        return ProjectionDiscriminator(features, head, classes, widths[-1], base)
-    return nn.Sequential(OrderedDict(features=features, head=head))
+    return heads.judging(own, Blocks.of(downward(channels, widths, own.norm)), widths[-1], base, classes)
 
 
 def downward(
     channels: int, widths: Sequence[int], norm: str = "none", activation: str = "leaky_relu"
-) -> list[nn.Module]:
+) -> list[list[nn.Module]]:
     """Convolutions 4/2/1 of these widths, each with the activation: (n, channels, h, h) -> (n, widths[-1], s, s).
 
     norm: after each but the first, in place of its bias.
     """
-    layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 4, 2, 1), activation_named(activation)]
+    blocks: list[list[nn.Module]] = [[nn.Conv2d(channels, widths[0], 4, 2, 1), activation_named(activation)]]
     for before, after in pairwise(widths):
-        layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none"))
-        layers += [*normed(norm, after), activation_named(activation)]
-    return layers
+        convolution = nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none")
+        blocks.append([convolution, *normed(norm, after), activation_named(activation)])
+    return blocks
 
 
 def upward(
@@ -107,41 +88,3 @@ def upward(
         layers.append(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"))
         layers += [*normed(norm, after), activation_named(activation)]
     return [*layers, nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]
-
-
-class LabelledGenerator(nn.Module):
-    """G(z, label) = body([z, e(label)]): (n, latent_dim), (n,) -> samples; e embeds a class in `dim` numbers.
-
-    e starts as N(0, 1), the law of z. Raises InputError for less than one class.
-    """
-
-    def __init__(self, body: nn.Module, classes: int, dim: int) -> None:
-        check_whole("classes", classes, 1)
-        super().__init__()
-        self.embed, self.body = nn.Embedding(classes, dim), body
-
-    def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        samples: Tensor = self.body(torch.cat([z, self.embed(label)], 1))
-        return samples
-
-
-class ProjectionDiscriminator(nn.Module):
-    """d(x, label) = head(f(x)) + <e(label), sum of f(x) over space>: (n, *shape), (n,) -> (n,) [miyato2018b].
-
-    features: x -> f(x), (n, channels, side, side). head: f(x) -> (n,). e starts as U(-b, b) with
-    b = 1 / sqrt(channels side^2), torch's bound for a linear layer on the same features: torch's N(0, 1) for
-    embeddings would drown the head. Raises InputError for less than one class.
-    """
-
-    def __init__(self, features: nn.Module, head: nn.Module, classes: int, channels: int, side: int) -> None:
-        check_whole("classes", classes, 1)
-        super().__init__()
-        self.features, self.head = features, head
-        self.embed = nn.Embedding(classes, channels)
-        bound = 1 / sqrt(channels * side**2)
-        nn.init.uniform_(self.embed.weight, -bound, bound)
-
-    def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        maps = widened(self.features(x))  # of bf16: sums over space and the projection are not rounded
-        logits: Tensor = self.head(maps) + (self.embed(label) * maps.sum((2, 3))).sum(1)
-        return logits

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
-from math import sqrt
 
 from torch import Tensor, nn
 
@@ -13,11 +11,9 @@ from ..config.block import taking
 from ..config.networks import DualDiscriminator, DualGenerator
 from ..errors import check_whole
 from .build import DISCRIMINATORS, GENERATORS, refuse_classes
-from .heads import last_layers
-from .layers import Unrounded, normed, stages
+from .heads import judging
+from .layers import Blocks, normed, stages, start
 from .layers import activation as activation_named
-
-DEVIATION = 0.02  # of all first weights, but those of a network of SELUs
 
 
 class ResidualBlock(nn.Module):
@@ -68,23 +64,22 @@ def dual_generator(
         layers.append(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm == "none"))
         layers += [*normed(norm, after), nn.ReLU()]
     G = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, 1, 1), nn.Tanh())
-    _start(G)
-    return G
+    return start(G)
 
 
 @DISCRIMINATORS.register("dual")
 @taking(DualDiscriminator)
-def dual_discriminator(own: DualDiscriminator, shape: Sequence[int], classes: int | None = None) -> nn.Sequential:
+def dual_discriminator(own: DualDiscriminator, shape: Sequence[int], classes: int | None = None) -> nn.Module:
     """convolution 3/1/1 > k times (convolution 4/2/1, the channels doubled, > 3/1/1) > linear > one logit [pfnet2017].
 
     (n, c, h, h) -> (n,), k as in `dual_generator`: width, 2 width, 2 width, ..., 2^k width, 2^k width channels; 64,
     128, 128, 256, 256, 512, 512 for 32 x 32 pixels.
     norm: "batch" after each layer but the first and the last, without that layer's bias. activation: "leaky_relu"
     (0.2), or "selu", which takes the place of batch norm and needs norm="none" [klambauer2017]. residual: a
-    `ResidualBlock` in place of each convolution 3/1/1. minibatch_discrimination: kernels of 5 numbers each that compare
-    the samples of a batch, 0 for none [salimans2016]. In the pair, the first D is residual with 100 kernels and the
-    second one has SELU [zhang2018].
-    Weights start as N(0, 0.02^2), with SELU as N(0, 1 / fan-in); biases at 0.
+    `ResidualBlock` in place of each convolution 3/1/1. minibatch_discrimination, embedding and denoiser as in
+    `dcgan_discriminator`. In the pair, the first D is residual with 100 kernels and the second one has SELU
+    [zhang2018].
+    Weights start as N(0, 0.02^2), with SELU as N(0, 1 / fan-in); biases at 0; a denoiser as torch starts it.
     Raises InputError for other shapes, unknown names, sizes that are too small, SELU with a norm, and classes: there
     is no conditional form.
     """
@@ -97,26 +92,14 @@ def dual_discriminator(own: DualDiscriminator, shape: Sequence[int], classes: in
             return [ResidualBlock(before, after, norm, activation)]
         return [*_convolution(before, after, norm), activation_named(activation)]
 
-    layers = same(channels, width, "none")
+    blocks = [same(channels, width, "none")]
     for before, after in pairwise(width * 2**i for i in range(halved + 1)):
-        layers.append(nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none"))
-        layers += [*normed(norm, after), activation_named(activation), *same(after, after, norm)]
-    count = width * 2**halved * base**2
-    head = Unrounded(nn.Flatten(), *last_layers(count, 1, own.minibatch_discrimination), nn.Flatten(0))
-    D = nn.Sequential(OrderedDict(features=nn.Sequential(*layers), head=head))
-    _start(D, by_inputs=activation == "selu")
-    return D
+        smaller = nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none")
+        blocks += [[smaller, *normed(norm, after), activation_named(activation)], same(after, after, norm)]
+    D = judging(own, Blocks.of(blocks), width * 2**halved, base, None)
+    return start(D, by_inputs=activation == "selu")
 
 
 def _convolution(before: int, after: int, norm: str) -> list[nn.Module]:
     """A convolution 3/1/1 and its norm, which has a shift and makes a bias idle."""
     return [nn.Conv2d(before, after, 3, 1, 1, bias=norm == "none"), *normed(norm, after)]
-
-
-def _start(network: nn.Module, by_inputs: bool = False) -> None:
-    """Weights from N(0, 0.02^2), or from N(0, 1 / inputs) of each output; biases 0."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(layer.weight, std=1 / sqrt(layer.weight[0].numel()) if by_inputs else DEVIATION)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)

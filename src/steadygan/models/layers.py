@@ -1,14 +1,22 @@
-"""What networks are made of: activations by name, layers that compare the samples of a batch, halved sides."""
+"""What networks are made of: activations by name, blocks, layers that compare the samples of a batch, sides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, chain
+from math import sqrt
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from ..config.networks import SIDES, halvings
+from ..config.networks import SIDES, OneSize, halvings
 from ..errors import InputError, check_whole, unknown
+from ..types.critic import auxiliaries_of
+
+DEVIATION = 0.02  # of first weights
+
+N = TypeVar("N", bound=nn.Module)
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -26,6 +34,34 @@ def activation(name: str) -> nn.Module:
     if name not in ACTIVATIONS:
         raise unknown("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()
+
+
+class Blocks(nn.Sequential):
+    """Layers in one flat sequence, of which `feature_layers` names those that end a block."""
+
+    feature_layers: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, blocks: Sequence[Sequence[nn.Module]], rest: Iterable[nn.Module] = ()) -> Self:
+        """Some blocks of layers, and what follows them."""
+        made = cls(*chain(*blocks), *rest)
+        made.feature_layers = tuple(f"{end - 1}" for end in accumulate(map(len, blocks)) if end)
+        return made
+
+
+class Summed(nn.Module):
+    """skip(x) + scale * residual(x); without a skip of its own it is the identity [he2016]."""
+
+    def __init__(self, residual: nn.Module, skip: nn.Module | None = None, scale: float = 1.0) -> None:
+        super().__init__()
+        self.residual, self.skip, self.scale = residual, nn.Identity() if skip is None else skip, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.skip(x) + self.scale * self.residual(x)
+        return out
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}"
 
 
 class MinibatchDiscrimination(nn.Module):
@@ -96,6 +132,28 @@ def stages(name: str, shape: Sequence[int]) -> tuple[int, int, int]:
         wanted = f"square images (c, h, h) with h {SIDES} (32, 64, ...)"
         raise InputError(f"{name} expects {wanted}, got shape {tuple(shape)}: resize them, or use mlp")
     return shape[0], *found
+
+
+def channels_of(own: OneSize, shape: Sequence[int]) -> int:
+    """The channels of samples (c, h, h) of a network's one size; raises InputError for other shapes."""
+    if len(shape) != 3 or shape[0] < 1 or tuple(shape[1:]) != (own.side, own.side):
+        wanted, got = f"images (c, {own.side}, {own.side})", f"{tuple(shape)}"
+        raise InputError(f"{own.name} expects {wanted}, got shape {got}: resize them, or use dcgan or mlp")
+    return shape[0]
+
+
+def start(network: N, by_inputs: bool = False) -> N:
+    """The network with weights from N(0, 0.02^2), or from N(0, 1 / inputs) of each output, and biases 0.
+
+    The further networks that D names in `auxiliaries` stay as they are.
+    """
+    aside = {part for other in auxiliaries_of(network).values() for part in other.modules()}
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and layer not in aside:
+            nn.init.normal_(layer.weight, std=1 / sqrt(layer.weight[0].numel()) if by_inputs else DEVIATION)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
 
 
 def safe_sqrt(squared: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from ..config.block import taking
 from ..config.networks import Mlp, MlpDiscriminator
 from . import heads
 from .build import DISCRIMINATORS, GENERATORS, refuse_classes
+from .layers import Blocks
 from .layers import activation as activation_named
 
 
@@ -22,17 +23,15 @@ def mlp(own: Mlp, in_features: int, out_features: int) -> nn.Sequential:
     mlp(2, 2) has 8,642 parameters and mlp(2, 1) 8,577 [tao2020, supplement]. `output` ("tanh") closes the network.
     Raises InputError for an unknown activation.
     """
-    layers = hidden(in_features, own.width, own.depth, own.activation)
+    layers = Blocks.of(hidden(in_features, own.width, own.depth, own.activation))
     layers.append(nn.Linear(own.width if own.depth else in_features, out_features))
     return nn.Sequential(*layers, *closing(own.output))
 
 
-def hidden(in_features: int, width: int, depth: int, activation: str) -> list[nn.Module]:
+def hidden(in_features: int, width: int, depth: int, activation: str) -> list[list[nn.Module]]:
     """The hidden layers of an `mlp`, each with its activation."""
-    layers: list[nn.Module] = []
-    for before, after in pairwise([in_features, *[width] * depth]):
-        layers += [nn.Linear(before, after), activation_named(activation)]
-    return layers
+    sizes = [in_features, *[width] * depth]
+    return [[nn.Linear(before, after), activation_named(activation)] for before, after in pairwise(sizes)]
 
 
 def closing(output: str | None) -> list[nn.Module]:
@@ -66,12 +65,13 @@ def mlp_discriminator(own: MlpDiscriminator, shape: Sequence[int], classes: int 
     """
     refuse_classes("mlp", classes)
     flat: list[nn.Module] = [] if len(shape) == 1 else [nn.Flatten()]
-    body = [*flat, *hidden(prod(shape), own.width, own.depth, own.activation)]
+    first, *more = hidden(prod(shape), own.width, own.depth, own.activation) or [[]]
+    blocks = [[*flat, *first], *more]
     count = own.width if own.depth else prod(shape)
     last = [*heads.last_layers(count, own.embedding or 1, own.minibatch_discrimination), *closing(own.output)]
     if own.embedding:
-        return heads.Embedded(nn.Sequential(*body, *last))
+        return heads.Embedded(Blocks.of(blocks, last))
     if own.denoiser:
         restored = heads.denoiser(count, own.denoiser, own.denoiser_depth, own.denoiser_norm)
-        return heads.Denoised(nn.Sequential(*body), nn.Sequential(*last, nn.Flatten(0)), restored, count)
-    return nn.Sequential(*body, *last, nn.Flatten(0))
+        return heads.Denoised(Blocks.of(blocks), nn.Sequential(*last, nn.Flatten(0)), restored, count)
+    return Blocks.of(blocks, [*last, nn.Flatten(0)])

@@ -26,7 +26,7 @@ class Base:
     @property
     def image(self) -> bool:
         """Whether the networks are convolutional."""
-        return self.settings.discriminator.name == "dcgan"
+        return bool(self.settings.data.image)
 
     def judge(self, **changes: Any) -> Any:
         """The settings of the discriminator, with some others instead."""
@@ -80,8 +80,7 @@ def rpgan(base: Base) -> Settings:
 
 @variant("sdp", "differences to realistic fakes penalised", "zhangsdp")
 def sdp(base: Base) -> Settings:
-    layers = ("features.1", "features.3") if base.image else ("1", "3", "5")  # what comes out of the activations
-    return base.but(method=Methods(sample_differences=parts.SampleDifferencesSettings(feature_layers=layers)))
+    return base.but(method=Methods(sample_differences=parts.SampleDifferencesSettings(feature_layers=("all",))))
 
 
 @variant("dual", "two discriminators, one with minibatch discrimination, one with SELU", "zhang2018")

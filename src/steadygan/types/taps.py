@@ -12,6 +12,8 @@ from torch.utils.hooks import RemovableHandle
 
 from ..errors import InputError, unknown
 
+ALL = "all"  # layers that end a block
+
 
 class Hooked:
     """Hooks on a network's sub-modules, which are there inside of `with` only."""
@@ -76,7 +78,11 @@ class Taps(Hooked):
 
 
 def module_layers(network: Any, layers: Sequence[str]) -> dict[str, nn.Module]:
-    """The sub-modules of these names; raises InputError for one that is not there, and where there is no module."""
+    """The sub-modules of these names; the one name `all` means those that end a block of the network.
+
+    A module says which of its children do by an attribute `feature_layers`, a tuple of their names.
+    Raises InputError for one that is not there, where no block is named, and where there is no module.
+    """
     if not layers:
         return {}
     if not isinstance(network, nn.Module):
@@ -85,10 +91,23 @@ def module_layers(network: Any, layers: Sequence[str]) -> dict[str, nn.Module]:
             f"{type(network).__name__}: give the module, or return (logits, features)"
         )
     known = {name: part for name, part in network.named_modules() if name}
+    if tuple(layers) == (ALL,):
+        layers = [f"{name}.{end}".lstrip(".") for name, part in network.named_modules() for end in block_ends(part)]
+        if not layers:
+            raise InputError(
+                f"expected a discriminator that names its blocks for feature_layers=all, got {type(network).__name__}: "
+                f"name layers of it, such as {next(reversed(known), 'body.1')}"
+            )
     for layer in layers:
         if layer not in known:
             raise unknown("feature layer", layer, known)
     return {layer: known[layer] for layer in layers}
+
+
+def block_ends(part: nn.Module) -> tuple[str, ...]:
+    """The children of a module that end a block, as it names them itself."""
+    named = getattr(part, "feature_layers", ())
+    return named if isinstance(named, tuple) else ()
 
 
 def tapped(network: Any, layers: Sequence[str]) -> Taps | None:
