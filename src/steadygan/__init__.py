@@ -20,18 +20,6 @@ if TYPE_CHECKING:
     from .training.seeds import Seeds
     from .training.trainer import Trainer
 
-_MODULES = (
-    "callbacks",
-    "data",
-    "diagnostics",
-    "features",
-    "losses",
-    "methods",
-    "metrics",
-    "models",
-    "penalties",
-    "types",
-)
 _OBJECTS = {
     "CollapseMonitor": "diagnostics.monitor",
     "Diagnosis": "diagnostics.diagnosis",
@@ -77,10 +65,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Loads a public name when it is first used, so that `steadygan --help` need not import torch."""
-    if name in _MODULES:
-        return import_module(f".{name}", __name__)
     if name in _OBJECTS:
         return getattr(import_module(f".{_OBJECTS[name]}", __name__), name)
+    if name in __all__:
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

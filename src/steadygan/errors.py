@@ -62,6 +62,11 @@ def one_line(error: BaseException, kind: bool = False) -> str:
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of somebody else's error that says anything, else its kind."""
+    return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
+
+
 @contextmanager
 def calling(what: str, advice: str) -> Iterator[None]:
     """A complaint of a function or network of the user's about what it was given, in one line."""
@@ -70,8 +75,7 @@ def calling(what: str, advice: str) -> Iterator[None]:
     except InputError:
         raise
     except (RuntimeError, TypeError, IndexError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{what}: {reason}: {advice}") from error
+        raise InputError(f"{what}: {first_line(error)}: {advice}") from error
 
 
 class Interrupted(KeyboardInterrupt):

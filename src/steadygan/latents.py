@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from .devices import borrowed, global_states, restore_global_states
 from .errors import check_number
+from .types import Batch
+from .types.batch import in_parts
 from .types.critic import evaluating, kept_buffers
 from .types.labels import told
 
@@ -95,11 +97,9 @@ def rows(z: Iterator[Tensor], classes: Iterator[Tensor] | None, steps: int) -> I
 @torch.no_grad()
 def generate(network: nn.Module, z: Tensor, n: int, label: Tensor | None = None) -> Tensor:
     """G(z) for the first n latents, chunk by chunk, in eval mode and without moving a buffer."""
-    parts = torch.split(z, CHUNK)
-    classes = [None] * len(parts) if label is None else [*torch.split(label, CHUNK)]
     with evaluating(network), kept_buffers(network):
-        pairs = zip(parts, classes, strict=True)
-        made = [network(part.clone(), **told(network, which)) for part, which in pairs]  # a G may write over its z
+        parts = in_parts(Batch(z, label), CHUNK)
+        made = [network(part.clone(), **told(network, which)) for part, which in parts]  # a G may write over its z
     return torch.cat(made)[:n]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from .errors import InputError
 
 DATA_VARIABLE = "STEADYGAN_DATA"
 CACHE_VARIABLE = "STEADYGAN_CACHE"
+PATIENCE = 60.0  # seconds until a server that says nothing counts as out of reach
 
 
 def cache_folder() -> Path:
@@ -46,6 +48,17 @@ def reading(name: str, advice: str = "check the file") -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"expected to read {name}, got {error.strerror or error}: {advice}") from None
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Inside, a server that says nothing is given up after a while."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _named(variable: str) -> Path | None:

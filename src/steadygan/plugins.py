@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
@@ -22,7 +23,8 @@ def load(modules: Iterable[str] | None) -> None:
         if here not in sys.path:
             sys.path.insert(0, here)
         importlib.invalidate_caches()
-        _run(name, lambda name=name: importlib.import_module(name))  # type: ignore[misc]
+        with importing(name, f"a plugin {name}", f"the plugin {name}"):
+            importlib.import_module(name)
 
 
 def load_installed() -> bool:
@@ -34,23 +36,25 @@ def load_installed() -> bool:
 
     found = entry_points(group=GROUP)
     for entry in found:
-        _run(entry.name, entry.load)
+        with importing(entry.name, f"a plugin {entry.name}", f"the plugin {entry.name}"):
+            entry.load()
     return bool(found)
 
 
 _seen: list[str] = []
 
 
-def _run(name: str, load: Callable[[], object]) -> None:
+@contextmanager
+def importing(module: str, a: str, the: str) -> Iterator[None]:
+    """Around the import of a user's module: what is wrong with it in one line; `a` and `the` say what it is."""
     try:
-        load()
+        yield
     except (Exception, SystemExit) as error:  # a script without a guard may end the program
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        if missing is not None and f"{name}.".startswith(f"{missing}."):
-            raise InputError(
-                f"expected a plugin {name}, found no such module in {str(Path.cwd())!r} nor installed: check the name"
-            ) from None
+        if missing is not None and f"{module}.".startswith(f"{missing}."):
+            where = f"found no such module in {str(Path.cwd())!r} nor installed"
+            raise InputError(f"expected {a}, {where}: check the name") from None
         told = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
         reason = " ".join(told.split())
         line = f"{type(error).__name__}: {reason}" if not isinstance(error, KeyError | InputError) else reason
-        raise InputError(f"expected to import the plugin {name}, got {line[:200]}: mend the module") from error
+        raise InputError(f"expected to import {the}, got {line[:200]}: mend the module") from error

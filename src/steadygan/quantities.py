@@ -15,6 +15,7 @@ LOSSES, GRADIENTS, QUALITY = "Losses", "Gradients", "Quality"
 PAIRS, OUTPUTS, WEIGHTS = "Balance and pairs", "What D puts out", "Weights"
 OTHERS, CLASSES = "Other terms", "Classes"
 GROUPS = (QUALITY, LOSSES, GRADIENTS, PAIRS, OUTPUTS, WEIGHTS, OTHERS, CLASSES)
+COUNTS = ("modes", "samples", "fakes", "values")
 SHARE, MODES, EVEN, RATIO = "share", "modes", "share of an even mode", "ratio to real data"
 RECEIVED, SLOPE, NORM = "loss / data unit", "logit / data unit", "Euclidean norm"
 BLANK = "\u00a0"  # no line ends there
@@ -172,7 +173,7 @@ def quantities(keys: Iterable[str]) -> dict[str, list[Quantity]]:
 def figure(key: str, value: float) -> str:
     """A number as it stands in tables: counts whole, shares in per cent, the rest to three digits."""
     unit = KNOWN[key].unit if key in KNOWN else ""
-    if unit in ("modes", "samples", "fakes", "values"):
+    if unit in COUNTS:
         return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
     if unit == SHARE:
         return f"{100 * value:.1f}{BLANK}%"
@@ -185,8 +186,11 @@ def spread(key: str, values: list[float]) -> str:
     if len(values) == 1:
         return figure(key, mean)
     std = (sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5
-    if (KNOWN[key].unit if key in KNOWN else "") == SHARE:
+    unit = KNOWN[key].unit if key in KNOWN else ""
+    if unit == SHARE:
         return f"{100 * mean:.1f} ±{BLANK}{100 * std:.1f}{BLANK}%"
+    if unit in COUNTS:
+        return f"{mean:,.1f} ±{BLANK}{std:,.1f}"
     return f"{figure(key, mean)} ±{BLANK}{plain(std)}"
 
 

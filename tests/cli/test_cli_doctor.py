@@ -29,7 +29,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
     for name in ("devices", "timing"):
         monkeypatch.setattr(doctor, name, broken)
-    monkeypatch.setattr(doctor, "PACKAGES", ("steadygan-has-no-such-part",))
+    monkeypatch.setattr(doctor, "packages", lambda: ["steadygan-has-no-such-part"])
     assert doctor.doctor() == 2
     text = capsys.readouterr().out
     assert "FAIL steadygan-has-no-such-part: not installed: pip install steadygan-has-no-such-part" in text

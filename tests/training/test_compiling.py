@@ -14,8 +14,8 @@ from test_resume import batch_norm, dropout, pair
 import steadygan as sg
 from known import compiles, needs_cpp
 from several import EXACT, records, several, stacked
-from steadygan.engine.compiler import Compiler, first_line
-from steadygan.errors import InputError
+from steadygan.engine.compiler import Compiler
+from steadygan.errors import InputError, first_line
 from tiny import assert_same, saved, state, trainer
 
 pytestmark = compiles

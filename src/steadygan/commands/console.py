@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..quantities import LABELS, plain, tone, words
+from ..quantities import BLANK, LABELS, spread, tone, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..metrics.summary import Summary
 
 COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}  # of verdicts, the best first
-SHARES = frozenset({"high_quality", "veegan_high_quality", "memorised", "gradient_top1_share"})
 PLAIN_WIDTH = 110  # of a table that does not go to a terminal
 
 
@@ -35,14 +34,10 @@ def say_error(message: object) -> None:
     print("error: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
 
 
-def figure(key: str, value: float, modes: int | None = None) -> str:
-    """A figure as it stands in tables: modes with their number, shares in per cent, the rest to three digits."""
-    if key == "modes":
-        shown = f"{value:.0f}" if value == int(value) else f"{value:.1f}"
-        return shown if modes is None else f"{shown} of {modes}"
-    if key in SHARES:
-        return f"{100 * value:.1f} %"
-    return plain(value)
+def figure(key: str, value: float | Sequence[float], modes: int | None = None) -> str:
+    """A figure as it stands in tables, or its mean and deviation over seeds; modes with their number."""
+    told = spread(key, [*value] if isinstance(value, Sequence) else [value]).replace(BLANK, " ")
+    return told if key != "modes" or modes is None else f"{told} of {modes}"
 
 
 def cells(row: Summary, reference: Mapping[str, float], modes: int | None) -> list[str]:

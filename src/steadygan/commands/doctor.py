@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,20 +20,6 @@ from ..recipes import RECIPES
 from .console import new_console
 from .job import DEFAULT
 
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "pillow",
-    "safetensors",
-    "scikit-learn",
-    "typer",
-    "rich",
-    "matplotlib",
-    "tensorboard",
-    "filelock",
-    "platformdirs",
-)
 SECONDS = 1.0  # of training that are timed
 
 
@@ -67,11 +54,17 @@ def versions() -> Iterator[Finding]:
     """Ours, Python's, and those of everything we build on."""
     yield Finding("steadygan", __version__)
     yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    for package in PACKAGES:
+    for package in packages():
         try:
             yield Finding(package, version(package), True)
         except PackageNotFoundError:
             yield Finding(package, f"not installed: pip install {package}", False)
+
+
+def packages() -> list[str]:
+    """What we are made of, extras and tools for development apart."""
+    needed = (word for word in requires("steadygan") or () if "extra ==" not in word)
+    return [re.split(r"[^\w-]", word, maxsplit=1)[0] for word in needed]
 
 
 def terminal() -> Iterator[Finding]:

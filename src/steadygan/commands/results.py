@@ -109,13 +109,7 @@ class Over(NamedTuple):
 
     def shown(self, key: str, modes: int | None) -> str:
         """0.842 ± 0.011, the deviation where there is one."""
-        if self.std is None:
-            return figure(key, self.mean, modes)
-        if key == "modes":
-            return f"{self.mean:.1f} ± {self.std:.1f}" + ("" if modes is None else f" of {modes}")
-        if figure(key, 0.5).endswith("%"):
-            return f"{100 * self.mean:.1f} ± {100 * self.std:.1f} %"
-        return f"{plain(self.mean)} ± {plain(self.std)}"
+        return figure(key, self.values, modes)
 
 
 class SideBySide(NamedTuple):

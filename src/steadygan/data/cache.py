@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-import socket
 import sys
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,12 +18,12 @@ from typing import Any, TypeAlias
 from filelock import FileLock, Timeout
 
 from ..errors import InputError, one_line
+from ..places import patient
 from .samples import Progress
 
 FORMAT = 1
 CARD = "card.json"
 BLOCK = 16 * 1024**2  # bytes under one checksum
-PATIENCE = 60.0  # seconds until a server that says nothing counts as out of reach
 CHECKED = 1024**3  # bytes up to which every block of a file is checked; of larger ones the first and the last
 
 Card: TypeAlias = dict[str, Any]
@@ -156,7 +155,8 @@ def fetch(
                 return
             if progress is not None:
                 progress(doing, 0, 1)
-            with tempfile.TemporaryDirectory(dir=root, prefix=".part-") as folder, _quietly():
+            temporary = tempfile.TemporaryDirectory(dir=root, prefix=".part-")
+            with temporary as folder, redirect_stdout(sys.stderr), patient():  # standard output stays clean
                 make(Path(folder))
                 (root / part).parent.mkdir(parents=True, exist_ok=True)
                 Path(folder, part).replace(root / part)
@@ -164,15 +164,3 @@ def fetch(
                 progress(doing, 1, 1)
     except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error) as error:
         raise InputError(f"expected {doing} into {str(root)!r} to work, got {one_line(error)}: {advice}") from None
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Standard output stays clean, and a silent server is given up after a while."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        socket.setdefaulttimeout(before)

@@ -13,6 +13,7 @@ from ..devices import borrowed
 from ..errors import InputError
 from ..types import Batch, Critic, Loss, Method, Output, Scored
 from ..types import critic as as_critic
+from ..types.batch import in_one, in_parts
 from .units import HiddenUnits
 
 
@@ -123,21 +124,13 @@ def norms_of(slopes: Tensor) -> Tensor:
 
 def _constants(judge: Critic, batch: Batch, chunk: int, watched: HiddenUnits) -> tuple[Output, Tensor | None]:
     """`Critic.constant`, and the hidden features: of every part, where coupled samples go in parts of `chunk`."""
-    parts: tuple[Batch, ...] = (batch,)
-    if judge.couples_samples and chunk < batch.size:
-        whole = batch.size // chunk
-        parts = batch.split(*[chunk] * whole, *filter(None, [batch.size - whole * chunk]))
     outputs, hidden = [], []
-    for part in parts:
+    for part in in_parts(batch, chunk) if judge.couples_samples and chunk < batch.size else (batch,):
         watched.begin()
         outputs.append(judge.constant(part))
         hidden.append(watched.features())
     known = [each for each in hidden if each is not None]
-    units = torch.cat(known) if known else None
-    if len(outputs) == 1:
-        return outputs[0], units
-    features = {key: torch.cat([o.features[key] for o in outputs]) for key in outputs[0].features}
-    return Output(torch.cat([o.logits for o in outputs]), features), units
+    return in_one(outputs), torch.cat(known) if known else None
 
 
 def _scored(batch: Batch, output: Output) -> Scored:

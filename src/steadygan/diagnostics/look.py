@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..types import Batch, Critic, Loss, Method, Output
+from ..types.batch import in_parts
 from .coverage import over_coverage
 from .gradients import Sight, gradient_figures, norms_of, sight_of
 from .norms import non_finite
@@ -62,10 +63,8 @@ class Subject:
         return batch if method is None else method.present(batch.first(method.raw(batch.size // method.raw(1))))
 
     def _parts(self, batch: Batch, size: int) -> tuple[Batch, ...]:
-        whole = batch.size // size if size else 0
-        left = batch.size - whole * size
-        parts = batch.split(*[size] * whole, *filter(None, [left]))
-        return parts if not whole or self.rest else parts[:whole]
+        parts = in_parts(batch, size or batch.size)
+        return parts if self.rest or not size or batch.size < size else parts[: batch.size // size]
 
 
 class Look(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from ..quantities import DEAD_GRADIENT
@@ -124,30 +125,25 @@ def restless(key: str, player: str, t: Thresholds) -> Rule:
 
 def rules(t: Thresholds) -> tuple[Rule, ...]:
     """The signs, the gravest first."""
+    at_once = partial(Rule, looks=1, after=0)
     return (
-        Rule(
+        at_once(
             "non_finite",
             {"non_finite": above(0.0)},
             "{non_finite:.0f} values of logits, samples or gradients are not finite",
             MILDER,
-            looks=1,
-            after=0,
         ),
-        Rule(
+        at_once(
             "dead_discriminator",
             {"d_gradient_mean": below(DEAD_GRADIENT)},
             "D has no slope at the fakes (mean {d_gradient_mean:.2g}): it teaches G nothing",
             REVIVE,
-            looks=1,
-            after=0,
         ),
-        Rule(
+        at_once(
             "dead_discriminator",
             {"dead_units": above(0.99)},
             "{dead_units:.1%} of D's hidden units say the same of everything",
             REVIVE,
-            looks=1,
-            after=0,
         ),
         Rule(
             "dead_discriminator",

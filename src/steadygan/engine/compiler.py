@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from ..errors import first_line
+
 OLDEST = (2, 15)  # torch whose compiler is known to take a step in one piece; that of 2.9 does not
 
 
@@ -90,9 +92,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,7 +56,7 @@ class Whole(NamedTuple):
     real_g: Batch | None
 
 
-class Iterations(Sequence[Iteration]):
+class Iterations:
     """The iterations of one block; large batches of reals are read when their iteration is asked for."""
 
     def __init__(self, iterations: Sequence[Iteration], reals: Callable[[int], list[Batch | None]] | None) -> None:
@@ -65,15 +65,7 @@ class Iterations(Sequence[Iteration]):
     def __len__(self) -> int:
         return len(self._iterations)
 
-    @overload
-    def __getitem__(self, index: int) -> Iteration: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[Iteration]: ...
-
-    def __getitem__(self, index: int | slice) -> Iteration | list[Iteration]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def __getitem__(self, index: int) -> Iteration:
         iteration = self._iterations[index]
         if self._reals is None:
             return iteration

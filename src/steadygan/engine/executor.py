@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..devices import global_states, restore_global_states
 from ..types import Batch, Critic, Now, Opponent, cat
 from ..types import critic as wrapped
+from ..types.batch import in_parts
 from ..types.critic import auxiliaries_of, kept_buffers, looks_coupled, probe_coupling
 from ..types.labels import label_parameter
 from .draws import AT_ONCE, Iteration, Step
@@ -372,8 +373,7 @@ def in_chunks(made: Callable[[Tensor, Tensor | None], Batch], z: Tensor, label: 
     """Coupled samples go through in the usual batches, so that candidates do not change what G sees; 0: all at once."""
     if not chunk or z.shape[0] <= chunk:
         return made(z, label)
-    labels = [None] * -(-z.shape[0] // chunk) if label is None else torch.split(label, chunk)
-    return cat(*(made(*part) for part in zip(torch.split(z, chunk), labels, strict=True)))
+    return cat(*(made(*part) for part in in_parts(Batch(z, label), chunk)))
 
 
 def _names(network: nn.Module, parameters: Sequence[nn.Parameter], prefix: str) -> list[str]:

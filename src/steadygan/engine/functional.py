@@ -229,13 +229,7 @@ class Functional(Executor):
             now = Now(number, parts, step.noise)
             return d_objective(acting, critics, step.real, Batch(fake.x.detach(), fake.label), now, first.sides)
 
-        slopes = grad_and_value(objective, has_aux=True)
-
-        def one(number: Tensor, d: Tensor, g: Tensor, fixed: Tree, step: Step, parts: Tree) -> Any:
-            found, (_, told) = slopes(d, number, g, fixed, step, parts)
-            return found, told
-
-        return one
+        return _slopes(objective)
 
     def _g(self) -> Callable[..., Any]:
         first, layouts = self.first, self.layouts
@@ -246,13 +240,7 @@ class Functional(Executor):
             now = Now(number, parts, step.noise)
             return g_objective(first.bare, critics, step.real, fake, now, first.sides)
 
-        slopes = grad_and_value(objective, has_aux=True)
-
-        def one(number: Tensor, g: Tensor, d: Tensor, fixed: Tree, step: Step, parts: Tree) -> Any:
-            found, (_, told) = slopes(g, number, d, fixed, step, parts)
-            return found, told
-
-        return one
+        return _slopes(objective)
 
     def _made(self, own: Mapping[str, Tensor], fixed: Mapping[str, Tensor]) -> Callable[..., Batch]:
         tensors, name = {**own, **fixed}, label_parameter(self.first.G)
@@ -280,3 +268,14 @@ class Functional(Executor):
             )
             made[name] = self.first.precision.critic(critic, self.weights["D"].device.type)
         return made
+
+
+def _slopes(objective: Callable[..., Any]) -> Callable[..., Any]:
+    """(number, weights, others) -> the gradient of an objective in the weights, and what it tells."""
+    slopes = grad_and_value(objective, has_aux=True)
+
+    def one(number: Tensor, own: Tensor, others: Tensor, fixed: Tree, step: Step, parts: Tree) -> Any:
+        found, (_, told) = slopes(own, number, others, fixed, step, parts)
+        return found, told
+
+    return one

@@ -32,21 +32,13 @@ class OptimizerSettings(Optimizer):
     def __call__(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         parameters = list(parameters)
         fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
+        shared: dict[str, Any] = {"lr": lr, "weight_decay": self.weight_decay}
         if self.name == "adam":
-            return torch.optim.Adam(
-                parameters, lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=fused
-            )
+            return torch.optim.Adam(parameters, betas=self.betas, eps=self.eps, fused=fused, **shared)
+        shared["momentum"] = self.momentum
         if self.name == "sgd":
-            return torch.optim.SGD(parameters, lr, momentum=self.momentum, weight_decay=self.weight_decay, fused=fused)
-        return torch.optim.RMSprop(
-            parameters,
-            lr,
-            alpha=self.alpha,
-            eps=self.eps,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            foreach=True,
-        )
+            return torch.optim.SGD(parameters, fused=fused, **shared)
+        return torch.optim.RMSprop(parameters, alpha=self.alpha, eps=self.eps, foreach=True, **shared)
 
 
 def pack(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, dict[str, Any]]:

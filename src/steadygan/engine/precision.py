@@ -49,19 +49,11 @@ class Precision:
         """Raises InputError for bf16 in a run of float64."""
         check_precision(str(dtype).removeprefix("torch."), self.trained, self.ranked)
 
-    def training(self, device_type: str) -> AbstractContextManager[Any]:
-        """Around a forward through which gradients are taken, backward passes left out."""
-        return _context(self.trained, device_type)
-
-    def candidates(self, device_type: str) -> AbstractContextManager[Any]:
-        """Around a forward for samples that are only ranked; never inside `training`."""
-        return _context(self.ranked or self.trained, device_type)
-
     def made(self, generate: Generate, z: Tensor, label: Tensor | None = None) -> Batch:
         """generate(z, label) in the precision of training, the samples in float32."""
         if self.trained == "float32":
             return generate(z, label)
-        with self.training(z.device.type):
+        with _context(self.trained, z.device.type):
             batch = generate(z, label)
         return _widened(batch)
 
@@ -71,7 +63,7 @@ class Precision:
             return self.made(generate, z, label)
         labels = (None, None) if label is None else (label[:shown], label[shown:])
         first = self.made(generate, z[:shown], labels[0])
-        with self.candidates(z.device.type):
+        with _context(self.ranked or self.trained, z.device.type):
             rest = generate(z[shown:], labels[1])
         return cat(first, _widened(rest))
 
@@ -79,14 +71,15 @@ class Precision:
         """The critic whose forwards run in these precisions; the very same one where nothing changes."""
         if self.plain:
             return critic
-        judged = critic.wrap(lambda forward: _inside(lambda: self.training(device_type), forward))
+        judged = critic.wrap(lambda forward: _inside(self.trained, device_type, forward))
         if not self.divided:
             return judged
         quiet = critic.ranked or critic.untracked or critic.forward
-        return replace(judged, ranked=_inside(lambda: self.candidates(device_type), quiet))
+        return replace(judged, ranked=_inside(self.ranked or self.trained, device_type, quiet))
 
 
 def _context(kind: Kind, device_type: str) -> AbstractContextManager[Any]:
+    """Around a forward of this precision, backward passes left out."""
     if kind == "float32":
         return nullcontext()
     # No cache of cast weights: inside of somebody's autocast it would outlive an optimiser's step. One forward casts
@@ -94,9 +87,9 @@ def _context(kind: Kind, device_type: str) -> AbstractContextManager[Any]:
     return torch.autocast(device_type, dtype=torch.bfloat16, cache_enabled=False)
 
 
-def _inside(context: Callable[[], AbstractContextManager[Any]], forward: Forward) -> Forward:
+def _inside(kind: Kind, device_type: str, forward: Forward) -> Forward:
     def run(batch: Batch) -> Output:
-        with context():
+        with _context(kind, device_type):
             return forward(batch)
 
     return run

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import pickle
-import socket
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,11 +18,10 @@ from torch import Tensor
 
 from ..devices import kept
 from ..errors import InputError, one_line
-from ..places import given_place, reading
+from ..places import given_place, patient, reading
 from .network import FEATURES, FeatureNetwork, Features
 
 LAYERS = ("2048", "logits_unbiased")  # torch-fidelity's: FID and KID use the one, the Inception Score the other
-PATIENCE = 60.0  # seconds until a server that says nothing counts as out of reach
 
 
 class InceptionFeatures:
@@ -99,19 +97,17 @@ def _cached_weights() -> Path:
 
     url: str = theirs.URL_INCEPTION_V3
     file = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
-    patience = socket.getdefaulttimeout()
     try:
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            socket.setdefaulttimeout(PATIENCE)
+        if file.exists():
+            return file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with patient():
             torch.hub.download_url_to_file(url, str(file), _hash(file.name), progress=sys.stderr.isatty())
     except (OSError, RuntimeError, HTTPException) as error:
         raise InputError(
             f"expected to download Inception's weights, got {one_line(error)}: fetch {url} elsewhere and put it into "
             f"{str(file.parent)!r} as {file.name}, or say with --inception (or path=) which file it is"
         ) from None
-    finally:
-        socket.setdefaulttimeout(patience)
     return file
 
 

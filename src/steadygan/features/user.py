@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..devices import borrowed
 from ..errors import InputError, one_line, unknown
+from ..plugins import importing
 from .network import Features
 
 SEED = 0  # of the global generators while the user's code runs
@@ -101,7 +102,9 @@ def user_features(name: str) -> UserFeatures:
     where, _, what = name.partition(":")
     if where.endswith(".py") or not all(part.isidentifier() for part in (*where.split("."), what)):
         raise InputError(f"expected module:function, such as mine:features for that of mine.py, got {name!r}: name one")
-    module = _imported(where, name)
+    with importing(where, f"a module {where} for {name}", f"{where} for {name}"), _undisturbed(torch.device("cpu")):
+        importlib.invalidate_caches()
+        module = importlib.import_module(where)
     if not hasattr(module, what):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise unknown(f"function of {where}", what, public)
@@ -110,22 +113,6 @@ def user_features(name: str) -> UserFeatures:
         raise InputError(f"expected {name} to be a function, got a {type(function).__name__}: name a function")
     home = sys.modules.get(getattr(function, "__module__", None) or where, module)
     return UserFeatures(name, _digest(home, name), function)
-
-
-def _imported(where: str, name: str) -> ModuleType:
-    try:
-        with _undisturbed(torch.device("cpu")):
-            importlib.invalidate_caches()
-            return importlib.import_module(where)
-    except (Exception, SystemExit) as error:  # a script without a guard may end the program
-        missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        if missing is not None and f"{where}.".startswith(f"{missing}."):
-            raise InputError(
-                f"expected a module {where} for {name}, found none in {str(Path.cwd())!r} nor installed: check the "
-                "name, or run from the folder it is in"
-            ) from None
-        told = one_line(error, kind=True)
-        raise InputError(f"expected to import {where} for {name}, got {told}: mend the module") from error
 
 
 @contextlib.contextmanager

@@ -28,6 +28,8 @@ class Chain(Method):
     name = "chain"
 
     def __post_init__(self) -> None:
+        for key in ("needs_real", "shares_batch", "replaces_loss", "single"):
+            object.__setattr__(self, key, any(getattr(method, key) for method in self.methods))
         names = [method.name for method in self.methods]
         if len(set(names)) != len(names):
             raise InputError(f"each method may stand once in a chain, but these came: {', '.join(names)}")
@@ -35,22 +37,6 @@ class Chain(Method):
         if len(single) > 1:
             got = f"{' and '.join(single)} on one critic: give each a discriminator of its own"
             raise InputError(f"expected one method that changes what the critic is, got {got}")
-
-    @property
-    def needs_real(self) -> bool:  # type: ignore[override]
-        return any(method.needs_real for method in self.methods)
-
-    @property
-    def shares_batch(self) -> bool:  # type: ignore[override]
-        return any(method.shares_batch for method in self.methods)
-
-    @property
-    def replaces_loss(self) -> bool:  # type: ignore[override]
-        return any(method.replaces_loss for method in self.methods)
-
-    @property
-    def single(self) -> bool:  # type: ignore[override]
-        return any(method.single for method in self.methods)
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -10,31 +10,16 @@ from typing import Any, Literal, NamedTuple
 from ..errors import InputError
 from ..quantities import DEAD_GRADIENT
 
+FIGURES = (
+    *("modes", "high_quality", "emptiest_mode", "mode_kl", "veegan_modes", "veegan_high_quality", "confidence"),
+    *("balance", "balance_tv", "energy_distance", "class_score", "inception_score", "frechet", "fid"),
+    *("kernel_distance", "kid", "precision", "recall", "density", "coverage", "support", "memorised"),
+)
+LOWER = ("mode_kl", "balance_tv", "energy_distance", "frechet", "fid", "kernel_distance", "kid", "memorised")
+ONE = ("balance", "density")  # as even as real data: more is spread, or crowds, where real data is not, or does not
 BETTER: dict[str, Literal["higher", "lower", "one"]] = {
-    "modes": "higher",
-    "high_quality": "higher",
-    "emptiest_mode": "higher",
-    "mode_kl": "lower",
-    "veegan_modes": "higher",
-    "veegan_high_quality": "higher",
-    "confidence": "higher",
-    "balance": "one",  # as even as real data: less is collapse, more is spread where real data is not
-    "balance_tv": "lower",
-    "energy_distance": "lower",
-    "class_score": "higher",
-    "inception_score": "higher",
-    "frechet": "lower",
-    "fid": "lower",
-    "kernel_distance": "lower",
-    "kid": "lower",
-    "precision": "higher",
-    "recall": "higher",
-    "density": "one",  # above it fakes crowd where real samples are dense
-    "coverage": "higher",
-    "support": "higher",
-    "memorised": "lower",
+    key: "lower" if key in LOWER else "one" if key in ONE else "higher" for key in FIGURES
 }
-FIGURES = tuple(BETTER)
 GRADIENTS = ("gradient_mean", "gradient_max", "gradient_max_over_mean", "gradient_top1_share")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from ..config import Settings, networks, parts
 from ..config.opponents import Opponents, OpponentSettings
@@ -37,126 +37,51 @@ class Base:
         return replace(self.settings, **changes)
 
 
-Change: TypeAlias = Callable[[Base], Settings]
-FOR_IMAGES: dict[str, tuple[Change, str, str]] = {}  # what is changed of a base, in words, and the paper, by name
-FEW = ("nsgan", "r1", "zero_gp", "far", "rpgan")  # for data of one's own, and where there are many already
+class Variant(NamedTuple):
+    """A way to train any base: in words, the paper, and what is changed of the base's settings."""
+
+    text: str
+    paper: str
+    change: Callable[[Base], Settings]
 
 
-def variant(name: str, text: str, paper: str) -> Callable[[Change], Change]:
-    """Enrols a way to train any base, in the order in which they stand here."""
-
-    def enrolled(change: Change) -> Change:
-        FOR_IMAGES[name] = change, text, paper
-        return change
-
-    return enrolled
+def penalised(base: Base, *names: str) -> Penalties:
+    """Gradient penalties of the base's weight."""
+    return Penalties(**{name: GradientPenaltySettings(weight=base.weight) for name in names})
 
 
-@variant("nsgan", "no remedy", "goodfellow2014")
-def nsgan(base: Base) -> Settings:
-    return base.settings
-
-
-@variant("r1", "gradient penalty on reals", "mescheder2018")
-def r1(base: Base) -> Settings:
-    return base.but(penalty=Penalties(r1=GradientPenaltySettings(weight=base.weight)))
-
-
-@variant("zero_gp", "gradient penalty between reals and fakes", "thanhtung2019")
-def zero_gp(base: Base) -> Settings:
-    return base.but(penalty=Penalties(zero_gp=GradientPenaltySettings(weight=base.weight)))
-
-
-@variant("far", "fake-as-real and r1", "tao2020")
 def far(base: Base) -> Settings:
-    return replace(r1(base), method=Methods(fake_as_real=parts.FakeAsRealSettings(count=base.count, factor=8)))
+    method = Methods(fake_as_real=parts.FakeAsRealSettings(count=base.count, factor=8))
+    return base.but(penalty=penalised(base, "r1"), method=method)
 
 
-@variant("rpgan", "relativistic pairing with r1 and r2", "huang2024")
-def rpgan(base: Base) -> Settings:
-    penalty = GradientPenaltySettings(weight=base.weight)
-    return base.but(loss=PlainLoss(name="relativistic_pairing"), penalty=Penalties(r1=penalty, r2=penalty))
-
-
-@variant("sdp", "differences to realistic fakes penalised", "zhangsdp")
 def sdp(base: Base) -> Settings:
     return base.but(method=Methods(sample_differences=parts.SampleDifferencesSettings(feature_layers=("all",))))
 
 
-@variant("dual", "two discriminators, one with minibatch discrimination, one with SELU", "zhang2018")
 def dual(base: Base) -> Settings:
-    width = base.judge().width
-    minimax = PlainLoss(name="minimax")
-    if not base.image:
-        d1 = base.judge(minibatch_discrimination=5)
-        d2 = base.judge(activation="selu")
-        return base.but(
-            opponents=Opponents(
-                d1=OpponentSettings(discriminator=d1), d2=OpponentSettings(discriminator=d2, loss=minimax)
-            )
-        )
-    compares = networks.DualDiscriminator(width=width, residual=True, minibatch_discrimination=100)
-    selu = networks.DualDiscriminator(width=width, activation="selu", norm="none")
-    both = Opponents(d1=OpponentSettings(discriminator=compares), d2=OpponentSettings(discriminator=selu, loss=minimax))
-    return base.but(
-        generator=networks.DualGenerator(width=width),
-        discriminator=networks.DualDiscriminator(width=width),
-        opponents=both,
-    )
+    width, minimax = base.judge().width, PlainLoss(name="minimax")
+    if base.image:
+        compares = networks.DualDiscriminator(width=width, residual=True, minibatch_discrimination=100)
+        selu = networks.DualDiscriminator(width=width, activation="selu", norm="none")
+        G, D = networks.DualGenerator(width=width), networks.DualDiscriminator(width=width)
+        base = replace(base, settings=base.but(generator=G, discriminator=D))
+    else:
+        compares, selu = base.judge(minibatch_discrimination=5), base.judge(activation="selu")
+    d1, d2 = OpponentSettings(discriminator=compares), OpponentSettings(discriminator=selu, loss=minimax)
+    return base.but(opponents=Opponents(d1=d1, d2=d2))
 
 
-@variant("wgan", "Wasserstein loss with clipped weights", "arjovsky2017")
 def wgan(base: Base) -> Settings:
     clipped = Constraints(weight_clipping=parts.WeightClippingSettings(c=0.01 if base.image else 0.1))
     return base.but(loss=PlainLoss(name="wasserstein"), constraint=clipped, d_steps=5)
 
 
-@variant("wgan-gp", "Wasserstein loss with slopes of norm 1", "gulrajani2017")
-def wgan_gp(base: Base) -> Settings:
-    penalty = Penalties(one_gp=GradientPenaltySettings(weight=base.weight))
-    return base.but(loss=PlainLoss(name="wasserstein"), penalty=penalty, d_steps=5)
-
-
-@variant("lsgan", "least squares", "mao2017")
-def lsgan(base: Base) -> Settings:
-    return base.but(loss=parts.LeastSquaresSettings())
-
-
-@variant("hinge", "hinge loss", "lim2017")
-def hinge(base: Base) -> Settings:
-    return base.but(loss=PlainLoss(name="hinge"))
-
-
-@variant("dragan", "slopes of norm 1 around reals", "kodali2017")
-def dragan(base: Base) -> Settings:
-    return base.but(penalty=Penalties(dragan=parts.DraganSettings(weight=base.weight)))
-
-
-@variant("sngan", "hinge loss and spectral norm", "miyato2018")
-def sngan(base: Base) -> Settings:
-    return base.but(loss=PlainLoss(name="hinge"), constraint=Constraints(spectral_norm=parts.SpectralNormSettings()))
-
-
-@variant("mdgan", "minibatch discrimination", "salimans2016")
-def mdgan(base: Base) -> Settings:
-    return base.but(discriminator=base.judge(minibatch_discrimination=100 if base.image else 5))
-
-
-@variant("pacgan", "packs of two", "lin2018")
-def pacgan(base: Base) -> Settings:
-    return base.but(method=Methods(packing=parts.PackingSettings(degree=2)))
-
-
-@variant("d2gan", "two discriminators with positive outputs", "nguyen2017")
 def d2gan(base: Base) -> Settings:
-    return base.but(
-        opponents=Opponents(
-            d1=OpponentSettings(loss=parts.D2GANSettings()), d2=OpponentSettings(loss=parts.D2GANSettings(second=True))
-        )
-    )
+    first, second = (OpponentSettings(loss=parts.D2GANSettings(second=second)) for second in (False, True))
+    return base.but(opponents=Opponents(d1=first, d2=second))
 
 
-@variant("began", "an autoencoder as D", "berthelot2017")
 def began(base: Base) -> Settings:
     width = base.judge().width
     network = networks.DcganAutoencoder(width=width) if base.image else networks.MlpAutoencoder(width=width, code=1)
@@ -164,31 +89,67 @@ def began(base: Base) -> Settings:
     return base.but(loss=parts.BeganSettings(rate=rate), discriminator=network)
 
 
-@variant("cramer", "energy distance of embeddings", "bellemare2017")
 def cramer(base: Base) -> Settings:
-    penalty = Penalties(one_gp=GradientPenaltySettings(weight=base.weight))
-    embedding = base.judge(embedding=256 if base.image else 32)
-    return base.but(method=Methods(cramer=parts.CramerSettings()), penalty=penalty, d_steps=5, discriminator=embedding)
+    D, method = base.judge(embedding=256 if base.image else 32), Methods(cramer=parts.CramerSettings())
+    return base.but(method=method, penalty=penalised(base, "one_gp"), d_steps=5, discriminator=D)
 
 
-@variant("dfm", "denoising feature matching", "wardefarley2017")
 def dfm(base: Base) -> Settings:
     size = {"denoiser": 512, "denoiser_depth": 4} if base.image else {"denoiser": 64, "denoiser_depth": 3}
     method = Methods(denoising_feature_matching=parts.DenoisingFeatureMatchingSettings())
     return base.but(method=method, discriminator=base.judge(**size))
 
 
-@variant("diffaugment", "differentiable augmentation", "zhao2020")
-def diffaugment(base: Base) -> Settings:
-    return base.but(method=Methods(diff_augment=parts.DiffAugmentSettings()))
-
-
+HINGE, WASSERSTEIN, PAIRING = (PlainLoss(name=name) for name in ("hinge", "wasserstein", "relativistic_pairing"))
+DRAGAN, SPECTRAL = parts.DraganSettings, Constraints(spectral_norm=parts.SpectralNormSettings())
+PACKED, AUGMENTED = Methods(packing=parts.PackingSettings(degree=2)), Methods(diff_augment=parts.DiffAugmentSettings())
+FOR_IMAGES = {
+    "nsgan": Variant("no remedy", "goodfellow2014", lambda b: b.settings),
+    "r1": Variant("gradient penalty on reals", "mescheder2018", lambda b: b.but(penalty=penalised(b, "r1"))),
+    "zero_gp": Variant(
+        "gradient penalty between reals and fakes", "thanhtung2019", lambda b: b.but(penalty=penalised(b, "zero_gp"))
+    ),
+    "far": Variant("fake-as-real and r1", "tao2020", far),
+    "rpgan": Variant(
+        "relativistic pairing with r1 and r2",
+        "huang2024",
+        lambda b: b.but(loss=PAIRING, penalty=penalised(b, "r1", "r2")),
+    ),
+    "sdp": Variant("differences to realistic fakes penalised", "zhangsdp", sdp),
+    "dual": Variant("two discriminators, one with minibatch discrimination, one with SELU", "zhang2018", dual),
+    "wgan": Variant("Wasserstein loss with clipped weights", "arjovsky2017", wgan),
+    "wgan-gp": Variant(
+        "Wasserstein loss with slopes of norm 1",
+        "gulrajani2017",
+        lambda b: b.but(loss=WASSERSTEIN, penalty=penalised(b, "one_gp"), d_steps=5),
+    ),
+    "lsgan": Variant("least squares", "mao2017", lambda b: b.but(loss=parts.LeastSquaresSettings())),
+    "hinge": Variant("hinge loss", "lim2017", lambda b: b.but(loss=HINGE)),
+    "dragan": Variant(
+        "slopes of norm 1 around reals",
+        "kodali2017",
+        lambda b: b.but(penalty=Penalties(dragan=DRAGAN(weight=b.weight))),
+    ),
+    "sngan": Variant("hinge loss and spectral norm", "miyato2018", lambda b: b.but(loss=HINGE, constraint=SPECTRAL)),
+    "mdgan": Variant(
+        "minibatch discrimination",
+        "salimans2016",
+        lambda b: b.but(discriminator=b.judge(minibatch_discrimination=100 if b.image else 5)),
+    ),
+    "pacgan": Variant("packs of two", "lin2018", lambda b: b.but(method=PACKED)),
+    "d2gan": Variant("two discriminators with positive outputs", "nguyen2017", d2gan),
+    "began": Variant("an autoencoder as D", "berthelot2017", began),
+    "cramer": Variant("energy distance of embeddings", "bellemare2017", cramer),
+    "dfm": Variant("denoising feature matching", "wardefarley2017", dfm),
+    "diffaugment": Variant("differentiable augmentation", "zhao2020", lambda b: b.but(method=AUGMENTED)),
+}
 VARIANTS = {name: told for name, told in FOR_IMAGES.items() if name != "diffaugment"}
+FEW = ("nsgan", "r1", "zero_gp", "far", "rpgan")  # for data of one's own, and where there are many already
 
 
 def enrol(data: str, base: Base, variants: Iterable[str]) -> None:
     """Enrols `<data>/<variant>` for each of the variants."""
     for name in variants:
-        change, text, paper = FOR_IMAGES[name]
+        text, paper, change = FOR_IMAGES[name]
         small = None if base.small is None else partial(change, base.small)
         recipe(f"{data}/{name}", f"{base.text}: {text}", paper, small)(partial(change, base))

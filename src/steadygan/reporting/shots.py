@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..runs.folder import RunFolder
 from ..runs.history import RunHistory, real_points
 from ..viz.clouds import Array, Snapshot, logit_scale, pick_panels, share_outside, thin, view
 from .charts import rounded
@@ -29,7 +30,7 @@ def shots(run: RunHistory, budget: int, real: bool = False) -> dict[str, Any] | 
     real: see `real_points`.
     """
     for suffix, read in ((".npz", partial(_points, asked=real)), (".png", _images)):
-        files = run.samples(suffix)
+        files = RunFolder(run.path).shots(suffix)
         if files and (found := read(run, files, budget)) is not None:
             return found
     return None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .. import __version__
 from ..devices import borrowed
-from ..errors import InputError
+from ..errors import InputError, first_line
 from ..files import added, read_json
 from ..latents import generate
 from ..metrics.summary import At, final_and_best
@@ -107,10 +107,9 @@ def _program(model: Generator, inputs: tuple[Tensor, ...]) -> bytes:
         with borrowed(0), torch.no_grad():
             torch.export.save(torch.export.export(model, inputs, dynamic_shapes=shapes), content)
     except Exception as error:  # whatever a forward of the user's does to torch's tracing
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"expected a generator that torch.export can write down, got one it cannot ({reason}): let its forward "
-            "not depend on values or the batch's size, or save run.G.state_dict() yourself"
+            f"expected a generator that torch.export can write down, got one it cannot ({first_line(error)}): let its "
+            "forward not depend on values or the batch's size, or save run.G.state_dict() yourself"
         ) from error
     return content.getvalue()
 

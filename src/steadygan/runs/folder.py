@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -72,15 +71,6 @@ class RunFolder:
     def checkpoint(self, iteration: int) -> Path:
         """Where the checkpoint of this iteration is, if there is one."""
         return self.checkpoints / name(iteration)
-
-    @contextmanager
-    def owned(self) -> Iterator[None]:
-        """Inside, the folder is there and its lock is held; InputError when another process has it."""
-        self.acquire()
-        try:
-            yield
-        finally:
-            self.release()
 
     def acquire(self) -> None:
         """Makes the folder and takes its lock, which a killed process leaves free; InputError when another holds it.

@@ -81,10 +81,6 @@ class RunHistory:
         data = self.tree.get("data")
         return str(data.get("name", "")) if isinstance(data, dict) else ""
 
-    def samples(self, suffix: str) -> list[Path]:
-        """The files of samples with this ending, each named by its iteration, in their order."""
-        return RunFolder(self.path).shots(suffix)
-
 
 def history(folder: Path) -> RunHistory:
     """Reads a run's folder; raises InputError where no record can be read."""

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..devices import borrowed
 from ..engine.executor import Eager
 from ..errors import InputError, calling
 from ..latents import labels
 from ..types import Batch, cat
-from ..types import critic as wrapped
 from ..types.critic import evaluating, kept_buffers
 from ..types.labels import told
 from .setup import Setup
 
-TRIED = 2  # samples in the forward that is counted
+TRIED = 4  # samples in a trial forward
 FIRST = "change its first layer"
 
 
@@ -60,23 +59,31 @@ def work_of(setup: Setup) -> int:
     """Multiply-adds of one forward of G and of every D with a batch; by the number of parameters where they fail."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    n, first = setup.sides.real, next(setup.G.parameters())
-    generator = torch.Generator(setup.device).manual_seed(setup.seed)
-    count = FlopCounterMode(display=False)
+    count, n = FlopCounterMode(display=False), setup.sides.real
     try:
-        with ExitStack() as stack:
-            for network in setup.networks:
-                stack.enter_context(kept_buffers(network))
-                stack.enter_context(evaluating(network))  # batch norm counts alike, and one sample is enough
-            stack.enter_context(borrowed(setup.seed, setup.device))
-            stack.enter_context(torch.no_grad())
-            z = setup.latent(TRIED, generator).to(first.device, first.dtype)
-            label = None if setup.prior is None else setup.prior[:1].to(first.device).expand(TRIED)
-            stack.enter_context(count)
-            fake = Batch(setup.G(z, **told(setup.G, label)), label)
-            for opponent in setup.opponents.values():
-                whole = opponent.method.raw(1)
-                wrapped(opponent.critic)(opponent.method.present(cat(*[fake] * whole)))
+        inputs = inputs_of(setup)
+        with borrowed(0, setup.device), torch.no_grad(), count:
+            for name, network in setup.named_networks.items():
+                network.to(setup.device, setup.dtype)
+                with kept_buffers(network), evaluating(network):  # batch norm counts alike, too
+                    forward_of(network, inputs[name])
         return count.get_total_flops() * n // (2 * TRIED)
     except Exception:  # a wrong shape is told by `check_shapes`
         return n * sum(p.numel() for network in setup.networks for p in network.parameters())
+
+
+def inputs_of(setup: Setup) -> dict[str, Batch]:
+    """What each network is tried with: latents for G, samples for the others, labels where there are any."""
+    generator = torch.Generator(setup.device).manual_seed(0)
+    with borrowed(0, setup.device):
+        z = setup.latent(TRIED, generator).to(setup.device)
+    label = None if setup.prior is None else labels(setup.prior, TRIED, generator)
+    real = Batch(setup.source.fresh(TRIED, generator), label)
+    shown = {name: o.method.present(cat(*[real] * o.method.raw(1))) for name, o in setup.opponents.items()}
+    return {"G": Batch(z, label), **shown}
+
+
+def forward_of(network: nn.Module, inputs: Batch, call: Callable[..., Any] | None = None) -> Any:
+    """What a network makes of its inputs, with labels where it takes them; call: in place of its own forward."""
+    classes = told(network, inputs.label)
+    return network(inputs.x, **classes) if call is None else call((inputs.x,), classes)

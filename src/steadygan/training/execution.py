@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import torch
 
 from ..engine.captured import WARM, Captured
-from ..engine.compiler import Compiler, first_line, too_old
+from ..engine.compiler import Compiler, too_old
 from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
 from ..engine.functional import Functional
 from ..engine.members import StackedBlocks
-from ..errors import InputError
+from ..errors import InputError, first_line
 from .member import Member
 from .obstacles import convolutional, obstacle
 from .plan import Plan

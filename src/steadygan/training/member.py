@@ -86,7 +86,8 @@ class Member:
         """Inside, the folder is this process's own and the networks are in train mode."""
         with ExitStack() as stack:
             if self.folder is not None:
-                stack.enter_context(self.folder.owned())
+                self.folder.acquire()
+                stack.callback(self.folder.release)
             for network in self.setup.networks:
                 stack.enter_context(training(network))
             yield

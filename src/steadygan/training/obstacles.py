@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,16 +13,15 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.testing import assert_close
 
 from ..devices import borrowed
-from ..engine.compiler import first_line
 from ..engine.members import Flat
 from ..engine.optim import OptimizerFactory
-from ..latents import labels
-from ..types import Batch, cat
+from ..errors import first_line
+from ..types import Batch
 from ..types.critic import auxiliaries_of
-from ..types.labels import told
+from .checks import TRIED, forward_of, inputs_of
 from .setup import Setup
 
-TRIED = 4  # samples in a trial forward
+PLAIN = (bool, int, float, complex, str, bytes, tuple, list, dict, set, type(None))
 SHAPES = ((4, 3), (5,), (2, 3, 2))  # of the parameters that an optimiser is tried with
 
 
@@ -38,7 +37,7 @@ def obstacle(setups: Sequence[Setup], alone: bool = False) -> str | None:
     if not alone and first.device.type == "cpu" and any(convolutional(network) for network in first.networks):
         return "convolutional networks train faster one after the other on a CPU"
     reason = _latent(first) or mixes_entries(first.optimizer, first.rates[0]) or shared(first)
-    inputs = _inputs(first)
+    inputs = inputs_of(first)
     for name in first.named_networks:
         reason = reason or differing(name, [setup.named_networks[name] for setup in setups])
     for setup in setups:
@@ -66,9 +65,10 @@ def differing(name: str, networks: Sequence[nn.Module]) -> str | None:
         if kinds[0] != kinds[1]:
             return f"{name} is not built alike for every seed"
         for key, part in first.items():
-            ours, theirs = settings_of(part), settings_of(other[key])
-            for attribute in ours.keys() | theirs.keys():
-                if repr(ours.get(attribute)) != repr(theirs.get(attribute)):
+            ours, theirs = state_of(part), state_of(other[key])
+            for attribute in (name for name in ours.keys() | theirs.keys() if not name.startswith("_")):
+                words = ours.get(attribute), theirs.get(attribute)
+                if str in map(type, words) and words[0] != words[1]:
                     return f"{name} differs between seeds in the attribute {_place(attribute, key)}"
         shapes = [{key: t.shape for key, t in each.state_dict().items()} for each in (networks[0], network)]
         if shapes[0] != shapes[1]:
@@ -76,16 +76,16 @@ def differing(name: str, networks: Sequence[nn.Module]) -> str | None:
     return None
 
 
-def restless(name: str, network: nn.Module, inputs: tuple[Any, ...]) -> str | None:
+def restless(name: str, network: nn.Module, inputs: Batch) -> str | None:
     """What a network's forward changes: its buffers, Python state, or torch's random numbers."""
     modes = [(part, part.training) for part in network.modules()]
     network.train()
-    with torch.no_grad(), borrowed(0, inputs[0].device):
+    with torch.no_grad(), borrowed(0, inputs.x.device):
         buffers = {key: value.clone() for key, value in network.named_buffers()}
         python = {key: state_of(part) for key, part in network.named_modules()}
         random = torch.get_rng_state()
         try:
-            _forward(network, inputs)
+            forward_of(network, inputs)
         except Exception:  # a wrong shape is told elsewhere, and better
             return None
         finally:
@@ -126,9 +126,7 @@ def shared(setup: Setup) -> str | None:
     return None
 
 
-def idle(
-    name: str, network: nn.Module, inputs: tuple[Any, ...], trainable: frozenset[int], embeds: bool = False
-) -> str | None:
+def idle(name: str, network: nn.Module, inputs: Batch, trainable: frozenset[int], embeds: bool = False) -> str | None:
     """The first trained parameter that takes no part in the output: alone, an optimiser leaves it as it is.
 
     embeds: the output is the features, where there are any, and not the logits.
@@ -136,11 +134,11 @@ def idle(
     aside = {id(p) for part in auxiliaries_of(network).values() for p in part.parameters()}
     open_ones = {key: p for key, p in network.named_parameters() if id(p) in trainable and id(p) not in aside}
     frozen = [p for p in open_ones.values() if not p.requires_grad]
-    with torch.enable_grad(), borrowed(0, inputs[0].device):
+    with torch.enable_grad(), borrowed(0, inputs.x.device):
         try:
             for p in frozen:
                 p.requires_grad_(True)
-            result = _forward(network, inputs, features=embeds)
+            result = _output(forward_of(network, inputs), embeds)
             slopes = torch.autograd.grad(result.sum(), [*open_ones.values()], allow_unused=True)
         except Exception:  # told elsewhere
             return None
@@ -186,25 +184,12 @@ def mixes_entries(factory: OptimizerFactory, rate: float) -> str | None:
     return None
 
 
-def settings_of(part: nn.Module) -> dict[str, Any]:
-    """A module's attributes that are plain values."""
-    plain = (bool, int, float, complex, str, bytes, tuple, list, dict, set, type(None))
-    return {key: value for key, value in vars(part).items() if isinstance(value, plain) and not key.startswith("_")}
-
-
 def state_of(part: nn.Module) -> dict[str, Any]:
     """What a module holds beside parameters, buffers and parts, so that a change shows."""
     other = ("_parameters", "_buffers", "_modules", "training")
     own = {key: value for key, value in vars(part).items() if key not in other}
-    return {key: _print(value) for key, value in own.items()}
-
-
-def _print(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return id(value), value._version
-    if isinstance(value, bool | int | float | complex | str | bytes | tuple | list | dict | set | type(None)):
-        return repr(value)
-    return id(value)
+    tensors = {key: (id(value), value._version) for key, value in own.items() if isinstance(value, Tensor)}
+    return {key: repr(value) if isinstance(value, PLAIN) else id(value) for key, value in own.items()} | tensors
 
 
 def _place(attribute: str, part: str) -> str:
@@ -219,42 +204,24 @@ def _latent(setup: Setup) -> str | None:
     return "latent draws from torch's global generator" if drawn else None
 
 
-def _inputs(setup: Setup) -> dict[str, tuple[Any, ...]]:
-    """What each network is called with: latents for G, samples for the others, labels where there are any."""
-    generator = torch.Generator(setup.device).manual_seed(0)
-    with borrowed(0, setup.device):
-        z = setup.latent(TRIED, generator).to(setup.device)
-    label = None if setup.prior is None else labels(setup.prior, TRIED, generator)
-    found: dict[str, tuple[Any, ...]] = {"G": (z, label)}
-    real = Batch(setup.source.fresh(TRIED, generator), label)
-    for name, opponent in setup.opponents.items():
-        shown = opponent.method.present(cat(*[real] * opponent.method.raw(1)))
-        found[name] = (shown.x, shown.label)
-    return found
-
-
-def _forward(
-    network: nn.Module, inputs: tuple[Any, ...], call: Callable[..., Any] | None = None, features: bool = False
-) -> Tensor:
-    x, label = inputs
-    named = told(network, label)
-    result = network(x, **named) if call is None else call((x,), named)
+def _output(result: Any, features: bool = False) -> Tensor:
+    """The logits or samples, or the features in one where there are any."""
     if features and isinstance(result, tuple) and result[1]:
         return torch.cat([each.flatten() for each in result[1].values()])
     return result[0] if isinstance(result, tuple) else result  # type: ignore[no-any-return]
 
 
-def _together(name: str, networks: Sequence[nn.Module], inputs: tuple[Any, ...]) -> str | None:
+def _together(name: str, networks: Sequence[nn.Module], inputs: Batch) -> str | None:
     """Whether the stacked forward says of each member what its own forward says."""
     weights = stack_module_state([*networks])
 
     def one(parameters: Any, buffers: Any) -> Tensor:
         tensors = {**parameters, **buffers}
-        return _forward(networks[0], inputs, lambda a, k: functional_call(networks[0], tensors, a, k))
+        return _output(forward_of(networks[0], inputs, lambda a, k: functional_call(networks[0], tensors, a, k)))
 
-    with torch.no_grad(), borrowed(0, inputs[0].device):
+    with torch.no_grad(), borrowed(0, inputs.x.device):
         try:
-            alone = torch.stack([_forward(network, inputs) for network in networks])
+            alone = torch.stack([_output(forward_of(network, inputs)) for network in networks])
         except Exception:  # told elsewhere
             return None
         try:

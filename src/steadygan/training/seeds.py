@@ -108,7 +108,7 @@ class Seeds:
 
 def standing(trainers: Sequence[Trainer], iterations: int) -> list[list[Trainer]]:
     """Trainers by where they go on from: finished ones alone, the others together where they share a checkpoint."""
-    kept = {id(trainer): _kept(trainer) for trainer in trainers}
+    kept = {id(trainer): trainer.member.saved if trainer.resume else [] for trainer in trainers}
     finished = [trainer for trainer in trainers if max(kept[id(trainer)], default=-1) >= iterations]
     others = [trainer for trainer in trainers if trainer not in finished]
     groups = [[trainer] for trainer in finished]
@@ -120,7 +120,7 @@ def standing(trainers: Sequence[Trainer], iterations: int) -> list[list[Trainer]
     together: list[list[Trainer]] = []
     at = -1
     for newest, own in by_newest.items():
-        if together and all(sorted(kept[id(trainer)])[-2:] == [at, newest] for trainer in own):
+        if together and all(kept[id(trainer)][-2:] == [at, newest] for trainer in own):
             together[-1] += own  # stopped while checkpoints were written: they go back by one
         else:
             together.append([*own])
@@ -139,12 +139,6 @@ def cut(trainers: Sequence[Trainer]) -> list[list[Trainer]]:
     return [[*trainers[a:b]] for a, b in pairwise(ends)]
 
 
-def _kept(trainer: Trainer) -> set[int]:
-    if not trainer.resume:
-        return set()
-    return {*trainer.member.saved}
-
-
 def _alike(first: Trainer, other: Trainer) -> None:
     """Raises InputError for the first setting beside the seed in which two trainers differ."""
     if first.setup.seed == other.setup.seed:
@@ -157,14 +151,10 @@ def _alike(first: Trainer, other: Trainer) -> None:
             f"expected trainers that differ in their seed alone, got {key} {ours} and {theirs}: build them with the "
             "same settings"
         )
-    sessions = first.session, other.session
-    for name in ("horizon", "compiled", "threads", "resume"):
-        ours, theirs = (getattr(session, name) for session in sessions)
-        if ours != theirs:
-            raise InputError(f"expected one {name} for all seeds, got {ours} and {theirs}: build them alike")
-    for name in ("rhythm", "device", "evaluate_n"):
-        ours, theirs = getattr(first.setup, name), getattr(other.setup, name)
-        if ours != theirs:
+    of_session = [(name, first.session, other.session) for name in ("horizon", "compiled", "threads", "resume")]
+    of_setup = [(name, first.setup, other.setup) for name in ("rhythm", "device", "evaluate_n")]
+    for name, here, there in (*of_session, *of_setup):
+        if (ours := getattr(here, name)) != (theirs := getattr(there, name)):
             raise InputError(f"expected one {name} for all seeds, got {ours} and {theirs}: build them alike")
 
 

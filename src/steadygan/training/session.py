@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from ..devices import global_states, restore_global_states
-from ..engine.compiler import first_line
 from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
-from ..errors import InputError, Interrupted, NonFiniteError, check_whole
+from ..errors import InputError, Interrupted, NonFiniteError, check_whole, first_line
 from ..files import writing
 from ..runs.run import Run
 from ..runs.settings import check_settings
@@ -180,7 +179,7 @@ class Session:
                 member.reopen()
 
     def _begin(self) -> None:
-        self._clock = Clock(self.iteration, max((m.run.wall_time for m in self.going), default=0.0))
+        self._began = time.perf_counter(), self.iteration, max((m.run.wall_time for m in self.going), default=0.0)
         self.executor.forget_gradients()
         self._each(Member.begin)
 
@@ -199,7 +198,7 @@ class Session:
                 evidence = Evidence(self.executor, index, segment.before, segment.block, segment.done, checked)
                 member.fail(*evidence.written(member.folder, *bad))
                 self._release(index)
-        self._clock.tell(self.iteration, self.going)
+        self._tell_time()
         if self.members[0].rhythm.due(self.iteration):
             self.executor.settle()
             self._each(Member.pause)
@@ -213,12 +212,21 @@ class Session:
         if asked and self.iteration < until:
             for member in self.going:
                 member.log.event(f"iteration {self.iteration}: interrupted, checkpoint saved", self.iteration)
-            raise Interrupted(self.iteration, where(self.members))
+            path, lone = self.members[0].run.path, len(self.members) == 1
+            raise Interrupted(self.iteration, None if path is None else str(path if lone else path.parent))
         self._each(Member.end)
-        self._clock.tell(self.iteration, self.going)
+        self._tell_time()
         for member in self.going:
             seconds = member.run.wall_time
             member.log.say(f"stopped at iteration {self.iteration} after {seconds:.1f} s of training", self.iteration)
+
+    def _tell_time(self) -> None:
+        """Seconds of training in all, and iterations per second of this sitting, to the runs that are going."""
+        began, first, before = self._began
+        seconds = time.perf_counter() - began
+        for member in self.going:
+            member.run.wall_time = before + seconds
+            member.run.iterations_per_second = (self.iteration - first) / max(1e-9, seconds)
 
     def _each(self, look: Callable[[Member], None]) -> None:
         """Lets every run that is going look at itself; one that must not go on is released."""
@@ -299,20 +307,6 @@ class Segment:
         return [[*own] for own in found]
 
 
-class Clock:
-    """How long the runs have trained, and how fast, told to those that are going."""
-
-    def __init__(self, iteration: int, before: float) -> None:
-        self.began, self.first, self.before = time.perf_counter(), iteration, before
-
-    def tell(self, iteration: int, members: Sequence[Member]) -> None:
-        """Seconds of training in all, and iterations per second of this sitting."""
-        seconds = time.perf_counter() - self.began
-        for member in members:
-            member.run.wall_time = self.before + seconds
-            member.run.iterations_per_second = (iteration - self.first) / max(1e-9, seconds)
-
-
 class StopSignals:
     """Inside the context, the first SIGINT or SIGTERM sets `asked`; the second acts as it did before."""
 
@@ -353,14 +347,6 @@ def common(members: Sequence[Member]) -> int | None:
         told = ", ".join(f"{member.folder.path} {max(own, default=0)}" for member, own in pairs if member.folder)
         raise InputError(f"expected checkpoints of one iteration to go on from together, got {told}: resume each alone")
     return max(shared)
-
-
-def where(members: Sequence[Member]) -> str | None:
-    """The folder of a run, or the one that holds those of several."""
-    folder = members[0].folder
-    if folder is None:
-        return None
-    return str(folder.path if len(members) == 1 else folder.path.parent)
 
 
 @contextmanager

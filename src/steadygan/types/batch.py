@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -49,3 +49,17 @@ class Output(NamedTuple):
 
     logits: Tensor  # (n,), before any sigmoid
     features: Mapping[str, Tensor]  # named activations; {} when nobody asked
+
+
+def in_parts(batch: Batch, size: int) -> tuple[Batch, ...]:
+    """Consecutive parts of `size` samples, the last one smaller where some are left over."""
+    whole, left = divmod(batch.size, size)
+    return batch.split(*[size] * whole, *filter(None, [left]))
+
+
+def in_one(outputs: Sequence[Output]) -> Output:
+    """The outputs of such parts, one after the other."""
+    if len(outputs) == 1:
+        return outputs[0]
+    features = {key: torch.cat([each.features[key] for each in outputs]) for key in outputs[0].features}
+    return Output(torch.cat([each.logits for each in outputs]), features)

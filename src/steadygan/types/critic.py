@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..devices import borrowed
 from ..errors import InputError, unknown
-from .batch import Batch, Output
+from .batch import Batch, Output, in_one, in_parts
 from .labels import label_parameter
 from .taps import tapped
 
@@ -101,18 +101,9 @@ class Critic:
         return self._constant(self.ranked or self.untracked or self.forward, batch, chunk).logits
 
     def _constant(self, forward: Forward, batch: Batch, chunk: int | None) -> Output:
+        whole = not self.couples_samples or chunk is None or chunk >= batch.size
         with torch.no_grad():
-            if not self.couples_samples or chunk is None or chunk >= batch.size:
-                outputs = [forward(batch)]
-            else:
-                sizes = [chunk] * (batch.size // chunk)
-                rest = batch.size - sum(sizes)
-                outputs = [forward(part) for part in batch.split(*sizes, *([rest] if rest else []))]
-        if len(outputs) == 1:
-            logits, features = outputs[0]
-        else:
-            logits = torch.cat([output.logits for output in outputs])
-            features = {key: torch.cat([o.features[key] for o in outputs]) for key in outputs[0].features}
+            logits, features = in_one([forward(part) for part in ((batch,) if whole else in_parts(batch, chunk or 0))])
         return Output(logits.detach(), {key: value.detach() for key, value in features.items()})
 
     def wrap(self, change: Callable[[Forward], Forward]) -> Critic:
