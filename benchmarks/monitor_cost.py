@@ -36,7 +36,7 @@ def built(name: str, watched: bool, data: str | None) -> sg.Trainer:
     more = ["threads=1", "compile=off", f"evaluate.every={every}", f"checkpoint_every={NEVER}"]
     more += [f"data.path={data}"] if data is not None and recipe.startswith("mnist") else []
     made = trainer(override(RECIPES[recipe](scale=scale), [*words, *more, *(() if watched else ("monitor=none",))]))
-    made.setup = replace(made.setup, evaluator=None)
+    made.member.setup = replace(made.member.setup, evaluator=None)
     made.session.horizon = NEVER
     return made
 

@@ -14,7 +14,7 @@ from steadygan.config.block import settings_of
 from steadygan.config.data import Ring8
 from steadygan.config.optimisation import Ema, Linear
 from steadygan.errors import InputError
-from steadygan.runs.settings import changed, saved
+from steadygan.runs.settings import difference, saved
 
 SETTINGS = Settings(recipe="ring8/nsgan", data=Ring8(), schedule=Linear(), horizon=30_000)
 
@@ -67,17 +67,17 @@ def test_a_missing_setting_is_named() -> None:
 
 def test_difference_names_what_decides_the_run() -> None:
     other = override(SETTINGS, ["penalty.r1.weight=2", "batch_size=32", "device=cpu", "threads=2"])
-    assert changed(SETTINGS.plain(), other.plain()) == [
+    assert difference(SETTINGS, other) == [
         ("batch_size", 64, 32),
         ("penalty.r1.interval", "absent", 1),
         ("penalty.r1.of", "absent", "logit"),
         ("penalty.r1.weight", "absent", 2.0),
     ]
-    assert changed(SETTINGS.plain(), SETTINGS.plain()) == []
+    assert difference(SETTINGS, SETTINGS) == []
 
 
 def test_difference_sees_an_average_that_came_or_went() -> None:
-    assert changed(SETTINGS.plain(), override(SETTINGS, ["ema=none"]).plain())[0] == ("ema", "absent", None)
+    assert difference(SETTINGS, override(SETTINGS, ["ema=none"]))[0] == ("ema", "absent", None)
 
 
 def test_saved_settings_are_read_from_a_run_folder(tmp_path: Path) -> None:

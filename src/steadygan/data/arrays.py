@@ -35,7 +35,11 @@ def images_of_array(
     arrays above 2 GiB among it.
     """
     with reading(shown(file.name)):
-        name, images, label = _from_npz(file) if file.suffix.lower() == ".npz" else _from_npy(file)
+        if file.suffix.lower() == ".npz":
+            name, images, label = _from_npz(file)
+        else:
+            _affordable(file.name, file.stat().st_size)
+            name, images, label = shown(file.name), read_npy(file), None
     values, note = _values(_ordered(images, name, size, channels), name)
     classes = None if label is None else _labels(label, len(values), name)
     shape = tuple(values.shape[1:])
@@ -54,11 +58,6 @@ def images_of_array(
         licence=licence,
         notes=(f"{found}; {note}",),
     )
-
-
-def _from_npy(file: Path) -> tuple[str, NDArray[Any], None]:
-    _affordable(file.name, file.stat().st_size)
-    return shown(file.name), read_npy(file), None
 
 
 def _from_npz(file: Path) -> tuple[str, NDArray[Any], NDArray[Any] | None]:

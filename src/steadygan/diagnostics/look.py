@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..types import Batch, Critic, Loss, Method, Output
-from ..types.batch import in_parts
+from ..types import Batch, Critic, Loss, Method
+from ..types.batch import in_one, in_parts
 from .coverage import over_coverage
 from .gradients import Sight, gradient_figures, norms_of, sight_of
 from .norms import non_finite
@@ -146,9 +146,6 @@ def joined(sights: Sequence[Sight]) -> Sight:
     if len(sights) == 1:
         return sights[0]
     received, slope, fakes, reals, *hidden = zip(*sights, strict=True)
-    fake, real = (
-        Output(torch.cat([each.logits for each in side]), {}) if None not in side else None for side in (fakes, reals)
-    )
-    assert fake is not None
+    fake, real = in_one(fakes), in_one(reals) if None not in reals else None
     units = (torch.cat(side) if side[0] is not None else None for side in hidden)
     return Sight(torch.cat(received), torch.cat(slope), fake, real, *units)

@@ -161,7 +161,8 @@ class Functional(Executor):
         return {f"{player}/weights": weights.abs().amax(1) for player, weights in self.weights.items()}
 
     def snapshot(self) -> Tree:
-        return tuple(map(cloned, self._held()))
+        states = {player: dict(o.state.get(leaf_of(o), {})) for player, o in self.optimizers.items()}
+        return tuple(map(cloned, (self.weights, self.average, states, self.parts, self._fixed)))
 
     def go_back(self, snapshot: Tree) -> None:
         weights, average, optimizers, parts, still = snapshot
@@ -178,10 +179,6 @@ class Functional(Executor):
         tree_map(lambda own, kept: own.copy_(kept), self._fixed, still)  # in place: buffers are views of them
         self.parts = cloned(parts)
         self._show_all()
-
-    def _held(self) -> Tree:
-        states = {player: dict(o.state.get(leaf_of(o), {})) for player, o in self.optimizers.items()}
-        return self.weights, self.average, states, self.parts, self._fixed
 
     def _update(self, player: str, slopes: Tensor) -> None:
         optimizer = self.optimizers[player]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from itertools import repeat
 from pathlib import Path
@@ -222,7 +222,7 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
         equilibrium=tuple(content["equilibrium"]),
         units=None if not content.get("units") else (content["units"]["offset"], content["units"]["scale"]),
         device=where,
-        prior=None if counts is None else prior_of(counts),
+        prior=None if counts is None else torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)),
         data=data,
         latent_dim=None if dim is None else int(dim),
         network_settings=content.get("networks"),
@@ -253,11 +253,6 @@ def take_weights(path: str | Path, G: nn.Module, ds: Mapping[str, nn.Module]) ->
             load_network(network, found.get(name, {}), name)
         except InputError as error:
             raise InputError(f"cannot begin with the weights of {path}: {error}") from None
-
-
-def prior_of(counts: Sequence[int]) -> Tensor:
-    """The labels that stand for these counts per class."""
-    return torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
 
 
 def _no_latent(n: int, generator: torch.Generator) -> Tensor:

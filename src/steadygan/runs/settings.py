@@ -27,6 +27,11 @@ def saved(folder: Path) -> Settings | None:
         raise InputError(f"{path}: {error}") from None
 
 
+def difference(old: Settings, new: Settings, reading: bool = False) -> list[tuple[str, Any, Any]]:
+    """(key, old, new) of every setting that decides the run and is not the same; see `changed`."""
+    return changed(old.plain(), new.plain(), reading)
+
+
 PLAN_KEYS = frozenset({"device", "threads", "compile"})  # where a run is done: a matter of the plan
 KEEPING_KEYS = frozenset({"keep", "monitor"})  # how many checkpoints are kept, and who watches
 READING_KEYS = frozenset({"data.path", "data.workers"})  # where data is and who reads it: its content is compared

@@ -54,18 +54,13 @@ def execution(
     is going to happen before it takes its time. Raises CannotStackError where a step of all members at once fails.
     """
     first = members[0]
-    number, eager = first.iteration, Execution(first.executor, first.draws.block, plan, [], [])
-    chosen = eager
+    chosen = Execution(first.executor, first.draws.block, plan, [], [])
     if len(members) > 1:
-        chosen = Execution(
-            Functional([member.executor for member in members], Compiler(on=False)),
-            StackedBlocks([member.draws for member in members]),
-            replace(plan, executor="functional"),
-            [],
-            [],
-        )
+        executor = Functional([member.executor for member in members], Compiler(on=False))
+        blocks = StackedBlocks([member.draws for member in members])
+        chosen = chosen._replace(executor=executor, blocks=blocks, plan=replace(plan, executor="functional"))
         try:
-            rehearse(chosen, [number])
+            rehearse(chosen, [first.iteration])
         except (InputError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # a part of the user's own that does not bear stacking, for one

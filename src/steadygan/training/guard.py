@@ -124,18 +124,15 @@ def names_of(opponent: Opponent) -> set[str]:
 
 def treated(opponent: Opponent, remedy: Remedy) -> Opponent:
     """One opponent after a remedy."""
-    penalties = [heavier(penalty, remedy.penalty_weights) for penalty in opponent.penalties]
+    factor = remedy.penalty_weights
+    penalties: list[Penalty] = [  # one without a weight is left as it is
+        replace(p, weight=p.weight * factor) if factor != 1.0 and is_dataclass(p) and hasattr(p, "weight") else p
+        for p in opponent.penalties
+    ]
     there = names_of(opponent)
     penalties += [penalty for penalty in remedy.penalties if penalty.name not in there]
     method = added(opponent.method, *remedy.methods)
     return ready(replace(opponent, penalties=tuple(penalties), method=method))
-
-
-def heavier(penalty: Penalty, factor: float) -> Penalty:
-    """A penalty whose weight is `factor` times as large; one without a weight is left as it is."""
-    if factor == 1.0 or not is_dataclass(penalty) or not hasattr(penalty, "weight"):
-        return penalty
-    return replace(penalty, weight=penalty.weight * factor)
 
 
 def fresh_draws(random: Mapping[str, Tensor], seed: int, done: Sequence[Intervention], at: int) -> Mapping[str, Tensor]:

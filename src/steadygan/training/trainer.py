@@ -142,7 +142,7 @@ class Trainer:
         )
         for note in self.setup.class_notes:
             warnings.warn(f"steadygan: {note}", stacklevel=2)
-        if self.setup.monitor is not None:
+        if self.setup.monitor is not None and self.setup.monitor.policy == "rollback":
             check_new(self.setup, self.setup.monitor.remedy)
             healed(self.setup, self.setup.monitor.remedy)  # refused now, not at the first roll-back
         self.out, self.resume = None if out is None else Path(out), resume
