@@ -132,7 +132,9 @@ def test_points_of_ones_own_are_trained_and_sampled_in_their_units(user: dict[st
     assert "│ balance" in out
     assert "│ modes" not in out
     with (user["here"] / "drawn" / "points.csv").open(encoding="utf-8") as file:
-        rows = np.array([[float(cell) for cell in row] for row in csv.reader(file)])
+        head, *lines = csv.reader(file)
+    assert head == ["a", "b", "c"]
+    rows = np.array([[float(cell) for cell in row] for row in lines])
     assert rows.shape == (50, 3)
     assert 800 < rows[:, 1].mean() < 1200
     assert (user["here"] / "drawn" / "points.png").is_file()

@@ -126,13 +126,36 @@ def test_axes_of_another_kind(saved, shape):
     assert " x ".join(map(str, shape)) in refusal(saved(np.zeros(shape, dtype=np.uint8)))
 
 
-@pytest.mark.parametrize("dtype", [np.int64, bool, np.uint16, np.complex64, "U3"])
-def test_numbers_of_another_kind(saved, dtype):
-    assert "uint8" in refusal(saved(np.zeros((5, 8, 8), dtype=dtype)))
+@pytest.mark.parametrize(("dtype", "said"), [(np.int64, "uint8"), (np.complex64, "complex64"), ("U3", "<U3")])
+def test_numbers_of_another_kind(saved, dtype, said):
+    assert said in refusal(saved(np.zeros((5, 8, 8), dtype=dtype)))
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(255.0, "0 to 255"), (-1.1, "-1.1 to 0"), (np.nan, "image 3"), (np.inf, "image 3")]
+    ("given", "said"),
+    [
+        (X.astype(np.int64), "whole numbers from 0 to 255 are taken for pixels"),
+        (X.astype(np.float64), "whole numbers from 0 to 255 are taken for pixels"),
+        (X.astype(np.uint16) * 257, "16 bits are divided by 257"),
+        (X.astype(">u2") * 257, "16 bits are divided by 257"),
+    ],
+)
+def test_pixels_in_another_dtype(saved, given, said):
+    source = folder(saved(given))
+    assert np.array_equal(source.train.numpy(), X)
+    assert said in source.notes[0]
+
+
+def test_masks(saved):
+    mask = X > 127
+    assert np.array_equal(folder(saved(mask)).train.numpy(), 255 * mask)
+    assert "brightest pixel of all is 1 of 255" in folder(saved(mask.astype(np.uint8))).notes[1]
+    assert "is 16 of 255" in folder(saved(X.astype(np.uint16) * 16)).notes[1]  # 12 bits
+    assert len(folder(saved(X)).notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(4000.0, "0 to 4000"), (-1.1, "-1.1 to 0"), (np.nan, "image 3"), (np.inf, "image 3")]
 )
 def test_values_outside(saved, value, said):
     x = np.zeros((5, 8, 8))

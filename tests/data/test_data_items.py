@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 from steadygan.data import from_user, user
+from steadygan.data.images.picture import decode
 from steadygan.data.items import Items, labels_of, split
 from steadygan.data.samples import Samples
 from steadygan.errors import InputError
@@ -81,11 +83,11 @@ def test_what_a_worker_process_gets_reads_the_same():
 
 
 def test_an_item_that_is_unlike_the_first_is_named():
-    dataset = Listed([*X[:4], X[0, :2], torch.tensor([1.0, float("nan"), 2.0]), {"x": X[0]}])
+    dataset = Listed([*X[:4], X[0, :2], torch.tensor([1.0, float("nan"), 2.0]), {"points": X[0]}])
     items = Items(dataset, (3,), 7)
     assert "(2,) at 4" in refusal(items.read, torch.tensor([0, 4]))
     assert "item 5" in refusal(items.read, torch.tensor([5]))
-    assert "dict at 6" in refusal(items.read, torch.tensor([6]))
+    assert "a mapping of points at 6" in refusal(items.read, torch.tensor([6]))
     mixed = Items(Listed([PIXELS[0], PIXELS[1].float()]), (3, 4, 5), 2, pixels=True)
     assert "torch.float32 at 1" in refusal(mixed.read, torch.tensor([1]))
 
@@ -212,7 +214,27 @@ def test_pictures():
     assert bits.tolist() == [(255 * (grey > 9)).tolist()]
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "CMYK", "I;16", "F"])
-def test_pictures_that_are_neither_grey_nor_rgb_are_refused_by_mode(mode):
-    message = refusal(split, Image.new(mode, (4, 4)), 17)
-    assert f"mode {mode} at 17" in message
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "LA", "P", "CMYK", "I;16"])
+def test_pictures_are_taken_as_their_files_are(mode):
+    picture = Image.new(mode, (5, 4), 1)
+    picture.putpixel((1, 2), picture.getpixel((0, 0)))
+    data = BytesIO()
+    picture.save(data, "TIFF" if mode == "CMYK" else "PNG")
+    x, _ = split(picture, 0)
+    if mode != "CMYK":
+        np.testing.assert_array_equal(x.numpy(), decode(data.getvalue(), None, None).pixels)
+    assert x.shape == (1 if mode in ("1", "L", "LA", "I;16") else 3, 4, 5)
+
+
+def test_transparent_and_turned_pictures():
+    clear = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    assert split(clear, 0)[0].eq(255).all()
+    lying = Image.fromarray(np.arange(20, dtype=np.uint8).reshape(4, 5))
+    lying.getexif()[0x0112] = 6
+    x, _ = split(lying, 0)
+    assert x.shape == (1, 5, 4)
+    assert lying.size == (5, 4)  # the user's own is as it was
+
+
+def test_pictures_of_other_numbers():
+    assert "mode F) at 17" in refusal(split, Image.new("F", (4, 4)), 17)

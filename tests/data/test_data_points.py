@@ -95,21 +95,144 @@ def test_text_in_a_csv_names_line_and_column(file):
     assert "'four'" in message
 
 
-@pytest.mark.parametrize("cell", ["", "1_000", "1.2.3", "0x10", "n/a", "z" * 500])
+@pytest.mark.parametrize("cell", ["", "1_000", "1.2.3", "0x10", "n/a", "NA", "\u0661", "z" * 500])
 def test_cells_that_are_no_numbers(file, cell):
     message = refusal(file("x.csv", f"1,2\n3,{cell}\n"))
     assert "line 2, column 2" in message
     assert len(message) < 200
 
 
-def test_decimal_commas_are_text(file):
-    assert "line 1, column 1, got '1,5'" in refusal(file("x.csv", "1,5;2\n3;4\n"))
+@pytest.mark.parametrize("text", ["1,5;2\n3;-4,25\n", "1,5\t2\n3\t-4,25\n"])
+def test_decimal_commas(file, text):
+    source = points(file("x.csv", text))
+    assert source.train.tolist() == [[1.5, 2.0], [3.0, -4.25]]
+    assert source.notes == ("x.csv: 2 points of 2 numbers; decimal commas",)
+
+
+def test_decimal_commas_where_they_could_be_something_else(file):
+    assert "got '1,234'" in refusal(file("x.csv", '"1,234","5"\n'))  # a thousand
+    assert "got '1.234,5'" in refusal(file("x.csv", "1.234,5;2\n"))
+    assert "both, the others from line 2 on" in refusal(file("x.csv", "1,5;2\n3.5;4\n"))
 
 
 def test_a_header_may_stand_only_on_top_and_a_first_line_half_text_is_no_header(file):
     assert "line 2" in refusal(file("x.csv", "1,2\na,b\n"))
     assert "line 2" in refusal(file("x.csv", "a,b\nc,d\n1,2\n"))
-    assert "line 1, column 1" in refusal(file("x.csv", "id,2\n1,2\n"))
+    assert "line 1, column 1" in refusal(file("x.csv", "id,2.5\n1,2\n"))
+    assert "line 1, column 2" in refusal(file("x.csv", "1,NA\n1,2\n"))
+
+
+ROWS = [[0.5, 1.25], [2.0, 3.75], [4.0, 5.125]]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "done"),
+    [
+        ("x,y\n0.5,1.25\n2.0,3.75\n4.0,5.125\n", "x y", ""),  # pandas, index=False
+        ("0,1\n0.5,1.25\n2.0,3.75\n4.0,5.125\n", "0 1", ""),  # without names
+        ("2019,2020\n0.5,1.25\n2.0,3.75\n4.0,5.125\n", "2019 2020", ""),
+        (",x,y\n0,0.5,1.25\n1,2.0,3.75\n2,4.0,5.125\n", "x y", "which names the rows"),  # with its index
+        (",0,1\n0,0.5,1.25\n1,2.0,3.75\n2,4.0,5.125\n", "0 1", "which names the rows"),
+        ("Unnamed: 0,x,y\n7,0.5,1.25\n3,2.0,3.75\n5,4.0,5.125\n", "x y", "which names the rows"),
+        ("Index,x,y\n1,0.5,1.25\n2,2.0,3.75\n3,4.0,5.125\n", "x y", "which numbers the rows"),
+        ('"","x","y"\n"a",0.5,1.25\n"b",2,3.75\n"c",4,5.125\n', "x y", "which names the rows"),  # R, write.csv
+        ('"2019","2020"\n0.5,1.25\n2,3.75\n4,5.125\n', "2019 2020", ""),  # without row names
+        ('"x" "y"\n"1" 0.5 1.25\n"2" 2 3.75\n"3" 4 5.125\n', "x y", "which names the rows"),  # R, write.table
+        ('"x";"y, m"\n0,5;1,25\n2;3,75\n4;5,125\n', "x|y, m", "decimal commas"),  # R, write.csv2
+        ("site,2019\n0.5,1.25\n2,3.75\n4,5.125\n", "site 2019", ""),
+        ("# x,y\n0.5,1.25\n2,3.75\n4,5.125\n", "x y", ""),  # NumPy, header=
+    ],
+)
+def test_tables_as_others_write_them(file, text, columns, done):
+    source = points(file("x.csv", text))
+    assert source.train.tolist() == ROWS
+    assert source.columns == tuple(columns.split("|" if "|" in columns else None))
+    assert source.notes[0].startswith(f"x.csv: 3 points of 2 numbers, columns {', '.join(source.columns)}")
+    assert done in source.notes[0]
+    assert len(source.notes) == 1
+
+
+def test_a_header_of_years_over_whole_numbers(file):
+    source = points(file("x.csv", "2019,2020\n5,9\n7,2\n3,4\n"))
+    assert (source.size, source.columns) == (3, ("2019", "2020"))
+
+
+def test_a_first_line_that_may_be_a_header_is_pointed_out(file):
+    source = points(file("x.csv", "0,1\n-3,5\n2,-7\n1,1\n"))
+    assert source.size == 4
+    assert "line 1 of x.csv (0, 1) is taken for a sample" in source.notes[1]
+
+
+def test_a_column_that_numbers_the_rows_is_pointed_out(file):
+    source = points(file("x.csv", "t,x\n1,0.5\n2,1.5\n3,0.25\n"))
+    assert source.shape == (2,)
+    assert "first column of x.csv numbers the rows" in source.notes[1]
+
+
+def test_missing_cells_are_counted(file):
+    message = refusal(file("x.csv", "x,y\n1,2\n3,NA\n,\n5,6\n7,nan\n"))
+    assert "line 3, column 2 (y), got 'NA', and 2 more lines lack numbers" in message
+
+
+UTM = np.array([5.4e6, 3.2e5]) + np.random.default_rng(0).normal(size=(2000, 2)) * [20.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        UTM,
+        1.7e9 + UTM[:, :1] % 97,  # seconds since 1970
+        2460000.5 + np.arange(400)[:, None] / 24,  # Julian days
+        (1.7e18 + np.arange(500)[:, None] * 1e9).astype(np.int64),  # nanoseconds
+    ],
+    ids=["metres", "seconds", "days", "nanoseconds"],
+)
+@pytest.mark.parametrize("ending", [".npy", ".csv"])
+def test_numbers_far_from_zero_are_centred_before_they_lose_their_digits(tmp_path, x, ending):
+    path = tmp_path / f"x{ending}"
+    np.save(path, x) if ending == ".npy" else np.savetxt(
+        path, x, delimiter=",", fmt="%d" if x.dtype.kind == "i" else "%.17g"
+    )
+    source = points(path).standardised()
+    assert source.train.dtype == torch.float32
+    for column in range(x.shape[1]):
+        assert len(source.train[:, column].unique()) == len(np.unique(x[:, column]))
+    back = source.to("cpu").restore(source.train)
+    assert back.dtype == torch.float64
+    assert np.abs(back.numpy() - x).max() <= 1e-6 * x.std(0).max()
+    assert not [note for note in source.to("cpu").notes if "keeps" in note]
+
+
+def test_numbers_that_are_not_centred_are_told_what_they_lose(file):
+    told = points(file("x.csv", "e,n\n" + "\n".join(f"{a!r},{b!r}" for a, b in UTM.tolist()))).to("cpu").notes[-1]
+    assert "float32 keeps" in told
+    assert "of 2,000 different values of e: standardise" in told
+
+
+@pytest.mark.parametrize("x", [np.array([[2**53 + 1], [3]]), np.array([[2**62 + 1], [2**61]])])
+def test_whole_numbers_beyond_float64_are_pointed_out(tmp_path, x):
+    np.save(tmp_path / "x.npy", x)
+    np.savetxt(tmp_path / "x.csv", x, fmt="%d")
+    for name in ("x.npy", "x.csv"):
+        assert any("2^53 lost digits" in note for note in points(tmp_path / name).notes)
+
+
+def test_ordinary_numbers_keep_their_bits(tmp_path):
+    x = np.random.default_rng(0).normal(10.0, 0.5, (100, 3))
+    np.save(tmp_path / "x.npy", x)
+    single = torch.from_numpy(x.astype(np.float32))
+    source = points(tmp_path / "x.npy").standardised()
+    assert torch.equal(source.train, (single - single.mean(0)) / single.std(0, correction=0))
+    assert source.offset.dtype == torch.float32
+
+
+def test_constant_and_repeated_points_are_pointed_out(file):
+    (_, same) = points(file("x.csv", "3,2\n" * 4)).notes
+    assert same == "all 4 samples are the same"
+    constant = points(file("x.csv", "x,y,z\n1,2,5\n2,2,5\n3.5,2,5\n")).notes[1]
+    assert constant == "columns y, z never change"
+    assert "only 2 of 4 samples differ" in points(file("x.csv", "7,2\n2,4\n" * 2)).notes[1]
+    assert len(points(file("x.csv", "1,3\n2,4\n5,1\n2,3\n")).notes) == 1
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-Infinity", "1e999"])

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from steadygan.data import DATA, from_user, user
 from steadygan.errors import InputError
@@ -136,7 +144,7 @@ def test_other_things(data):
         ((X[0], 0.5),),
         ((X[0], torch.zeros(2)),),
         ((X[0], 1, 2),),
-        ({"image": X[0]},),
+        ({"picture": X[0]},),
         ("text",),
         (1.0, 2.0),
         (X[0].to(torch.complex64),),
@@ -237,3 +245,129 @@ def test_no_images_at_all():
 def test_channels_last_is_named_with_its_remedy():
     with pytest.raises(InputError, match=r"got \(5, 8, 8, 3\): permute \(0, 3, 1, 2\)"):
         from_user(torch.zeros(5, 8, 8, 3, dtype=torch.uint8))
+
+
+def test_channels_last_numbers_of_an_image_are_named_too():
+    with pytest.raises(InputError, match=r"permute \(0, 3, 1, 2\)"):
+        from_user(torch.rand(5, 8, 8, 3, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (PIXELS.double(), "whole numbers from 0 to 255 are taken for pixels"),
+        (PIXELS.long(), "whole numbers from 0 to 255 are taken for pixels"),
+        (PIXELS.int().numpy().astype(np.uint16) * 257, "16 bits are divided by 257"),
+    ],
+)
+def test_pixels_in_another_dtype(x, said):
+    source = from_user(x)
+    assert torch.equal(source.train, PIXELS)
+    assert source.notes == (said,)
+
+
+def test_masks_are_pictures_and_nearly_black_ones_are_pointed_out():
+    mask = PIXELS > 127
+    assert torch.equal(from_user(mask).train, 255 * mask.to(torch.uint8))
+    assert "brightest pixel of all is 1 of 255" in from_user(mask.to(torch.uint8)).notes[0]
+    levels = from_user(PIXELS.long() // 64)  # a map of classes: numbers
+    assert not levels.image
+
+
+FAR = torch.tensor([[5.4e6], [5.4e6 + 0.125], [5.4e6 + 0.25]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "data", [FAR, FAR.numpy(), TensorDataset(FAR), Items(*FAR.numpy())], ids=lambda x: type(x).__name__
+)
+def test_numbers_far_from_zero_keep_their_digits_until_they_are_cast(data):
+    source = from_user(data)
+    assert torch.equal(source.train, FAR)
+    torch.testing.assert_close(source.standardised().restore(source.standardised().train), FAR, rtol=0, atol=1e-7)
+    (note,) = source.to("cpu").notes
+    assert note.startswith("float32 keeps 1 of 3 different values of number 1 of a sample: standardise")
+    assert source.to("cpu", torch.float64).notes == ()
+
+
+def test_the_items_of_a_loader():
+    pairs = Items(*((row, i % 2) for i, row in enumerate(X)))
+    source = from_user(DataLoader(pairs, batch_size=3, shuffle=True))
+    assert torch.equal(source.train, X)
+    assert source.label.tolist() == [0, 1, 0, 1]
+    assert source.notes == ()
+    assert torch.equal(from_user(DataLoader(Iterated())).train, X)
+    some = from_user(DataLoader(pairs, sampler=SubsetRandomSampler([3, 1])))
+    assert torch.equal(some.train, X[[3, 1]])
+    weighted = from_user(DataLoader(pairs, sampler=WeightedRandomSampler([1.0] * 4, 4)))
+    assert "WeightedRandomSampler is not used" in weighted.notes[0]
+
+
+class Frame:
+    """As much of a data frame of pandas or polars as is asked of one."""
+
+    def __init__(self, **columns):
+        self.data = {name: np.asarray(column) for name, column in columns.items()}
+        self.columns = [*self.data]
+
+    def __getitem__(self, name):
+        return Frame(**{name: self.data[name]})
+
+    def to_numpy(self):
+        found = np.stack([*self.data.values()], 1)
+        return found[:, 0] if found.shape[1] == 1 else found
+
+
+def test_the_columns_of_a_data_frame():
+    mixed = Frame(x=X[:, 0].numpy(), n=np.arange(4), flag=np.array([True, False, None, True], dtype=object) == True)  # noqa: E712
+    source = from_user(mixed)
+    assert source.columns == ("x", "n", "flag")
+    assert source.train.tolist() == [[0, 0, 1], [3, 1, 0], [6, 2, 0], [9, 3, 1]]
+    far = from_user(Frame(x=FAR[:, 0].numpy(), t=np.array([1, 2, 3]))).standardised()
+    assert len(far.train[:, 0].unique()) == 3
+    assert "in kind: drop or convert that column" in refusal(
+        Frame(x=[1.0, 2.0], kind=np.array(["a", "b"], dtype=object))
+    )
+    assert "datetime64" in refusal(Frame(t=np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]")))
+    assert "got none" in refusal(Frame())
+
+
+class Rows:
+    """As much of Hugging Face's `Dataset` as is asked of one."""
+
+    def __init__(self, rows, **names):
+        self.rows, self.column_names = rows, [*rows[0]]
+        self.features = {name: type("ClassLabel", (), {"names": found}) for name, found in names.items()}
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, key):
+        return [row[key] for row in self.rows] if isinstance(key, str) else self.rows[key]
+
+
+def test_a_hugging_face_dataset_of_images(monkeypatch):
+    pictures = [Image.fromarray(x.permute(1, 2, 0).numpy()) for x in PIXELS]
+    rows = Rows([{"id": i, "img": x, "label": i % 2} for i, x in enumerate(pictures)], label=["cat", "dog"])
+    source = from_user(rows)
+    assert torch.equal(source.train, PIXELS)
+    assert source.label.tolist() == [0, 1, 0, 1, 0]
+    assert source.class_names == ("cat", "dog")
+    monkeypatch.setattr(user, "LIMIT", 100)
+    large = from_user(rows)
+    assert large.workers == 2
+    assert large.label.tolist() == [0, 1, 0, 1, 0]
+    assert "a mapping of train, test: give one, such as data['train']" in refusal({"train": rows, "test": rows})
+
+
+def test_a_hugging_face_dataset_of_numbers():
+    source = from_user(Rows([{"x": float(i), "name": "a", "y": i * i} for i in range(4)]))
+    assert source.columns == ("x", "y")
+    assert source.train.tolist() == [[0, 0], [1, 1], [2, 4], [3, 9]]
+    assert source.notes == ("columns that are no numbers are left out: name",)
+    assert "expected a column image" in refusal(Rows([{"name": "a"}]))
+
+
+def test_items_by_name():
+    source = from_user(Items({"image": PIXELS[0], "label": 3}, {"image": PIXELS[1], "label": 1}))
+    assert torch.equal(source.train, PIXELS[:2])
+    assert source.label.tolist() == [3, 1]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 from plainnet import Quarters, noise
+from torch.utils.data import DataLoader, TensorDataset
 
 import steadygan as sg
 from steadygan.data import DATA, Source
@@ -136,6 +137,67 @@ def test_an_array_in_a_file_is_judged_as_the_array(tmp_path):
     np.savez(tmp_path / "fakes.npz", images=fakes()[:, 0].numpy())
     assert judged(tmp_path / "fakes.npz").figures == judged(fakes()).figures
     assert judged(tmp_path / "fakes.npz", n=150).figures == judged(fakes()[:150]).figures
+
+
+U = noise(150, 4, (3, 8, 8), low=20)
+WAYS = {
+    "tensor": lambda x, _: torch.from_numpy(x),
+    "array": lambda x, _: x,
+    "dataset": lambda x, _: TensorDataset(torch.from_numpy(x)),
+    "loader": lambda x, _: DataLoader(TensorDataset(torch.from_numpy(x))),
+    "npy": lambda x, path: np.save(path / "x.npy", x) or path / "x.npy",
+    "npz": lambda x, path: np.savez(path / "x.npz", x=x) or path / "x.npz",
+}
+KINDS = {
+    "uint8": lambda u: u,
+    "channels last": lambda u: u.transpose(0, 2, 3, 1),
+    "0 to 1": lambda u: u / np.float32(255),
+    "-1 to 1": lambda u: u / np.float32(127.5) - 1,
+    "0 to 255": lambda u: u.astype(np.float64),
+}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """What these images get against others."""
+    return sg.evaluate(U, noise(200, 3, (3, 8, 8)), metrics=["energy_distance"])
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_images_are_the_same_however_they_are_given(tmp_path, measured, way, kind):
+    given = WAYS[way](np.ascontiguousarray(KINDS[kind](U.numpy())), tmp_path)
+    found = sg.evaluate(given, noise(200, 3, (3, 8, 8)), metrics=["energy_distance"])
+    assert found.figures == measured.figures
+    if kind == "0 to 1":
+        assert any("rescaled to [-1, 1]" in note for note in found.notes)
+
+
+def test_sides_in_different_ranges_are_refused():
+    u = U.float()
+    with pytest.raises(InputError, match=r"expected images in \[0, 1\] as in data, got \[-1, 1\] in data"):
+        sg.evaluate(u / 127.5 - 1, u / 255)
+
+
+def test_the_notes_of_both_sides_reach_the_result(tmp_path):
+    for i, pixels in enumerate(U):
+        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(tmp_path / f"{i:03d}.png")
+    np.save(tmp_path / "fakes.npy", U.numpy() // 16)
+    notes = sg.evaluate(tmp_path / "fakes.npy", tmp_path, metrics=["energy_distance"]).notes
+    assert any("150 images of 8 x 8" in note and note.startswith(tmp_path.name) for note in notes)
+    assert any("nearly black" in note for note in notes)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_grey_saved_as_rgb_is_grey(swapped):
+    grey, other = U[:, :1], noise(200, 3)
+    wanted = sg.evaluate(grey, other, metrics=["energy_distance"]).figures["energy_distance"]
+    sides = (grey, other.expand(-1, 3, -1, -1)) if swapped else (grey.expand(-1, 3, -1, -1), other)
+    found = sg.evaluate(*sides, metrics=["energy_distance"])
+    assert found.figures["energy_distance"] == pytest.approx(wanted * (3**0.5 if swapped else 1.0), rel=1e-4)
+    assert any("equal: grey saved as RGB" in note for note in found.notes)
+    with pytest.raises(InputError, match="expected images of"):
+        sg.evaluate(*((grey, U) if swapped else (U, other)))
 
 
 def test_only_the_figures_that_are_wanted():

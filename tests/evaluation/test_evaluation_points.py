@@ -100,3 +100,24 @@ def test_standardised_points_come_back_in_their_units(tmp_path):
     assert sg.evaluate(other, source).figures["coverage"] > 0.9
     lone = Manifold((x - source.offset) / source.scale)((other - source.offset) / source.scale)
     assert 0.9 < lone["coverage"] <= 1.0
+
+
+def test_numbers_far_from_zero_are_compared_before_they_lose_their_digits(tmp_path):
+    x = torch.randn(600, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    far = x + torch.tensor([5.4e7, 3e6], dtype=torch.float64)
+    np.save(tmp_path / "far.npy", far[300:].numpy())
+    near, moved = sg.evaluate(x[300:], x[:300]).figures, sg.evaluate(tmp_path / "far.npy", far[:300]).figures
+    assert moved["energy_distance"] == pytest.approx(near["energy_distance"], rel=1e-3)
+    assert moved["coverage"] == near["coverage"]
+
+
+def test_columns_are_matched_by_their_names(tmp_path):
+    _, x = ring(300)
+    for names, columns in (("x,y", x), ("y,x", x.flip(1)), ("a,b", x)):
+        np.savetxt(tmp_path / f"{names[0]}.csv", columns.numpy(), delimiter=",", header=names, comments="")
+    wanted = sg.evaluate(tmp_path / "x.csv", tmp_path / "x.csv")
+    turned, other = (sg.evaluate(tmp_path / f"{name}.csv", tmp_path / "x.csv") for name in "ya")
+    assert turned.figures == wanted.figures
+    assert "columns y, x of y.csv and x, y of x.csv are matched by name" in turned.notes
+    assert "columns a, b of a.csv and x, y of x.csv are compared as they stand" in other.notes
+    assert wanted.notes == ("x.csv: 300 points of 2 numbers, columns x, y",)

@@ -74,6 +74,20 @@ def test_the_datas_units_come_back(tmp_path):
     assert torch.equal(loaded.sample(9, 2), run.sample(9, 2))
 
 
+def test_units_that_float32_cannot_hold(tmp_path):
+    far = points().double() + torch.tensor([5.4e7, 3e6], dtype=torch.float64)
+    run = trainer(tmp_path / "run", data=sg.data.from_user(far).standardised()).fit(2)
+    x = run.sample(200)
+    assert x.dtype == torch.float64
+    assert len(x[:, 0].unique()) == 200
+    assert len(x[:, 0].float().unique()) < 20
+    loaded = load(tmp_path / "run", *networks(), device="cpu")
+    assert torch.equal(loaded.sample(9), x[:9])
+    assert sg.export(loaded, tmp_path / "out")["output"]["dtype"] == "float64"
+    G = torch.export.load(tmp_path / "out" / "generator.pt2").module()
+    assert len(G(torch.randn(200, 2))[:, 0].unique()) == 200
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_recipes_run_needs_no_networks(tmp_path, dtype):
     words = ["batch_size=4", "log_every=10", "evaluate.every=10", "evaluate.n=100", f"dtype={dtype}", "device=cpu"]

@@ -150,13 +150,12 @@ def prepare(
     title = f"{settings.recipe} seed{'s' * (len(jobs) > 1)} {told([*index])}"
     where = f"each in {first.folder.parent}" if len(jobs) > 1 else f"in {first.folder}"
     with ReadingProgress(console) as reading:
-        data = source(settings, reading)
+        data = source(settings, reading).to(*whereabouts(settings))  # one copy for all seeds
     mirrored = ["training images are mirrored left to right in half of their visits"] if data.flip else []
     heading = "\n".join([f"{title}: {first.length:,} iterations {where}", *data.notes, *mirrored])
     watch = Watch(console, title, first.length, settings.data.modes, heading)
     if not together:
         return trainer(settings, first.folder, resume, callbacks=[watch], data=data), watch
-    data = data.to(*whereabouts(settings))  # one copy for all seeds
 
     def build(seed: int) -> sg.Trainer:
         job = jobs[index[seed]]

@@ -140,7 +140,7 @@ def write(target: Target, drawn: Iterator[sg.types.Batch], run: sg.Run, settings
     elif form == "npy":
         writers.npy(path, drawn, asked.n, bool(images))
     elif form == "csv":
-        writers.csv(path, drawn)
+        writers.csv(path, drawn, run.data.get("columns", ()))
     elif images:
         writers.grid(path, drawn, asked.n, asked.interpolate)
     else:
@@ -158,10 +158,11 @@ def scatter(path: Path, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: 
     real = None if run.path is None else real_points(run.path, settings, max(1000, len(points)))
     if real is None:
         raise InputError(f"expected real points that {run.path} kept, to be drawn beside, got none: use --out npz")
+    names = run.data.get("columns") or None
     if points.shape[1] == 2:
-        evolution_strip(real, [(run.iteration, points, None, None)], path, settings.recipe)
+        evolution_strip(real, [(run.iteration, points, None, None)], path, settings.recipe, names)
     else:
-        scatter_matrix(real, points, path, settings.recipe)
+        scatter_matrix(real, points, path, settings.recipe, names)
 
 
 def target(out: str | None, run: Path, asked: Asked) -> Target:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import ZipFile, is_zipfile
 
 import numpy as np
@@ -16,12 +17,21 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..places import reading
-from .images.listing import by, shown
-from .samples import IN_MEMORY, SMALLEST
+from .images.listing import by, several, shown
+from .samples import CHANNELS, IN_MEMORY, SMALLEST
 from .source import Source
 
 IMAGES = ("images", "samples", "x", "arr_0")  # names in an .npz, the first that holds images
 LABELS = ("labels", "label", "y")
+DARK = 32  # of 255: where the brightest pixel of a set is below it, something else was meant
+
+
+class Values(NamedTuple):
+    """Images as they are kept, uint8 or float32, what was done, and the range of floating-point ones as given."""
+
+    x: Tensor
+    told: str
+    span: tuple[float, float] | None = None
 
 
 def images_of_array(
@@ -29,35 +39,118 @@ def images_of_array(
 ) -> Source:
     """Images from an array (n, h, w), (n, h, w, c) or (n, c, h, w), c of 1 or 3, and labels (n,) from an .npz.
 
-    uint8, or floating point within [-1, 1]; within [0, 1] it is rescaled, x = 2 u - 1. An .npz gives its array
-    `images`, `samples`, `x` or `arr_0`, else its first of three axes or more, and the labels `labels`, `label` or `y`.
-    size, channels: what the images must be; nothing is resized. Raises InputError for anything else, pickles and
-    arrays above 2 GiB among it.
+    Their numbers are taken as `image_values` takes them. An .npz gives its array `images`, `samples`, `x` or `arr_0`,
+    else its first of three axes or more, and the labels `labels`, `label` or `y`. size, channels: what the images must
+    be; nothing is resized. Raises InputError for anything else, pickles and arrays above 2 GiB among it.
     """
-    with reading(shown(file.name)):
-        if file.suffix.lower() == ".npz":
-            name, images, label = _from_npz(file)
-        else:
-            _affordable(file.name, file.stat().st_size)
-            name, images, label = shown(file.name), read_npy(file), None
-    values, note = _values(_ordered(images, name, size, channels), name)
-    classes = None if label is None else _labels(label, len(values), name)
-    shape = tuple(values.shape[1:])
-    found = f"{name}: {len(values):,} images of {by((shape[2], shape[1]))}"
+    name, images, label = read_images(file)
+    source = image_source(images, name, label)
+    _, c, h, w = source.train.shape  # type: ignore[union-attr]
+    if h != w or h < SMALLEST:
+        came = " x ".join(map(str, images.shape))
+        raise InputError(
+            f"expected square images of at least {SMALLEST} x {SMALLEST} pixels in {name}, got {came}: "
+            "save others, or the images as PNG files and add size=64"
+        )
+    for what, wanted, got in (("size", size, h), ("channels", channels, c)):
+        if wanted not in (None, got):
+            raise InputError(
+                f"expected images of {what}={wanted} in {name}, got {got}, and arrays are not resized or converted: "
+                f"leave {what} out, or save the images as PNG files"
+            )
+    return replace(source, flip=flip, workers=workers, licence=licence)
+
+
+def image_source(images: Tensor | NDArray[Any], name: str, label: NDArray[Any] | None = None) -> Source:
+    """Images as `images_of_array` takes them, square or not; raises InputError for other shapes and values."""
+    whole = as_tensor(images, name)
+    upright = channels_first(whole)
+    if upright is None or 0 in whole.shape:
+        came = " x ".join(map(str, whole.shape))
+        raise InputError(
+            f"expected images n x h x w, n x h x w x c or n x c x h x w, c of 1 or 3, in {name}, got {came}: "
+            "reshape them"
+        )
+    values = image_values(upright, name)
+    shape, n = tuple(values.x.shape[1:]), len(values.x)
+    found = f"{name}: {several(n, 'image')} of {by((shape[2], shape[1]))}"
+    classes = None if label is None else _labels(label, n, name)
     if classes is not None:
-        found += f", {int(classes.max()) + 1:,} classes"
+        found += f", {several(int(classes.max()) + 1, 'class', 'es')}"
     return Source(
         name,
         shape,
-        train=values,
+        train=values.x.contiguous(),
         label=classes,
         image=True,
         nearest_classes=False,
-        flip=flip,
-        workers=workers,
-        licence=licence,
-        notes=(f"{found}; {note}",),
+        span=values.span,
+        notes=(f"{found}; {values.told}", *dark(values.x)),
     )
+
+
+def channels_first(x: Tensor) -> Tensor | None:
+    """Images (n, h, w), (n, h, w, c) or (n, c, h, w), c of 1 or 3, as (n, c, h, w); None for other shapes."""
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.ndim == 4 and x.shape[1] not in CHANNELS and x.shape[3] in CHANNELS:
+        x = x.movedim(3, 1)
+    return x if x.ndim == 4 and x.shape[1] in CHANNELS else None
+
+
+def image_values(x: Tensor, name: str, rescaled: bool = True) -> Values:
+    """The numbers of images: pixels as they are, or float32 in [-1, 1].
+
+    uint8 stays; true is 255; uint16 is divided by 257; whole numbers from 0 to 255, one of them 32 or more, are pixels;
+    floating point within [-1, 1] stays, and within [0, 1] becomes x = 2 u - 1 if it may be `rescaled`. Raises
+    InputError for other numbers.
+    """
+    if x.dtype == torch.uint8:
+        return Values(x, "pixels 0 to 255")
+    if x.dtype == torch.bool:
+        return Values(x.to(torch.uint8) * 255, "true is white, false is black")
+    if x.dtype == torch.uint16:
+        return Values(((x.to(torch.int32) + 128) // 257).to(torch.uint8), "16 bits are divided by 257")
+    low, high = (float(value) for value in x.aminmax())
+    if low >= 0.0 and DARK <= high <= 255.0 and (not x.is_floating_point() or bool((x == x.round()).all())):
+        return Values(x.to(torch.uint8), f"whole numbers from {low:g} to {high:g} are taken for pixels")
+    if not x.is_floating_point():
+        raise InputError(
+            f"expected uint8 pixels or floating-point values in {name}, got {low:g} to {high:g} as "
+            f"{str(x.dtype).removeprefix('torch.')}: save 0 to 255 as uint8, or [-1, 1] as float32"
+        )
+    if not (low >= -1.0 and high <= 1.0):  # NaN among them
+        bad = (~x.isfinite()).flatten(1).any(1).nonzero().flatten()
+        said = f"values that are not finite in image {int(bad[0])} (from 0)" if len(bad) else f"{low:g} to {high:g}"
+        raise InputError(f"expected values within [-1, 1] or [0, 1] in {name}, got {said}: rescale or save uint8")
+    values = x.to(torch.float32)
+    if low < 0.0:
+        return Values(values, "values lie in [-1, 1] and are used as they are", (-1.0, 1.0))
+    if rescaled:
+        return Values(2.0 * values - 1.0, "values lie in [0, 1] and are rescaled to [-1, 1]", (0.0, 1.0))
+    told = "the images lie in [0, 1]; a generator that ends in tanh makes [-1, 1]: give uint8 or 2 x - 1"
+    return Values(values, told, (0.0, 1.0))
+
+
+def dark(pixels: Tensor | int) -> tuple[str, ...]:
+    """A line where the brightest of all these pixels is nearly black."""
+    if not isinstance(pixels, int):
+        pixels = int(pixels.max()) if pixels.dtype == torch.uint8 else 255
+    if pixels >= DARK:
+        return ()
+    what = "12-bit data in 16-bit files, or a mask of 0 and 1?"
+    return (
+        f"the brightest pixel of all is {pixels} of 255, so that all images are nearly black ({what}): rescale them",
+    )
+
+
+def read_images(file: Path) -> tuple[str, NDArray[Any], NDArray[Any] | None]:
+    """The name of the array of images in a .npy or .npz, that array, and perhaps labels."""
+    with reading(shown(file.name)):
+        if file.suffix.lower() == ".npz":
+            return _from_npz(file)
+        _affordable(file.name, file.stat().st_size)
+        return shown(file.name), read_npy(file), None
 
 
 def _from_npz(file: Path) -> tuple[str, NDArray[Any], NDArray[Any] | None]:
@@ -79,51 +172,19 @@ def _affordable(name: str, size: int) -> None:
         )
 
 
-def _ordered(array: NDArray[Any], name: str, size: int | None, channels: int | None) -> NDArray[Any]:
-    """The images as (n, c, h, w), c of 1 or 3, square and as large as they must be."""
-    came = " x ".join(map(str, array.shape))
-    if array.ndim == 3:
-        array = array[:, None]
-    elif array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
-        array = array.transpose(0, 3, 1, 2)
-    if array.ndim != 4 or array.shape[1] not in (1, 3):
-        raise InputError(
-            f"expected images n x h x w, n x h x w x c or n x c x h x w, c of 1 or 3, in {name}, got {came}: "
-            "reshape them"
-        )
-    n, c, h, w = array.shape
-    if n == 0 or h != w or h < SMALLEST:
-        raise InputError(
-            f"expected square images of at least {SMALLEST} x {SMALLEST} pixels in {name}, got {came}: "
-            "save others, or the images as PNG files and add size=64"
-        )
-    for what, wanted, got in (("size", size, h), ("channels", channels, c)):
-        if wanted not in (None, got):
-            raise InputError(
-                f"expected images of {what}={wanted} in {name}, got {got}, and arrays are not resized or converted: "
-                f"leave {what} out, or save the images as PNG files"
-            )
-    return array
-
-
-def _values(images: NDArray[Any], name: str) -> tuple[Tensor, str]:
-    """Pixels as they are, or float32 in [-1, 1], and what was done."""
-    if images.dtype == np.uint8:
-        return tensor_of(images), "pixels 0 to 255"
-    if images.dtype.kind != "f":
-        raise InputError(
-            f"expected uint8 pixels or floating-point values in {name}, got {images.dtype}: "
-            "save 0 to 255 as uint8, or [-1, 1] as float32"
-        )
-    low, high = float(images.min()), float(images.max())
-    if not (low >= -1.0 and high <= 1.0):  # NaN among them
-        bad = (~np.isfinite(images)).any(axis=(1, 2, 3)).nonzero()[0]
-        said = f"values that are not finite in image {bad[0]} (from 0)" if len(bad) else f"{low:g} to {high:g}"
-        raise InputError(f"expected values within [-1, 1] or [0, 1] in {name}, got {said}: rescale or save uint8")
-    values = tensor_of(images.astype(np.float32))
-    if low >= 0.0:
-        return values.mul_(2.0).sub_(1.0), "values lie in [0, 1] and are rescaled to [-1, 1]"
-    return values, "values lie in [-1, 1] and are used as they are"
+def as_tensor(data: Any, name: str) -> Tensor:
+    """The real numbers of a tensor or array, as a tensor on the CPU; raises InputError for other kinds."""
+    if isinstance(data, Tensor):
+        if data.is_complex():
+            raise InputError(f"expected real numbers in {name}, got dtype {data.dtype}: convert them to float32")
+        return data.detach().cpu()
+    if data.dtype.kind not in "fiub":
+        raise InputError(f"expected real numbers in {name}, got dtype {data.dtype}: convert them to float32")
+    if data.dtype.itemsize > 8 or data.dtype == np.uint64:  # which torch cannot compute with
+        data = data.astype(np.float64)
+    elif data.dtype == np.uint32:
+        data = data.astype(np.int64)
+    return tensor_of(data.astype(data.dtype.newbyteorder("="), copy=False))
 
 
 def tensor_of(array: NDArray[Any]) -> Tensor:

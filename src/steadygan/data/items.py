@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
-from ..errors import InputError
-from .samples import digest_of
+from ..errors import InputError, one_line
+from .images.picture import pixels_of
+from .samples import CHANNELS, digest_of
 
-CHANNELS = (1, 3)
+PICTURES = ("image", "img", "pixel_values", "x")  # what an item that is a mapping may call its sample,
+LABELS = ("label", "labels", "fine_label", "y")  # and its class
+WIDE = (torch.float64, torch.int64, torch.int32)  # dtypes of which float32 cannot hold all numbers
 PROBES = 16  # items that stand for a large dataset in its hash
 
 
@@ -39,6 +43,7 @@ class Items:
         for number in index.tolist():
             x, _ = split(self.dataset[number], number)
             check_alike(x, *kept, number)
+            x = x.to(kept[1])
             if not self.pixels and not bool(x.isfinite().all()):
                 raise InputError(f"expected finite float32 numbers, got others in item {number}: mend or remove it")
             found.append(x)
@@ -57,11 +62,12 @@ class Items:
 
 
 def split(item: Any, number: int) -> tuple[Tensor, int | None]:
-    """The sample of item `number` of a dataset, x or (x, label), and its label.
+    """The sample of item `number` of a dataset, x or (x, label) or {"image": x, "label": label}, and its label.
 
-    A PIL image or a uint8 tensor (c, h, w), c = 1 or 3, stays uint8; everything else becomes float32.
+    A PIL image or a uint8 tensor (c, h, w), c = 1 or 3, stays uint8; everything else becomes float32, or float64 where
+    its dtype is wider than that.
     """
-    parts = item if isinstance(item, tuple | list) else (item,)
+    parts = _named(item) if isinstance(item, Mapping) else item if isinstance(item, tuple | list) else (item,)
     known = len(parts) in (1, 2) and (
         _is_picture(parts[0]) or isinstance(parts[0], Tensor | np.ndarray | np.generic | float | int)
     )
@@ -73,8 +79,14 @@ def split(item: Any, number: int) -> tuple[Tensor, int | None]:
         raise InputError(f"expected real numbers, got {x.dtype} at {number}: convert them to float32")
     x = x.detach().to("cpu")
     if not is_pixels(x.dtype, tuple(x.shape)):
-        x = x.to(torch.float32)
+        x = x.to(torch.float64 if x.dtype in WIDE else torch.float32)
     return x, None if len(parts) == 1 else _label(parts[1], number)
+
+
+def _named(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The sample and the label of an item that is a mapping; what else it holds is left out."""
+    found = [next((item[key] for key in keys if key in item), None) for keys in (PICTURES, LABELS)]
+    return tuple(found) if found[1] is not None else (found[0],)
 
 
 def is_pixels(dtype: torch.dtype, shape: tuple[int, ...]) -> bool:
@@ -83,9 +95,9 @@ def is_pixels(dtype: torch.dtype, shape: tuple[int, ...]) -> bool:
 
 
 def check_alike(x: Tensor, shape: tuple[int, ...], dtype: torch.dtype, number: int) -> None:
-    """Raises InputError unless item `number` has the shape and dtype of the first."""
+    """Raises InputError unless item `number` has the shape of the first, and is pixels or numbers like that."""
     found = tuple(x.shape), x.dtype
-    if found != (shape, dtype):
+    if found[0] != shape or (x.dtype == torch.uint8) != (dtype == torch.uint8):
         what, came, first = ("shape", found[0], shape) if found[0] != shape else ("kind", x.dtype, dtype)
         raise InputError(f"expected samples of one {what}, got {came} at {number} after {first}: mend the transform")
 
@@ -95,8 +107,9 @@ def labels_of(dataset: Any, count: int) -> Tensor | None:
     if isinstance(dataset, Subset):
         whole = labels_of(dataset.dataset, len(dataset.dataset))  # type: ignore[arg-type]
         return None if whole is None else whole[torch.as_tensor(list(dataset.indices))]
-    for name in ("targets", "labels"):
-        values = getattr(dataset, name, None)
+    for name in ("targets", "labels", *LABELS):
+        columns = getattr(dataset, "column_names", None) or ()
+        values = [*dataset[name]] if name in columns else getattr(dataset, name, None)
         if not isinstance(values, list | tuple | Tensor | np.ndarray) or len(values) != count:
             continue
         try:
@@ -135,15 +148,17 @@ def _is_picture(x: Any) -> bool:
 
 
 def _picture(image: Any, number: int) -> Tensor:
-    if image.mode == "1":
-        image = image.convert("L")
-    if image.mode not in ("L", "RGB"):
-        raise InputError(f"expected grey or RGB images, got mode {image.mode} at {number}: convert them")
-    pixels = torch.from_numpy(np.array(image))
-    return pixels.unsqueeze(0) if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
+    """Its pixels, as those of an image file are taken."""
+    try:
+        return torch.from_numpy(np.array(pixels_of(image), order="C"))
+    except Exception as error:  # a file that is opened lazily, or a mode of other numbers than pixels
+        what = f"{one_line(error)} at {number}"
+        raise InputError(f"expected images of pixels, got {what}: convert or remove it") from None
 
 
 def _describe(item: Any) -> str:
+    if isinstance(item, Mapping):
+        return f"a mapping of {', '.join(map(str, item))}"
     if isinstance(item, tuple | list):
         return f"a {type(item).__name__} of {len(item)} ({', '.join(type(part).__name__ for part in item[:3])})"
     return type(item).__name__

@@ -18,6 +18,7 @@ from ..errors import InputError
 Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
 IN_MEMORY = 2 * 1024**3  # bytes up to which a set lives on the device as one tensor
+CHANNELS = (1, 3)  # of an image
 SMALLEST = 8  # pixels of a side of an image: where the networks begin
 WORKERS = 2  # processes that read a larger one
 

@@ -18,22 +18,24 @@ from .samples import InfiniteSampler, Samples, digest_of
 
 Sampler: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
-KEPT = ("label", "held_out", "held_out_label", "centres", "offset", "scale")  # tensors beside the training samples
+KEPT = ("label", "held_out", "held_out_label", "centres")  # tensors beside the training samples
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Real data with all that training and measuring need to know of it; on the CPU in float32 until `to`.
+    """Real data with all that training and measuring need to know of it; on the CPU until `to`.
 
     shape: of one sample, such as (2,) or (3, 32, 32).
     train, label: training samples (n, *shape) and their classes (n,) int64; no `train` means unlimited data. Finite
-        numbers, or uint8 pixels, which are decoded as they are read: x = u / 127.5 - 1. A set that is not one tensor
-        is anything that reads by index (`Samples`).
+        numbers (float32, or float64 where float32 could not tell them apart), or uint8 pixels, which are decoded as
+        they are read: x = u / 127.5 - 1. A set that is not one tensor is anything that reads by index (`Samples`).
     sampler: (count, generator) -> (count, *shape), fresh samples of the true distribution on the generator's device.
     held_out, held_out_label: real data kept from training.
     centres, std: of a mixture of Gaussians, (modes, *shape) and the noise's standard deviation per coordinate.
     offset, scale: the user's units are `x * scale + offset`, both of a sample's shape; None when x is in them already.
+    columns: names of the numbers of a point, where they have some.
     image: samples are images (c, h, w) with values in [-1, 1], drawn as such; class_names: of the classes 0, 1, ...
+    span: the range in which images of floating-point numbers came; None for pixels.
     nearest_classes: the nearest held-out sample tells a sample's class (true of digits, not of photographs).
     features: the name of the network that such images are measured with, where there is one of their own.
     benchmark_n: how many fakes the literature draws to judge a generator of this data.
@@ -55,7 +57,9 @@ class Source:
     std: float | None = None
     offset: Tensor | None = None
     scale: Tensor | None = None
+    columns: tuple[str, ...] = ()
     image: bool = False
+    span: tuple[float, float] | None = None
     class_names: tuple[str, ...] = ()
     nearest_classes: bool = True
     features: str | None = None
@@ -104,19 +108,30 @@ class Source:
         return None if self.sampler is None and self.held_out is None else self.fresh
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Source:
-        """The same source giving samples on `device` in `dtype`; pixels stay uint8, sampling follows the generator."""
+        """The same source giving samples on `device` in `dtype`; pixels stay uint8, sampling follows the generator.
+
+        Units keep the dtype that holds them. Samples that `dtype` cannot tell apart are said to be so in the notes.
+        """
         device = torch.device(device)
 
         def moved(x: Tensor | None) -> Tensor | None:
             return None if x is None else x.to(device, dtype if x.is_floating_point() else x.dtype)
 
-        train = self.train
+        def unit(x: Tensor | None) -> Tensor | None:
+            return x if x is None or device.type == "mps" else x.to(device, torch.promote_types(x.dtype, dtype))
+
+        train, notes = self.train, self.notes
+        if isinstance(train, Tensor) and train.dtype == torch.float64 != dtype:
+            notes = (*notes, *merged(train, dtype, self.columns))
         if not self.workers:  # other processes read from the CPU
             train = train.to(device) if train is not None and not isinstance(train, Tensor) else moved(train)
         return replace(
             self,
             train=train,
             **{name: moved(getattr(self, name)) for name in KEPT},  # type: ignore[arg-type]
+            offset=unit(self.offset),
+            scale=unit(self.scale),
+            notes=notes,
             device=device,
             dtype=dtype,
         )
@@ -162,25 +177,23 @@ class Source:
         some = self.train.read(torch.linspace(0, len(self.train) - 1, 1000, dtype=torch.float64).long())
         return digest_of(some, self.label, words=f"{len(self.train)} {self.shape}")
 
-    def standardised(self) -> Source:
+    def standardised(self, scaled: bool = True) -> Source:
         """The same training set with mean 0 and standard deviation 1 per coordinate; `restore` gives the units back.
 
-        A constant coordinate keeps scale 1. Penalties and learning rates then mean the same whatever the units. A
-        source with more than a training set (a sampler, held-out data), of images, or standardised already, comes
-        back as it is.
+        It is worked out in the samples' dtype, and float32 after that. A constant coordinate keeps scale 1, and so do
+        all unless `scaled`. Penalties and learning rates then mean the same whatever the units. A source with more than
+        a training set (a sampler, held-out data), of images, or standardised already, comes back as it is.
         """
         if not isinstance(self.train, Tensor) or self.unseen is not None or self.scale is not None or self.image:
             return self
         offset, scale = self.train.mean(0), self.train.std(0, correction=0)
         varies = self.train.amax(0) > self.train.amin(0)  # rounding leaves a constant one a tiny deviation
-        scale = torch.where(varies & (scale > 0), scale, 1.0)
-        return replace(self, train=(self.train - offset) / scale, offset=offset, scale=scale)
+        scale = torch.where(varies & (scale > 0) & scaled, scale, 1.0)
+        return replace(self, train=((self.train - offset) / scale).float(), offset=offset, scale=scale)
 
     def restore(self, x: Tensor) -> Tensor:
         """Samples (n, *shape) in the user's units."""
-        if self.offset is None or self.scale is None:
-            return x
-        return x * self.scale.to(x) + self.offset.to(x)
+        return x if self.offset is None or self.scale is None else restored(x, self.offset, self.scale)
 
     def stream(self, seed: int, shard: tuple[int, int] = (0, 1)) -> Stream:
         """The endless training stream of shard (rank, world)."""
@@ -224,6 +237,26 @@ class Stream:
             return batch
         coins = self.sampler.coins(start, batch.size).to(batch.x.device)
         return Batch(torch.where(coins.view(-1, 1, 1, 1), batch.x.flip(-1), batch.x), batch.label)
+
+
+def restored(x: Tensor, offset: Tensor, scale: Tensor) -> Tensor:
+    """x * scale + offset, in the units' dtype where that is the wider one, and on the CPU where the device lacks it."""
+    if x.device.type == "mps" and scale.dtype == torch.float64:
+        x = x.cpu()
+    return x * scale.to(x.device) + offset.to(x.device)
+
+
+def merged(exact: Tensor, dtype: torch.dtype, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """A line on float64 numbers (n, *shape) that `dtype` cannot tell apart, where there are such."""
+    flat = exact.flatten(1)
+    error = (flat - flat.to(dtype)).abs().amax(0) / flat.std(0, correction=0)
+    worst = int(error.nan_to_num(0.0).argmax())
+    before, after = (torch.unique(x[:, worst]).numel() for x in (flat, flat.to(dtype)))
+    name = columns[worst] if columns else f"number {worst + 1} of a sample"
+    if after == before:
+        return ()
+    what = f"{str(dtype).removeprefix('torch.')} keeps {after:,} of {before:,} different values of {name}"
+    return (f"{what}: standardise the data (`.standardised()` of the source, data.standardise=true)",)
 
 
 DATA: Registry[Callable[..., Source]] = Registry(SETTINGS)

@@ -2,68 +2,182 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+)
 
-from ..errors import InputError
-from .arrays import tensor_of
-from .items import CHANNELS, Items, check_alike, is_pixels, labels_of, split
-from .samples import SMALLEST, WORKERS
+from ..errors import InputError, one_line
+from .arrays import as_tensor, channels_first, dark, image_source, image_values
+from .images.listing import shown
+from .items import LABELS, PICTURES, WIDE, Items, check_alike, labels_of, split
+from .samples import CHANNELS, SMALLEST, WORKERS
 from .source import Source
 
 LIMIT = 2 * 1024**3  # bytes of a dataset that we are willing to hold in memory
+MOST_NAMED = 5  # columns in a line
 
 
 def from_user(data: Any) -> Source:
-    """Training data from a tensor or array (n, *shape), a torch `Dataset` of x or (x, label), or a `Source` as it is.
+    """Training data from a tensor or array (n, *shape), a torch `Dataset`, a data frame, or a `Source` as it is.
 
-    uint8 of shape (n, 1 or 3, h, w) and PIL images are images, kept as they are; everything else is used in float32 (a
-    float32 tensor on the CPU is not copied), and drawn as images when it has such a shape, h, w >= 8, and lies in
-    [-1, 1]. A dataset is read once, in order; a map-style one above 2 GiB is read while training, its labels taken from
-    its `targets` or `labels`. Raises InputError for other things, rows that are not finite, samples of differing
-    shapes, labels that are no class numbers, and a dataset above 2 GiB that can only be iterated.
+    Items of a `Dataset` are x, (x, label) or {"image": x, "label": label}; a `DataLoader` gives those of its dataset,
+    Hugging Face's `Dataset` its images and labels or its columns of numbers, a frame of pandas or polars its columns.
+    Images are uint8 of shape (n, 1 or 3, h, w), kept as they are, PIL images, and with h, w >= 8 what
+    `arrays.image_values` takes for such, [0, 1] as it is; everything else is numbers in float32 (a float32 tensor on
+    the CPU is not copied), or in float64 where float32 could not tell them apart. A dataset is read once, in order; a
+    map-style one above 2 GiB is read while training, its labels taken from its `targets` or `labels`. Raises InputError
+    for other things, rows that are not finite, samples of differing shapes, labels that are no class numbers, and a
+    dataset above 2 GiB that can only be iterated.
     """
+    found = _gathered(data)
+    return found if isinstance(found, Source) else found.told(_source(found.x, found.label))
+
+
+def to_judge(data: Any, image: bool | None = None, name: str = "data", label: NDArray[Any] | None = None) -> Source:
+    """Samples of the user's to be measured: numbers as `from_user` takes them, images as `arrays.image_source` does.
+
+    So an array, a `Dataset` of its rows and a file of it are the same. image: whether they must be images or numbers;
+    None takes images of at least 8 x 8 pixels for such where their numbers are those of images.
+    """
+    found = _gathered(data)
+    if isinstance(found, Source):
+        return found
+    upright = channels_first(found.x)
+    if image or (image is None and upright is not None and min(upright.shape[2:]) >= SMALLEST):
+        try:
+            source = image_source(found.x, name, label)
+            return found.told(source if found.label is None else replace(source, label=found.label))
+        except InputError:
+            if image:
+                raise
+    return found.told(numbers(found.x, name, label=found.label))
+
+
+class Gathered(NamedTuple):
+    """Samples (n, *shape) as they came, their classes, and what is known of them."""
+
+    x: Tensor
+    label: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def told(self, source: Source) -> Source:
+        """The source of these samples, with what is known of them."""
+        return replace(source, class_names=self.class_names, notes=(*self.notes, *source.notes))
+
+
+def _gathered(data: Any) -> Gathered | Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, Tensor | np.ndarray):
-        return _source(_as_they_are(data))
-    if isinstance(data, torch.utils.data.Dataset):
-        return _large(data) or _source(*_read(data))
+        return Gathered(as_tensor(data, "data"))
+    if isinstance(data, DataLoader):
+        return _of_loader(data)
+    if hasattr(data, "to_numpy") and hasattr(data, "columns"):
+        return _of_frame(data)
+    if isinstance(data, Dataset):
+        return _large(data) or Gathered(*_read(data))
+    if isinstance(data, Mapping):
+        got = f"{', '.join(map(str, data))}: give one, such as data[{next(iter(data), 'train')!r}]"
+        raise InputError(f"expected one set of samples, got a mapping of {got}")
+    if hasattr(data, "column_names") and hasattr(data, "features"):
+        return _of_rows(data)
     got = f"{type(data).__name__}: convert it (a file: steadygan.data.points(path))"
     raise InputError(f"expected data as a tensor, an array, a torch Dataset or a steadygan Source, got {got}")
 
 
-def _as_they_are(data: Tensor | np.ndarray[Any, Any]) -> Tensor:
-    """Images of uint8 as they are, other numbers as finite float32."""
-    if data.dtype not in (torch.uint8, np.uint8) or data.ndim != 4 or 0 in data.shape:
-        return as_samples(data, "data")
-    if data.shape[1] not in CHANNELS:
-        if data.shape[3] not in CHANNELS:
-            return as_samples(data, "data")
-        raise InputError(f"expected images of shape (n, 1 or 3, h, w), got {tuple(data.shape)}: permute (0, 3, 1, 2)")
-    return data.detach().cpu() if isinstance(data, Tensor) else tensor_of(data)
-
-
 def _source(samples: Tensor, label: Tensor | None = None) -> Source:
     shape = tuple(samples.shape[1:])
-    pixels = is_pixels(samples.dtype, shape)
-    image, notes = pixels, list[str]()
-    if not pixels and len(shape) == 3 and shape[0] in CHANNELS and min(shape[1:]) >= SMALLEST:
+    if 0 in samples.shape or len(shape) != 3:
+        return numbers(samples, "data", label=label)
+    like = "give images as uint8 or in [-1, 1], of shape (n, 1 or 3, h, w)"
+    if shape[0] not in CHANNELS:
+        if shape[2] not in CHANNELS or min(shape[:2]) < SMALLEST:
+            return numbers(samples, "data", label=label)
+        try:
+            image_values(samples, "data")
+        except InputError:
+            return numbers(samples, "data", label=label)
+        raise InputError(
+            f"expected images of shape (n, 1 or 3, h, w), got {tuple(samples.shape)}: permute (0, 3, 1, 2)"
+        )
+    if samples.dtype != torch.uint8 and min(shape[1:]) < SMALLEST:
+        return numbers(samples, "data", label=label)
+    try:
+        found = image_values(samples, "data", rescaled=False)
+    except InputError:
+        source = numbers(samples, "data", label=label)
         low, high = (float(value) for value in samples.aminmax())
-        image = low >= -1.0 and high <= 1.0
-        if image and low >= 0.0:
-            notes.append("the images lie in [0, 1]; a generator that ends in tanh makes [-1, 1]: give uint8 or 2 x - 1")
-        if not image:
-            notes.append(f"values from {low:g} to {high:g} are taken for numbers: give images as uint8 or in [-1, 1]")
-    return Source("data", shape, samples, label, image=image, notes=tuple(notes))
+        return replace(source, notes=(*source.notes, f"values from {low:g} to {high:g} are taken for numbers: {like}"))
+    told = () if samples.dtype == torch.uint8 or found.span == (-1.0, 1.0) else (found.told,)
+    notes = (*told, *dark(found.x))
+    return Source("data", shape, found.x, label, image=True, span=found.span, notes=notes)
+
+
+def _of_loader(loader: DataLoader[Any]) -> Gathered | Source:
+    """The items of its dataset, or those among them that its sampler names."""
+    data, sampler = loader.dataset, loader.sampler
+    if isinstance(sampler, SubsetRandomSampler):
+        data = Subset(data, [*sampler.indices])
+    found = _gathered(data)
+    if isinstance(data, IterableDataset | Subset) or isinstance(sampler, RandomSampler | SequentialSampler):
+        return found
+    notes = (*found.notes, f"the loader's {type(sampler).__name__} is not used: each item of its dataset counts once")
+    return replace(found, notes=notes) if isinstance(found, Source) else found._replace(notes=notes)
+
+
+def _of_frame(frame: Any) -> Source:
+    """The columns of a data frame, which are all numbers."""
+    columns = []
+    for name in frame.columns:
+        column = np.asarray(frame[name].to_numpy())
+        try:
+            if column.dtype.kind not in "fiubO":
+                raise TypeError(f"{column.dtype}")
+            columns.append(column.astype(np.float64) if column.dtype.kind == "O" else column)
+        except (TypeError, ValueError) as error:
+            got = f"{one_line(error)} in {shown(str(name))}: drop or convert that column"
+            raise InputError(f"expected columns of numbers in the data frame, got {got}") from None
+    if not columns:
+        raise InputError("expected columns of numbers in the data frame, got none: check the data")
+    return numbers(np.stack(columns, 1), "data", tuple(map(str, frame.columns)))
+
+
+def _of_rows(rows: Any) -> Gathered | Source:
+    """Images and labels of Hugging Face's `Dataset`, or its columns of numbers."""
+    names, kinds = [*(rows.column_names or ())], rows.features or {}
+    label = next((key for key in LABELS[:3] if key in names), None)
+    if any(key in names for key in PICTURES[:3]) or not hasattr(rows, "__len__"):
+        class_names = tuple(getattr(kinds.get(label), "names", None) or ())
+        large = _large(rows)
+        return Gathered(*_read(rows), class_names) if large is None else replace(large, class_names=class_names)
+    table = {name: np.asarray(rows[name]) for name in names if name != label}
+    left = [name for name, column in table.items() if column.dtype.kind not in "fiub" or column.ndim != 1]
+    kept = {name: column for name, column in table.items() if name not in left}
+    if not kept:
+        raise InputError(f"expected a column image, or columns of numbers, got {', '.join(names)}: rename one")
+    source = numbers(np.stack([*kept.values()], 1), "data", tuple(kept), label=labels_of(rows, len(rows)))
+    notes = [f"columns that are no numbers are left out: {shown(', '.join(left))}"] if left else []
+    return replace(source, notes=(*notes, *source.notes))
 
 
 def _large(dataset: Any) -> Source | None:
     """A map-style dataset that is too large to be held, judged by its first item; None for any other."""
-    if isinstance(dataset, torch.utils.data.IterableDataset) or not hasattr(dataset, "__len__") or not len(dataset):
+    if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__") or not len(dataset):
         return None
     count = len(dataset)
     x, label = split(dataset[0], 0)
@@ -88,15 +202,13 @@ def _large(dataset: Any) -> Source | None:
     )
 
 
-def as_samples(data: Any, name: str) -> Tensor:
-    """Tensor or array `data` as finite float32 samples (n, *shape) on the CPU; `name` stands in the errors."""
-    if data.dtype.kind not in "fiub" if isinstance(data, np.ndarray) else data.is_complex():
-        raise InputError(f"expected real numbers in {name}, got dtype {data.dtype}: convert them to float32")
-    if isinstance(data, np.ndarray):
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is named below
-            samples = tensor_of(np.asarray(data, dtype=np.float32))
-    else:
-        samples = data.detach().to("cpu", torch.float32)
+def numbers(data: Any, name: str, columns: tuple[str, ...] = (), label: Tensor | None = None) -> Source:
+    """Tensor or array `data` as finite samples (n, *shape) on the CPU, and what is odd about them.
+
+    float32, or float64 where that is wanted to tell the values of a coordinate apart; `name` stands in the errors.
+    """
+    given = as_tensor(data, name)
+    samples = given.to(torch.float32)
     if samples.ndim < 2:
         got = f"{tuple(samples.shape)}: reshape them to (n, 1) if each sample is one number"
         raise InputError(f"expected samples of shape (n, dim) in {name}, got {got}")
@@ -111,14 +223,48 @@ def as_samples(data: Any, name: str) -> Tensor:
         raise InputError(
             f"expected finite float32 numbers in {name}, got {shown} in {where}: remove or mend these rows"
         )
-    return samples
+    notes = []
+    if given.dtype in WIDE:
+        exact = given.to(torch.float64)
+        if given.dtype == torch.int64 and int((exact.to(torch.int64) != given).sum()):
+            notes.append(f"whole numbers of {name} above 2^53 lost digits in float64")
+        if _coarse(exact, samples):
+            samples = exact
+    return Source(
+        name, tuple(samples.shape[1:]), samples, label, columns=columns, notes=(*notes, *_odd(samples, columns))
+    )
+
+
+def _coarse(exact: Tensor, single: Tensor) -> bool:
+    """Whether float32 moves a coordinate by more than 1e-4 of its deviation, where that is no rounding itself."""
+    low, high = exact.aminmax(dim=0)
+    moved = (exact - single).abs().amax(0) > 1e-4 * exact.std(0, correction=0)
+    return bool((moved & (high - low > 1e-14 * torch.maximum(low.abs(), high.abs()))).any())
+
+
+def _odd(samples: Tensor, columns: tuple[str, ...]) -> list[str]:
+    """Lines on samples that are all the same, coordinates that never change, and samples that all come again."""
+    n, flat = len(samples), samples.flatten(1)
+    constant = (flat.amin(0) == flat.amax(0)).nonzero().flatten().tolist()
+    if n > 1 and len(constant) == flat.shape[1]:
+        return [f"all {n:,} samples are the same"]
+    told = []
+    if n > 1 and constant and samples.ndim == 2:
+        names = ", ".join(columns[i] if columns else f"{i + 1}" for i in constant[:MOST_NAMED])
+        more = f" and {len(constant) - MOST_NAMED:,} more" if len(constant) > MOST_NAMED else ""
+        told.append(f"column{'s' * (len(constant) > 1)} {shown(names)}{more} never change{'s' * (len(constant) == 1)}")
+    weights = torch.rand(flat.shape[1], 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    different = len(torch.unique((flat - flat[:1]).double() @ weights))
+    if different <= n // 2:
+        told.append(f"only {different:,} of {n:,} samples differ: the others are repeated")
+    return told
 
 
 def _read(dataset: Any) -> tuple[Tensor, Tensor | None]:
     samples: list[Tensor] = []
     labels: list[int] = []
     held = 0
-    sequence = hasattr(dataset, "__len__") and not isinstance(dataset, torch.utils.data.IterableDataset)
+    sequence = hasattr(dataset, "__len__") and not isinstance(dataset, IterableDataset)
     # a map-style dataset need not end by itself when iterated
     items = (dataset[index] for index in range(len(dataset))) if sequence else dataset
     for index, item in enumerate(items):
@@ -138,5 +284,6 @@ def _read(dataset: Any) -> tuple[Tensor, Tensor | None]:
         raise InputError("expected at least one sample in the dataset, got none: check the data")
     if samples[0].ndim == 0:
         raise InputError("expected samples of shape (dim,) or more, got single numbers: make each one x.reshape(1)")
-    x = torch.stack(samples)
-    return x if x.dtype == torch.uint8 else as_samples(x, "the dataset"), torch.tensor(labels) if labels else None
+    wide = any(x.dtype == torch.float64 for x in samples)
+    x = torch.stack([x.double() for x in samples] if wide else samples)
+    return x, torch.tensor(labels) if labels else None

@@ -141,9 +141,8 @@ def diagnose(
     tensors = [*chain(G.parameters(), G.buffers(), D.parameters(), D.buffers())]
     if any(tensor.device != where for tensor in tensors):
         G, D = deepcopy(G).to(where), deepcopy(D).to(where)
-    source = from_user(data)
-    notes = () if source is data else source.notes
-    source = source.to(where, first.dtype)
+    source = from_user(data).to(where, first.dtype)
+    notes = () if isinstance(data, Source) else source.notes
     draw = latent if latent is not None else normal_latent(latent_dim or 0, first.dtype)
     loss = loss or NonSaturating()
     now = Now(torch.zeros((), dtype=torch.int64, device=where), loss.initial_state(), {})

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data import Source
+from ..data.images.listing import shown
 from ..data.samples import Progress
 from ..devices import borrowed
 from ..errors import InputError, check_whole
@@ -24,6 +25,7 @@ from .measures import KERNEL_SIZE
 from .real_side import FEATURED
 from .reals import reals
 
+GREYS = 10_000  # real images that are looked at for colour
 LEAST = 100  # fakes: below it no figure means anything
 OF_FEATURES = ("fid", "kid", "inception_score", "frechet", "kernel_distance", "class_score")
 NAMED = {"kernel_distance": "kernel distance", "fid": "FID and its kin"}  # what a note is worth
@@ -93,7 +95,10 @@ def evaluate(
         run = run_of(what)
         settings = run.settings if run is not None and "recipe" in run.settings else None
         source = reals(against, path, settings, progress)
-        fakes = fakes_of(run or what, n, seed, weights, source.benchmark_n)
+        if isinstance(source.train, Tensor) and source.train.dtype == torch.float64:
+            source = source.standardised(scaled=False)  # distances stay in the data's units
+        fakes = fakes_of(run or what, n, seed, weights, source.benchmark_n, source.image)
+        fakes = fitted(fakes, source)
         check_alike(fakes, source)
         network, missing = None, ""
         check_name(features)
@@ -118,18 +123,48 @@ def evaluate(
     if metrics:
         figures = {name: figures[name] for name in metrics}
     told = [f"no {NAMED[name]}: {why}" for name, why in lacking.items() if name in NAMED and not metrics]
-    notes = [*compressed(fakes, source), *([missing] if missing else []), *told]
+    said = dict.fromkeys((*fakes.notes, *source.notes))  # once, where both sides are one file
+    notes = [*said, *compressed(fakes, source), *([missing] if missing else []), *told]
     return Evaluation(fakes.name, source.name, figures, chosen.protocols, chosen.reference, tuple(notes))
 
 
+def fitted(fakes: Fakes, source: Source) -> Fakes:
+    """The fakes as the real samples are kept, grey or RGB and columns in one order; a note says where that is new."""
+    (first, *rest), (wanted, *others) = fakes.samples.shape[1:], source.shape
+    samples, mine, theirs = fakes.samples, fakes.columns, source.columns
+    if fakes.image and source.image and {first, wanted} == {1, 3} and rest == others:
+        in_colour = samples if first == 3 else source.read(torch.arange(min(source.size or 0, GREYS)))
+        if not bool((in_colour == in_colour[:, :1]).all()):
+            return fakes
+        whose = fakes.name if first == 3 else source.name
+        note = (
+            f"the three channels of {whose} are equal: grey saved as RGB, compared as {'grey' if first == 3 else 'RGB'}"
+        )
+        samples = samples[:, :1].expand(-1, wanted, -1, -1)
+    elif mine and theirs and mine != theirs:
+        note = f"columns {shown(', '.join(mine))} of {fakes.name} and {shown(', '.join(theirs))} of {source.name} are "
+        if sorted(mine) == sorted(theirs) and len({*mine}) == len(mine):
+            samples, note = samples[:, [mine.index(name) for name in theirs]], f"{note}matched by name"
+        else:
+            note += "compared as they stand"
+    else:
+        return fakes
+    return replace(fakes, samples=samples, notes=(*fakes.notes, note))
+
+
 def check_alike(fakes: Fakes, source: Source) -> None:
-    """Raises InputError unless fakes and reals are of one kind and shape, and enough."""
+    """Raises InputError unless fakes and reals are of one kind, range and shape, and enough."""
     if fakes.n < LEAST:
         raise InputError(f"expected at least {LEAST} fakes in {fakes.name}, got {fakes.n}: raise -n, or generate more")
     if fakes.image != source.image:
         wanted, got = ("images", "numbers") if source.image else ("numbers", "images")
         told = f"{got} in {fakes.name}: name other data with --against"
         raise InputError(f"expected {wanted} to compare with {source.name}, got {told}")
+    if fakes.span is not None and source.span is not None and fakes.span != source.span:
+        wanted, got = (f"[{low:g}, {high:g}]" for low, high in (source.span, fakes.span))
+        raise InputError(
+            f"expected images in {wanted} as in {source.name}, got {got} in {fakes.name}: give both as uint8"
+        )
     shape = tuple(fakes.samples.shape[1:])
     if shape == source.shape:
         return
@@ -142,9 +177,9 @@ def check_alike(fakes: Fakes, source: Source) -> None:
 def in_units(fakes: Fakes, source: Source) -> Tensor:
     """The fakes as the source gives its samples."""
     values = to_values(fakes.samples) if fakes.image else fakes.samples
-    if source.offset is None or source.scale is None:
-        return values
-    return (values - source.offset) / source.scale
+    if source.offset is not None and source.scale is not None:
+        values = (values - source.offset) / source.scale
+    return values.float()
 
 
 def compressed(fakes: Fakes, source: Source) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..data import Source, from_user
+from ..data import Source
+from ..data.user import to_judge
 from ..errors import InputError, NonFiniteError
 from ..metrics.protocol import Protocol
 from ..pixels import to_pixels
@@ -28,6 +29,9 @@ class Fakes:
     image: bool
     about: Protocol = field(default_factory=lambda: Protocol(""))
     lossy: int = 0  # files compressed with loss
+    span: tuple[float, float] | None = None  # as a `Source` has it
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -41,8 +45,10 @@ def run_of(what: Any) -> Run | None:
     return what if isinstance(what, Run) else None
 
 
-def fakes_of(what: Any, n: int | None, seed: int, weights: Literal["ema", "live"], drawn: int) -> Fakes:
-    """Samples of a run (n, or `drawn`), the first n or all of a path's or of samples as `data.from_user` takes them.
+def fakes_of(
+    what: Any, n: int | None, seed: int, weights: Literal["ema", "live"], drawn: int, image: bool | None = None
+) -> Fakes:
+    """Samples of a run (n, or `drawn`), the first n or all of a path's or of samples as `data.to_judge` takes them.
 
     Raises InputError for whatever cannot be read, and NonFiniteError for a run whose samples are not finite.
     """
@@ -52,8 +58,8 @@ def fakes_of(what: Any, n: int | None, seed: int, weights: Literal["ema", "live"
         path = Path(what).expanduser()
         if not path.exists():
             raise InputError(f"expected a run, images or points at {str(path)!r}, found nothing there: check the path")
-        what = from_file(path)
-    return _of_source(from_user(what), n)
+        what = from_file(path, image=image)
+    return _of_source(to_judge(what, image), n)
 
 
 def _of_run(run: Run, n: int, seed: int, weights: Literal["ema", "live"]) -> Fakes:
@@ -62,12 +68,13 @@ def _of_run(run: Run, n: int, seed: int, weights: Literal["ema", "live"]) -> Fak
     parts, broken = [], 0
     for batch in run.stream(n, seed, weights):
         broken += int((~batch.x.flatten(1).isfinite().all(1)).sum())
-        parts.append(to_pixels(batch.x).cpu() if image else batch.x.cpu().float())
+        parts.append(to_pixels(batch.x).cpu() if image else batch.x.cpu())
     if broken:
         raise NonFiniteError(f"{broken:,} of {n:,} generated samples are not finite: nothing to measure")
     averaged = weights == "ema" and run.G is not run.G_live
     about = Protocol("", weights="EMA" if averaged else "live", batch_norm=batch_norm(run.G), seeds=f"fakes {seed}")
-    return Fakes(str(run.path or "the run"), torch.cat(parts), image, about)
+    columns = tuple(run.data.get("columns", ()))
+    return Fakes(str(run.path or "the run"), torch.cat(parts), image, about, columns=columns)
 
 
 def _of_source(source: Source, n: int | None) -> Fakes:
@@ -80,5 +87,6 @@ def _of_source(source: Source, n: int | None) -> Fakes:
     if n is not None and len(raw) < n:
         raise InputError(f"expected {n:,} fakes in {source.name}, got {len(raw):,}: lower -n, or generate more")
     if source.image:
-        return Fakes(source.name, raw if raw.dtype == torch.uint8 else to_pixels(raw), True, lossy=source.lossy)
-    return Fakes(source.name, raw.float(), False)
+        raw = raw if raw.dtype == torch.uint8 else to_pixels(raw)
+        return Fakes(source.name, raw, True, lossy=source.lossy, span=source.span, notes=source.notes)
+    return Fakes(source.name, source.restore(raw), False, columns=source.columns, notes=source.notes)

@@ -10,9 +10,11 @@ from typing import Any
 
 from ..config import Settings
 from ..config.data import ImageSet
-from ..data import DATA, Source, folder, from_user, points
+from ..data import DATA, Source, folder, points
+from ..data.arrays import read_images
 from ..data.build import built, source
 from ..data.samples import Progress
+from ..data.user import to_judge
 from ..errors import InputError, unknown
 from ..files import holds_images
 
@@ -23,13 +25,13 @@ FILES = ("folder", "points")  # these are named by their path
 def reals(
     against: Any, path: Path | None, settings: Mapping[str, Any] | None, progress: Progress | None = None
 ) -> Source:
-    """The real data that `against` means: a name, a path, "own", or samples as `data.from_user` takes them.
+    """The real data that `against` means: a name, a path, "own", or samples as `data.to_judge` takes them.
 
     path: where the files of a data set lie. settings: of the run that is judged; its own data, named "own" or by its
     name, comes as the run's settings have it. Raises InputError for names that are not known and data that is missing.
     """
     if not isinstance(against, str | Path):
-        return from_user(against)
+        return to_judge(against)
     word = str(against)
     own = None if settings is None else Settings.check(settings)
     if word == OWN or (own is not None and own.data.name == word):
@@ -48,12 +50,13 @@ def reals(
     return from_file(place, progress)
 
 
-def from_file(place: Path, progress: Progress | None = None) -> Source:
-    """Points of a .csv, .npy or .npz, or images of a folder, .zip, .npy or .npz."""
+def from_file(place: Path, progress: Progress | None = None, image: bool | None = None) -> Source:
+    """Points of a .csv, .npy or .npz, or images of a folder, .zip, .npy or .npz; image: see `data.to_judge`."""
     suffix = place.suffix.lower()
-    if suffix == ".csv" or (suffix in (".npy", ".npz") and not holds_images(place)):
-        return points(place)
-    return folder(place, progress=progress)
+    if suffix in (".npy", ".npz") and holds_images(place):
+        name, array, label = read_images(place)
+        return to_judge(array, image, name, label)
+    return points(place) if suffix in (".npy", ".npz", ".csv") else folder(place, progress=progress)
 
 
 def _at(settings: Settings, path: Path | None) -> Settings:

@@ -62,7 +62,10 @@ def export(run: Run, out: str | Path, weights: Literal["ema", "live"] = "ema") -
         raise InputError("expected normal latents, got a function of this run's own: save run.G.state_dict() yourself")
     network = deepcopy(run.G if weights == "ema" else run.G_live).cpu().requires_grad_(False)
     dtype = next((p.dtype for p in network.parameters()), torch.float32)
-    units = None if run.units is None else (run.units[0].cpu().to(dtype), run.units[1].cpu().to(dtype))
+    units = None
+    if run.units is not None:
+        offset, scale = (part.to("cpu", torch.promote_types(part.dtype, dtype)) for part in run.units)
+        units = offset, scale
     model = Generator(network, units).eval()
     tensors = {name: value.detach().contiguous().clone() for name, value in network.state_dict().items()}
     inputs = [_inputs(run, dim, dtype, n) for n in COMPARED]
@@ -149,7 +152,7 @@ def _card(run: Run, network: nn.Module, weights: str, inputs: tuple[Tensor, ...]
         "output": {
             "kind": "images (n, c, h, w)" if image else "samples in the data's units",
             "shape": shape,
-            "dtype": dtype,
+            "dtype": dtype if run.units is None else str(torch.promote_types(z.dtype, run.units[0].dtype))[6:],
             "range": [-1.0, 1.0] if image and bounded else None,
         },
         "units": None if run.units is None else {"offset": run.units[0].tolist(), "scale": run.units[1].tolist()},

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ..data.source import restored
 from ..devices import choose_device
 from ..errors import CollapseError, InputError, NonFiniteError, check_number, check_whole
 from ..files import read_json
@@ -143,8 +144,7 @@ class Run:
             count = min(z.shape[0], n - done)
             x = generate(network, z, count, label)
             if self._units is not None:
-                offset, scale = self._units
-                x = x * scale.to(x) + offset.to(x)
+                x = restored(x, *self._units)
             yield Batch(x, None if label is None else label[:count])
             done += count
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from csv import QUOTE_NONNUMERIC, writer
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -73,9 +74,11 @@ def npy(path: Path, batches: Batches, n: int, image: bool) -> None:
         _write_array(stream, batches, n, image)
 
 
-def csv(path: Path, batches: Batches) -> None:
-    """One sample in each line, with all digits of its numbers."""
-    with beside(path) as part, part.open("w", encoding="utf-8") as stream:
+def csv(path: Path, batches: Batches, columns: Sequence[str] = ()) -> None:
+    """One sample in each line, with all digits of its numbers; columns: names for a header."""
+    with beside(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        if columns:
+            writer(stream, lineterminator="\n", quoting=QUOTE_NONNUMERIC).writerow(columns)
         for batch in batches:
             rows = batch.x.flatten(1).cpu().numpy()
             np.savetxt(stream, rows, delimiter=",", fmt=f"%.{np.finfo(rows.dtype).precision + 3}g")

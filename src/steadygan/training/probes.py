@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data import Source
 from ..devices import borrowed
 from ..diagnostics.look import PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
@@ -152,7 +154,7 @@ class Probes:
             image_grid(images.float().cpu().numpy(), path, COLUMNS, scale_for(shape))
             return path
         if len(shape) == 1:
-            arrays: dict[str, Any] = {"points": self.source.restore(self.samples(SHOWN)).float().cpu().numpy()}
+            arrays: dict[str, Any] = {"points": in_units(self.source, self.samples(SHOWN))}
             if shape == (2,):
                 arrays |= self._surface()
             with beside(folder / f"{iteration:09d}.npz", advice=RESUME) as part, part.open("wb") as file:
@@ -173,10 +175,10 @@ class Probes:
         grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2).to(self.real.dtype)
         with undisturbed(self.executor, self._seed, self.device):
             logits = self.executor.critics[name].constant(Batch(grid)).logits
-        corners = self.source.restore(torch.stack([low, high])).float().cpu().numpy()
+        corners = in_units(self.source, torch.stack([low, high]))
         return {
             "surface": logits.reshape(SURFACE, SURFACE).float().cpu().numpy(),
-            "extent": np.array([corners[0, 0], corners[1, 0], corners[0, 1], corners[1, 1]], dtype=np.float32),
+            "extent": np.array([corners[0, 0], corners[1, 0], corners[0, 1], corners[1, 1]]),
         }
 
     def draw(
@@ -202,16 +204,22 @@ class Probes:
                 part.write_bytes(shots[-1][1].read_bytes())
             images.image_evolution(shots, source.shape[1], scale_for(source.shape), figures / "evolution.png", title)
             return
-        points = source.restore(self.real).float().cpu().numpy()
+        points = in_units(source, self.real)
         if source.shape != (2,):
             with np.load(shots[-1][1]) as arrays:
-                scatter.scatter_matrix(points, arrays["points"], figures / "samples.png", title)
+                scatter.scatter_matrix(points, arrays["points"], figures / "samples.png", title, source.columns or None)
             return
         strip = []
         for iteration, path in shots:
             with np.load(path) as arrays:
                 strip.append((iteration, arrays["points"], arrays.get("surface"), arrays.get("extent")))
-        scatter.evolution_strip(points, strip, figures / "evolution.png", title)
+        scatter.evolution_strip(points, strip, figures / "evolution.png", title, source.columns or None)
+
+
+def in_units(source: Source, x: Tensor) -> NDArray[Any]:
+    """Samples in the user's units: float64 where these are, else float32."""
+    x = source.restore(x).cpu()
+    return (x if x.dtype == torch.float64 else x.float()).numpy()
 
 
 def undisturbed(executor: Eager, seed: int, device: torch.device) -> ExitStack:

@@ -137,6 +137,7 @@ class Setup:
             "shape": list(source.shape),
             "size": source.size,
             "image": source.image,
+            "columns": list(source.columns),
             "class_names": list(source.class_names),
             "class_counts": None if prior is None else prior.bincount(minlength=source.classes or 0).tolist(),
             "licence": source.licence,

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..callbacks import Callback
-from ..data import from_user
+from ..data import Source, from_user
 from ..devices import choose_device
 from ..diagnostics.monitor import CollapseMonitor
 from ..engine.compiler import too_old
@@ -110,10 +110,10 @@ class Trainer:
         if (latent_dim is None) == (latent is None):
             raise InputError("give either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
         where = choose_device(device)
-        source = from_user(data)
-        for note in () if source is data else source.notes:
+        source = from_user(data).to(where, dtype)
+        known = data.notes if isinstance(data, Source) else ()
+        for note in source.notes[len(known) :]:
             warnings.warn(f"steadygan: {note}", stacklevel=2)
-        source = source.to(where, dtype)
         opponents = opponents_of(D, loss, penalties, method, constraint)
         sides = Sides(batch_size, batch_size)
         self.setup = Setup(

@@ -31,12 +31,16 @@ MOST_COLUMNS = 5
 
 
 def evolution_strip(
-    real: Array, snapshots: Sequence[Snapshot | tuple[Any, ...]], path: str | Path, title: str | None = None
+    real: Array,
+    snapshots: Sequence[Snapshot | tuple[Any, ...]],
+    path: str | Path,
+    title: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> None:
     """Real and generated points at up to six iterations, the critic's logit as the ground they lie on.
 
-    real: (n, 2); snapshots: see `Snapshot`. All panels share axes and colour scale, so that a surface that steepens
-    is seen to. Raises InputError when there is no snapshot or the points are not 2-D.
+    real: (n, 2); snapshots: see `Snapshot`; `names` label the two axes. All panels share axes and colour scale, so that
+    a surface that steepens is seen to. Raises InputError when there is no snapshot or the points are not 2-D.
     """
     ordered = sorted((Snapshot(*snapshot) for snapshot in snapshots), key=lambda s: s.iteration)
     if not ordered:
@@ -44,6 +48,7 @@ def evolution_strip(
     for name, cloud in [("real", real), *((f"iteration {s.iteration}", s.points) for s in ordered)]:
         if np.ndim(cloud) != 2 or np.shape(cloud)[1] != 2:
             raise InputError(f"expected points (n, 2), got {np.shape(cloud)} for {name}: use scatter_matrix instead")
+    labels = axis_labels(names, 2)
     shown = [ordered[i] for i in pick_panels([s.iteration for s in ordered])]
     columns = len(shown) if len(shown) <= 3 else -(-len(shown) // 2)
     rows = -(-len(shown) // columns)
@@ -68,8 +73,8 @@ def evolution_strip(
             axes.locator_params(nbins=5)
             lowest = i + columns >= len(shown)
             axes.tick_params(labelbottom=lowest, labelleft=i % columns == 0)
-            axes.set_xlabel("$x_1$ (data units)" if lowest else "")
-            axes.set_ylabel("$x_2$ (data units)" if i % columns == 0 else "")
+            axes.set_xlabel(labels[0] if lowest else "")
+            axes.set_ylabel(labels[1] if i % columns == 0 else "")
         for axes in grid[len(shown) :]:
             axes.set_visible(False)
         if ground is not None:
@@ -77,6 +82,13 @@ def evolution_strip(
             bar.set_label("←  fake      critic's logit $d(x)$      real  →")
             bar.outline.set_visible(False)
         cloud_legend(figure, panels[0], None if ground is None else f"$d(x) = {centre:.3g}$")
+
+
+def axis_labels(names: Sequence[str] | None, count: int) -> list[str]:
+    """The first `count` names as they are, none of them too long or taken for a formula; numbered ones without any."""
+    if names is None:
+        return [f"$x_{i + 1}$ (data units)" for i in range(count)]
+    return [(name if len(name) <= 24 else f"{name[:21]}...").replace("$", r"\$") for name in names[:count]]
 
 
 def cloud_legend(figure: Figure, axes: Axes, line: str | None = None, title: str | None = None) -> None:
@@ -104,7 +116,7 @@ def scatter_matrix(
         raise InputError(f"expected real (n, d) and fake (m, d), got {np.shape(real)} and {np.shape(fake)}")
     total = real.shape[1]
     d = min(total, MOST_COLUMNS)
-    labels = list(names[:d]) if names is not None else [f"$x_{i + 1}$ (data units)" for i in range(d)]
+    labels = axis_labels(names, d)
     limits = [column_limits(real[:, i], 0.15) for i in range(d)]
     size = 2.2 if d <= 3 else 1.7
     with canvas(path, size * d + 0.6, size * d + 0.8, title) as figure:

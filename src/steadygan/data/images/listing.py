@@ -118,9 +118,9 @@ def by(size: tuple[int, int]) -> str:
     return f"{size[0]:,} x {size[1]:,}"
 
 
-def several(count: int, thing: str) -> str:
+def several(count: int, thing: str, ending: str = "s") -> str:
     """A number and what it counts: 1 image, 2,000 images."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+    return f"{count:,} {thing}{'' if count == 1 else ending}"
 
 
 @contextmanager

@@ -50,7 +50,8 @@ def decode(data: bytes, size: int | None, channels: int | None) -> Picture:
             if stored[0] * stored[1] > MOST_PIXELS:
                 raise Image.DecompressionBombError
             grey = deep or image.mode in GREY
-            transparent, animated = image.has_transparency_data and not deep, getattr(image, "is_animated", False)
+            transparent = image.has_transparency_data and not deep
+            animated = getattr(image, "is_animated", False) and image.format != "MPO"  # a phone's, with a small copy
             if size is not None:
                 image.draft(None, (2 * size, 2 * size))  # JPEG alone: half, quarter, eighth, never below these
             image.load()
@@ -64,14 +65,30 @@ def decode(data: bytes, size: int | None, channels: int | None) -> Picture:
                     pixels = pixels.crop((left, top, left + side, top + side))
                 if side != size:
                     pixels = pixels.resize((size, size), Image.Resampling.LANCZOS)
-            array = np.asarray(pixels)
+            array = _array(pixels)
     except Image.DecompressionBombError:
         raise UnreadableError(f"more than {MOST_PIXELS:,} pixels") from None
     except Exception as error:  # Pillow's readers fail in as many ways as there are damaged files
         unknown = isinstance(error, UnidentifiedImageError)
         raise UnreadableError("no JPEG, PNG, WebP or BMP" if unknown else one_line(error)) from None
-    upright = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-    return Picture(upright, stored, grey, transparent, deep, animated)
+    return Picture(array, stored, grey, transparent, deep, animated)
+
+
+def pixels_of(image: Image) -> NDArray[np.uint8]:
+    """Pixels (c, h, w) of an image in hand, grey or RGB as it is, upright and over white, as those of a file."""
+    from PIL.ImageOps import exif_transpose
+
+    if image.mode == "F":
+        raise ValueError("floating-point numbers (mode F)")
+    image.load()
+    with suppress(Exception):
+        image = exif_transpose(image)
+    return _array(_kind(image, 1 if image.mode.startswith("I") or image.mode in GREY else 3))
+
+
+def _array(image: Image) -> NDArray[np.uint8]:
+    array = np.asarray(image)
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
 def _kind(image: Image, channels: int) -> Image:
