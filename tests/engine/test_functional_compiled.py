@@ -8,16 +8,27 @@ from typing import Any
 
 import pytest
 import torch
-from test_functional import CASES
+from test_functional import CASES, Conditional
 
 import steadygan as sg
-from known import needs_cpp
+from known import F64, needs_cpp
+from parts import Balanced, Pulled
 from stacks import PLAIN, Case, assert_members_are_lone_runs, assert_near, rows, tanh
 from steadygan.engine.compiler import Compiler
 from tiny import assert_same
 from tracing import traced_steps
 
 FAR = replace(PLAIN, penalties=(sg.penalties.r1(1.0),), method=sg.methods.FakeAsReal(2, factor=4))
+EVERYTHING = Case(
+    {
+        "d1": replace(PLAIN, loss=Balanced(rate=0.1), penalties=(sg.penalties.r1(1.0, interval=3),)),
+        "d2": replace(FAR, penalties=(), method=sg.methods.chain(Pulled(), FAR.method), weight=0.5),
+    },
+    lambda: Conditional(2),
+    lambda _: Conditional(1),
+    labels=True,
+    d_steps=2,
+)
 # Leaky ReLU's kinks carry a rounding of float32 away.
 SMOOTH = Case({"D": FAR}, lambda: tanh(2, 2), lambda features: tanh(features, 1))
 
@@ -31,17 +42,26 @@ def _no_code_of_others() -> None:
 @pytest.mark.parametrize(
     ("members", "dtype", "within"),
     [
-        (1, torch.float32, 1e-5),
-        (3, torch.float64, 1e-10),
-        pytest.param(3, torch.float32, 1e-5, marks=pytest.mark.slow),
-        pytest.param(1, torch.float64, 1e-10, marks=pytest.mark.slow),
+        (3, torch.float32, 1e-5),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((1, F64, 1e-10), (3, F64, 1e-10), (1, torch.float32, 1e-5))
+        ),
     ],
 )
-def test_generated_code_trains_the_same_runs(members: int, dtype: torch.dtype, within: float) -> None:
-    compiler = Compiler(on=True)
-    assert_members_are_lone_runs(replace(SMOOTH, dtype=dtype), members, 20, within, compiler)
+def test_generated_code_trains_and_repeats_the_same_runs(members: int, dtype: torch.dtype, within: float) -> None:
+    """What a dump relies on: going back and doing the iterations again by a stack's own code changes no bit."""
+    compiler, case = Compiler(on=True), replace(SMOOTH, dtype=dtype)
+    assert_members_are_lone_runs(case, members, 20, within, compiler)
     assert compiler.failures == []
     assert compiler.seconds > 0
+    stack, blocks = case.stack(members, compiler)
+    before = stack.snapshot()
+    once = rows(stack, blocks, 5, case.factor)
+    after = stack.snapshot()
+    stack.go_back(before)
+    assert_same(rows(stack, blocks, 5, case.factor), once)
+    assert_same(stack.snapshot(), after)
 
 
 @pytest.fixture
@@ -50,6 +70,7 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
     return traced_steps(monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["two opponents", "a shared batch and a state", "noise and time", "classes"])
 def test_a_traced_step_trains_the_same_runs(name: str, traced: list[Any]) -> None:
     compiler = Compiler(on=True)
@@ -57,11 +78,10 @@ def test_a_traced_step_trains_the_same_runs(name: str, traced: list[Any]) -> Non
     assert (compiler.failures, len(traced)) == ([], 2)
 
 
-def test_one_step_per_set_of_acting_penalties(traced: list[Any]) -> None:
-    """D steps with r1, D steps without, and the G step."""
+def test_a_traced_step_of_all_of_them_trains_the_same_runs(traced: list[Any]) -> None:
+    """One step per set of acting penalties: D steps with r1, D steps without, and the G step."""
     compiler = Compiler(on=True)
-    lazy = replace(PLAIN, penalties=(sg.penalties.r1(1.0, interval=3),))
-    assert_members_are_lone_runs(Case({"D": lazy}, d_steps=2), 2, compiler=compiler)
+    assert_members_are_lone_runs(EVERYTHING, 2, compiler=compiler)
     assert (compiler.failures, len(traced)) == ([], 3)
 
 
@@ -82,19 +102,6 @@ def test_stacks_in_one_process_keep_their_code_apart(traced: list[Any]) -> None:
             assert_near(here.held(), there.held(), 1e-10)
         assert_near([own for turn in told for own in turn[index]], expected, 1e-10)
         assert compiler.failures == []
-
-
-@needs_cpp
-def test_a_stack_is_repeated_bit_for_bit_by_its_own_code() -> None:
-    """What a dump and a break-even rely on: going back and doing the iterations again changes no bit."""
-    case = replace(SMOOTH, dtype=torch.float32)
-    stack, blocks = case.stack(3, Compiler(on=True))
-    before = stack.snapshot()
-    once = rows(stack, blocks, 5, case.factor)
-    after = stack.snapshot()
-    stack.go_back(before)
-    assert_same(rows(stack, blocks, 5, case.factor), once)
-    assert_same(stack.snapshot(), after)
 
 
 @pytest.mark.slow

@@ -18,15 +18,17 @@ from steadygan.engine.optim import OptimizerSettings
 from steadygan.types import Opponent
 
 penalties = sg.penalties
+ITERATIONS = 15
 FAR = {
     "D": Opponent(
         None, PLAIN.loss, (penalties.r1(1.0), penalties.zero_gp(1.0, interval=3)), sg.methods.FakeAsReal(2, 2)
     )
 }
 RATES = 1e-6  # a rate that is a tensor has float32's digits, as torch's kernels on a GPU want it
+FALLING = "lazy penalties, several D steps, a falling rate"
 CASES = {
     "plain": Case(),
-    "lazy penalties, several D steps, a falling rate": Case(FAR, d_steps=2, factor=lambda i: 1.0 - i / 40),
+    FALLING: Case(FAR, d_steps=2, factor=lambda i: 1.0 - i / 40),
     "momentum": Case(optimizer=OptimizerSettings("sgd", momentum=0.5)),
 }
 
@@ -54,27 +56,26 @@ def captured(case: Case, members: int, record: Recorder) -> tuple[Captured, Stac
     return Captured(made, OFF, record), StackedBlocks(draws)
 
 
-@pytest.mark.parametrize("members", [1, 3])
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_recorded_iterations_are_the_plain_ones(case: Case, members: int) -> None:
-    record = Recorder()
+@pytest.mark.parametrize(("name", "members"), [("plain", 1), (FALLING, 3), ("momentum", 1)])
+def test_recorded_iterations_are_the_plain_ones(name: str, members: int) -> None:
+    case, record = CASES[name], Recorder()
     stack, blocks = captured(case, members, record)
-    told = rows(stack, blocks, 30, case.factor)
+    told = rows(stack, blocks, ITERATIONS, case.factor)
     stack.settle()
-    plain, expected = case.together(members, 30)
+    plain, expected = case.together(members, ITERATIONS)
     for ours, theirs in zip(stack.members, plain.members, strict=True):
         assert_near(ours.held(), theirs.held(), RATES)
     for here, there in zip(told, expected, strict=True):
         assert_near(here, there, RATES)
     assert len({value.data_ptr() for row in told for value in row.values()}) == sum(map(len, told))  # not the buffers
     sets = record.recorded
-    assert record.replayed == 30 - WARM * sets
+    assert record.replayed == ITERATIONS - WARM * sets
 
 
 def test_one_graph_per_set_of_active_parts() -> None:
     record = Recorder()
-    stack, blocks = captured(CASES["lazy penalties, several D steps, a falling rate"], 2, record)
-    rows(stack, blocks, 30, lambda _: 1.0)
+    stack, blocks = captured(CASES[FALLING], 2, record)
+    rows(stack, blocks, ITERATIONS, lambda _: 1.0)
     assert record.recorded == 3  # zero_gp acts in the first, the second, or neither of the two D steps
 
 

@@ -73,8 +73,7 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("members", [1, 3])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("name", "members"), [*((name, 3) for name in CASES), ("feature layers", 1)])
 def test_members_are_lone_runs(name: str, members: int) -> None:
     stack = assert_members_are_lone_runs(CASES[name], members)
     assert no_hooks(stack)
@@ -92,6 +91,7 @@ def test_traced_steps_train_the_same_runs(name: str, monkeypatch: pytest.MonkeyP
     assert len(found) == (3 if name == "with a penalty, some of the time" else 2)
 
 
+@pytest.mark.slow
 def test_a_lone_run_is_traced_too(monkeypatch: pytest.MonkeyPatch) -> None:
     found, compiler = traced_steps(monkeypatch), Compiler(on=True)
     stack = assert_members_are_lone_runs(CASES["feature layers"], 1, compiler=compiler)

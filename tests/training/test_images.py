@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from test_resume import RHYTHM
 from torch import Tensor, nn
 
 import steadygan as sg
@@ -20,6 +21,8 @@ from steadygan.engine import draws
 from steadygan.errors import InputError
 from steadygan.types import Opponent
 from tiny import assert_same, assert_same_run, saved, state, weights
+
+pytestmark = pytest.mark.usefixtures("short_blocks")
 
 CASES: dict[str, dict[str, Any]] = {
     "on the device": {},
@@ -50,12 +53,12 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("case", "at_once"), WAYS)
-def test_110_iterations_are_60_and_50(tmp_path: Path, case: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_22_iterations_are_11_and_11(tmp_path: Path, case: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draws, "AT_ONCE", at_once)
-    whole = images(tmp_path / "whole", **CASES[case])
-    run = whole.fit(110)
-    for until in (60, 110):
-        cut = images(tmp_path / "cut", resume=True, **CASES[case])
+    whole = images(tmp_path / "whole", **RHYTHM, **CASES[case])
+    run = whole.fit(22)
+    for until in (11, 22):
+        cut = images(tmp_path / "cut", resume=True, **RHYTHM, **CASES[case])
         pieces = cut.fit(until)
     assert_same_run((whole, run), (cut, pieces))
 
@@ -67,7 +70,7 @@ def test_a_mapped_file_read_by_workers_trains_as_a_tensor_does(tmp_path: Path) -
     found = []
     for data in (source(), source(workers=2), source(train=mapped), source(train=mapped, workers=2)):
         made = images(data=data)
-        made.fit(110)
+        made.fit(22)
         found.append(state(made))
     for other in found[1:]:
         assert_same(other, found[0])
@@ -75,10 +78,10 @@ def test_a_mapped_file_read_by_workers_trains_as_a_tensor_does(tmp_path: Path) -
 
 def test_reading_iteration_by_iteration_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = images(data=source(flip=True), d_steps=2, loss=sg.losses.RelativisticPairing(), method=None)
-    blocks.fit(105)
+    blocks.fit(21)
     monkeypatch.setattr(draws, "AT_ONCE", 0)
     single = images(data=source(flip=True), d_steps=2, loss=sg.losses.RelativisticPairing(), method=None)
-    single.fit(105)
+    single.fit(21)
     assert_same(state(single), state(blocks))
 
 
@@ -177,16 +180,16 @@ def test_a_generator_without_classes_takes_no_label() -> None:
 def test_tensorboard_shows_the_grids(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    images(tmp_path).fit(100)
+    images(tmp_path, evaluate_every=10).fit(20)
     events = EventAccumulator(str(tmp_path / "events"))
     events.Reload()
-    assert [shot.step for shot in events.Images("samples")] == [0, 50, 100]
+    assert [shot.step for shot in events.Images("samples")] == [0, 10, 20]
 
 
 @pytest.mark.usefixtures("drawn_figures")
 def test_figures_are_the_last_grid_and_its_evolution(tmp_path: Path) -> None:
-    images(tmp_path).fit(100)
-    assert (tmp_path / "figures" / "grid.png").read_bytes() == (tmp_path / "samples" / "000000100.png").read_bytes()
+    images(tmp_path, evaluate_every=10).fit(20)
+    assert (tmp_path / "figures" / "grid.png").read_bytes() == (tmp_path / "samples" / "000000020.png").read_bytes()
     assert (tmp_path / "figures" / "evolution.png").stat().st_size > 0
 
 

@@ -30,7 +30,7 @@ def pixels(path: Path) -> tuple[int, int]:
     return height, width
 
 
-@pytest.mark.parametrize("count", [1, 3, 5, 20])
+@pytest.mark.parametrize("count", [1, 20])
 def test_strip_of_any_length_is_a_picture_of_sane_size(tmp_path: Path, count: int) -> None:
     path = tmp_path / "figures" / "strip.png"
     evolution_strip(REAL, [snapshot(1000 * i) for i in range(count)], path, "a title")
@@ -43,7 +43,7 @@ def test_strip_of_any_length_is_a_picture_of_sane_size(tmp_path: Path, count: in
 
 @pytest.mark.usefixtures("_coarse")
 def test_strip_is_the_same_picture_each_time_and_in_any_order_of_snapshots(tmp_path: Path) -> None:
-    snapshots = [snapshot(1000 * i) for i in range(4)]
+    snapshots = [snapshot(1000 * i) for i in range(2)]
     evolution_strip(REAL, snapshots, tmp_path / "a.png")
     evolution_strip(REAL, snapshots[::-1], tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -90,7 +90,7 @@ def test_strip_refuses_no_snapshot_and_points_that_are_not_2d(tmp_path: Path) ->
 
 @pytest.mark.usefixtures("_coarse")
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("d", [1, 2, 3, 7])
+@pytest.mark.parametrize("d", [1, 3, pytest.param(7, marks=pytest.mark.slow)])
 def test_scatter_matrix_of_any_dimension(tmp_path: Path, d: int) -> None:
     real, fake = rng.standard_normal((300, d)), rng.standard_normal((200, d))
     fake[0] = np.nan
