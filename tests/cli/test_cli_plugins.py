@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-Run = Callable[..., Any]
 MINE = Path(__file__).with_name("my_parts.py")
 ALL = (
     "loss.s=0.2 penalty=r1,drift penalty.drift.weight=0.01 method.scaled.by=0.5 generator=straight "
@@ -113,15 +112,15 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_plugin_is_one_line(name: str, tmp_path: Path, command: Run) -> None:
+def test_a_bad_plugin_is_one_line(tmp_path: Path, apart: Callable[..., Any]) -> None:
     for module, text in MODULES.items():
         (tmp_path / f"{module}.py").write_text(text, encoding="utf-8")
-    message = command("train", "ring8/far", "generator=odd", "--dry-run", "--plugin", name, cwd=tmp_path).refused()
-    assert message.startswith(BAD[name])
+    answers = apart([["train", "ring8/far", "generator=odd", "--dry-run", "--plugin", name] for name in BAD], tmp_path)
+    for answer, expected in zip(answers, BAD.values(), strict=True):
+        assert answer.refused().startswith(expected)
 
 
-def test_what_is_installed_is_found_by_name(tmp_path: Path, command: Run) -> None:
+def test_what_is_installed_is_found_by_name(tmp_path: Path, apart: Callable[..., Any]) -> None:
     """An entry point is loaded when a name is met that nobody knows, and only then."""
     about = tmp_path / "mine-1.0.dist-info"
     about.mkdir()
@@ -129,13 +128,15 @@ def test_what_is_installed_is_found_by_name(tmp_path: Path, command: Run) -> Non
     (about / "entry_points.txt").write_text("[steadygan.plugins]\nmine = my_parts\n", encoding="utf-8")
     shutil.copy(MINE, tmp_path)
 
-    def ask(*words: str) -> Any:
-        return command(*words, cwd=tmp_path, before=[tmp_path])
+    def ask(*lines: str) -> Any:
+        return apart([line.split() for line in lines], tmp_path)
 
-    for words in ("square/smoothed", "ring8/far loss=smoothed", "ring8/far penalty.drift=2", "ring8/far method=scaled"):
-        answer = ask("train", *words.split(), "--dry-run")
-        assert (answer.code, answer.err) == (0, ""), answer
-    assert "square/smoothed" in ask("recipes").out
+    recipe, listed = ask("train square/smoothed --dry-run", "recipes")
+    (part,) = ask("train ring8/far loss=smoothed penalty.drift=2 method=scaled --dry-run")
+    assert [(answer.code, answer.err) for answer in (recipe, listed, part)] == [(0, "")] * 3
+    assert "square/smoothed" in listed.out
     (tmp_path / "my_parts.py").write_text("raise ValueError('loaded')\n", encoding="utf-8")
-    assert ask("train", "ring8/far", "loss=hinge", "--dry-run").code == 0
-    assert "got ValueError: loaded" in ask("train", "ring8/far", "loss=hinj", "--dry-run").refused()
+    known, unknown = (f"train ring8/far loss={name} --dry-run" for name in ("hinge", "hinj"))
+    answers = ask(known, unknown)
+    assert answers[0].code == 0
+    assert "got ValueError: loaded" in answers[1].refused()

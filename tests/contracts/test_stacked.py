@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_map
 from enrolled import OPPONENTS, SIDES, noise, samples, shown, states
 from known import compiles, needs_cpp, normal, seeded
 from steadygan.engine.objective import d_objective, g_objective
+from steadygan.losses import LOSSES
 from steadygan.methods import FakeAsReal
 from steadygan.models import mlp
 from steadygan.penalties import r1
@@ -107,8 +108,18 @@ def test_stacked_equals_lone_steps(opponent: Opponent, player: str) -> None:
     assert max(slope.abs().max() for slope in slopes.values()) > 1e-6
 
 
+# Formulas of logits alone, and what comes up in "all together": one by one they are slow.
+KNOWN = {f"loss {name}" for name, loss in LOSSES.items() if not loss.shares_batch} | {
+    "penalty r1", "penalty r2", "penalty zero_gp", "penalty one_gp",
+    "method plain", "method fake_as_real", "method packing",
+}  # fmt: skip
+
+
 @compiles
-@each
+@pytest.mark.parametrize(
+    "opponent",
+    [pytest.param(made, id=name, marks=[pytest.mark.slow] * (name in KNOWN)) for name, made in OPPONENTS.items()],
+)
 def test_the_stacked_d_step_compiles_whole(opponent: Opponent) -> None:
     """No graph break: nothing in a part reads a tensor's value on the host or branches on it."""
     members = Members(opponent, "D")

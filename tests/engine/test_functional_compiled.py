@@ -43,10 +43,8 @@ def _no_code_of_others() -> None:
     ("members", "dtype", "within"),
     [
         (3, torch.float32, 1e-5),
-        *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in ((1, F64, 1e-10), (3, F64, 1e-10), (1, torch.float32, 1e-5))
-        ),
+        pytest.param(1, torch.float32, 1e-5, marks=pytest.mark.slow),
+        pytest.param(3, F64, 1e-10, marks=pytest.mark.slow),
     ],
 )
 def test_generated_code_trains_and_repeats_the_same_runs(members: int, dtype: torch.dtype, within: float) -> None:

@@ -63,8 +63,7 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("members", [1, 3])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("name", "members"), [*((name, 3) for name in CASES), ("a dual pair", 1)])
 def test_members_are_lone_runs(name: str, members: int) -> None:
     assert_members_are_lone_runs(CASES[name], members)
 

@@ -258,7 +258,7 @@ class TestSteps:
         plain = Step(Precision(), player).alone()[1]
         off = relative({key: slope[0] for key, slope in found[0].items()}, plain)
         assert (off < 1e-5) if exact else (1e-5 < off < 0.05)  # under vmap, too, it is bf16 indeed
-        if too_old() is None:
+        if too_old() is None and precision == Precision("bf16", "float32"):  # with autocast and without
             torch.compiler.reset()
             assert_close(torch.compile(together, fullgraph=True, backend="eager")(*arguments), found)
 

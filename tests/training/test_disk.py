@@ -14,12 +14,16 @@ from torch import nn
 
 import steadygan as sg
 from elsewhere import process, train_without_room
+from several import FIFTH
 from steadygan.errors import InputError
 from steadygan.runs import folder as folder_files
 from steadygan.training.probes import Probes
 from tiny import assert_same, built, saved, state, trainer
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+OFTEN = {**FIFTH, "checkpoint_every": 10}
 
 
 def refuse(*_: Any, **__: Any) -> None:
@@ -44,17 +48,17 @@ def writes(ending: str) -> Any:
 @pytest.mark.parametrize("ending", [".part", "metrics.jsonl", "timing.jsonl", "log.txt"])
 def test_in_the_middle_of_a_run(tmp_path, monkeypatch, ending):
     """Whatever cannot be written, the checkpoints before it are there, and with room the run goes on exactly."""
-    whole = trainer(tmp_path / "whole", checkpoint_every=50)
-    whole.fit(150)
+    whole = trainer(tmp_path / "whole", **OFTEN)
+    whole.fit(30)
     cut = tmp_path / "cut"
 
     def fill(run: object, iteration: int, record: object) -> None:
-        if iteration == 80:
+        if iteration == 16:
             monkeypatch.setattr(Path, "open", stand_in)
 
     stand_in = full_for(Path.open, writes(ending))
     with pytest.raises(InputError) as error:
-        trainer(cut, checkpoint_every=50, callbacks=[fill]).fit(150)
+        trainer(cut, callbacks=[fill], **OFTEN).fit(30)
     monkeypatch.undo()
     monkeypatch.setattr(Probes, "draw", lambda *_: None)
     message = str(error.value)
@@ -62,10 +66,10 @@ def test_in_the_middle_of_a_run(tmp_path, monkeypatch, ending):
     assert "No space left on device: free some space and go on with --resume" in message
     assert "\n" not in message
     kept = [int(path.stem) for path in folder_files.listed(cut / "checkpoints")]
-    assert 50 in kept
+    assert 10 in kept
     assert not list(cut.rglob("*.part"))
-    again = trainer(cut, checkpoint_every=50, resume=True)
-    again.fit(150)
+    again = trainer(cut, resume=True, **OFTEN)
+    again.fit(30)
     assert_same(state(again), state(whole))
     assert (cut / "metrics.jsonl").read_text() == (tmp_path / "whole" / "metrics.jsonl").read_text()
 
@@ -101,23 +105,23 @@ def wide(out: Path, resume: bool = False, width: int = 40) -> sg.Trainer:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on the size of files")
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+@pytest.mark.parametrize("share", [0.3, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.0, 0.99))])
 def test_where_no_file_may_grow(tmp_path, share):
     """For real: another process meets the limit within a checkpoint; the ones before are whole."""
     whole = tmp_path / "whole"
-    wide(whole).fit(80)
+    wide(whole).fit(16)
     cut = tmp_path / "cut"
-    wide(cut).fit(40)
+    wide(cut).fit(8)
     before = {path.name: path.read_bytes() for path in (cut / "checkpoints").iterdir()}
-    room = int(share * (cut / "checkpoints" / "000000040.pt").stat().st_size)
+    room = int(share * (cut / "checkpoints" / "000000008.pt").stat().st_size)
     assert room == 0 or (cut / "metrics.jsonl").stat().st_size < room
-    with process(train_without_room, wide, cut, 80, room) as (_, connection):
+    with process(train_without_room, wide, cut, 16, room) as (_, connection):
         kind, message = connection.recv()
     assert kind == "InputError", message
     assert message.startswith(f"cannot write {cut}")
     assert "File too large: free some space and go on with --resume" in message
     assert "\n" not in message
     assert {path.name: path.read_bytes() for path in (cut / "checkpoints").iterdir()} == before
-    wide(cut, resume=True).fit(80)
+    wide(cut, resume=True).fit(16)
     assert_same(saved(cut)["state"], saved(whole)["state"])
     assert (cut / "metrics.jsonl").read_text() == (whole / "metrics.jsonl").read_text()

@@ -29,8 +29,8 @@ def state(run):
 
 
 def test_measuring_changes_no_bit_of_the_run():
-    lone = images(evaluator=None).fit(100)
-    measured = images(evaluator="auto", features=Means(), evaluate_n=100, evaluate_every=20).fit(100)
+    lone = images(evaluator=None).fit(20)
+    measured = images(evaluator="auto", features=Means(), evaluate_n=100, evaluate_every=4).fit(20)
     for a, b in zip(state(lone), state(measured), strict=True):
         assert torch.equal(a, b)
     record = measured.metrics[-1]
@@ -42,7 +42,7 @@ def test_measuring_changes_no_bit_of_the_run():
 
 def test_protocols_and_reference_are_kept_with_the_run(tmp_path):
     out = tmp_path / "run"
-    run = images(evaluator="auto", features=Means(), evaluate_n=100, out=out).fit(50)
+    run = images(evaluator="auto", features=Means(), evaluate_n=100, out=out).fit(4)
     G, D = images().setup.G, images().setup.opponents["D"].critic
     read = sg.load(out, G, D)
     assert read.protocols == run.protocols
@@ -54,7 +54,7 @@ def test_a_run_goes_on_without_a_network_that_cannot_be_had(monkeypatch, tmp_pat
         raise InputError("expected weights, got none: put them there")
 
     monkeypatch.setitem(FEATURES._entries, "inception", gone)
-    run = images(evaluator="auto", features="inception", evaluate_n=100, out=tmp_path / "run").fit(50)
+    run = images(evaluator="auto", features="inception", evaluate_n=100, out=tmp_path / "run").fit(4)
     assert "balance" in run.metrics[-1]
     assert "frechet" not in run.metrics[-1]
     told = "no figures of inception: expected weights, got none: put them there"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import steadygan as sg
-from several import EXACT, one, several
+from several import EXACT, FIFTH, one, several
 from steadygan.errors import CollapseError, InputError
 from steadygan.runs import checkpoint
 from steadygan.runs.interventions import interventions
@@ -20,6 +20,8 @@ from steadygan.training.guard import healed
 from tiny import NONE, assert_same, saved, state, trainer
 
 STEEP = replace(NONE, steep=300.0)  # nothing but an explosion raises an alarm
+
+pytestmark = pytest.mark.usefixtures("short_blocks")
 
 
 def monitor(policy: Any = "warn", **settings: Any) -> sg.CollapseMonitor:
@@ -42,80 +44,80 @@ class Push:
 
 def pushed(out: Path | None, policy: Any, push: Push, **settings: Any) -> sg.Trainer:
     watcher = {key: settings.pop(key) for key in ("times", "remedy") if key in settings}
-    return trainer(out, monitor=monitor(policy, **watcher), callbacks=[push], **settings)
+    return trainer(out, **{"monitor": monitor(policy, **watcher), "callbacks": [push], **FIFTH, **settings})
 
 
 def test_warns_and_goes_on(tmp_path: Path) -> None:
-    run = pushed(tmp_path, "warn", Push(100)).fit(160)
+    run = pushed(tmp_path, "warn", Push(20)).fit(32)
     verdicts = {record["iteration"]: record["verdict"] for record in run.metrics}
-    assert verdicts[100] in ("learning", "healthy")
-    assert verdicts[140] == "exploding"
-    assert run.metrics[-1]["iteration"] == 160
+    assert verdicts[20] in ("learning", "healthy")
+    assert verdicts[28] == "exploding"
+    assert run.metrics[-1]["iteration"] == 32
     told = [event for event in run.events if "exploding" in event]
     assert told
-    assert told[0].startswith("iteration 140: exploding: D's slope at the fakes")
-    assert "since iteration 120" in told[0]
+    assert told[0].startswith("iteration 28: exploding: D's slope at the fakes")
+    assert "since iteration 24" in told[0]
     kept = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert kept == run.metrics
 
 
 @pytest.mark.parametrize("ema", [0.9, None])
 def test_watching_changes_no_bit(ema: float | None) -> None:
-    watched, alone = trainer(ema=ema, monitor="auto"), trainer(ema=ema, monitor=None)
-    runs = watched.fit(130), alone.fit(130)
+    watched, alone = (trainer(ema=ema, monitor=m, **FIFTH) for m in ("auto", None))
+    runs = watched.fit(26), alone.fit(26)
     assert_same(state(watched)._replace(sums={}), state(alone)._replace(sums={}))
     assert "verdict" in runs[0].metrics[-1]
     assert not {"verdict", "gradient_mean", "gradient_norm_g", "separation"} & runs[1].metrics[-1].keys()
 
 
 def test_stops_with_exit_code_4(tmp_path: Path) -> None:
-    made = pushed(tmp_path, "stop", Push(100))
+    made = pushed(tmp_path, "stop", Push(20))
     with pytest.raises(
-        CollapseError, match=r"iteration 140: exploding: .*stopped by the monitor; the last healthy"
+        CollapseError, match=r"iteration 28: exploding: .*stopped by the monitor; the last healthy"
     ) as e:
-        made.fit(200)
+        made.fit(40)
     assert e.value.exit_code == 4
-    assert "iteration 70" in str(e.value)
-    assert int(saved(tmp_path)["state"].iteration) == 140
+    assert "iteration 14" in str(e.value)
+    assert int(saved(tmp_path)["state"].iteration) == 28
 
 
 def test_rolls_back_exactly(tmp_path: Path) -> None:
     """A push that does not come again leaves no trace in the run: weights, draws, records, samples."""
-    calm = trainer(tmp_path / "calm", monitor=monitor()).fit(160)
-    made = pushed(tmp_path / "pushed", "rollback", Push(100))
-    run = made.fit(160)
-    assert run.iteration == 160
+    calm = trainer(tmp_path / "calm", monitor=monitor(), **FIFTH).fit(32)
+    made = pushed(tmp_path / "pushed", "rollback", Push(20))
+    run = made.fit(32)
+    assert run.iteration == 32
     assert_same(saved(tmp_path / "pushed")["state"], saved(tmp_path / "calm")["state"])
     assert run.metrics == calm.metrics
     assert torch.equal(run.sample(20), calm.sample(20))
     (done,) = interventions(made.session.members[0].folder)  # type: ignore[union-attr, arg-type]
-    assert (done.iteration, done.to, done.verdict) == (140, 70, "exploding")
-    assert any("rolled back to iteration 70 (1 of 3)" in event for event in run.events)
+    assert (done.iteration, done.to, done.verdict) == (28, 14, "exploding")
+    assert any("rolled back to iteration 14 (1 of 3)" in event for event in run.events)
 
 
 def test_gives_up_after_a_set_number(tmp_path: Path) -> None:
-    made = pushed(tmp_path, "rollback", Push(100, times=9), times=2)
+    made = pushed(tmp_path, "rollback", Push(20, times=9), times=2)
     with pytest.raises(CollapseError, match="given up after 2 roll-backs"):
-        made.fit(200)
+        made.fit(40)
     assert len(interventions(made.session.members[0].folder)) == 2  # type: ignore[union-attr, arg-type]
 
 
 def test_what_is_not_finite_is_never_saved(tmp_path: Path) -> None:
     """A run that is given up for a term that is not finite leaves the checkpoints before it, and no other."""
-    made = pushed(tmp_path, "rollback", Push(100, times=9, factor=float("inf")), times=1)
+    made = pushed(tmp_path, "rollback", Push(20, times=9, factor=float("inf")), times=1)
     with pytest.raises(CollapseError, match="given up after 1 roll-back"):
-        made.fit(200)
+        made.fit(40)
     for path in sorted((tmp_path / "checkpoints").glob("*.pt")):
         networks = checkpoint.read(path)["state"].networks
         assert all(torch.isfinite(value).all() for network in networks.values() for value in network.values()), path
 
 
 def test_new_draws_where_the_old_ones_ended_the_same(tmp_path: Path) -> None:
-    calm = trainer(tmp_path / "calm", monitor=monitor()).fit(160)
-    run = pushed(tmp_path / "pushed", "rollback", Push(100, times=2)).fit(160)
+    calm = trainer(tmp_path / "calm", monitor=monitor(), **FIFTH).fit(32)
+    run = pushed(tmp_path / "pushed", "rollback", Push(20, times=2)).fit(32)
     assert [r["iteration"] for r in run.metrics] == [r["iteration"] for r in calm.metrics]
     assert run.metrics[-1]["d_loss"] != calm.metrics[-1]["d_loss"]
-    again = pushed(tmp_path / "again", "rollback", Push(100, times=2)).fit(160)
+    again = pushed(tmp_path / "again", "rollback", Push(20, times=2)).fit(32)
     assert run.metrics == again.metrics
 
 
@@ -127,7 +129,7 @@ def test_without_a_healthy_checkpoint(tmp_path: Path) -> None:
         plain(0)
         for path in (tmp_path / "checkpoints").iterdir():
             path.unlink()
-        plain(100)
+        plain(20)
 
     with pytest.raises(CollapseError, match="no healthy checkpoint to go back to"):
         fit()
@@ -135,43 +137,43 @@ def test_without_a_healthy_checkpoint(tmp_path: Path) -> None:
 
 def test_the_healthy_checkpoint_is_kept(tmp_path: Path) -> None:
     """Alarms that are no reason to go back, or that come late, do not cost the last good state."""
-    run = pushed(tmp_path, "stop", Push(100), checkpoint_every=20, keep=1)
-    with pytest.raises(CollapseError, match="that of iteration 120"):
-        run.fit(200)
-    assert sorted(int(p.stem) for p in (tmp_path / "checkpoints").glob("*.pt")) == [120, 140]
+    run = pushed(tmp_path, "stop", Push(20), checkpoint_every=4, keep=1)
+    with pytest.raises(CollapseError, match="that of iteration 24"):
+        run.fit(40)
+    assert sorted(int(p.stem) for p in (tmp_path / "checkpoints").glob("*.pt")) == [24, 28]
 
 
 def test_a_remedy_is_taken_and_taken_again_on_resume(tmp_path: Path) -> None:
     remedy = sg.Remedy(
         lr_d=0.5, penalty_weights=3.0, penalties=[sg.penalties.r1(0.2)], methods=[sg.methods.FakeAsReal(2)]
     )
-    made = pushed(tmp_path / "a", "rollback", Push(100), remedy=remedy, penalties=[sg.penalties.zero_gp(1.0)])
-    run = made.fit(200)
+    made = pushed(tmp_path / "a", "rollback", Push(20), remedy=remedy, penalties=[sg.penalties.zero_gp(1.0)])
+    run = made.fit(40)
     assert "penalty/r1" in run.metrics[-1]
     assert made.session.executor.rates == (1e-2, 0.5e-2)  # type: ignore[union-attr]
     (opponent,) = made.session.executor.opponents.values()  # type: ignore[union-attr]
     assert [(p.name, p.weight) for p in opponent.penalties] == [("zero_gp", 3.0), ("r1", 0.2)]  # type: ignore[attr-defined]
     assert opponent.method == sg.methods.FakeAsReal(2)
     settings = {"remedy": remedy, "penalties": [sg.penalties.zero_gp(1.0)]}
-    pushed(tmp_path / "b", "rollback", Push(100), **settings).fit(160)
+    pushed(tmp_path / "b", "rollback", Push(20), **settings).fit(32)
     told = r"rolled back with the remedy 'lr_d x 0.5, penalty weights x 3, r1\(weight=0.2\) on, fake_as_real\(count=2\)"
     for other in (sg.Remedy(lr_d=0.4), None):
-        again = pushed(tmp_path / "b", "rollback", Push(100), resume=True, **{**settings, "remedy": other})
+        again = pushed(tmp_path / "b", "rollback", Push(20), resume=True, **{**settings, "remedy": other})
         with pytest.raises(InputError, match=told):
-            again.fit(200)
-    resumed = pushed(tmp_path / "b", "rollback", Push(100, times=0), resume=True, **settings).fit(200)
+            again.fit(40)
+    resumed = pushed(tmp_path / "b", "rollback", Push(20, times=0), resume=True, **settings).fit(40)
     assert resumed.metrics == run.metrics
     assert_same(saved(tmp_path / "b")["state"], saved(tmp_path / "a")["state"])
 
 
 def test_parts_are_switched_on_once(tmp_path: Path) -> None:
     remedy = sg.Remedy(lr_d=0.9, penalties=[sg.penalties.r1(0.01)])
-    made = pushed(tmp_path, "rollback", Push(100, times=2), remedy=remedy)
-    made.fit(160)
+    made = pushed(tmp_path, "rollback", Push(20, times=2), remedy=remedy)
+    made.fit(32)
     done = interventions(made.session.members[0].folder)  # type: ignore[union-attr, arg-type]
     assert [each.remedy for each in done] == ["lr_d x 0.9, r1(weight=0.01) on", "lr_d x 0.9"]
-    resumed = pushed(tmp_path, "rollback", Push(100, times=0), remedy=remedy, resume=True)
-    resumed.fit(200)
+    resumed = pushed(tmp_path, "rollback", Push(20, times=0), remedy=remedy, resume=True)
+    resumed.fit(40)
     assert resumed.session.executor.rates == (1e-2, pytest.approx(0.81e-2))  # type: ignore[union-attr]
 
 
@@ -184,15 +186,15 @@ def test_remedies_add_up() -> None:
 
 
 def test_a_member_of_a_stack_goes_back_alone(tmp_path: Path) -> None:
-    settings = {"monitor": monitor("rollback"), "log_every": 20, **EXACT}
-    calm = several(tmp_path / "calm", 3, **settings).fit(160)
+    settings = {"monitor": monitor("rollback"), **FIFTH, **EXACT}
+    calm = several(tmp_path / "calm", 3, **settings).fit(32)
 
     def build(seed: int) -> sg.Trainer:
-        callbacks = [Push(100)] if seed == 1 else []
+        callbacks = [Push(20)] if seed == 1 else []
         return one(seed, tmp_path / "pushed" / f"seed-{seed}", callbacks=callbacks, **settings)
 
-    runs = sg.Seeds(build, 3).fit(160)
-    assert [run.iteration for run in runs] == [160] * 3
+    runs = sg.Seeds(build, 3).fit(32)
+    assert [run.iteration for run in runs] == [32] * 3
     for run, expected in zip((runs[0], runs[2]), (calm[0], calm[2]), strict=True):
         assert run.metrics == expected.metrics
     assert (tmp_path / "pushed" / "seed-1" / "interventions.json").exists()
@@ -201,8 +203,8 @@ def test_a_member_of_a_stack_goes_back_alone(tmp_path: Path) -> None:
 
 
 def test_not_finite_is_a_reason_to_go_back(tmp_path: Path) -> None:
-    calm = trainer(tmp_path / "calm", monitor=monitor()).fit(160)
-    run = pushed(tmp_path / "pushed", "rollback", Push(100, factor=float("inf"))).fit(160)
+    calm = trainer(tmp_path / "calm", monitor=monitor(), **FIFTH).fit(32)
+    run = pushed(tmp_path / "pushed", "rollback", Push(20, factor=float("inf"))).fit(32)
     assert_same(saved(tmp_path / "pushed")["state"], saved(tmp_path / "calm")["state"])
     assert torch.equal(run.sample(20), calm.sample(20))
     (done,) = json.loads((tmp_path / "pushed" / "interventions.json").read_text())
@@ -231,7 +233,7 @@ def test_refusals(tmp_path: Path) -> None:
     remedy = sg.Remedy(penalties=[sg.penalties.r1(1.0)])
     with pytest.raises(InputError, match="penalty in the remedy that is not there yet, got r1, which is on already"):
         trainer(tmp_path, monitor=monitor("rollback", remedy=remedy), penalties=[sg.penalties.r1(0.1)])
-    pushed(tmp_path, "rollback", Push(100)).fit(160)
+    pushed(tmp_path, "rollback", Push(20)).fit(32)
     (tmp_path / "interventions.json").write_text("[{]")
     with pytest.raises(InputError, match="is not a readable list of roll-backs"):
-        pushed(tmp_path, "rollback", Push(100), resume=True).fit(200)
+        pushed(tmp_path, "rollback", Push(20), resume=True).fit(40)

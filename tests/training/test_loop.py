@@ -131,7 +131,7 @@ def test_the_last_d_step_of_an_iteration_is_the_one_told():
 
 def final(**settings: Any) -> Any:
     made = trainer(**settings)
-    made.fit(60)
+    made.fit(10)
     return state(made), made.session.runs[0].metrics
 
 
@@ -161,14 +161,14 @@ def test_the_seed_decides():
 
 def test_the_rate_and_the_clock(tmp_path):
     speeds = []
-    made = trainer(tmp_path, callbacks=[lambda run, i, _: speeds.append((i, run.iterations_per_second))])
-    run = made.fit(40)
+    made = trainer(tmp_path, log_every=4, callbacks=[lambda run, i, _: speeds.append((i, run.iterations_per_second))])
+    run = made.fit(8)
     assert speeds[0] == (0, 0.0)
     assert all(speed > 0 for _, speed in speeds[1:])
     assert run.iterations_per_second > 0
     first = run.wall_time
-    assert made.fit(60).wall_time > first > 0
-    assert trainer(tmp_path, resume=True).fit(80).wall_time > first
+    assert made.fit(12).wall_time > first > 0
+    assert trainer(tmp_path, log_every=4, resume=True).fit(16).wall_time > first
 
 
 def test_between_two_stops_nothing_is_looked_at(monkeypatch):
@@ -187,19 +187,19 @@ def test_between_two_stops_nothing_is_looked_at(monkeypatch):
 
 def test_what_an_exception_cuts_short_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """A further `fit` begins where nothing of the broken segment was done, and ends as an undisturbed one."""
-    whole, broken = trainer(), trainer()
-    whole.fit(90)
-    broken.fit(40)
+    whole, broken = trainer(log_every=4), trainer(log_every=4)
+    whole.fit(18)
+    broken.fit(8)
     plain = broken.session.executor.iteration
 
     def fail(draw: Any, number: int, *rest: Any) -> Any:
-        if number == 57:
+        if number == 11:
             raise KeyboardInterrupt
         return plain(draw, number, *rest)
 
     monkeypatch.setattr(broken.session.executor, "iteration", fail)
     with pytest.raises(KeyboardInterrupt):
-        broken.fit(90)
+        broken.fit(18)
     monkeypatch.undo()
-    broken.fit(90)
+    broken.fit(18)
     assert_same(state(broken).networks, state(whole).networks)

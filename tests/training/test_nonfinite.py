@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 import steadygan as sg
+from several import FIFTH
 from steadygan.errors import NonFiniteError
 from steadygan.training.evidence import first_bad
 from steadygan.types import Method, Penalty, Term
 from tiny import assert_same, built, differs, networks, saved, small_d, small_g, state, trainer
+
+pytestmark = pytest.mark.usefixtures("short_blocks")
 
 
 class Breaking(nn.Module):
@@ -60,10 +63,10 @@ def test_first_bad():
     assert first_bad([{"a": -inf}]) == (0, "a")
 
 
-@pytest.mark.parametrize("iteration", [0, 37, 70, 100])
+@pytest.mark.parametrize("iteration", [0, 7, 14, 20])
 def test_names_iteration_term_dump_and_the_last_good_checkpoint(tmp_path, iteration):
-    message = stopped(trainer(tmp_path, **breaking(iteration)))
-    good = max(i for i in (0, 70) if i <= iteration)
+    message = stopped(trainer(tmp_path, **breaking(iteration), **FIFTH))
+    good = max(i for i in (0, 14) if i <= iteration)
     assert message == (
         f"term d/D/loss was nan at iteration {iteration} (|grad D| = nan, |grad G| = nan); batch and networks are in "
         f"{tmp_path}/non_finite_{iteration:09d}.pt; last good checkpoint: {tmp_path}/checkpoints/{good:09d}.pt; "
@@ -78,16 +81,17 @@ def test_the_dump_is_the_step_itself(tmp_path):
     The fakes are those of the step's own forward, one for all its D steps: two forwards may round otherwise.
     """
     far = {"method": sg.methods.FakeAsReal(2, factor=3), "d_steps": 2, "ema": None}
-    stopped(trainer(tmp_path, **far, penalties=[Bomb(at_step=75)], optimizer=sgd))  # the second D step of iteration 37
+    bomb = Bomb(at_step=15)  # the second D step of iteration 7
+    stopped(trainer(tmp_path, **far, penalties=[bomb], optimizer=sgd, **FIFTH))
     dump = dumped(tmp_path)
-    assert dump["iteration"] == 37
+    assert dump["iteration"] == 7
     assert dump["term"] == "d/D/penalty/bomb"
 
-    plain = trainer(**far, penalties=[Bomb(at_step=10**9)], optimizer=sgd, log_every=1)
+    plain = trainer(**far, penalties=[Bomb(at_step=10**9)], optimizer=sgd, **(FIFTH | {"log_every": 1}))
     rows: list[dict[str, float]] = []
     plain.callbacks.append(lambda *tick: rows.append(tick[2]))
-    plain.fit(37)
-    draw = plain.session.members[0].draws.block(0)[37]
+    plain.fit(7)
+    draw = plain.session.members[0].draws.block(0)[7]
     assert_same(dump["z"], [step.z for step in draw.d])
     assert_same(dump["real"], [step.real.x for step in draw.d])
     ahead = plain.session.executor.fakes_ahead(draw.d)
@@ -96,7 +100,7 @@ def test_the_dump_is_the_step_itself(tmp_path):
         assert_close(dump["fake"], [plain.setup.G(step.z) for step in draw.d])
     assert_same(dump["networks_before"], state(plain).networks)
     assert dump["terms"][-1].keys() >= {"d/D/loss", "d/D/penalty/bomb", "g/D/loss"}
-    last_segment = [row["d_loss"] for row in rows[21:38]]  # the tick at 20 closed the one before
+    last_segment = [row["d_loss"] for row in rows[5:8]]  # the tick at 4 closed the one before
     assert [row["d/D/loss"] for row in dump["terms"][:-1]] == pytest.approx(last_segment)
 
 
@@ -164,12 +168,12 @@ def test_the_repetition_is_exact_with_dropout_and_batch_norm(tmp_path):
 
     def made(out: Path | None, iteration: int) -> sg.Trainer:
         G, D = built(0, lambda: noisy(2, 2), lambda: noisy(2, 1))
-        return trainer(out, G=G, D=D, method=[Late(iteration), sg.methods.FakeAsReal(2, factor=3)], ema=None)
+        return trainer(out, G=G, D=D, method=[Late(iteration), sg.methods.FakeAsReal(2, factor=3)], ema=None, **FIFTH)
 
-    stopped(made(tmp_path, 33))
+    stopped(made(tmp_path, 7))
     dump = dumped(tmp_path)
     plain = made(None, 10**9)
-    plain.fit(33)
+    plain.fit(7)
     assert_same(dump["networks_before"], state(plain).networks)
     norms = []
 
@@ -177,23 +181,23 @@ def test_the_repetition_is_exact_with_dropout_and_batch_norm(tmp_path):
         norms.append(float(torch.cat([p.grad.flatten() for p in optimizer.param_groups[0]["params"]]).norm()))
 
     plain.session.executor.optimizers["D"].register_step_pre_hook(look)
-    plain.fit(34)
+    plain.fit(8)
     assert dump["gradient_norms"]["D"] == pytest.approx(norms[0], rel=1e-6)
 
 
 def test_resuming_meets_it_again(tmp_path):
-    first = stopped(trainer(tmp_path, **breaking(90)))
-    second = stopped(trainer(tmp_path, **breaking(90), resume=True))
+    first = stopped(trainer(tmp_path, **breaking(18), **FIFTH))
+    second = stopped(trainer(tmp_path, **breaking(18), **FIFTH, resume=True))
     assert first == second
-    assert saved(tmp_path)["state"].iteration == 70
+    assert saved(tmp_path)["state"].iteration == 14
 
 
 def test_weights_that_are_not_finite_reach_no_checkpoint(tmp_path):
-    """G's own step is the last of iteration 69: its terms were finite, its gradient was not, and 70 is a checkpoint."""
-    made = trainer(tmp_path, optimizer=OnceInfinite(steps=70), ema=None)
+    """G's own step is the last of iteration 13: its terms were finite, its gradient was not, and 14 is a checkpoint."""
+    made = trainer(tmp_path, optimizer=OnceInfinite(steps=14), ema=None, **FIFTH)
     message = stopped(made)
     assert "term G/weights was" in message
-    assert "at iteration 69 " in message
+    assert "at iteration 13 " in message
     assert message.count("000000000.pt") == 1
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["000000000.pt"]
 

@@ -16,13 +16,14 @@ from test_nonfinite import dumped
 from torch import Tensor, nn
 
 import steadygan as sg
-from several import Make, normalised, records, several, stacked, states, written
+from several import FIFTH, Make, normalised, records, several, stacked, states, written
 from steadygan.errors import NonFiniteError
 from steadygan.types import Batch, Method, Term, critic
 from tiny import Spread, assert_same, built, differs, saved, small_d, small_g, trainer, weights
 
-FAR = {"penalties": [sg.penalties.r1(0.1)]}
+FAR = {"penalties": [sg.penalties.r1(0.1)], **FIFTH}
 NEVER = -1
+pytestmark = pytest.mark.usefixtures("short_blocks")
 
 
 class Marked(nn.Module):
@@ -65,9 +66,8 @@ def marked(*marks: int, player: str = "g", **more: Any) -> Make:
 
     def make(seed: int, out: Path | None, **settings: Any) -> sg.Trainer:
         G, D = built(seed, small_g, partial(Marked, marks[seed]))
-        return trainer(
-            out, **{"G": G, "D": D, "seed": seed, "method": Fuse(player), "optimizer": sgd, **FAR, **more, **settings}
-        )
+        own = {"G": G, "D": D, "seed": seed, "method": Fuse(player), "optimizer": sgd}
+        return trainer(out, **{**own, **FAR, **more, **settings})
 
     return make
 
@@ -76,7 +76,7 @@ def sgd(parameters: Any, lr: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr, momentum=0.5)
 
 
-def trained(out: Path | None, *marks: int, until: int = 160, **more: Any) -> tuple[sg.Seeds, list[Any]]:
+def trained(out: Path | None, *marks: int, until: int = 32, **more: Any) -> tuple[sg.Seeds, list[Any]]:
     made = several(out, len(marks), marked(*marks, **more))
     runs = made.fit(until)
     assert stacked(made)
@@ -105,14 +105,14 @@ def wholes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], sg.Seeds
     return cache(lambda player: trained(base / player / "whole", NEVER, NEVER, NEVER, player=player)[0])
 
 
-@pytest.mark.parametrize(("player", "iteration"), [("d", 0), ("g", 33), ("d", 70), ("g", 99), ("d", 159)])
+@pytest.mark.parametrize(("player", "iteration"), [("d", 0), ("g", 7), ("d", 14), ("g", 19), ("d", 31)])
 def test_one_stops_and_the_others_end_as_without_it(
     tmp_path: Path, player: str, iteration: int, wholes: Callable[[str], sg.Seeds]
 ) -> None:
     whole = wholes(player)
     made, runs = trained(tmp_path / "hurt", NEVER, iteration, NEVER, player=player)
     out = tmp_path / "hurt" / "seed-1"
-    good = max(i for i in (0, 70, 140) if i <= iteration)
+    good = max(i for i in (0, 14, 28) if i <= iteration)
     failure = runs[1].failure
     assert isinstance(failure, NonFiniteError)
     assert str(failure).startswith(f"term {player}/D/method/fuse was nan at iteration {iteration} (|grad D| = ")
@@ -123,8 +123,8 @@ def test_one_stops_and_the_others_end_as_without_it(
     assert "\n" not in str(failure)
     assert str(failure).removesuffix("; lower the learning rates or raise the penalty") in (out / "log.txt").read_text()
     assert [run.failure for run in (runs[0], runs[2])] == [None, None]
-    assert [run.iteration for run in (runs[0], runs[2])] == [160, 160]
-    assert iteration < runs[1].iteration <= iteration + 20  # where it was noticed
+    assert [run.iteration for run in (runs[0], runs[2])] == [32, 32]
+    assert iteration < runs[1].iteration <= iteration + 4  # where it was noticed
     assert runs[1].metrics == [r for r in whole_records(whole, 1) if r["iteration"] <= iteration]
     assert records(out) == runs[1].metrics
     assert_undisturbed(made, whole, (0, 2))
@@ -138,13 +138,13 @@ def test_the_first_one_may_be_the_one_and_a_later_fit_goes_on(
     tmp_path: Path, wholes: Callable[[str], sg.Seeds]
 ) -> None:
     whole = wholes("g")
-    made = several(tmp_path / "hurt", 3, marked(33, NEVER, NEVER))
-    first = [(run.iteration, str(run.failure)) for run in made.fit(100)]
-    runs = made.fit(160)
+    made = several(tmp_path / "hurt", 3, marked(7, NEVER, NEVER))
+    first = [(run.iteration, str(run.failure)) for run in made.fit(20)]
+    runs = made.fit(32)
     assert stacked(made)
-    assert (runs[0].iteration, str(runs[0].failure)) == first[0] == (40, first[0][1])
-    assert "was nan at iteration 33 " in first[0][1]
-    assert [run.iteration for run in runs[1:]] == [160, 160]
+    assert (runs[0].iteration, str(runs[0].failure)) == first[0] == (8, first[0][1])
+    assert "was nan at iteration 7 " in first[0][1]
+    assert [run.iteration for run in runs[1:]] == [32, 32]
     assert_undisturbed(made, whole, (1, 2))
 
 
@@ -155,29 +155,29 @@ def test_one_that_stopped_is_left_alone(tmp_path: Path) -> None:
 
     def look(run: Any, iteration: int, record: Any) -> None:
         beside[iteration] = run.beside
-        if iteration in (60, 120):
+        if iteration in (12, 24):
             seen.append((written(tmp_path / "seed-1"), weights(*made.trainers[1].setup.networks)))
 
-    made = several(tmp_path, 2, marked(NEVER, 33, callbacks=[look]))
-    run = made.fit(160)[1]
+    made = several(tmp_path, 2, marked(NEVER, 7, callbacks=[look]))
+    run = made.fit(32)[1]
     seen.append((written(tmp_path / "seed-1"), weights(run.G_live, run.D)))
-    assert (beside[20], beside[60], len(seen)) == (2, 1, 3)
+    assert (beside[4], beside[12], len(seen)) == (2, 1, 3)
     for files, networks in seen:
         assert files == seen[0][0]
         assert_same(networks, seen[0][1])
-    before, _ = trained(None, NEVER, 33, until=33)
+    before, _ = trained(None, NEVER, 7, until=7)
     assert differs(seen[0][1][0], states(before)[1].networks["G"])
 
 
 @pytest.mark.parametrize("player", ["d", "g"])
 def test_the_dump_is_the_members_own_step(tmp_path: Path, player: str) -> None:
     """Its batch, with its networks, gives the bad term again; gradient norms are those of that step alone."""
-    trained(tmp_path, NEVER, 33, NEVER, player=player, d_steps=2)
+    trained(tmp_path, NEVER, 7, NEVER, player=player, d_steps=2)
     dump = dumped(tmp_path / "seed-1")
-    before, _ = trained(None, NEVER, 33, NEVER, until=33, player=player, d_steps=2)
+    before, _ = trained(None, NEVER, 7, NEVER, until=7, player=player, d_steps=2)
     assert_same(dump["networks_before"], states(before)[1].networks)
-    assert (dump["iteration"], dump["term"]) == (33, f"{player}/D/method/fuse")
-    draw = before._stacks[0].members[1].draws.block(0)[33]
+    assert (dump["iteration"], dump["term"]) == (7, f"{player}/D/method/fuse")
+    draw = before._stacks[0].members[1].draws.block(0)[7]
     assert_same(dump["z"], [step.z for step in draw.d])
     assert_same(dump["real"], [step.real.x for step in draw.d])
     assert_same(dump["z_g"], draw.g.z)
@@ -189,9 +189,9 @@ def test_the_dump_is_the_members_own_step(tmp_path: Path, player: str) -> None:
     fuse = Fuse(player, torch.tensor(dump["iteration"]))
     assert fuse.terms(player, critic(D).score(Batch(dump["fake"][0])))["fuse"].value.isnan().all()
     assert [key for key, value in dump["terms"][-1].items() if isnan(value)] == [dump["term"]]
-    lone = marked(NEVER, 33, NEVER, player=player, d_steps=2)(1, tmp_path / "alone")
+    lone = marked(NEVER, 7, NEVER, player=player, d_steps=2)(1, tmp_path / "alone")
     with pytest.raises(NonFiniteError):
-        lone.fit(160)
+        lone.fit(32)
     expected = dumped(tmp_path / "alone")
     assert expected.keys() == dump.keys()
     assert dump["gradient_norms"] == pytest.approx(expected["gradient_norms"], rel=1e-3)
@@ -207,10 +207,10 @@ def test_an_overflow_of_its_own_making(tmp_path: Path) -> None:
         if seed == 1:
             with torch.no_grad():
                 D[2].bias.fill_(1e38)
-        return trainer(out, G=G, D=D, seed=seed)
+        return trainer(out, G=G, D=D, seed=seed, **FIFTH)
 
     made = several(tmp_path, 3, make)
-    runs = made.fit(60)
+    runs = made.fit(12)
     assert stacked(made)
     assert [run.failure is None for run in runs] == [True, False, True]
     assert "term d/D/loss was inf at iteration 0 " in str(runs[1].failure)
@@ -221,7 +221,7 @@ def test_an_overflow_of_its_own_making(tmp_path: Path) -> None:
 
 
 def test_one_whose_samples_cannot_be_measured_stops_alone(tmp_path: Path) -> None:
-    """Its evaluator says so, at iteration 50 or at the very end."""
+    """Its evaluator says so, at iteration 10 or at the very end."""
 
     class Fails(Spread):
         calls = 0
@@ -236,47 +236,47 @@ def test_one_whose_samples_cannot_be_measured_stops_alone(tmp_path: Path) -> Non
             self.last = last
 
     whole, _ = trained(tmp_path / "whole", NEVER, NEVER, NEVER)
-    for call, iteration in ((2, 50), (5, 160)):  # calls at 0, 50, 100, 150 and 160
+    for call, iteration in ((2, 10), (5, 32)):  # calls at 0, 10, 20, 30 and 32
 
         def make(seed: int, out: Path | None, call: int = call) -> sg.Trainer:
             return marked(NEVER, NEVER, NEVER, evaluator=Fails(call if seed == 1 else NEVER))(seed, out)
 
         made = several(tmp_path / f"{iteration}", 3, make)
-        runs = made.fit(160)
+        runs = made.fit(32)
         assert stacked(made)
         assert str(runs[1].failure).startswith(f"iteration {iteration}: the samples are not finite; last good checkpoi")
-        assert [run.iteration for run in runs] == [160, iteration, 160]
+        assert [run.iteration for run in runs] == [32, iteration, 32]
         assert [run.failure for run in (runs[0], runs[2])] == [None, None]
         assert_undisturbed(made, whole, (0, 2))
         assert f"iteration {iteration}: the samples are not finite;" in (runs[1].path / "log.txt").read_text()
 
 
 def test_several_in_one_segment_and_all_at_last(tmp_path: Path) -> None:
-    made, runs = trained(tmp_path, 37, 33, 90)
-    for run, iteration in zip(runs, (37, 33, 90), strict=True):
+    made, runs = trained(tmp_path, 7, 6, 18)
+    for run, iteration in zip(runs, (7, 6, 18), strict=True):
         assert f"was nan at iteration {iteration} (" in str(run.failure)
-        assert run.iteration <= 100
+        assert run.iteration <= 20
         dump = dumped(run.path)
-        before, _ = trained(None, 37, 33, 90, until=iteration)
+        before, _ = trained(None, 7, 6, 18, until=iteration)
         assert_same(dump["networks_before"], states(before)[run.settings["seed"]].networks)
-    assert made._stacks[0].iteration <= 100  # nobody is left to train for
+    assert made._stacks[0].iteration <= 20  # nobody is left to train for
 
 
 def test_resumed_it_meets_it_again_and_the_others_are_the_same(tmp_path: Path) -> None:
     trained(tmp_path / "whole", NEVER, NEVER)
-    _, first = trained(tmp_path / "hurt", NEVER, 90, until=110)
-    made = several(tmp_path / "hurt", 2, marked(NEVER, 90), resume=True)
-    runs = made.fit(160)
+    _, first = trained(tmp_path / "hurt", NEVER, 18, until=22)
+    made = several(tmp_path / "hurt", 2, marked(NEVER, 18), resume=True)
+    runs = made.fit(32)
     assert str(runs[1].failure) == str(first[1].failure)
-    assert runs[0].iteration == 160
+    assert runs[0].iteration == 32
     whole = tmp_path / "whole" / "seed-0"
     assert records(runs[0].path) == records(whole)
     assert_same(*(without_marks(saved(path)["state"]) for path in (runs[0].path, whole)))
 
 
 def test_a_seed_that_is_trained_alone_stops_alone(tmp_path: Path) -> None:
-    made = several(tmp_path, 2, marked(33, NEVER, optimizer=normalised))
-    runs = made.fit(60)
+    made = several(tmp_path, 2, marked(7, NEVER, optimizer=normalised))
+    runs = made.fit(12)
     assert made.reason is not None
-    assert "was nan at iteration 33 " in str(runs[0].failure)
-    assert [run.iteration for run in runs] == [40, 60]
+    assert "was nan at iteration 7 " in str(runs[0].failure)
+    assert [run.iteration for run in runs] == [8, 12]

@@ -24,7 +24,10 @@ def draw_all(folder: Path) -> None:
     gradient_curves([{"iteration": 0, "gradient_mean": 1.0}], folder / "gradients.png")
 
 
-def test_settings_and_random_numbers_survive_drawing_and_do_not_leak_into_it(tmp_path: Path) -> None:
+def test_settings_and_random_numbers_survive_drawing_and_do_not_leak_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steadygan.viz.canvas.DPI", 30)
     random = np.random.get_state()[1].copy()  # noqa: NPY002
     with matplotlib.rc_context({"font.size": 31.0, "lines.linewidth": 9.0, "axes.grid": True, "figure.dpi": 40.0}):
         before = dict(matplotlib.rcParams)
