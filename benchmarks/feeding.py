@@ -1,6 +1,6 @@
 """What feeding images costs beside training on them, and how soon a set of image files is ready.
 
-    python benchmarks/feeding.py PATH [--iterations 60] [--width 64] [--threads 2] [--json]
+    python benchmarks/feeding.py PATH [--iterations 60, from 20 on] [--width 64] [--threads 2] [--json]
 
 PATH: a folder or zip of image files of one size. Reading: `sg.data.folder` with an empty cache, then from the cache.
 Feeding: the time to have an iteration's batch at hand, over the time of the step that uses it, side by side in one

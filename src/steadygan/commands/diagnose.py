@@ -73,16 +73,14 @@ def _told(folders: Sequence[Path]) -> tuple[list[sg.Diagnosis], list[str]]:
 
 def together(told: Sequence[sg.Diagnosis], notes: Sequence[str]) -> dict[str, object]:
     """Several seeds as one object: the gravest verdict, and each run's own."""
-    worst = gravest(told)
-    plain = worst.plain()
+    plain = gravest(told).plain()
     head = {key: plain[key] for key in ("verdict", "reason", "evidence", "advice", "what")}
     return head | {"notes": list(notes), "runs": [each.plain() for each in told]}
 
 
 def gravest(told: Sequence[sg.Diagnosis]) -> sg.Diagnosis:
     """The one that needs looking at most."""
-    order = {verdict: i for i, verdict in enumerate(q.TONES)}
-    return max(told, key=lambda each: order.get(each.verdict, len(order)))
+    return max(told, key=lambda each: [*q.TONES, each.verdict].index(each.verdict))
 
 
 def show(told: sg.Diagnosis, console: Console) -> None:

@@ -158,10 +158,10 @@ def closes(run: Run, iteration: int, stats: Mapping[str, Any]) -> bool:
 
 
 class ReadingProgress:
-    """Told how far data is read: a bar on a terminal, one line elsewhere; nothing where it is `quiet`."""
+    """Told how far data is read: a bar on a terminal, one line elsewhere."""
 
-    def __init__(self, console: Console, quiet: bool = False) -> None:
-        self.console, self.quiet = console, quiet
+    def __init__(self, console: Console) -> None:
+        self.console = console
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
 
@@ -174,8 +174,6 @@ class ReadingProgress:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """`done` of `total` images are through `what`."""
-        if self.quiet:
-            return
         if what not in self._tasks:
             if self.console.is_terminal and self._bar is None:
                 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

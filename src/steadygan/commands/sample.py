@@ -111,13 +111,14 @@ def class_of(text: str, names: list[str], classes: int) -> int:
 
 def drawing(batches: Iterator[sg.types.Batch], n: int, console: Console, broken: list[int]) -> Iterator[sg.types.Batch]:
     """Batches on their way to a file, behind a bar on a terminal; broken: takes how many samples are not finite."""
-    with ReadingProgress(console, quiet=n < BAR_FROM or not console.is_terminal) as reading:
+    with ReadingProgress(console) as reading:
         done = 0
         for batch in batches:
             broken.append(int((~batch.x.flatten(1).isfinite().all(1)).sum()))
             yield batch
             done += batch.size
-            reading("drawing", done, n)
+            if n >= BAR_FROM and console.is_terminal:
+                reading("drawing", done, n)
 
 
 def write(target: Target, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: Settings, asked: Asked) -> None:

@@ -22,10 +22,6 @@ class JudgeSettings(NamedTuple):
         theirs = {key: getattr(own, key) for key in self._fields}
         return self._replace(**{key: value for key, value in theirs.items() if value is not None})
 
-    def beside(self, more: Parts) -> JudgeSettings:
-        """These settings with those methods of `more` that are not there yet."""
-        return self._replace(method=type(self.method)(**{**more, **self.method}))
-
 
 class Context(NamedTuple):
     """What a part's settings may depend on; those that do have a function `fits`, which raises InputError."""

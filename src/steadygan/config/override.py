@@ -33,16 +33,11 @@ def override(settings: Settings, words: Iterable[str]) -> Settings:
         if not equals or not key.strip():
             raise InputError(f"expected a setting as key=value, got {word!r}: write for instance batch_size=128")
         keys = key.strip().split(".")
-        if keys[0] not in settings_of(Settings) and keys[0] in data_fields(str(tree["data"]["name"])):
+        kind = DATA.find(str(tree["data"]["name"]))
+        if keys[0] not in settings_of(Settings) and kind is not None and keys[0] in ("name", *settings_of(kind)):
             keys = ["data", *keys]
         put(tree, Branch((Settings,)), keys, value.strip())
     return Settings.check(tree)
-
-
-def data_fields(name: str) -> set[str]:
-    """The settings of the data set of this name."""
-    kind = DATA.find(name)
-    return set() if kind is None else {"name", *settings_of(kind)}
 
 
 def put(tree: dict[str, Any], branch: Branch, keys: list[str], value: str, prefix: str = "") -> None:

@@ -81,7 +81,7 @@ class Settings(Block):
             context = Context(where, judge, self.generator, self.batch_size, self.conditional, self.data.image, alone)
             context.check()
             if self.monitor is not None and self.monitor.remedy.method:
-                later = judge.beside(self.monitor.remedy.method)
+                later = judge._replace(method=Methods(**{**self.monitor.remedy.method, **judge.method}))
                 context._replace(where="monitor.remedy.", judge=later).check()
         fits = getattr(self.data, "fits", None)
         if fits is not None:

@@ -158,14 +158,10 @@ class InfiniteSampler:
         if key not in self._cache:
             for old in [k for k, (when, _) in self._cache.items() if abs(when - epoch) > 1]:
                 del self._cache[old]
-            self._cache[key] = epoch, draw(torch.Generator().manual_seed(_mix(key)))
+            digest = blake2b(key.encode(), digest_size=8).digest()  # neighbouring epochs have nothing in common
+            seed = int.from_bytes(digest, "little") >> 1
+            self._cache[key] = epoch, draw(torch.Generator().manual_seed(seed))
         return self._cache[key][1]
-
-
-def _mix(key: str) -> int:
-    """A 63-bit seed in which neighbouring seeds and epochs have nothing in common, the same on every platform."""
-    digest = blake2b(key.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
 
 
 def digest_of(*tensors: Tensor | None, words: str = "") -> str:

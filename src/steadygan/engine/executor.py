@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,25 @@ from .draws import AT_ONCE, Iteration, Step
 from .objective import Sides, d_objective, g_objective
 from .optim import Average, Ema, OptimizerFactory, pack, unpack
 from .precision import Precision
-from .state import State, cloned
+
+
+class State(NamedTuple):
+    """All that an iteration changes, nested mappings of tensors."""
+
+    networks: Mapping[str, Mapping[str, Tensor]]  # parameters and buffers by network
+    ema: Mapping[str, Tensor]  # the generator's average; {} when off
+    optimizers: Mapping[str, Mapping[str, Mapping[str, Any]]]  # player -> parameter -> entry
+    parts: Mapping[str, Any]  # opponent -> part -> entry
+    random: Mapping[str, Tensor]  # torch's global generators, "cpu" and "cuda", which layers may draw from
+
+
+def cloned(leaf: Any, device: torch.device | None = None) -> Any:
+    """A deep copy of nested mappings of tensors."""
+    if isinstance(leaf, Tensor):
+        return leaf.detach().to(device).clone() if device is not None else leaf.detach().clone()
+    if isinstance(leaf, Mapping):
+        return {key: cloned(value, device) for key, value in leaf.items()}
+    return leaf
 
 
 class Executor(ABC):
@@ -184,10 +202,13 @@ class Eager(Executor):
         self.G, self.opponents, self.sides, self.rates = G, dict(opponents), sides, rates
         self.bare = {name: o.without_penalties() for name, o in opponents.items()}  # as a G step sees them
         self.networks: dict[str, nn.Module] = {"G": G} | {name: o.critic for name, o in opponents.items()}
-        self.g_parameters = [p for p in G.parameters() if p.requires_grad]
-        self.d_parameters = {
-            name: [p for p in self.networks[name].parameters() if p.requires_grad] for name in opponents
+        named = {
+            name: {key: p for key, p in network.named_parameters() if p.requires_grad}
+            for name, network in self.networks.items()
         }
+        self.names = {"G": [*named["G"]], "D": [f"{name}.{key}" for name in opponents for key in named[name]]}
+        self.g_parameters = [*named.pop("G").values()]
+        self.d_parameters = {name: [*own.values()] for name, own in named.items()}
         aside = {
             id(p)
             for name in opponents
@@ -213,9 +234,6 @@ class Eager(Executor):
                 if (state := part.initial_state())
             }
             for name, o in opponents.items()
-        }
-        self.names = {"G": _names(G, self.g_parameters, "")} | {
-            "D": [n for d in opponents for n in _names(self.networks[d], self.d_parameters[d], f"{d}.")]
         }
         self._label = label_parameter(G)
         self._keeps_buffers = any(True for _ in G.buffers())
@@ -374,9 +392,3 @@ def in_chunks(made: Callable[[Tensor, Tensor | None], Batch], z: Tensor, label: 
     if not chunk or z.shape[0] <= chunk:
         return made(z, label)
     return cat(*(made(*part) for part in in_parts(Batch(z, label), chunk)))
-
-
-def _names(network: nn.Module, parameters: Sequence[nn.Parameter], prefix: str) -> list[str]:
-    """Names of the trained parameters, in the order in which an optimiser holds them."""
-    trainable = {id(p) for p in parameters}
-    return [f"{prefix}{name}" for name, p in network.named_parameters() if id(p) in trainable]

@@ -17,7 +17,7 @@ from ..types.labels import label_parameter
 from ..types.taps import tapped
 from .compiler import Compiler
 from .draws import Step
-from .executor import Eager, Executor, in_chunks
+from .executor import Eager, Executor, cloned, in_chunks
 from .members import (
     Flat,
     expose,
@@ -33,7 +33,6 @@ from .members import (
     within,
 )
 from .objective import d_objective, g_objective
-from .state import cloned
 
 Tree = Any  # nested mappings of tensors
 

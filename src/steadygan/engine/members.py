@@ -16,8 +16,7 @@ from ..types.critic import as_output, with_features
 from ..types.labels import label_parameter
 from ..types.taps import Taps
 from .draws import Draws, Iteration, Iterations, Whole, split
-from .executor import Eager
-from .state import cloned
+from .executor import Eager, cloned
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,13 @@ def _card(run: Run, network: nn.Module, weights: str, inputs: tuple[Tensor, ...]
             "range": [-1.0, 1.0] if image and bounded else None,
         },
         "units": None if run.units is None else {"offset": run.units[0].tolist(), "scale": run.units[1].tolist()},
-        "classes": None if run.classes is None else _classes(run),
+        "classes": None
+        if run.classes is None
+        else {
+            "count": run.classes,
+            "names": list(data.get("class_names", ())),
+            "training_samples": data.get("class_counts"),
+        },
         "network": None if settings is None else settings["generator"],
         "layers": {key: _layer(part) for key, part in parts if not [*part.children()]},
         "data": {key: data.get(key) for key in ("name", "shape", "size", "digest", "licence")},
@@ -171,14 +177,6 @@ def _layer(part: nn.Module) -> str:
     own = type(part)
     theirs = next((kind for kind in own.__mro__ if kind.__module__.startswith("torch.nn")), own)
     return repr(part).replace(f"{own.__name__}(", f"{theirs.__name__}(", 1)
-
-
-def _classes(run: Run) -> dict[str, Any]:
-    return {
-        "count": run.classes,
-        "names": list(run.data.get("class_names", ())),
-        "training_samples": run.data.get("class_counts"),
-    }
 
 
 def _metrics(run: Run) -> dict[str, Any]:

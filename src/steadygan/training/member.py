@@ -18,8 +18,7 @@ from ..diagnostics.remedy import Remedy
 from ..diagnostics.rules import MILDER
 from ..diagnostics.verdicts import Judge, Verdict
 from ..engine.draws import BLOCK, Draws
-from ..engine.executor import Eager
-from ..engine.state import State
+from ..engine.executor import Eager, State
 from ..errors import CollapseError, InputError, NonFiniteError
 from ..evaluation.evaluator import evaluator_beside
 from ..files import write_json, writing

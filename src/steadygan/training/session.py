@@ -46,6 +46,7 @@ class Session:
         self.opened = False  # they were done before: they are read, and nothing is written
         self.gone: set[int] = set()  # which members left, to go on alone
         self.steps: dict[Hashable, Callable[..., Any]] = {}  # compiled, for stacks of equal runs
+        self._began = time.perf_counter(), 0, 0.0  # this sitting, at which iteration, after how many seconds of others
         self._work: int | None = None  # multiply-adds of a forward
         self._random: Mapping[str, Tensor] | None = None  # torch's global generators between two fits
 
@@ -53,11 +54,6 @@ class Session:
     def going(self) -> list[Member]:
         """The members that have not stopped."""
         return [member for i, member in enumerate(self.members) if member.going and i not in self.gone]
-
-    @property
-    def runs(self) -> list[Run]:
-        """The members' runs, as the user sees them."""
-        return [member.run for member in self.members]
 
     def fit(self, until: int) -> list[Run]:
         """Trains all members until `until` iterations are done; a run that stopped before has a `failure`.
@@ -79,7 +75,7 @@ class Session:
                                 break
                     self._look(segment)
             sitting = self._gone_back()
-        return self.runs
+        return [member.run for member in self.members]
 
     @contextmanager
     def _sitting(self, until: int) -> Iterator[StopSignals]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
@@ -87,7 +88,10 @@ def read_mnist(path: str | Path | None, progress: Progress | None = None) -> Mni
     if not files and path is None:
         names = ", ".join(f"{name}.gz" for name in FILES)
         advice = f"put {names} there, or say with --data (or path=) in which folder they are"
-        fetch(folder, "MNIST/raw", _download, advice, "downloading MNIST", progress)
+        from torchvision.datasets import MNIST
+
+        download = partial(MNIST, download=True)
+        fetch(folder, "MNIST/raw", download, advice, "downloading MNIST", progress)
         files = _find(folder)
     missing = [name for name in FILES if name not in files]
     if missing:
@@ -121,12 +125,6 @@ def _part(files: dict[str, Path], images: str, labels: str) -> tuple[Tensor, Ten
     if int(classes.max()) >= len(CLASSES):
         raise InputError(f"expected classes 0..9 in {files[labels].name}, got {int(classes.max())}: check the file")
     return pixels, classes
-
-
-def _download(folder: Path) -> None:
-    from torchvision.datasets import MNIST
-
-    MNIST(str(folder), download=True)
 
 
 def read_images(images: Path, labels: Path) -> tuple[Tensor, Tensor]:
