@@ -13,11 +13,12 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.testing import assert_close
 
 from ..devices import borrowed
+from ..engine.executor import trained
 from ..engine.members import Flat
 from ..engine.optim import OptimizerFactory
 from ..errors import first_line
 from ..types import Batch
-from ..types.critic import auxiliaries_of
+from ..types.critic import auxiliaries_of, kept_modes
 from .checks import TRIED, forward_of, inputs_of
 from .setup import Setup
 
@@ -78,9 +79,8 @@ def differing(name: str, networks: Sequence[nn.Module]) -> str | None:
 
 def restless(name: str, network: nn.Module, inputs: Batch) -> str | None:
     """What a network's forward changes: its buffers, Python state, or torch's random numbers."""
-    modes = [(part, part.training) for part in network.modules()]
-    network.train()
-    with torch.no_grad(), borrowed(0, inputs.x.device):
+    with kept_modes(network), torch.no_grad(), borrowed(0, inputs.x.device):
+        network.train()
         buffers = {key: value.clone() for key, value in network.named_buffers()}
         python = {key: state_of(part) for key, part in network.named_modules()}
         random = torch.get_rng_state()
@@ -88,9 +88,6 @@ def restless(name: str, network: nn.Module, inputs: Batch) -> str | None:
             forward_of(network, inputs)
         except Exception:  # a wrong shape is told elsewhere, and better
             return None
-        finally:
-            for part, mode in modes:
-                part.training = mode
         drawn = not torch.equal(random, torch.get_rng_state())
         moved = [key for key, value in network.named_buffers() if not torch.equal(value, buffers[key])]
         for key, value in network.named_buffers():
@@ -134,17 +131,12 @@ def idle(name: str, network: nn.Module, inputs: Batch, trainable: frozenset[int]
     aside = {id(p) for part in auxiliaries_of(network).values() for p in part.parameters()}
     open_ones = {key: p for key, p in network.named_parameters() if id(p) in trainable and id(p) not in aside}
     frozen = [p for p in open_ones.values() if not p.requires_grad]
-    with torch.enable_grad(), borrowed(0, inputs.x.device):
+    with trained(frozen), torch.enable_grad(), borrowed(0, inputs.x.device):
         try:
-            for p in frozen:
-                p.requires_grad_(True)
             result = _output(forward_of(network, inputs), embeds)
             slopes = torch.autograd.grad(result.sum(), [*open_ones.values()], allow_unused=True)
         except Exception:  # told elsewhere
             return None
-        finally:
-            for p in frozen:
-                p.requires_grad_(False)
     unused = [key for key, slope in zip(open_ones, slopes, strict=True) if slope is None]
     return f"the parameter {unused[0]} of {name} takes no part in its output" if unused else None
 
