@@ -8,8 +8,7 @@ from torch import Tensor
 
 import steadygan as sg
 from known import F64, generator
-from steadygan.engine.draws import BLOCK, Draws
-from steadygan.engine.needs import Needs, shown_shape
+from steadygan.engine.draws import BLOCK, Draws, Needs, shown_shape
 from steadygan.engine.objective import Sides
 from steadygan.latents import normal_latent
 from steadygan.types import Draw, Method, Opponent

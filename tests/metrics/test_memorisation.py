@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from steadygan.errors import InputError, NonFiniteError
-from steadygan.metrics.memorisation import Memorisation
+from steadygan.metrics import Memorisation
 
 
 def memorisation(fakes, training, held_out):

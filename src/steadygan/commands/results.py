@@ -90,28 +90,6 @@ def exit_code(runs: Sequence[Run]) -> int:
     return max((run.failure.exit_code for run in failed if run.failure is not None), default=0)
 
 
-class Over(NamedTuple):
-    """A figure over the seeds: their mean and sample standard deviation (None for one seed)."""
-
-    values: tuple[float, ...]
-
-    @property
-    def mean(self) -> float:
-        return fmean(self.values)
-
-    @property
-    def std(self) -> float | None:
-        return stdev(self.values) if len(self.values) > 1 else None
-
-    def plain(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"mean": self.mean, "std": self.std, "values": list(self.values)}
-
-    def shown(self, key: str, modes: int | None) -> str:
-        """0.842 ± 0.011, the deviation where there is one."""
-        return figure(key, self.values, modes)
-
-
 class SideBySide(NamedTuple):
     """The results by recipe, each a list over seeds."""
 
@@ -123,18 +101,18 @@ class SideBySide(NamedTuple):
         names = dict.fromkeys(result.job.settings.recipe for result in results)
         return SideBySide({name: [r for r in results if r.job.settings.recipe == name] for name in names})
 
-    def figures(self, name: str) -> dict[str, dict[str, Over]]:
+    def figures(self, name: str) -> dict[str, dict[str, tuple[float, ...]]]:
         """figure -> final, best (and peak, for gradients) of one recipe, over its seeds."""
         rows = [{row.key: row for row in final_and_best(result.records)} for result in self.by_recipe[name]]
-        table: dict[str, dict[str, Over]] = {}
+        table: dict[str, dict[str, tuple[float, ...]]] = {}
         for key in rows[0]:
             own = [row[key] for row in rows if key in row]
             table[key] = {
-                "final": Over(tuple(row.final.value for row in own)),
-                "best": Over(tuple(row.best.value for row in own)),
+                "final": tuple(row.final.value for row in own),
+                "best": tuple(row.best.value for row in own),
             }
             if all(row.peak is not None for row in own):
-                table[key]["peak"] = Over(tuple(row.peak.value for row in own if row.peak is not None))
+                table[key]["peak"] = tuple(row.peak.value for row in own if row.peak is not None)
         return table
 
     def show(self, console: Console) -> None:
@@ -154,7 +132,7 @@ class SideBySide(NamedTuple):
             for like, holders in self.alike(key, figures):
                 for name in holders:
                     own = figures[name][key]
-                    shown = [own[kind].shown(key, modes) if kind in own else "" for kind in kinds]
+                    shown = [figure(key, own[kind], modes) if kind in own else "" for kind in kinds]
                     heading = f"{label}{like}" if name == holders[0] else ""
                     real = self.real(name, key)
                     shown.append("" if real is None or name != holders[0] else figure(key, real, modes))
@@ -220,7 +198,7 @@ class SideBySide(NamedTuple):
                     "runs": [str(result.job.folder) for result in results],
                     "seconds": [round(result.seconds, 3) for result in results],
                     "figures": {
-                        key: {kind: over.plain() for kind, over in cells.items()}
+                        key: {kind: over(values) for kind, values in cells.items()}
                         for key, cells in self.figures(name).items()
                     },
                     "real": {key: self.real(name, key) for key in results[0].run.reference},
@@ -242,6 +220,11 @@ class SideBySide(NamedTuple):
             title=None if len(first) == 1 else f"means of {len(first)} seeds",
             equilibrium=shared.pop() if len(shared) == 1 else (None, None),
         )
+
+
+def over(values: Sequence[float]) -> dict[str, Any]:
+    """A figure over the seeds, for JSON: the sample standard deviation is None for one seed."""
+    return {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
 
 
 def averaged(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Blocks of settings, the kinds of them that a name chooses from, and what is known of each single setting."""
+"""Blocks of settings, the kinds of them that a name chooses from, what they are seen beside, and single settings."""
 
 from __future__ import annotations
 
@@ -116,6 +116,43 @@ class Parts(dict[str, Any]):
     def expand(cls, value: Text) -> dict[str, Any]:
         """`penalty=r1,r2` means these two and no other, at their defaults; `plain` means no part at all."""
         return {Text(name.strip()): {} for name in value.split(",") if name.strip() not in ("", PLAIN)}
+
+
+class JudgeSettings(NamedTuple):
+    """All settings of one discriminator."""
+
+    discriminator: Block
+    loss: Block
+    penalty: Parts
+    method: Parts
+    constraint: Parts
+    weight: float = 1.0
+
+    def overlaid(self, own: Any) -> JudgeSettings:
+        """These settings where `own`, of one of several opponents, has none."""
+        theirs = {key: getattr(own, key) for key in self._fields}
+        return self._replace(**{key: value for key, value in theirs.items() if value is not None})
+
+
+class Context(NamedTuple):
+    """What a part's settings may depend on; those that do have a function `fits`, which raises InputError."""
+
+    where: str  # what stands before their keys
+    judge: JudgeSettings
+    generator: Block
+    batch_size: int
+    conditional: bool  # networks are told classes
+    image: bool | None  # whether data are images; None where that is not known yet
+    alone: bool  # whether it is the only discriminator
+
+    def check(self) -> None:
+        """Raises InputError for settings of one discriminator that do not go together."""
+        judge = self.judge
+        parts = [*judge.method.values(), judge.discriminator, judge.loss, *judge.penalty.values()]
+        for part in [*parts, *judge.constraint.values()]:
+            fits = getattr(part, "fits", None)
+            if fits is not None:
+                fits(self)
 
 
 class Setting(NamedTuple):

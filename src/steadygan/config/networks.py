@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from ..errors import InputError
-from .block import Block, Kinds
-from .context import Context
+from .block import Block, Context, Kinds
 from .values import Count, Natural, choice
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "selu", "silu", "gelu")

@@ -6,8 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, ClassVar, Literal
 
 from ..errors import InputError
-from .block import Block, Kinds, Parts
-from .context import Context
+from .block import Block, Context, Kinds, Parts
 from .values import Count, Names, Natural, Of, Positive, Weight, real
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from ..errors import InputError
-from .block import Block, plain
-from .context import Context, JudgeSettings
+from .block import Block, Context, JudgeSettings, plain
 from .data import DATA, DataSet
 from .keys import read
 from .networks import DISCRIMINATOR, GENERATOR, Mlp, MlpDiscriminator

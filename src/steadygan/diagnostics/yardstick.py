@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import InputError, NonFiniteError, check_number
-from ..metrics.balance import perplexity
 from ..metrics.blocks import FEW, ball_tiles, first_least, flat_samples
-from ..metrics.neighbours import NearestNeighbour
+from ..metrics.neighbours import NearestNeighbour, perplexity
 
 NEIGHBOUR = 5  # a real sample's ball reaches to its fifth nearest other one
 ROUNDING = 1e-14  # of squared distances by product of matrices, seen from the centre

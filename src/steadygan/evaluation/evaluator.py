@@ -16,11 +16,9 @@ from ..data.cache import cached
 from ..data.samples import digest_of
 from ..errors import InputError, unknown
 from ..features import FEATURES, FeatureNetwork, extract
-from ..metrics.balance import Balance
 from ..metrics.blocks import flat_samples
 from ..metrics.energy import EnergyDistance
-from ..metrics.memorisation import Memorisation
-from ..metrics.neighbours import NearestNeighbour
+from ..metrics.neighbours import Balance, Memorisation, NearestNeighbour
 from ..metrics.protocol import Protocol, together
 from ..pixels import to_pixels, to_values
 from ..places import cache_folder

@@ -11,12 +11,10 @@ import torch
 from torch import Tensor
 
 from ..features.network import Features
-from ..metrics.balance import Balance
 from ..metrics.energy import EnergyDistance
-from ..metrics.memorisation import Memorisation
 from ..metrics.modes import class_modes, expected_kl, mixture_modes
 from ..metrics.moments import Moments, class_score, frechet, kernel_distance, precision_recall
-from ..metrics.neighbours import DIMENSIONS, Manifold, NearestNeighbour, neighbours_of
+from ..metrics.neighbours import DIMENSIONS, Balance, Manifold, Memorisation, NearestNeighbour, neighbours_of
 from ..metrics.support import near_duplicate, support
 
 MOST_CELLS = 2000  # training samples that fakes are assigned to: beyond it most cells of 10,000 fakes are nearly empty

@@ -16,8 +16,7 @@ from ..data.cache import cached
 from ..data.samples import digest_of
 from ..errors import InputError
 from ..features import FeatureNetwork, Features, extract
-from ..metrics.balance import Balance
-from ..metrics.memorisation import Memorisation
+from ..metrics.neighbours import Balance, Memorisation
 from ..pixels import to_pixels
 from ..places import cache_folder
 from . import measures

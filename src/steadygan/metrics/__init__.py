@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .balance import Balance, balance
 from .energy import EnergyDistance, energy_distance
-from .memorisation import Memorisation
 from .modes import class_modes, expected_kl, mixture_modes
 from .moments import Moments, class_score, frechet, kernel_distance, precision_recall
-from .neighbours import Manifold, NearestNeighbour
+from .neighbours import Balance, Manifold, Memorisation, NearestNeighbour, balance
 from .protocol import Protocol
 from .summary import BETTER, best
 from .support import Support, support

@@ -1,4 +1,4 @@
-"""The nearest real samples: cells, classes and distances, density and coverage, by all pairs or by a k-d tree."""
+"""The nearest real samples: cells and their balance, classes, copies, density and coverage; by all pairs or a tree."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..errors import InputError, check_whole
 from .blocks import TIE, ball_tiles, check_reference, first_least, flat_samples, kth_distance, square_blocks
 
 DIMENSIONS = 3  # up to which a tree beats all pairs
+ONE_IN = 100  # a fake is taken for memorised when it is among the nearest one in so many held-out samples
 AT_A_TIME = 256  # balls whose samples are listed together: a collapsed generator's all lie in each of them
 
 
@@ -104,6 +105,93 @@ class NearestNeighbour:
         if self.label is None:
             raise InputError("expected labels of the reference samples to classify by, got none: pass label=")
         return self.label[self.assign(x) if assigned is None else assigned]
+
+
+@dataclass(frozen=True, eq=False)
+class Balance:
+    """Compares fakes with `fresh` reals (m, *shape) by the `training` sample (n, *shape) nearest to each [tao2020].
+
+    The cells of m fakes give a histogram p, those of the fresh samples a histogram q:
+    balance = exp(H(p)) / exp(H(q)), 1 when fakes are as even as real data; balance_tv = 1/2 sum_i |p_i - q_i|.
+    The perplexity exp(H) grows with the number of samples, so both sides have the same number: fakes beyond m are
+    measured in groups of m and averaged, and with fewer than m fakes only as many fresh ones are used.
+    """
+
+    training: Tensor
+    fresh: Tensor
+    _lookup: NearestNeighbour = field(init=False, repr=False)
+    _cells: Tensor = field(init=False, repr=False)  # (m,): cell of each fresh sample
+
+    def __post_init__(self) -> None:
+        if self.fresh.shape[0] == 0:
+            raise InputError("expected at least one fresh real sample to compare fakes with, got none: draw some")
+        object.__setattr__(self, "_lookup", NearestNeighbour(self.training))
+        object.__setattr__(self, "_cells", self._lookup.assign(self.fresh))
+
+    @torch.no_grad()
+    def __call__(self, fakes: Tensor) -> dict[str, float]:
+        """balance and balance_tv of fakes (k, *shape); raises InputError when there are none."""
+        if fakes.shape[0] == 0:
+            raise InputError("expected at least one fake to measure the balance of, got none: draw some")
+        group = min(fakes.shape[0], self._cells.shape[0])
+        real = _shares(self._cells[:group], self._lookup.size)
+        cells = self._lookup.assign(fakes)
+        count = cells.shape[0] // group  # an incomplete last group is left out
+        shares = [_shares(part, self._lookup.size) for part in cells[: count * group].chunk(count)]
+        even = sum(perplexity(fake) for fake in shares) / count
+        apart = sum(float((fake - real).abs().sum()) / 2 for fake in shares) / count
+        return {"balance": even / perplexity(real), "balance_tv": apart}
+
+
+def balance(fakes: Tensor, training: Tensor, fresh: Tensor) -> dict[str, float]:
+    """`Balance(training, fresh)(fakes)`, once [tao2020]."""
+    return Balance(training, fresh)(fakes)
+
+
+def _shares(cells: Tensor, size: int) -> Tensor:
+    return cells.bincount(minlength=size).cpu().to(torch.float64) / cells.shape[0]
+
+
+def perplexity(shares: Tensor) -> float:
+    """exp(H) of shares (n,), in effectively used ones."""
+    return float(torch.special.entr(shares).sum().exp())  # entr(0) = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Memorisation:
+    """Compares how far fakes and `held_out` reals (m >= 99, *shape) are from the nearest `training` sample (n, *shape).
+
+    memorised: share of fakes no farther than h_(j), the j-th smallest distance of a held-out sample, with
+    j = floor((m+1) / 100). nearer_than_held_out: P(d < h) + P(d = h) / 2 for a random fake's distance d and a random
+    held-out sample's h, what Mann and Whitney's test of data copying [meehan2020] ranks. Fakes as new as held-out
+    samples have j / (m+1), about 0.01, and 0.5; copies 1 and 1 (where held-out samples hold copies too, those tie in
+    the second). Fakes far from all data have 0 and 0: no sign of quality. Distances are Euclidean over the flattened
+    samples. Raises InputError for too few samples or other shapes, and NonFiniteError.
+    """
+
+    training: Tensor
+    held_out: Tensor
+    _lookup: NearestNeighbour = field(init=False, repr=False)
+    _distances: Tensor = field(init=False, repr=False)  # (m,): of the held-out samples, ascending
+
+    def __post_init__(self) -> None:
+        flat_samples(self.training, "training", 1)
+        flat_samples(self.held_out, "held-out", ONE_IN - 1, like=self.training)
+        object.__setattr__(self, "_lookup", NearestNeighbour(self.training))
+        object.__setattr__(self, "_distances", self._lookup.distance(self.held_out).sort().values)
+
+    @torch.no_grad()
+    def __call__(self, fakes: Tensor) -> dict[str, float]:
+        """memorised and nearer_than_held_out of fakes (k, *shape); raises InputError when there are none."""
+        flat_samples(fakes, "fake", 1, like=self.training)
+        distance, held_out = self._lookup.distance(fakes), self._distances
+        m = held_out.shape[0]
+        bar = held_out[(m + 1) // ONE_IN - 1]
+        ranks = torch.searchsorted(held_out, distance) + torch.searchsorted(held_out, distance, right=True)
+        return {
+            "memorised": float((distance <= bar).to(torch.float64).mean()),
+            "nearer_than_held_out": 1.0 - float(ranks.to(torch.float64).mean()) / (2 * m),
+        }
 
 
 def neighbours_of(real: Tensor) -> Callable[[Tensor], dict[str, float]]:

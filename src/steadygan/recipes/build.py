@@ -11,8 +11,7 @@ from torch import nn
 
 from ..callbacks import Callback
 from ..config import Settings
-from ..config.block import Parts, values
-from ..config.context import JudgeSettings
+from ..config.block import JudgeSettings, Parts, values
 from ..data import Source
 from ..data.build import source
 from ..data.samples import Progress

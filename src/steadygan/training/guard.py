@@ -12,7 +12,7 @@ from torch import Tensor
 from ..diagnostics.monitor import Policy
 from ..diagnostics.remedy import Remedy
 from ..diagnostics.verdicts import GOOD, Verdict
-from ..engine.needs import Needs
+from ..engine.draws import Needs
 from ..errors import InputError
 from ..methods.chain import added, parts_of
 from ..runs.folder import RunFolder

@@ -19,9 +19,8 @@ from ..devices import borrowed
 from ..diagnostics.look import PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
 from ..diagnostics.yardstick import Yardstick
-from ..engine.draws import drawn
+from ..engine.draws import drawn, noise_of, shown_shape
 from ..engine.executor import Eager
-from ..engine.needs import noise_of, shown_shape
 from ..evaluation.evaluator import Evaluate
 from ..files import RESUME, beside
 from ..latents import CHUNK, generate, label_chunks, latents

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from ..data import Source
 from ..diagnostics.monitor import CollapseMonitor
-from ..engine.draws import BLOCK
-from ..engine.needs import Needs
+from ..engine.draws import BLOCK, Needs
 from ..engine.objective import Sides
 from ..engine.optim import Ema, OptimizerFactory, Schedule
 from ..engine.precision import Precision

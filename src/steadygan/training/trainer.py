@@ -15,7 +15,7 @@ from ..data import Source, from_user
 from ..devices import choose_device
 from ..diagnostics.monitor import CollapseMonitor
 from ..engine.compiler import too_old
-from ..engine.needs import Needs
+from ..engine.draws import Needs
 from ..engine.objective import Sides
 from ..engine.optim import Constant, Ema, OptimizerFactory, OptimizerSettings, Schedule
 from ..engine.precision import Precision
