@@ -100,8 +100,8 @@ def next_draws(trained: sg.Trainer) -> list[Any]:
     assert trained.session.ready
     done, draws = trained.session.iteration, trained.session.members[0].draws
     start = draws.beginning(done // BLOCK)
-    rest = draws.block(done // BLOCK)[done % BLOCK :]
-    rest = [*rest, *draws.block(done // BLOCK + 1)]
+    block = draws.block(done // BLOCK)
+    rest = [*(block[i] for i in range(done % BLOCK, BLOCK)), *draws.block(done // BLOCK + 1)]
     draws.restore(start)
     return rest
 

@@ -36,6 +36,11 @@ class TrainState(NamedTuple):
     random: Mapping[str, Tensor]  # "run": generator at its block's beginning; "cpu", "cuda": torch's global ones
     sums: Mapping[str, Tensor]  # statistics since the last tick: (sum, count) in float64
 
+    def clone(self) -> TrainState:
+        """A copy that later steps leave alone."""
+        copied = tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, tuple(self))
+        return TrainState(*copied)
+
 
 def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int, held: int | None = None) -> Path:
     """Writes a checkpoint atomically and removes all but the newest `keep` and that of iteration `held`.
@@ -46,9 +51,8 @@ def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int, h
     kept = listed(folder)
     last = f"; the last good checkpoint is {kept[-1]}" if kept else ""
     with beside(path, advice=f"{RESUME}{last}") as part, part.open("wb") as file:
-        # of a view, torch would save all that it is a view of
-        whole = tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, state._asdict())
-        torch.save({"format": FORMAT, **meta, "state": whole}, file)
+        whole = state.clone()  # of a view, torch would save all that it is a view of
+        torch.save({"format": FORMAT, **meta, "state": whole._asdict()}, file)
         file.flush()
         os.fsync(file.fileno())
     for old in listed(folder)[:-keep]:
