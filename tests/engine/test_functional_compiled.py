@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_functional import CASES, Conditional
+from test_functional import Conditional
 
 import steadygan as sg
 from known import F64, needs_cpp
@@ -68,14 +68,6 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., Any]]:
     return traced_steps(monkeypatch)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["two opponents", "a shared batch and a state", "noise and time", "classes"])
-def test_a_traced_step_trains_the_same_runs(name: str, traced: list[Any]) -> None:
-    compiler = Compiler(on=True)
-    assert_members_are_lone_runs(CASES[name], 2, compiler=compiler)
-    assert (compiler.failures, len(traced)) == ([], 2)
-
-
 def test_a_traced_step_of_all_of_them_trains_the_same_runs(traced: list[Any]) -> None:
     """One step per set of acting penalties: D steps with r1, D steps without, and the G step."""
     compiler = Compiler(on=True)
@@ -100,15 +92,3 @@ def test_stacks_in_one_process_keep_their_code_apart(traced: list[Any]) -> None:
             assert_near(here.held(), there.held(), 1e-10)
         assert_near([own for turn in told for own in turn[index]], expected, 1e-10)
         assert compiler.failures == []
-
-
-@pytest.mark.slow
-def test_equal_stacks_share_their_code(traced: list[Any]) -> None:
-    """The second stack traces nothing, and trains its own runs by the first one's steps."""
-    case = Case({"D": replace(PLAIN, penalties=(sg.penalties.r1(1.0, interval=3),))})
-    compiler = Compiler(on=True)
-    for _ in range(2):
-        assert_members_are_lone_runs(case, 3, compiler=compiler)
-        assert (compiler.failures, len(traced)) == ([], 3)
-    assert_members_are_lone_runs(case, 2, compiler=compiler)
-    assert len(traced) == 6

@@ -91,14 +91,6 @@ def test_traced_steps_train_the_same_runs(name: str, monkeypatch: pytest.MonkeyP
     assert len(found) == (3 if name == "with a penalty, some of the time" else 2)
 
 
-@pytest.mark.slow
-def test_a_lone_run_is_traced_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, compiler = traced_steps(monkeypatch), Compiler(on=True)
-    stack = assert_members_are_lone_runs(CASES["feature layers"], 1, compiler=compiler)
-    assert (compiler.failures, len(found)) == ([], 2)
-    assert no_hooks(stack)
-
-
 def test_equal_stacks_share_a_traced_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second stack runs what was traced of the first one's networks, whose hooks are gone by then."""
     found, compiler = traced_steps(monkeypatch), Compiler(on=True)
