@@ -73,7 +73,7 @@ def test_members_are_lone_runs(name: str, members: int) -> None:
         assert [member.networks["D"].count.item() for member in stack.members] == [2 * ITERATIONS] * members
 
 
-@pytest.mark.parametrize("name", [*CASES][1:])
+@pytest.mark.parametrize("name", ["one of two opponents", pytest.param("spectral norm", marks=pytest.mark.slow)])
 def test_traced_steps_train_the_same_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found, compiler = traced_steps(monkeypatch), Compiler(on=True)
     assert_members_are_lone_runs(CASES[name], 2, compiler=compiler)
