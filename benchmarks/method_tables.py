@@ -27,7 +27,7 @@ from method_figures import sheet
 
 import steadygan as sg
 from steadygan.commands.console import figure
-from steadygan.commands.results import Over, SideBySide
+from steadygan.commands.results import SideBySide
 from steadygan.errors import EXIT_INPUT, EXIT_INTERRUPTED
 from steadygan.quantities import LABELS
 
@@ -82,10 +82,9 @@ def numbers(runs: Runs, shown: Sequence[tuple[str, str]]) -> dict[str, str]:
     if not runs.results:
         return cells
     figures = SideBySide.of(runs.results).figures(runs.settings.recipe)
-    cells |= {heading(key, kind): figures[key][kind].shown(key, None) for key, kind in shown}
+    cells |= {heading(key, kind): figure(key, figures[key][kind]) for key, kind in shown}
     late = [[r for r in result.records if r["iteration"] > runs.length / 2] for result in runs.results]
-    peaks = Over(tuple(max(r.get("gradient_max", 0.0) for r in records) for records in late))
-    cells[GRADIENT] = peaks.shown("gradient_max", None)
+    cells[GRADIENT] = figure("gradient_max", [max(r.get("gradient_max", 0.0) for r in records) for records in late])
     return {label: short(cell) for label, cell in cells.items()}
 
 
@@ -118,8 +117,8 @@ def judged(found: Mapping[str, Runs], keys: Sequence[str], pages: Mapping[str, P
         every = [sg.evaluate(result.run, "own") for result in runs.results]
         cells = []
         for key in keys:
-            over = Over(tuple(each.figures[key] for each in every if key in each.figures))
-            cells.append(over.shown(key, None) if over.values else "")
+            values = [each.figures[key] for each in every if key in each.figures]
+            cells.append(figure(key, values) if values else "")
         for each in every[:1]:
             real |= each.reference
         rows.append([link(method, pages), *cells])
