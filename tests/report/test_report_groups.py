@@ -45,7 +45,7 @@ def test_runs_without_a_recipe_or_settings_are_called_as_their_folder(tmp_path):
     groups = groups_of(mine, none, broken)
     assert [group.name for group in groups] == ["mine", "none", "broken"]
     assert "no settings.json" in groups[1].first.notes[0]
-    assert "settings.json cannot be read" in groups[2].first.notes[0]
+    assert "settings.json is not a readable JSON file" in groups[2].first.notes[0]
 
 
 def test_settings_of_another_version_are_noted_not_refused(tmp_path):
