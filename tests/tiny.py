@@ -14,7 +14,6 @@ from known import F64, normal
 from steadygan.diagnostics.rules import Thresholds
 from steadygan.engine.draws import BLOCK
 from steadygan.runs import checkpoint
-from steadygan.runs import folder as folder_files
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.run import Run
 
@@ -108,7 +107,7 @@ def next_draws(trained: sg.Trainer) -> list[Any]:
 
 def saved(out: Path) -> Any:
     """The newest checkpoint's content."""
-    newest = folder_files.latest(RunFolder(out).checkpoints)
+    newest = RunFolder(out).newest
     assert newest is not None
     return checkpoint.read(newest)
 

@@ -1,14 +1,30 @@
-"""The device to train on, and torch's global generators there, borrowed and given back."""
+"""The device to train on, and torch's modes and global generators there, borrowed and given back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor
 
 from .errors import InputError
+
+
+@contextmanager
+def plain_modes() -> Iterator[None]:
+    """Inside, gradients are on; autocast, inference mode, anomaly detection and default devices but the CPU are off."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.is_anomaly_enabled():
+            stack.enter_context(torch.autograd.set_detect_anomaly(False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from .devices import borrowed, global_states, restore_global_states
+from .devices import borrowed, global_states, plain_modes, restore_global_states
 from .errors import check_number
 from .types import Batch
 from .types.batch import in_parts
@@ -94,6 +94,7 @@ def rows(z: Iterator[Tensor], classes: Iterator[Tensor] | None, steps: int) -> I
             yield from zip(parts, label, strict=True)
 
 
+@plain_modes()
 @torch.no_grad()
 def generate(network: nn.Module, z: Tensor, n: int, label: Tensor | None = None) -> Tensor:
     """G(z) for the first n latents, chunk by chunk, in eval mode and without moving a buffer."""

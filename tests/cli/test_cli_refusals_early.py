@@ -54,6 +54,8 @@ REFUSALS = {
     ),
     "train ring8/far --out mine": "mine already holds a run: continue it with --resume, or choose another folder with",
     "train ring8/far --resume --out mine": "expected a recipe's settings in ",
+    "train ring8/far --out .": "expected a new or empty folder, or a run, at ., found mine, mine.npz, points.csv and",
+    "train ring8/far --resume --out points.csv": "cannot use points.csv as a run folder: File exists: choose another",
     "trian": "No such command 'trian'",
     "recipes --paper tao": "unknown paper 'tao': did you mean 'tao2020'? known: ",
     "sample": "Missing argument 'RUN'",

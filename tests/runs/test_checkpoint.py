@@ -15,6 +15,7 @@ from steadygan.errors import InputError
 from steadygan.runs import checkpoint
 from steadygan.runs import folder as folder_files
 from steadygan.runs.checkpoint import TrainState
+from steadygan.runs.folder import RunFolder
 from tiny import assert_same, leaves, saved, state, trainer
 
 
@@ -28,7 +29,7 @@ def listed(folder: Path) -> list[str]:
 
 
 def test_comes_back_bit_for_bit(tmp_path):
-    path = checkpoint.write(tmp_path / "new", some(), {"plan": {"device": "cpu"}, "latent_dim": None}, keep=3)
+    path = checkpoint.write(tmp_path / "new", some(), {"plan": {"device": "cpu"}, "latent_dim": None})
     assert path == tmp_path / "new" / "000000007.pt"
     content = checkpoint.read(path)
     assert isinstance(content["state"], TrainState)
@@ -39,7 +40,7 @@ def test_comes_back_bit_for_bit(tmp_path):
 def test_of_a_run_holds_everything_in_plain_types(tmp_path):
     made = trainer(tmp_path / "run")
     made.fit(30)
-    newest = folder_files.latest(tmp_path / "run" / "checkpoints")
+    newest = RunFolder(tmp_path / "run").newest
     raw = torch.load(newest, weights_only=True)
     assert raw.keys() >= {"format", "settings", "plan", "state", "latent_dim", "equilibrium", "protocol", "networks"}
     assert raw["state"].keys() == set(TrainState._fields)
@@ -53,9 +54,11 @@ def test_of_a_run_holds_everything_in_plain_types(tmp_path):
 
 def test_keeps_the_newest_few(tmp_path):
     for iteration in (0, 5, 999_999_999, 10):
-        checkpoint.write(tmp_path, some(iteration), {}, keep=2)
-    assert listed(tmp_path) == ["000000010.pt", "999999999.pt"]
-    assert folder_files.latest(tmp_path).name == "999999999.pt"
+        checkpoint.write(tmp_path, some(iteration), {})
+    checkpoint.prune(tmp_path, keep=1, held=5)
+    assert listed(tmp_path) == ["000000005.pt", "999999999.pt"]
+    checkpoint.prune(tmp_path, keep=2)
+    assert listed(tmp_path) == ["000000005.pt", "999999999.pt"]
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".part"] == []
 
 
@@ -65,22 +68,22 @@ def test_a_run_keeps_the_newest_few(tmp_path):
 
 
 def test_other_files_are_no_checkpoints(tmp_path):
-    assert folder_files.latest(tmp_path / "nowhere") is None
-    (tmp_path / "best.pt").touch()
-    (tmp_path / "000000003.tmp").touch()
-    assert folder_files.latest(tmp_path) is None
+    assert listed(tmp_path / "nowhere") == []
+    for name in ("best.pt", "000000003.tmp", "3.pt", "²²²²²²²²².pt"):
+        (tmp_path / name).touch()
+    assert listed(tmp_path) == []
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_truncated(tmp_path, share):
-    path = checkpoint.write(tmp_path, some(), {}, keep=1)
+    path = checkpoint.write(tmp_path, some(), {})
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     refused(path, "is not a complete checkpoint", "truncated or damaged; remove it to go on from the one before")
 
 
 def test_a_flipped_bit(tmp_path):
-    path = checkpoint.write(tmp_path, some(), {}, keep=1)
+    path = checkpoint.write(tmp_path, some(), {})
     content = bytearray(path.read_bytes())
     place = content.find(torch.arange(3.0).numpy().tobytes())
     assert place > 0
@@ -153,7 +156,7 @@ def test_appears_only_once_it_is_whole(tmp_path, monkeypatch):
         return plain(self, target)
 
     monkeypatch.setattr(Path, "replace", look)
-    checkpoint.write(tmp_path, some(7), {}, keep=1)
+    checkpoint.write(tmp_path, some(7), {})
     assert moved == ["000000007.pt"]
 
 
@@ -178,7 +181,7 @@ class Full(io.RawIOBase):
 
 @pytest.mark.parametrize("room", [0, 200, 10**9])
 def test_a_full_disk_leaves_the_ones_before(tmp_path, monkeypatch, room):
-    checkpoint.write(tmp_path, some(1), {}, keep=1)
+    checkpoint.write(tmp_path, some(1), {})
     before = (tmp_path / folder_files.name(1)).read_bytes()
     plain_open = Path.open
 
@@ -190,7 +193,7 @@ def test_a_full_disk_leaves_the_ones_before(tmp_path, monkeypatch, room):
 
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(InputError) as error:
-        checkpoint.write(tmp_path, some(2), {}, keep=1)
+        checkpoint.write(tmp_path, some(2), {})
     message = str(error.value)
     assert message.startswith(f"cannot write {tmp_path / '000000002.pt'}")
     assert message.endswith(f"go on with --resume; the last good checkpoint is {tmp_path / '000000001.pt'}")
@@ -202,10 +205,10 @@ def test_a_full_disk_leaves_the_ones_before(tmp_path, monkeypatch, room):
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"):
-        checkpoint.write(tmp_path / "file" / "checkpoints", some(), {}, keep=1)
+        checkpoint.write(tmp_path / "file" / "checkpoints", some(), {})
 
 
 def test_a_programming_error_is_not_a_full_disk(tmp_path):
     with pytest.raises((AttributeError, TypeError, RuntimeError), match=r"(?i)pickle|local"):
-        checkpoint.write(tmp_path, some(), {"wrong": lambda: None}, keep=1)
+        checkpoint.write(tmp_path, some(), {"wrong": lambda: None})
     assert list(tmp_path.iterdir()) == []

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 import steadygan as sg
-from several import EXACT, FIFTH, one, several
+from several import EXACT, FIFTH, one, several, written
 from steadygan.errors import CollapseError, InputError
 from steadygan.runs import checkpoint
+from steadygan.runs.folder import RunFolder
 from steadygan.runs.interventions import interventions
 from steadygan.runs.run import Run
 from steadygan.training.guard import healed
@@ -90,7 +91,7 @@ def test_rolls_back_exactly(tmp_path: Path) -> None:
     assert_same(saved(tmp_path / "pushed")["state"], saved(tmp_path / "calm")["state"])
     assert run.metrics == calm.metrics
     assert torch.equal(run.sample(20), calm.sample(20))
-    (done,) = interventions(made.session.members[0].folder)  # type: ignore[union-attr, arg-type]
+    (done,) = interventions(tmp_path / "pushed" / "interventions.json")
     assert (done.iteration, done.to, done.verdict) == (28, 14, "exploding")
     assert any("rolled back to iteration 14 (1 of 3)" in event for event in run.events)
 
@@ -99,7 +100,7 @@ def test_gives_up_after_a_set_number(tmp_path: Path) -> None:
     made = pushed(tmp_path, "rollback", Push(20, times=9), times=2)
     with pytest.raises(CollapseError, match="given up after 2 roll-backs"):
         made.fit(40)
-    assert len(interventions(made.session.members[0].folder)) == 2  # type: ignore[union-attr, arg-type]
+    assert len(interventions(tmp_path / "interventions.json")) == 2
 
 
 def test_what_is_not_finite_is_never_saved(tmp_path: Path) -> None:
@@ -119,6 +120,46 @@ def test_new_draws_where_the_old_ones_ended_the_same(tmp_path: Path) -> None:
     assert run.metrics[-1]["d_loss"] != calm.metrics[-1]["d_loss"]
     again = pushed(tmp_path / "again", "rollback", Push(20, times=2)).fit(32)
     assert run.metrics == again.metrics
+
+
+class Killed(BaseException):
+    """Nothing catches it."""
+
+
+def test_a_roll_back_that_was_cut_short_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its target decides from the moment it is written down, whatever newer checkpoints are still there."""
+    settings = {"remedy": sg.Remedy(lr_d=0.5), "checkpoint_every": 7}
+    whole = pushed(tmp_path / "whole", "rollback", Push(16), **settings).fit(32)
+
+    def kill(self: RunFolder, iteration: int) -> None:
+        raise Killed
+
+    cut = RunFolder(tmp_path / "cut")
+    monkeypatch.setattr(RunFolder, "cut_back", kill)
+    with pytest.raises(Killed):
+        pushed(cut.path, "rollback", Push(16), **settings).fit(32)
+    monkeypatch.undo()
+    assert cut.checkpoint(21).exists()
+    assert cut.newest == cut.checkpoint(14)
+    run = pushed(cut.path, "rollback", Push(16, times=0), resume=True, **settings).fit(32)
+    assert run.metrics == whole.metrics
+    assert_same(saved(cut.path)["state"], saved(tmp_path / "whole")["state"])
+    assert cut.interventions.read_text() == (tmp_path / "whole" / "interventions.json").read_text()
+
+
+@pytest.mark.parametrize(("policy", "times"), [("stop", 3), ("rollback", 1)])
+def test_what_was_stopped_stays_so_until_another_policy_is_given(tmp_path: Path, policy: str, times: int) -> None:
+    with pytest.raises(CollapseError) as stopped:
+        pushed(tmp_path, policy, Push(20, times=9), times=times).fit(40)
+    before = written(tmp_path)
+    with pytest.raises(CollapseError) as again:
+        pushed(tmp_path, policy, Push(20, times=0), times=times, resume=True).fit(40)
+    told = f"{stopped.value}: resumed, it stays so; give another monitor.policy to go on all the same"
+    assert str(again.value) == told
+    assert written(tmp_path) == before
+    run = pushed(tmp_path, "warn", Push(20, times=0), resume=True).fit(40)
+    assert run.iteration == 40
+    assert f"goes on from where it was stopped: {stopped.value}" in run.events
 
 
 def test_without_a_healthy_checkpoint(tmp_path: Path) -> None:
@@ -170,7 +211,7 @@ def test_parts_are_switched_on_once(tmp_path: Path) -> None:
     remedy = sg.Remedy(lr_d=0.9, penalties=[sg.penalties.r1(0.01)])
     made = pushed(tmp_path, "rollback", Push(20, times=2), remedy=remedy)
     made.fit(32)
-    done = interventions(made.session.members[0].folder)  # type: ignore[union-attr, arg-type]
+    done = interventions(tmp_path / "interventions.json")
     assert [each.remedy for each in done] == ["lr_d x 0.9, r1(weight=0.01) on", "lr_d x 0.9"]
     resumed = pushed(tmp_path, "rollback", Push(20, times=0), remedy=remedy, resume=True)
     resumed.fit(40)

@@ -15,8 +15,9 @@ from test_nonfinite import breaking
 from test_signals import send
 from torch import nn
 
+import steadygan as sg
 from steadygan.errors import InputError, Interrupted, NonFiniteError
-from tiny import built, networks, ring, small_g, trainer
+from tiny import built, networks, points, ring, small_g, trainer
 
 
 def host(*modules: nn.Module) -> list[Any]:
@@ -145,6 +146,50 @@ def networks64() -> tuple[nn.Module, nn.Module]:
     made = networks()
     torch.set_default_dtype(torch.float64)
     return made
+
+
+MODES = {
+    "autocast": lambda: torch.autocast("cpu"),
+    "inference mode": torch.inference_mode,
+    "anomalies": torch.autograd.detect_anomaly,
+    "another device": lambda: torch.device("meta"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+@pytest.mark.parametrize("mode", MODES)
+def test_modes_of_the_host_do_not_matter(mode):
+    """They are left while we work, and stand again afterwards: every number is what it is without them."""
+    x = points(100)
+
+    def made(seed=0):
+        with torch.inference_mode(False), torch.device("cpu"):
+            return dict(zip("GD", networks(seed), strict=True))
+
+    def numbers():
+        run = trainer(**made(), data=x, penalties=[sg.penalties.r1(0.1)]).fit(20)
+        seeds = sg.Seeds(lambda seed: trainer(**made(seed), data=x, seed=seed), 2).fit(20)
+        figures = sg.diagnose(**made(), data=x, latent_dim=2).plain(), sg.evaluate(x + 0.1, x).figures
+        return [run.metrics, *(run.metrics for run in seeds), run.sample(5).tolist(), *figures]
+
+    plain = numbers()
+    with MODES[mode]():
+        assert numbers() == plain
+        assert torch.is_inference_mode_enabled() == (mode == "inference mode")
+        assert torch.is_autocast_enabled("cpu") == (mode == "autocast")
+
+
+def test_what_was_made_in_inference_mode():
+    """Data may be; weights may not, as nothing can be done about them."""
+    plain = trainer().fit(20)
+    with torch.inference_mode():
+        x, made = points(), {"inference_mode": networks()}
+    with torch.device("meta"):
+        made["meta"] = networks()
+    assert trainer(data=x).fit(20).metrics == plain.metrics
+    for told, (G, D) in made.items():
+        with pytest.raises(InputError, match=f"D was made under .*{told}.*, and cannot be trained: make it outside"):
+            trainer(G=G, D=D)
 
 
 def test_the_hosts_generators_do_not_matter():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import steadygan as sg
 from several import EXACT, folder, one, records, several, stacked, states
 from steadygan.runs import checkpoint
+from steadygan.runs.interventions import Intervention, note
 from steadygan.runs.run import Run
 from steadygan.training.seeds import SIZES, cut, standing
 from tiny import assert_same, leaves, networks, saved, trainer
@@ -151,6 +152,7 @@ def with_checkpoints(out: Path, *iterations: int, resume: bool = True) -> sg.Tra
     (out / "checkpoints").mkdir(parents=True, exist_ok=True)
     for iteration in iterations:
         (out / "checkpoints" / f"{iteration:09d}.pt").touch()
+    (out / "metrics.jsonl").write_text(json.dumps({"iteration": max(iterations, default=0), "final": True}) + "\n")
     return trainer(out, resume=resume)
 
 
@@ -163,6 +165,16 @@ def test_who_stands_where(tmp_path: Path) -> None:
     assert standing([early, done, late], 200) == [[done], [early, late]]
     assert standing([late, new], 200) == [[new], [late]]
     assert standing([done, done], 200) == [[done], [done]]
+    begun = with_checkpoints(tmp_path / "i", 0)
+    assert standing([begun, new], 200) == [[begun, new]]  # a kill while the first ones were written
+    assert standing([begun, early], 200) == [[begun, early]]
+    assert standing([begun, new, early], 200) == [[begun, new], [early]]
+    back = with_checkpoints(tmp_path / "j", 70)
+    note(tmp_path / "j" / "interventions.json", [Intervention(100, 70, "exploding", "", "")])
+    assert standing([back, early], 200) == [[back], [early]]  # it left the stack
+    closing = with_checkpoints(tmp_path / "k", 140, 200)
+    (tmp_path / "k" / "metrics.jsonl").unlink()
+    assert standing([done, closing], 200) == [[done, closing]]  # a kill while the last records were written
     stopped = with_checkpoints(tmp_path / "f", 0, 20, 70)  # long before the others did
     onward = [with_checkpoints(tmp_path / name, 70, 140, 160) for name in "gh"]
     assert standing([onward[0], stopped, onward[1]], 200) == [[stopped], onward]

@@ -55,6 +55,8 @@ def finished(job: Job) -> bool:
 def results_of(jobs: Sequence[Job], console: Console) -> list[Result]:
     """The results of one recipe's seeds: read where they are finished, else trained to their end, together."""
     missing = [job for job in jobs if not finished(job)]
+    if any(max(RunFolder(job.folder).saved, default=-1) >= job.length for job in missing):
+        missing = [*jobs]  # a stack that was killed while it was measured for the last time
     trained: dict[int, Run] = {}
     if missing:
         made, watch = prepare(missing, resume=True, console=console, together=len(jobs) > 1)

@@ -115,7 +115,10 @@ class Source:
         device = torch.device(device)
 
         def moved(x: Tensor | None) -> Tensor | None:
-            return None if x is None else x.to(device, dtype if x.is_floating_point() else x.dtype)
+            if x is None:
+                return None
+            there = x.to(device, dtype if x.is_floating_point() else x.dtype)
+            return there.clone() if there.is_inference() else there  # else it could take no part in a gradient
 
         def unit(x: Tensor | None) -> Tensor | None:
             return x if x is None or device.type == "mps" else x.to(device, torch.promote_types(x.dtype, dtype))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Source, from_user
-from ..devices import borrowed, choose_device
+from ..devices import borrowed, choose_device, plain_modes
 from ..errors import InputError, calling, check_whole
 from ..latents import CHUNK, Latent, generate, label_chunks, latents, normal_latent
 from ..losses import NonSaturating
@@ -104,6 +104,7 @@ class Diagnosis:
         }
 
 
+@plain_modes()
 def diagnose(
     G: nn.Module,
     D: nn.Module,
@@ -146,7 +147,7 @@ def diagnose(
     draw = latent if latent is not None else normal_latent(latent_dim or 0, first.dtype)
     loss = loss or NonSaturating()
     now = Now(torch.zeros((), dtype=torch.int64, device=where), loss.initial_state(), {})
-    with borrowed(seed, where), torch.enable_grad():
+    with borrowed(seed, where):
         fake = _fakes(G, draw, n, seed, _labels(G, D, source, n, seed), source)
         training, fresh, unseen = _shown(source, held_out, n, seed, fake.label is not None)
         yardstick = Yardstick(training.x[:PAIRS], fresh[:PAIRS])

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..data import Source
 from ..data.images.listing import shown
 from ..data.samples import Progress
-from ..devices import borrowed
+from ..devices import borrowed, plain_modes
 from ..errors import InputError, check_whole
 from ..features import FeatureNetwork
 from ..features.network import check_name
@@ -62,6 +62,7 @@ class Evaluation:
         }
 
 
+@plain_modes()
 def evaluate(
     what: Any,
     against: Any,

@@ -15,7 +15,7 @@ from ..config.block import JudgeSettings, Parts, values
 from ..data import Source
 from ..data.build import source
 from ..data.samples import Progress
-from ..devices import choose_device
+from ..devices import choose_device, plain_modes
 from ..diagnostics.monitor import CollapseMonitor
 from ..diagnostics.remedy import Remedy
 from ..engine.optim import OptimizerSettings
@@ -34,6 +34,7 @@ SAME = (  # settings that a trainer takes as they are
 )
 
 
+@plain_modes()
 def trainer(
     settings: Settings,
     out: str | Path | None = None,
@@ -53,7 +54,7 @@ def trainer(
     G, D = networks(spec, settings.seed)
     ds = {"D": D} if isinstance(D, nn.Module) else D
     judges = settings.judges()
-    if settings.init_from is not None and not (resume and out is not None and RunFolder(Path(out)).saved):
+    if settings.init_from is not None and not (resume and out is not None and any(RunFolder(Path(out)).saved)):
         take_weights(settings.init_from, G, ds)
     return Trainer(
         G,

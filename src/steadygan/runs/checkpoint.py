@@ -42,11 +42,8 @@ class TrainState(NamedTuple):
         return TrainState(*copied)
 
 
-def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int, held: int | None = None) -> Path:
-    """Writes a checkpoint atomically and removes all but the newest `keep` and that of iteration `held`.
-
-    Raises InputError when it cannot.
-    """
+def write(folder: Path, state: TrainState, meta: Mapping[str, Any]) -> Path:
+    """Writes a checkpoint atomically; raises InputError when it cannot."""
     path = folder / name(int(state.iteration))
     kept = listed(folder)
     last = f"; the last good checkpoint is {kept[-1]}" if kept else ""
@@ -55,10 +52,14 @@ def write(folder: Path, state: TrainState, meta: Mapping[str, Any], keep: int, h
         torch.save({"format": FORMAT, **meta, "state": whole._asdict()}, file)
         file.flush()
         os.fsync(file.fileno())
+    return path
+
+
+def prune(folder: Path, keep: int, held: int | None = None) -> None:
+    """Removes all checkpoints but the newest `keep` and that of iteration `held`."""
     for old in listed(folder)[:-keep]:
         if held is None or old.name != name(held):
             old.unlink(missing_ok=True)
-    return path
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__
-from ..devices import borrowed
+from ..devices import borrowed, plain_modes
 from ..errors import InputError, first_line
 from ..files import added, read_json
 from ..latents import generate
@@ -47,6 +47,7 @@ class Generator(nn.Module):
         return x if self.scale is None or self.offset is None else x * self.scale + self.offset
 
 
+@plain_modes()
 def export(run: Run, out: str | Path, weights: Literal["ema", "live"] = "ema") -> dict[str, Any]:
     """Writes generator.safetensors, generator.pt2 and card.json to the folder `out`, and returns what the card says.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from ..errors import InputError
 from ..files import PART, sweep
+from .interventions import begun_to, interventions, note
 from .records import cut_back, read_records
 
 # The names of a run's files in their folders: nothing else is ever removed.
@@ -60,13 +62,15 @@ class RunFolder:
 
     @property
     def saved(self) -> list[int]:
-        """The iterations of its checkpoints, oldest first."""
-        return [int(path.stem) for path in listed(self.checkpoints)]
+        """The iterations of its checkpoints, oldest first, without those that a roll-back was about to remove."""
+        kept, to = [int(path.stem) for path in listed(self.checkpoints)], begun_to(self.interventions)
+        return kept if to is None else [iteration for iteration in kept if iteration <= to]
 
     @property
     def newest(self) -> Path | None:
         """The newest checkpoint, if there is one."""
-        return latest(self.checkpoints)
+        saved = self.saved
+        return self.checkpoint(saved[-1]) if saved else None
 
     def checkpoint(self, iteration: int) -> Path:
         """Where the checkpoint of this iteration is, if there is one."""
@@ -94,8 +98,10 @@ class RunFolder:
 
     def check_free(self) -> None:
         """Raises InputError where there is no run, but something else, which must not be mistaken for one's own."""
-        if self.begun or not self.path.is_dir():
+        if self.begun or not self.path.exists():
             return
+        if not self.path.is_dir():
+            raise InputError(f"cannot use {self.path} as a run folder: File exists: choose another --out")
         others = sorted(path.name for path in self.path.iterdir() if not self._left(path))
         if others:
             more = f" and {len(others) - NAMED:,} more" if len(others) > NAMED else ""
@@ -135,6 +141,9 @@ class RunFolder:
         for path in _own(self.samples, SAMPLE):
             if int(path.stem) > min(told, iteration) or int(path.stem) in closing:
                 path.unlink()
+        if begun_to(self.interventions) is not None:
+            done = interventions(self.interventions)
+            note(self.interventions, [*done[:-1], replace(done[-1], begun=False)])
 
     def clear(self) -> None:
         """Removes what an earlier attempt left that never reached its first checkpoint."""
@@ -158,9 +167,3 @@ def listed(folder: Path) -> list[Path]:
 def _own(folder: Path, name: re.Pattern[str]) -> list[Path]:
     """The files of a folder that have such a name."""
     return [path for path in folder.glob("*") if name.fullmatch(path.name) and path.is_file()]
-
-
-def latest(folder: Path) -> Path | None:
-    """The newest checkpoint of a folder, if there is one."""
-    found = listed(folder)
-    return found[-1] if found else None

@@ -95,7 +95,7 @@ def history(folder: Path) -> RunHistory:
     known = figures(place.checkpoints, settings)
     if not known.known:
         notes.append("no checkpoint can be read: how figures were measured, and what real data gets, is not known")
-    interventions, damaged = interventions_told(place)
+    interventions, damaged = interventions_told(place.interventions)
     times = [number(line.get("seconds")) for line in objects(place.timing) if line is not None]
     seconds = [time for time in times if time is not None]
     return RunHistory(

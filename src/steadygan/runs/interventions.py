@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..files import write_text
-from .folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Intervention:
     verdict: str
     reason: str
     remedy: str
+    begun: bool = False  # what came after `to` is yet to be removed
 
     @property
     def told(self) -> str:
@@ -29,29 +31,39 @@ class Intervention:
         return f"{self.verdict.replace('_', ' ')}: rolled back to iteration {self.to}{changed}"
 
 
-def interventions(folder: RunFolder) -> list[Intervention]:
+def interventions(path: Path) -> list[Intervention]:
     """Those of a run so far; raises InputError where the file cannot be read."""
-    if not folder.interventions.exists():
+    if not path.exists():
         return []
     try:
-        content = json.loads(folder.interventions.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         return [
             Intervention(**{**each, "iteration": int(each["iteration"]), "to": int(each["to"])}) for each in content
         ]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(
-            f"{folder.interventions} is not a readable list of roll-backs ({type(error).__name__}): start the run anew"
+            f"{path} is not a readable list of roll-backs ({type(error).__name__}): start the run anew"
         ) from None
 
 
-def note(folder: RunFolder, done: Sequence[Intervention]) -> None:
+def note(path: Path, done: Sequence[Intervention]) -> None:
     """Writes all of them down, in one piece."""
-    write_text(folder.interventions, json.dumps([vars(each) for each in done], indent=2) + "\n")
+    write_text(path, json.dumps([vars(each) for each in done], indent=2) + "\n")
 
 
-def interventions_told(folder: RunFolder) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
+def begun_to(path: Path) -> int | None:
+    """Where a roll-back goes to that a kill cut short; None without one, or where they cannot be read."""
+    with suppress(InputError):
+        done = interventions(path)
+        return done[-1].to if done and done[-1].begun else None
+    return None
+
+
+def interventions_told(path: Path) -> tuple[tuple[Mapping[str, Any], ...], list[str]]:
     """The roll-backs of a run, and a word where they cannot be read."""
     try:
-        return tuple(map(vars, interventions(folder))), []
+        return tuple(
+            {key: value for key, value in vars(each).items() if key != "begun"} for each in interventions(path)
+        ), []
     except InputError:
-        return (), [f"{folder.interventions.name} cannot be read: roll-backs are left out"]
+        return (), [f"{path.name} cannot be read: roll-backs are left out"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.source import restored
-from ..devices import choose_device
+from ..devices import choose_device, plain_modes
 from ..errors import CollapseError, InputError, NonFiniteError, check_number, check_whole
 from ..files import read_json
 from ..latents import CHUNK, Latent, chunks, generate, label_chunks, normal_latent, rows, truncated
@@ -176,6 +176,7 @@ def meta_of(run: Run) -> dict[str, Any]:
     }
 
 
+@plain_modes()
 def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: str = "auto") -> Run:
     """Reads a run back from its folder, at its newest checkpoint.
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ class Member:
         Raises InputError where networks and data do not fit together, or the checkpoint is of other ones.
         """
         setup, folder = self.setup, self.folder
-        done = [] if at is None or folder is None else interventions(folder)
+        done = [] if at is None or folder is None else interventions(folder.interventions)
         if folder is not None and done:
             remedy = Remedy() if setup.monitor is None else setup.monitor.remedy
             setup = healed(setup, remedy, taken(folder, done, remedy))
@@ -168,26 +168,29 @@ class Member:
                 f"{self.folder.path} was made with other training data than what is given now: resume with the same "
                 "data, or choose another --out"
             )
+        stopped = saved.get("stopped")
+        self.run.failure = self.guard.stopped(stopped) if stopped and self.guard else None
         state: TrainState = saved["state"]
         at = int(state.iteration)
         if done:
             state = state._replace(random=fresh_draws(state.random, self.setup.seed, done, at))
         self.restore(state)
         self.iteration, self.sums.state = at, dict(state.sums)
-        self.resumed = {"plan": saved["plan"]}  # the rest was put back
+        self.resumed = {"plan": saved["plan"], "stopped": stopped}  # the rest was put back
 
     def done(self, until: int) -> bool:
-        """Whether the run was trained and measured up to `until` before; then it is read as it stands."""
-        if self.resumed is None or self.folder is None or self.iteration < until:
+        """Whether the run was trained and measured up to `until` before, or stopped; then it is read as it stands."""
+        there = self.run.failure is not None or (self.iteration >= until and self.measured(self.iteration))
+        if self.resumed is None or self.folder is None or not there:
             return False
-        records = read_records(self.folder.metrics)
-        last = records[-1] if records else {"iteration": -1}
-        if last["iteration"] != self.iteration:
-            return False
-        if self.iteration % self.rhythm.evaluate and not last.get("final"):
-            return False
-        self._read_back(records)
+        self._read_back(read_records(self.folder.metrics))
         return True
+
+    def measured(self, iteration: int) -> bool:
+        """Whether the last record is an evaluation of this iteration."""
+        records = [] if self.folder is None else read_records(self.folder.metrics)
+        last = records[-1] if records else {"iteration": -1}
+        return last["iteration"] == iteration and (iteration % self.rhythm.evaluate == 0 or bool(last.get("final")))
 
     def _read_back(self, records: Sequence[dict[str, Any]]) -> None:
         """The records and times of the run so far."""
@@ -214,8 +217,9 @@ class Member:
             )
             for line in (*self.setup.source.notes, *told, *logged):
                 self.log.say(line, self.iteration)
-        differing = [] if saved is None else plan.differences(saved["plan"])
-        if differing:
+        if saved and saved["stopped"] and self.going:
+            self.log.event(f"goes on from where it was stopped: {saved['stopped']['told']}", self.iteration)
+        if saved and (differing := plan.differences(saved["plan"])):
             self.log.event(f"not bit-identical: {'; '.join(differing)}", self.iteration)
         self.run.notes = [*told]
 
@@ -336,13 +340,17 @@ class Member:
         self.draws.restore(state.random["run"].cpu())
         restore_global_states(state.random, self.draws.generator.device)
 
-    def save(self) -> None:
+    def save(self, **more: Any) -> None:
         """Writes a checkpoint, where there is a folder: the state, and all that `load` needs beside it."""
-        if self.folder is None:
-            return
-        meta = {"settings": dict(self.run.settings), "plan": asdict(self.plan), **meta_of(self.run)}
-        healthy = None if self.guard is None else self.guard.healthy(self.log.records, self.saved)
-        checkpoint.write(self.folder.checkpoints, self.state(), meta, self.rhythm.keep, healthy)
+        if self.folder is not None:
+            meta = {"settings": dict(self.run.settings), "plan": asdict(self.plan), **meta_of(self.run), **more}
+            checkpoint.write(self.folder.checkpoints, self.state(), meta)
+
+    def prune(self) -> None:
+        """Removes old checkpoints, now that all members of the stack have written their new ones."""
+        if self.folder is not None and not self.left:
+            healthy = None if self.guard is None else self.guard.healthy(self.log.records, self.saved[:-1])
+            checkpoint.prune(self.folder.checkpoints, self.rhythm.keep, healthy)
 
     def obey(self, action: Action | None, finite: bool = True) -> None:
         """Does what the guard asks for: nothing, an end with a checkpoint of what is finite, or a step back."""
@@ -350,12 +358,13 @@ class Member:
             return
         if action.back is None or self.guard is None or self.folder is None:
             if finite:
-                self.save()
+                self.save(stopped=self.guard and self.guard.stop(action.told))
             self.log.event(action.told, self.iteration)
             self.run.failure = CollapseError(action.told)
             return
         self.guard.done.append(action.back)
-        note(self.folder, self.guard.done)
+        begun = replace(action.back, begun=True)  # on the disk, the target decides from here on
+        note(self.folder.interventions, [*self.guard.done[:-1], begun])
         self.log.event(action.told, self.iteration)
         self.leave(action.back.to)
 

@@ -78,7 +78,7 @@ class Plan:
 def host(threads: int, seed: int, device: torch.device) -> Iterator[None]:
     """Threads and torch's global generators are the run's own inside, and as they were afterwards."""
     before = torch.get_num_threads()
-    with borrowed(seed, device), torch.enable_grad():
+    with borrowed(seed, device):
         torch.set_num_threads(threads)
         try:
             yield

@@ -61,7 +61,7 @@ class Probes:
         """Keeps real points beside the run, for those who draw it without its data."""
         if len(self.source.shape) == 1 and not path.exists():
             with beside(path, advice=RESUME) as part, part.open("wb") as file:
-                np.savez(file, points=self.source.restore(self.real).float().cpu().numpy())
+                np.savez(file, points=in_units(self.source, self.real))
 
     def _training_samples(self, size: int, generator: torch.Generator) -> Batch:
         """What D is trained on, not what is held out."""
@@ -179,6 +179,11 @@ class Probes:
             "surface": logits.reshape(SURFACE, SURFACE).float().cpu().numpy(),
             "extent": np.array([corners[0, 0], corners[1, 0], corners[0, 1], corners[1, 1]]),
         }
+
+    def drawn(self, folder: RunFolder) -> bool:
+        """Whether the last of the run's figures is there, and no older than its records."""
+        last = folder.figures / ("evolution.png" if self.source.image or self.source.shape == (2,) else "samples.png")
+        return last.exists() and last.stat().st_mtime_ns >= folder.metrics.stat().st_mtime_ns
 
     def draw(
         self,

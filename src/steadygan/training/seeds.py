@@ -7,9 +7,10 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ..devices import borrowed
+from ..devices import borrowed, plain_modes
 from ..errors import InputError, check_whole
 from ..runs.folder import RunFolder
+from ..runs.interventions import interventions
 from ..runs.run import Run
 from ..runs.settings import changed, check_settings
 from .execution import CannotStackError
@@ -30,6 +31,7 @@ class Seeds:
     trained one seed after the other. Raises InputError when the trainers differ in more than their seed.
     """
 
+    @plain_modes()
     def __init__(self, build: Callable[[int], Trainer], seeds: int | Sequence[int]) -> None:
         if isinstance(seeds, int):
             check_whole("seeds", seeds, 1)
@@ -100,27 +102,31 @@ class Seeds:
 
     def _grouped(self, iterations: int) -> list[list[Trainer]]:
         """Who is trained together: those that stand at one iteration, in stacks of a size that suits the device."""
-        groups: list[list[Trainer]] = []
-        for together in standing(self.trainers, iterations):
-            groups += cut(together) if together[0].setup.device.type == "cpu" else [together]
-        return groups
+        stacks = cut(self.trainers) if self.trainers[0].setup.device.type == "cpu" else [self.trainers]
+        return [group for stack in stacks for group in standing(stack, iterations)]
 
 
 def standing(trainers: Sequence[Trainer], iterations: int) -> list[list[Trainer]]:
-    """Trainers by where they go on from: finished ones alone, the others together where they share a checkpoint."""
+    """Members of a stack by where they go on from: together where they share a checkpoint.
+
+    Those that were rolled back and left are alone, and finished ones, once all of them are measured.
+    """
     kept = {id(trainer): trainer.member.saved if trainer.resume else [] for trainer in trainers}
-    finished = [trainer for trainer in trainers if max(kept[id(trainer)], default=-1) >= iterations]
-    others = [trainer for trainer in trainers if trainer not in finished]
-    groups = [[trainer] for trainer in finished]
+    reached = {id(trainer): max(kept[id(trainer)], default=-1) for trainer in trainers}
+    unfinished = {at for each in trainers if (at := reached[id(each)]) < iterations or not each.member.measured(at)}
+    apart = [trainer for trainer in trainers if reached[id(trainer)] not in unfinished or _left(trainer)]
+    others = [trainer for trainer in trainers if trainer not in apart]
+    groups = [[trainer] for trainer in apart]
     if not others:
         return groups
     by_newest: dict[int, list[Trainer]] = {}
-    for trainer in sorted(others, key=lambda each: max(kept[id(each)], default=-1)):
-        by_newest.setdefault(max(kept[id(trainer)], default=-1), []).append(trainer)
+    for trainer in sorted(others, key=lambda each: reached[id(each)]):
+        by_newest.setdefault(reached[id(trainer)], []).append(trainer)
     together: list[list[Trainer]] = []
     at = -1
     for newest, own in by_newest.items():
-        if together and all(kept[id(trainer)][-2:] == [at, newest] for trainer in own):
+        begun = at == -1 and newest == 0
+        if together and (begun or all(kept[id(trainer)][-2:] == [at, newest] for trainer in own)):
             together[-1] += own  # stopped while checkpoints were written: they go back by one
         else:
             together.append([*own])
@@ -137,6 +143,12 @@ def cut(trainers: Sequence[Trainer]) -> list[list[Trainer]]:
     parts = n // size if size else -(-n // SIZES[0])
     ends = [n * i // parts for i in range(parts + 1)]
     return [[*trainers[a:b]] for a, b in pairwise(ends)]
+
+
+def _left(trainer: Trainer) -> bool:
+    """Whether it was rolled back, and has another setup than the stack since."""
+    folder = trainer.member.folder
+    return trainer.resume and folder is not None and bool(interventions(folder.interventions))
 
 
 def _alike(first: Trainer, other: Trainer) -> None:

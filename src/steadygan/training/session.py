@@ -13,7 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ..devices import global_states, restore_global_states
+from ..devices import global_states, plain_modes, restore_global_states
 from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
 from ..errors import InputError, Interrupted, NonFiniteError, check_whole, first_line
@@ -55,6 +55,7 @@ class Session:
         """The members that have not stopped."""
         return [member for i, member in enumerate(self.members) if member.going and i not in self.gone]
 
+    @plain_modes()
     def fit(self, until: int) -> list[Run]:
         """Trains all members until `until` iterations are done; a run that stopped before has a `failure`.
 
@@ -97,6 +98,7 @@ class Session:
             if self.opened:  # as many iterations are done as are asked for
                 self._random = global_states(first.device)
                 yield signals
+                self._draw(again=False)  # a kill may have come first
                 return
             self._go_on()
             try:
@@ -156,8 +158,10 @@ class Session:
         missing = [first.missing] if first.missing else []
         said = [*first.setup.class_notes, *notes_of(first.setup.opponents, first.executor.critics)]
         told = [*said, *missing, *alone, *chosen.told]
-        for member in self.members:
+        for index, member in enumerate(self.members):
             member.write_down(chosen.plan, told, chosen.logged)
+            if not member.going:  # the monitor had stopped it
+                self._release(index)
         self.ready = True
 
     def _notice(self, line: str) -> None:
@@ -198,6 +202,7 @@ class Session:
         if self.members[0].rhythm.due(self.iteration):
             self.executor.settle()
             self._each(Member.pause)
+            self._prune()
 
     def _end(self, until: int, asked: bool) -> None:
         """The last checkpoint, then the closing measurement; raises Interrupted where a signal cut the run short."""
@@ -205,6 +210,7 @@ class Session:
         for member in self.going:
             if self.iteration % member.rhythm.checkpoint:
                 member.save()
+        self._prune()
         if asked and self.iteration < until:
             for member in self.going:
                 member.log.event(f"iteration {self.iteration}: interrupted, checkpoint saved", self.iteration)
@@ -223,6 +229,11 @@ class Session:
         for member in self.going:
             member.run.wall_time = before + seconds
             member.run.iterations_per_second = (self.iteration - first) / max(1e-9, seconds)
+
+    def _prune(self) -> None:
+        """Old checkpoints go once all new ones are there: a stack that is killed meanwhile has some in common."""
+        for member in self.members:
+            member.prune()
 
     def _each(self, look: Callable[[Member], None]) -> None:
         """Lets every run that is going look at itself; one that must not go on is released."""
@@ -251,12 +262,12 @@ class Session:
         self.gone.clear()
         return True
 
-    def _draw(self) -> None:
-        """The figures of the runs, where there is anything to see."""
+    def _draw(self, again: bool = True) -> None:
+        """The figures of the runs, where there is anything to see; again: also those that are there."""
         for member in self.members:
             run, folder = member.run, member.folder
             run.beside = max(1, len(self.going))
-            if folder is not None and len(run.metrics) > 1:
+            if folder is not None and len(run.metrics) > 1 and (again or not member.probes.drawn(folder)):
                 title = str(run.settings.get("recipe", folder.path.name))
                 with writing(folder.figures):
                     member.probes.draw(folder, run.metrics, run.equilibrium, title)
@@ -330,12 +341,12 @@ class StopSignals:
 
 
 def common(members: Sequence[Member]) -> int | None:
-    """The newest iteration of which every member has a checkpoint; None when none has any.
+    """The newest iteration of which every member has a checkpoint; None when none has any, or but its first weights.
 
     Raises InputError when there are some, but not of one iteration.
     """
     kept = [set(member.saved) for member in members]
-    if not any(kept):
+    if not all(kept) and set.union(*kept) <= {0}:  # killed while the first ones were written: all begin again
         return None
     shared = set.intersection(*kept)
     if not shared:

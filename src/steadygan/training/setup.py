@@ -248,6 +248,10 @@ def module_of(network: Any, name: str) -> nn.Module:
         raise InputError(f"{name} must be a torch.nn.Module, not {type(network).__name__}")
     if not any(p.requires_grad for p in network.parameters()):
         raise InputError(f"{name} has no parameter to train: unfreeze one, or give another module")
+    for p in network.parameters():
+        if p.is_inference() or p.is_meta:
+            made = "torch.inference_mode()" if p.is_inference() else "torch.device('meta')"
+            raise InputError(f"{name} was made under {made}, and cannot be trained: make it outside")
     return network
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..callbacks import Callback
 from ..data import Source, from_user
-from ..devices import choose_device
+from ..devices import choose_device, plain_modes
 from ..diagnostics.monitor import CollapseMonitor
 from ..engine.compiler import too_old
 from ..engine.draws import Needs
@@ -52,6 +52,7 @@ class Trainer:
     Raises InputError for settings that do not fit.
     """
 
+    @plain_modes()
     def __init__(
         self,
         G: nn.Module,
