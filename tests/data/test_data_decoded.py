@@ -30,7 +30,7 @@ def mine(tmp_path):
 def counted(monkeypatch):
     calls = []
     original = decoder.decode
-    monkeypatch.setattr(decoder, "decode", lambda *given: calls.append(given[1:]) or original(*given))
+    monkeypatch.setattr(decoder, "decode", lambda *given, **more: calls.append(given[1:]) or original(*given, **more))
     return calls
 
 

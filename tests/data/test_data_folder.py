@@ -151,6 +151,23 @@ def test_notes_tell_what_was_found_and_what_is_done(mine):
     assert "3 in colour are made grey" in folder(mine({}), size=12, channels=1).notes[0]
 
 
+@pytest.mark.parametrize(
+    ("grey", "channels", "said"), [(1, 3, "1 grey one is made RGB"), (3, 1, "1 in colour is made grey")]
+)
+def test_the_usual_kind_wins(mine, grey, channels, said):
+    files = {f"{i}.png": noise(8, 8) if i < grey else noise(8, 8, 3) for i in range(4)}
+    source = folder(mine(files))
+    assert source.shape == (channels, 8, 8)
+    assert source.notes == (f"mine: 4 images of 8 x 8; {said}",)
+    assert torch.equal(source.train, folder(mine({}), channels=channels).train)
+
+
+def test_images_that_are_nearly_black_are_pointed_out(mine):
+    twelve = {f"{i}.png": noise(8, 8).astype(np.uint16) * 16 for i in range(2)}
+    assert "the brightest pixel of all is 16 of 255" in folder(mine(twelve)).notes[1]
+    assert "is 1 of 255" in folder(mine({f"{i}.png": noise(8, 8) // 128 for i in range(2)})).notes[1]
+
+
 def test_images_of_the_asked_size_are_left_alone(mine):
     source = folder(mine(CLASSED), size=8, channels=3)
     assert source.notes == ("mine: 6 images of 8 x 8, 2 classes",)
@@ -168,7 +185,7 @@ def test_a_turned_image_stands_upright(mine):
 class TestRefusals:
     def test_differing_sizes(self, mine):
         message = refusal(mine({"a.png": noise(8, 8), "b.png": noise(30, 20), "c.png": noise(12, 8)}))
-        assert "got 20 x 30 (b.png) after 8 x 8 (a.png): add size=64" in message
+        assert "got 3 from 8 x 8 (a.png) to 20 x 30 (b.png): add size=64" in message
 
     def test_oblong_images(self, mine):
         assert "got 12 x 8 pixels: add size=64" in refusal(mine({"a.png": noise(8, 12), "b.png": noise(8, 12)}))
@@ -177,17 +194,18 @@ class TestRefusals:
         assert "at least 8 x 8 pixels" in refusal(mine({"a.png": noise(7, 7)}))
         assert folder(mine({}), size=8).shape == (1, 8, 8)
 
-    def test_differing_kinds(self, mine):
-        path = mine({"0.png": noise(8, 8), "1.png": noise(8, 8), "2.png": noise(8, 8, 3)})
-        said = "got a colour one (2.png) after a grey one (0.png): add channels=3 or channels=1"
-        assert said in refusal(path)
-        assert folder(path, channels=1).shape == (1, 8, 8)
-        assert "got a grey one (1.png) after a colour one (0.png)" in refusal(mine({"0.png": noise(8, 8, 3)}))
-
-    def test_the_first_broken_image_is_named(self, mine, kept):
-        message = refusal(mine(CLASSED | {"cat/5.png": b"no image", "dog/5.jpg": b""}))
-        assert "a whole image in cat/5.png of mine, got no JPEG, PNG, WebP or BMP: mend or remove it" in message
+    def test_all_that_does_not_fit_is_told_at_once(self, mine, kept):
+        grey = {"a.png": noise(8, 8), "b.png": noise(20, 20, 3), "c.png": noise(8, 8, 3), "d.png": b"no image"}
+        message = refusal(mine(grey))
+        assert "a whole image in d.png of mine, got no JPEG, PNG, WebP or BMP: mend or remove it; " in message
+        assert "got 2 from 8 x 8 (a.png) to 20 x 20 (b.png), 1 grey and 2 in colour: add size=64" in message
         assert not prepared_folders(kept)
+
+    def test_broken_images_are_counted(self, mine, kept):
+        message = refusal(mine(CLASSED | {"cat/5.png": b"no image", "dog/5.jpg": b"", "dog/6.png": b"no"}))
+        assert "in cat/5.png of mine, got no JPEG, PNG, WebP or BMP (2 more such, as dog/5.jpg): mend" in message
+        assert not prepared_folders(kept)
+        assert "a/1.png" in refusal(mine({"../none/a/1.png": b""}) / "../none")
 
     def test_an_image_that_breaks_while_it_is_decoded(self, mine, kept):
         whole = encoded(noise(64, 64, 3))

@@ -97,10 +97,19 @@ def test_a_file_that_vanishes_is_named(tmp_path):
 
 class TestZip:
     @pytest.mark.parametrize(
-        "name", ["/etc/1.png", "../1.png", "a/../../1.png", "a/..", "C:/1.png", "c:1.png", "a\\1.png", "..\\1.png"]
+        "name",
+        ["/etc/1.png", "../1.png", "a/../../1.png", "a/..", "C:/1.png", "c:1.png", "\\1.png", "a\\..\\..\\1.png"],
     )
     def test_names_that_lead_elsewhere(self, tmp_path, name):
         assert "without absolute paths" in refusal(zipped(tmp_path / "x.zip", {"ok.png": b"1", name: b"1"}))
+
+    def test_backslashes_divide_folders(self, tmp_path):
+        path = zipped(tmp_path / "x.zip", {"cat\\": b"", "cat\\1.png": b"1", "dog/2.png": b"2"})
+        with opened(path, 1.0) as listing:
+            assert [entry.path for entry in listing.images] == ["cat/1.png", "dog/2.png"]
+            assert [listing.read(entry) for entry in listing.images] == [b"1", b"2"]
+            assert listing.others == 0
+        assert "twice" in refusal(zipped(tmp_path / "y.zip", {"a\\1.png": b"1", "a/1.png": b"2"}))
 
     def test_a_name_that_hides_its_end(self, tmp_path):
         path = zipped(tmp_path / "x.zip", {"1.pngXa.exe": b"1"})

@@ -164,6 +164,15 @@ def test_animations_give_their_first_frame():
     assert not decode(encoded(RGB), None, None).animated
 
 
+def test_the_first_picture_of_a_phone_s_pair_is_an_ordinary_one():
+    pair = BytesIO()
+    first, second = (Image.fromarray(np.full((16, 16, 3), value, dtype=np.uint8)) for value in (200, 10))
+    first.save(pair, "MPO", save_all=True, append_images=[second])
+    found = decode(pair.getvalue(), None, None)
+    assert not found.animated
+    assert (found.pixels == 200).all()
+
+
 def test_the_central_square_is_kept():
     wide = np.zeros((10, 31, 3), dtype=np.uint8)
     wide[:, 10:20] = 200  # columns 10 to 19 of 31

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...places import cache_folder
-from ..cache import FORMAT, Card, cached
+from ..cache import Card, cached
 from ..samples import SMALLEST, Mapped, Progress
 from .layout import Layout, Split
 from .listing import Entry, Listing, by, shown
@@ -28,6 +28,7 @@ from .picture import Picture, UnreadableError, decode
 
 BLOCK = 8 * 1024**2  # bytes of pixels that are decoded before they are written
 MOST = 1024  # images of a block
+MADE = 2  # goes up where other pixels are made of an image, or more is said of it
 THREADED = 256 * 256  # pixels of an image from which on decoding outweighs what handing it to a thread costs
 DONE = {  # what may happen to an image, of one of them and of several
     "enlarged": ("is enlarged", "are enlarged"),
@@ -48,7 +49,7 @@ def decoded_images(
     held_out_label.npy, and card.json. The key is a hash of what the zip's directory or the file system says of the
     files, of `size` and of `channels`. Raises InputError as `Decoder` and `cached` do.
     """
-    key = blake2b(f"{FORMAT} {size} {channels}\n".encode(), digest_size=16)
+    key = blake2b(f"{MADE} {size} {channels}\n".encode(), digest_size=16)
     for entry in (*layout.entries, *listing.annotations):
         key.update(f"{entry.path}\0{entry.size} {entry.stamp}\n".encode("utf-8", "surrogatepass"))
     folder = cache_folder() / "images" / key.hexdigest()
@@ -69,26 +70,38 @@ def read_part(folder: Path, card: Card, name: str) -> tuple[Mapped, Tensor | Non
 
 
 class Decoder:
-    """Decodes the images of a folder or zip, all to one size and kind: as told, else those of the first image.
+    """Decodes the images of a folder or zip, all to one size and kind: as told, else their own size and usual kind.
 
-    Raises InputError for a first image that is not square or too small, and while it decodes for one that is broken,
-    far too large, or of another size or kind than the first where nothing was told.
+    Raises InputError, once all have been looked at, for images that are broken, far too large, or, where no size was
+    told, of several sizes, not square or too small.
     """
 
     def __init__(self, listing: Listing, layout: Layout, size: int | None, channels: int | None) -> None:
         self.listing, self.layout, self.size, self.channels = listing, layout, size, channels
         self.name = shown(listing.name)
-        self.first = self._decoded(layout.entries[0])
-        width, height = self.first.size
-        if size is None and width != height:
-            got = f"{by(self.first.size)} pixels: add size=64 where you train, or cut them"
-            raise InputError(f"expected square images in {self.name}, got {got}")
-        if size is None and width < SMALLEST:
-            least, got = by((SMALLEST, SMALLEST)), f"{by(self.first.size)}: use larger ones, or add size=8"
-            raise InputError(f"expected images of at least {least} pixels in {self.name}, got {got}")
-        self.shape: tuple[int, ...] = self.first.pixels.shape
-        self._sizes: set[tuple[int, int]] = set()
+        self._begin()
+        found = (each for each in map(self._decoded, layout.entries) if isinstance(each, Picture))
+        first = next(found, None)
+        self.shape: tuple[int, ...] = (1, 1, 1) if first is None else first.pixels.shape  # none: told in the end
+        self.large = first is not None and prod(first.size) >= THREADED
+
+    def _begin(self) -> None:
+        self._sizes: dict[tuple[int, int], Entry] = {}  # and the first image of each
+        self._kinds: Counter[bool] = Counter()  # grey or not
+        self._broken: list[tuple[Entry, UnreadableError]] = []
         self._done: Counter[str] = Counter()
+        self._brightest = 0
+
+    @property
+    def _mixed(self) -> bool:
+        return self.channels is None and len(self._kinds) > 1
+
+    @property
+    def _unfit(self) -> bool:
+        """Whether a size must be told."""
+        if self.size is not None or len(self._sizes) > 1:
+            return self.size is None
+        return any(width != height or width < SMALLEST for width, height in [*self._sizes])
 
     def write(self, part: Path, progress: Progress | None) -> Card:
         """Fills the folder `part`, and says what is in it."""
@@ -101,7 +114,7 @@ class Decoder:
                 f"{free / 1e9:,.1f}: make room, choose a smaller size, or set STEADYGAN_CACHE to a folder elsewhere"
             )
         digest = blake2b(digest_size=16)
-        threads = min(4, os.cpu_count() or 1) if prod(self.first.size) >= THREADED else 1
+        threads = min(4, os.cpu_count() or 1) if self.large else 1
         with ThreadPoolExecutor(threads) if threads > 1 else nullcontext() as pool:
             for name, chosen in splits.items():
                 if chosen is None:
@@ -114,23 +127,32 @@ class Decoder:
                         done += len(block)
                         if name == "train":
                             digest.update(block.reshape(-1).data)
+                            self._brightest = max(self._brightest, int(block.max()))
                 if chosen.label is not None:
                     label = np.asarray(chosen.label, dtype=np.int64)
                     np.save(part / f"{name}_label.npy", label)
                     if name == "train":
                         digest.update(label.data)
+        if self._broken or self._unfit:
+            raise InputError("; ".join(self._faults()))
+        if self._mixed:
+            self.channels = 1 if self._kinds[True] > self._kinds[False] else 3
+            self.shape = (self.channels, *self.shape[1:])
+            self._begin()
+            return self.write(part, progress)
         if progress is not None:
             progress(what, total, total)
         sizes = sorted(self._sizes, key=lambda size: (prod(size), size))
-        several = f"of {len(sizes):,} sizes ({by(sizes[0])} to {by(sizes[-1])})"
+        mixture = f"of {len(sizes):,} sizes ({by(sizes[0])} to {by(sizes[-1])})"
         return {
             "shape": self.shape,
             "count": {name: len(chosen.entries) if chosen else 0 for name, chosen in splits.items()},
             "class_names": self.layout.class_names,
-            "found": f"of {by(sizes[0])}" if len(sizes) == 1 else several,
+            "found": f"of {by(sizes[0])}" if len(sizes) == 1 else mixture,
             "done": [f"{n:,} {words[n > 1]}" for key, words in DONE.items() if (n := self._done[key])],
-            "resized": self._sizes != {self.shape[1:]},
+            "resized": self._sizes.keys() != {self.shape[1:]},
             "digest": digest.hexdigest(),
+            "brightest": self._brightest,
         }
 
     def _blocks(self, entries: Sequence[Entry], pool: ThreadPoolExecutor | None) -> Iterator[NDArray[np.uint8]]:
@@ -141,34 +163,53 @@ class Decoder:
             block = np.empty((len(chosen), *self.shape), dtype=np.uint8)
             pictures = map(self._decoded, chosen) if pool is None else pool.map(self._decoded, chosen)
             for i, (entry, picture) in enumerate(zip(chosen, pictures, strict=True)):
+                if isinstance(picture, UnreadableError):
+                    self._broken.append((entry, picture))
+                    continue
                 self._count(entry, picture)
-                block[i] = picture.pixels
+                if not (self._unfit or self._mixed):
+                    block[i] = picture.pixels
             yield block
 
-    def _decoded(self, entry: Entry) -> Picture:
+    def _decoded(self, entry: Entry) -> Picture | UnreadableError:
+        """The picture; its header alone once it is known that these pixels will not be used."""
         try:
-            return decode(self.listing.read(entry), self.size, self.channels)
+            return decode(self.listing.read(entry), self.size, self.channels, header=self._unfit or self._mixed)
         except UnreadableError as error:
-            raise InputError(
-                f"expected a whole image in {shown(entry.path)} of {self.name}, got {error}: mend or remove it"
-            ) from None
+            return error
 
     def _count(self, entry: Entry, picture: Picture) -> None:
-        """Remembers what was done to an image, and refuses one that is unlike the first."""
-        first, here = shown(self.layout.entries[0].path), shown(entry.path)
-        if self.size is None and picture.size != self.first.size:
-            got = f"{by(picture.size)} ({here}) after {by(self.first.size)} ({first})"
-            advice = "add size=64 where you train, or save them alike"
-            raise InputError(f"expected images of one square size in {self.name}, got {got}: {advice}")
-        if self.channels is None and picture.grey != self.first.grey:
-            kind, other = ("a grey one", "a colour one") if picture.grey else ("a colour one", "a grey one")
-            advice = "add channels=3 or channels=1 where you train, or save them alike"
-            got = f"{kind} ({here}) after {other} ({first})"
-            raise InputError(f"expected images of one kind in {self.name}, got {got}: {advice}")
-        self._sizes.add(picture.size)
+        """Remembers what was found, and what was done to it."""
+        self._sizes.setdefault(picture.size, entry)
+        self._kinds[picture.grey] += 1
         colour = self.shape[0] == 3
         self._done["enlarged"] += min(picture.size) < self.shape[1]
         self._done["grey"] += picture.grey and colour
         self._done["colour"] += not picture.grey and not colour
         for key in ("transparent", "deep", "animated"):
             self._done[key] += getattr(picture, key)
+
+    def _faults(self) -> Iterator[str]:
+        """All that keeps these images from being used."""
+        if self._broken:
+            (entry, why), *others = self._broken
+            more = f" ({len(others):,} more such, as {shown(others[0][0].path)})" if others else ""
+            it = "it" if not others else "them"
+            yield f"expected a whole image in {shown(entry.path)} of {self.name}, got {why}{more}: mend or remove {it}"
+        if not self._unfit:
+            return
+        sizes = sorted(self._sizes, key=lambda size: (prod(size), size))
+        least, most = sizes[0], sizes[-1]
+        kinds = ""
+        if self._mixed:
+            kinds = f", {self._kinds[True]:,} grey and {self._kinds[False]:,} in colour"
+        if len(sizes) > 1:
+            span = " to ".join(f"{by(size)} ({shown(self._sizes[size].path)})" for size in (least, most))
+            advice = "add size=64 where you train, or save them alike"
+            yield f"expected images of one square size in {self.name}, got {len(sizes):,} from {span}{kinds}: {advice}"
+        elif least[0] != least[1]:
+            advice = "add size=64 where you train, or cut them"
+            yield f"expected square images in {self.name}, got {by(least)} pixels{kinds}: {advice}"
+        else:
+            least_allowed, got = by((SMALLEST, SMALLEST)), f"{by(least)}: use larger ones, or add size=8"
+            yield f"expected images of at least {least_allowed} pixels in {self.name}, got {got}"

@@ -9,7 +9,7 @@ import torch
 from ...config.data import Folder
 from ...errors import InputError, check_number, check_whole
 from ...places import given_place
-from ..arrays import images_of_array
+from ..arrays import dark, images_of_array
 from ..cache import Card
 from ..samples import SMALLEST, Progress, at_hand
 from ..source import DATA, Source
@@ -92,4 +92,4 @@ def _notes(listing: Listing, layout: Layout, card: Card) -> tuple[str, ...]:
     if done:
         said += f" ({', '.join(done)})" if said else ", ".join(done)
     line = f"{shown(listing.name)}: {', '.join(what)}{f'; {said}' if said else ''}"
-    return (line, *layout.remarks)
+    return (line, *dark(card["brightest"]), *layout.remarks)

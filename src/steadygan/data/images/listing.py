@@ -128,7 +128,7 @@ def opened_zip(path: Path, max_gib: float) -> Iterator[Listing]:
     """The files of the .zip at `path`, to be read inside the `with`.
 
     Raises InputError for a file that is no whole zip, and for an entry whose name leads elsewhere (absolute, a drive,
-    a backslash, ..), that stands there twice, is encrypted, or unpacks to more than 256 MiB, to more than 1000 times
+    ..), that stands there twice, is encrypted, or unpacks to more than 256 MiB, to more than 1000 times
     its size (above 1 MiB) or, with all the others, to more than `max_gib` GiB.
     """
     name = shown(path.name)
@@ -145,7 +145,7 @@ def opened_zip(path: Path, max_gib: float) -> Iterator[Listing]:
         skipped = 0
         for info in archive.infolist():
             entry = _checked(info, name)
-            if info.is_dir():
+            if info.is_dir() or info.orig_filename.endswith("\\"):
                 continue
             if stat.S_ISLNK(info.external_attr >> 16):  # its content is a path
                 skipped += 1
@@ -176,10 +176,11 @@ def opened_zip(path: Path, max_gib: float) -> Iterator[Listing]:
 def _checked(info: zipfile.ZipInfo, archive: str) -> Entry:
     raw = info.orig_filename  # as it was written: `filename` is cut at a zero byte and has the platform's separators
     which = f"{shown(raw)!r} of {archive}"
-    parts = [part for part in raw.split("/") if part not in ("", ".")]
-    elsewhere = raw.startswith("/") or "\\" in raw or "\0" in raw or ".." in parts or re.match("[A-Za-z]:", raw)
+    plain = raw.replace("\\", "/")  # as some programs of Windows write it
+    parts = [part for part in plain.split("/") if part not in ("", ".")]
+    elsewhere = plain.startswith("/") or "\0" in raw or ".." in parts or re.match("[A-Za-z]:", raw)
     if elsewhere or not parts:
-        got = f"{which}: make the zip again without absolute paths, drives, backslashes and .."
+        got = f"{which}: make the zip again without absolute paths, drives and .."
         raise InputError(f"expected names inside the zip, folders divided by /, got {got}")
     if info.flag_bits & 0x1:
         raise InputError(f"expected files without a password, got {which} encrypted: make the zip again without one")

@@ -34,12 +34,12 @@ class Picture(NamedTuple):
     animated: bool
 
 
-def decode(data: bytes, size: int | None, channels: int | None) -> Picture:
+def decode(data: bytes, size: int | None, channels: int | None, header: bool = False) -> Picture:
     """The picture in a whole image file: upright, over white, the central square resized to `size`.
 
     size: None keeps the image as it is; resizing is Lanczos's, of 8-bit pixels. channels: 1 (luma) or 3; None: as it
     is. 16-bit grey is divided by 257, and of an animation the first frame is taken. Colour profiles are not applied.
-    Raises `UnreadableError`, of too many pixels before anything is decoded.
+    header: no pixels are decoded. Raises `UnreadableError`, of too many pixels before anything is decoded.
     """
     from PIL import Image, UnidentifiedImageError
     from PIL.ImageOps import exif_transpose
@@ -52,6 +52,8 @@ def decode(data: bytes, size: int | None, channels: int | None) -> Picture:
             grey = deep or image.mode in GREY
             transparent = image.has_transparency_data and not deep
             animated = getattr(image, "is_animated", False) and image.format != "MPO"  # a phone's, with a small copy
+            if header:
+                return Picture(np.empty((0, 0, 0), np.uint8), stored, grey, transparent, deep, animated)
             if size is not None:
                 image.draft(None, (2 * size, 2 * size))  # JPEG alone: half, quarter, eighth, never below these
             image.load()
