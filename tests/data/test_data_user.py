@@ -212,6 +212,7 @@ def test_bytes_of_another_shape_are_numbers(shape, wrap):
     assert not source.image
     assert source.train.dtype == torch.float32
     assert torch.equal(source.train, x.float())
+    assert any("taken for numbers" in note for note in source.notes) == (shape in ((5, 8, 8), (5, 1, 3, 8, 8)))
 
 
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: x.numpy(), lambda x: Items(*x)])

@@ -103,7 +103,11 @@ def _gathered(data: Any) -> Gathered | Source:
 def _source(samples: Tensor, label: Tensor | None = None) -> Source:
     shape = tuple(samples.shape[1:])
     if 0 in samples.shape or len(shape) != 3:
-        return numbers(samples, "data", label=label)
+        source = numbers(samples, "data", label=label)
+        if samples.dtype != torch.uint8 or len(shape) < 2:
+            return source
+        note = f"bytes of shape {tuple(samples.shape)} are taken for numbers: images have the shape (n, 1 or 3, h, w)"
+        return replace(source, notes=(*source.notes, note))
     like = "give images as uint8 or in [-1, 1], of shape (n, 1 or 3, h, w)"
     if shape[0] not in CHANNELS:
         if shape[2] not in CHANNELS or min(shape[:2]) < SMALLEST:
