@@ -6,6 +6,7 @@ import zipfile
 from base64 import b64encode
 from functools import partial
 from io import BytesIO
+from math import ceil, log10
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def _points(run: RunHistory, files: list[Path], budget: int, asked: bool) -> dic
         "box": list(box),
         "centre": float(f"{centre:.4g}"),
         "half": float(f"{half:.4g}"),
-        "real": None if real is None else _flat(real),
+        "real": None if real is None else _flat(real, box),
         "frames": [_frame(shot, box, centre, half) for shot in shown],
         "of": len(files),
     }
@@ -81,7 +82,7 @@ def _snapshot(path: Path) -> Snapshot | None:
 def _frame(shot: Snapshot, box: tuple[float, float, float, float], centre: float, half: float) -> dict[str, Any]:
     frame: dict[str, Any] = {
         "iteration": shot.iteration,
-        "points": _flat(thin(shot.points, POINTS)),
+        "points": _flat(thin(shot.points, POINTS), box),
         "outside": round(share_outside(shot.points, box), 3),
     }
     if shot.surface is not None and shot.extent is not None:
@@ -98,9 +99,10 @@ def _levels(surface: Array, centre: float, half: float) -> str:
     return b64encode(np.where(finite, steps, LEVELS).astype(np.uint8).tobytes()).decode("ascii")
 
 
-def _flat(points: Array) -> list[float | None]:
-    """x, y, x, y, ..."""
-    return rounded(np.asarray(points, dtype=np.float64).ravel(), 4)
+def _flat(points: Array, box: tuple[float, float, float, float]) -> list[float | None]:
+    """x, y, x, y, ... with four digits, and as many more as the box lies farther from 0 than it is wide."""
+    far = max(max(abs(low), abs(high)) / max(high - low, 1e-300) for low, high in (box[:2], box[2:]))
+    return rounded(np.asarray(points, dtype=np.float64).ravel(), 4 + max(0, min(13, ceil(log10(max(far, 1.0))))))
 
 
 def _images(run: RunHistory, files: list[Path], budget: int) -> dict[str, Any] | None:
