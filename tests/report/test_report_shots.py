@@ -86,7 +86,7 @@ def test_points_outside_and_of_more_columns(tmp_path):
 def test_points_far_from_zero_keep_their_places(tmp_path):
     folder = run(tmp_path / "a", settings={"lr": 1})
     (folder / "samples").mkdir()
-    x = np.random.default_rng(0).normal(size=(20, 2)) + [5.4e6, 3.2e5]
+    x = np.random.default_rng(0).normal([5.4e6, 3.2e5], 1.0, (20, 2))
     np.savez(folder / "samples/000000100.npz", points=x)
     found = np.reshape(of(folder)["frames"][0]["points"], (-1, 2))
     assert np.abs(found - x).max() < 0.01
