@@ -10,7 +10,15 @@ import typer
 
 from . import __version__
 from .commands.console import say_error
-from .errors import EXIT_INPUT, EXIT_INTERRUPTED, CollapseError, InputError, NonFiniteError
+from .errors import (
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    CollapseError,
+    InputError,
+    NonFiniteError,
+    one_line,
+    out_of_memory,
+)
 
 MODULES = {"recipes": "train", "export": "sample", "report": "diagnose"}  # of `commands`, where the name is another
 COMMANDS = {
@@ -78,10 +86,14 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             return 0
-        where = f" ({error.filename})" if error.filename else ""
-        say_error(f"{error.strerror or error}{where}: free some space or choose another place")
+        where = error.filename or "what is printed"
+        say_error(f"cannot write or read {where}: {error.strerror or error}: free some space or choose another place")
         return EXIT_INPUT
     except Exception as error:
+        if out_of_memory(error):
+            told = one_line(error, kind=True)
+            say_error(f"expected what is asked for to fit into memory, got {told}: lower batch_size, widths, or -n")
+            return EXIT_INPUT
         if not hasattr(error, "format_message"):  # typer's own: a wrong option or argument
             raise
         say_error(error.format_message())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -11,7 +12,14 @@ EXIT_INPUT = 2
 EXIT_NON_FINITE = 3
 EXIT_STOPPED = 4
 EXIT_INTERRUPTED = 130
-MOST_NAMES = 100  # that one line lists
+MOST_NAMES = 15  # that one line lists
+NEAREST = 5  # names that stand for the rest
+LISTED = {  # where all names of a kind are to be found
+    "recipe": "steadygan recipes lists all",
+    "paper": "steadygan recipes lists all",
+    "setting": "--dry-run prints all",
+}
+LONG_WORD, LONG_LINE = 300, 1200  # characters of a message
 
 
 class InputError(ValueError):
@@ -19,11 +27,31 @@ class InputError(ValueError):
 
     exit_code = EXIT_INPUT
 
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shortened(str(message)))
 
-def check_whole(name: str, value: object, low: int) -> None:
-    """Raises InputError unless `value` is a whole number of at least `low`."""
+
+def shortened(message: str) -> str:
+    """A message whose long words, and whose middle, are cut out; what steers a terminal is written as Python would."""
+    text = re.sub(rf"\S{{{LONG_WORD},}}", lambda word: _cut(word[0], LONG_WORD), printable(message))
+    return text if len(text) <= LONG_LINE else _cut(text, LONG_LINE)
+
+
+def printable(text: str) -> str:
+    """Text in which whatever would steer a terminal is written as Python would."""
+    return "".join(c if c.isprintable() or c.isspace() else ascii(c)[1:-1] for c in text)
+
+
+def _cut(text: str, most: int) -> str:
+    return f"{text[: most // 2]}...{text[-most // 3 :]}"
+
+
+def check_whole(name: str, value: object, low: int, most: int = 2**63 - 1) -> None:
+    """Raises InputError unless `value` is a whole number of at least `low`, and no more than a machine counts."""
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise InputError(f"{name} must be a whole number of {low} or more, not {value!r}")
+    if value > most:
+        raise InputError(f"{name} must be a whole number of at most {most:,}: lower it")
 
 
 def check_number(name: str, value: object, low: float = -inf, above: bool = False) -> None:
@@ -47,17 +75,21 @@ class CollapseError(RuntimeError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that nobody registered: offers the nearest known one, then lists all of them."""
+    """The error for a name that nobody registered: offers the nearest known one, then lists all, or the nearest."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    sought = name[:LONG_WORD]
+    near = get_close_matches(sought, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    more = f", ... ({len(names):,} in all)" if len(names) > MOST_NAMES else ""
-    return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names[:MOST_NAMES])}{more}")
+    if len(names) <= MOST_NAMES:
+        return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names)}")
+    some = get_close_matches(sought, names, n=NEAREST, cutoff=0.0)
+    where = f"; {LISTED[kind]}" if kind in LISTED else ""
+    return InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(some)}, ... ({len(names):,} in all{where})")
 
 
 def one_line(error: BaseException, kind: bool = False) -> str:
     """What somebody else's error says in one line of 200 characters at most; with `kind`, after the error's kind."""
-    text, name = " ".join(str(error).split()), type(error).__name__
+    text, name = " ".join(shortened(str(error)).split()), type(error).__name__
     text = f"{name}: {text}" if kind and text else text or name
     return text if len(text) <= 200 else f"{text[:197]}..."
 
@@ -74,8 +106,14 @@ def calling(what: str, advice: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (RuntimeError, TypeError, IndexError, ValueError) as error:
+    except (RuntimeError, TypeError, LookupError, ValueError) as error:
         raise InputError(f"{what}: {first_line(error)}: {advice}") from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is not enough memory: Python's, NumPy's, or torch's of any device."""
+    said = ("can't allocate memory", "out of memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in said)
 
 
 class Interrupted(KeyboardInterrupt):

@@ -11,6 +11,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
@@ -20,6 +21,7 @@ from .errors import InputError
 ELSEWHERE = "free some space or choose another --out"
 RESUME = "free some space and go on with --resume"
 PART = re.compile(r"\.(.+)\.(\d+)\.part")  # .NAME.PID.part, what is being written beside NAME
+DEEPEST = 100  # levels of a JSON file
 
 
 @contextmanager
@@ -161,12 +163,30 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; raises InputError when the file is not one."""
+def regular(path: Path) -> Path:
+    """The path of a file; raises InputError for what reading may wait for without an end, a pipe or device say."""
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a pipe, socket or device"
+        raise InputError(f"expected a file at {path}, found {found}: put what it gives into a file")
+    return path
+
+
+def json_of(path: Path) -> Any:
+    """What a JSON file holds; raises InputError where it cannot be read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = regular(path).read_text(encoding="utf-8-sig")
+        if max(accumulate(text, lambda depth, c: depth + (c in "[{") - (c in "]}"), initial=0)) > DEEPEST:
+            raise RecursionError
+        return json.loads(text)
+    except InputError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a readable JSON file ({type(error).__name__}): is it a run's?") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; raises InputError when the file is not one."""
+    content = json_of(path)
     if not isinstance(content, dict):
         raise InputError(f"{path} should hold a JSON object, but holds {type(content).__name__}")
     return content
@@ -193,6 +213,8 @@ def holds_images(path: Path) -> bool:
         return len(ast.literal_eval(stream.read(min(size, 10_000)).decode("latin1"))["shape"])
 
     try:
+        if not path.is_file():
+            return False
         if path.suffix.lower() == ".npy":
             with path.open("rb") as file:
                 return axes(file) > 2
@@ -202,6 +224,6 @@ def holds_images(path: Path) -> bool:
                     with archive.open(name) as entry:
                         if axes(entry) > 2:
                             return True
-    except (OSError, ValueError, LookupError, TypeError, SyntaxError, zipfile.BadZipFile):  # its reader tells it better
+    except Exception:  # its reader tells it better
         pass
     return False

@@ -5,17 +5,24 @@ from __future__ import annotations
 import errno
 import io
 import os
+import pickle
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+import steadygan as sg
+from steadygan.config import override
 from steadygan.errors import InputError
+from steadygan.recipes import RECIPES, build
 from steadygan.runs import checkpoint
 from steadygan.runs import folder as folder_files
 from steadygan.runs.checkpoint import TrainState
 from steadygan.runs.folder import RunFolder
+from steadygan.training.probes import Probes
 from tiny import assert_same, leaves, saved, state, trainer
 
 
@@ -115,7 +122,9 @@ def test_a_pickle_that_would_run_code(tmp_path):
 
     path = tmp_path / "000000001.pt"
     torch.save({"format": 1, "state": Evil()}, path)
-    refused(path, "is not a complete checkpoint")
+    refused(path, "it asks for posix.mkdir beside tensors and plain types, which could run code, and was not read")
+    path.write_bytes(pickle.dumps({"format": 1, "state": os.mkdir}))
+    refused(path, "it asks for more beside tensors and plain types, which could run code, and was not read")
     assert not (tmp_path / "ran").exists()
 
 
@@ -212,3 +221,103 @@ def test_a_programming_error_is_not_a_full_disk(tmp_path):
     with pytest.raises((AttributeError, TypeError, RuntimeError), match=r"(?i)pickle|local"):
         checkpoint.write(tmp_path, some(), {"wrong": lambda: None})
     assert list(tmp_path.iterdir()) == []
+
+
+def spoilt(path: Path, *keys: str, value: object) -> None:
+    content = torch.load(path, weights_only=True)
+    inner = content
+    for key in keys[:-1]:
+        inner = inner[next(iter(inner)) if key == "*" else key]
+    inner[keys[-1]] = value
+    torch.save(content, path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("plan", None, "plan: expected settings of its own (plan.dtype), got none"),
+        ("plan.dtype", "load", "plan.dtype: expected one of float32, float64, float16, bfloat16, got 'load'"),
+        ("equilibrium", 3, "equilibrium: expected 2 values separated by commas, each a number, got 3"),
+        ("units", 3, "units: expected tensors by name, got 3"),
+        ("units", {"offset": torch.zeros(2)}, "units: expected offset and scale of shape (2,), got {'offset': (2,)}"),
+        ("latent_dim", "x", "latent_dim: expected a whole number of 1 or more, or none, got 'x'"),
+        ("latent_dim", 3, "latent_dim: expected 2, as the generator has, got 3"),
+        ("about", "x", "about: expected settings of its own (about.name, about.shape"),
+        ("about.class_counts", ["many"], "about.class_counts: expected any number of values"),
+        ("reference", {"balance": []}, "reference: expected a number, got {"),
+        ("protocols", {"balance": 3}, "protocols: expected protocols by name"),
+        ("state.iteration", torch.tensor(7), "iteration: expected that of its name, got tensor(7)"),
+        ("state.networks.G", {"0.weight": 3}, "networks: expected tensors by name"),
+        ("state.ema", 2.5, "ema: expected tensors by name"),
+        ("state.random", [], "random: expected tensors by name"),
+        ("state.sums", {"x": torch.zeros(2).to_sparse()}, "sums: expected tensors by name"),
+    ],
+)
+def test_a_wrong_field(checkpointed, key, value, told):
+    path = checkpointed()
+    spoilt(path, *key.split("."), value=value)
+    refused(path, "is damaged, or was changed", told, "remove it to go on from the one before")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        (
+            "networks.generator.width",
+            10**9,
+            "generator.width: expected a whole number of at most 65,536, got 1000000000",
+        ),
+        ("networks.generator.shape", "x", "shape: expected any number of values"),
+        ("networks.generator.name", "exec", "unknown generator 'exec'"),
+        ("networks.generator.eval", 3, "unknown setting 'generator.eval'"),
+        ("networks", None, "generator: expected settings, got none"),
+        ("state.networks.G", {}, "the checkpoint is of another model"),
+    ],
+)
+def test_networks_that_cannot_be_built(checkpointed, key, value, told):
+    path = checkpointed()
+    spoilt(path, *key.split("."), value=value)
+    with pytest.raises(InputError) as error:
+        sg.load(path.parents[1])
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("state.random.run", torch.zeros(3), "the checkpoint does not fit the run: "),
+        ("state.random", {}, "the checkpoint does not fit the run: 'run'"),
+        ("state.optimizers.D.*.exp_avg", torch.zeros(3), "exp_avg, got (3,): the checkpoint is damaged"),
+        ("state.sums", {"d/D/loss": torch.zeros(3)}, "expected (2,) as the statistics, d/D/loss, got (3,)"),
+    ],
+)
+def test_a_state_that_does_not_fit(checkpointed, key, value, told):
+    path = checkpointed()
+    spoilt(path, *key.split("."), value=value)
+    with pytest.raises(InputError) as error:
+        build.trainer(SHORT, path.parents[1], resume=True).fit(4)
+    assert told in str(error.value)
+
+
+SHORT = override(
+    RECIPES["ring8/far"](),
+    [
+        "batch_size=8", "method.fake_as_real.count=2", "generator.width=4", "discriminator.width=4", "evaluate.n=100",
+        "device=cpu", "threads=1", "compile=off",
+    ],
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Probes, "draw", lambda *_: None)
+        build.trainer(SHORT, folder).fit(2)
+    return folder
+
+
+@pytest.fixture
+def checkpointed(trained: Path, tmp_path: Path) -> Callable[[], Path]:
+    """Gives the newest checkpoint of a copy of a run."""
+    return lambda: folder_files.latest(Path(shutil.copytree(trained, tmp_path / "run")) / "checkpoints")

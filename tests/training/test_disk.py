@@ -89,8 +89,9 @@ def test_for_samples_and_figures(tmp_path, monkeypatch):
         trainer(tmp_path / "samples").fit(10)
     monkeypatch.undo()
     monkeypatch.setattr(Probes, "draw", refuse)
-    with pytest.raises(InputError, match=r"cannot write .*figures: No space left on device"):
-        trainer(tmp_path / "figures").fit(10)
+    run = trainer(tmp_path / "figures").fit(10)  # what can be drawn again ends no run
+    assert "no figures were drawn: cannot write " in run.events[-1]
+    assert "No space left on device" in run.events[-1]
     assert int(saved(tmp_path / "figures")["state"].iteration) == 10
 
 

@@ -12,18 +12,17 @@ from typing import Annotated
 import typer
 
 from ..config import override
-from ..config.values import whole
-from ..errors import EXIT_INTERRUPTED, InputError
+from ..errors import EXIT_INTERRUPTED, InputError, one_line
 from ..recipes import RECIPES
 from .console import new_console
 from .job import Job, again, default_folder, known_scale, own_data, refuse_early
-from .options import Data, Iterations, Plugins, Scale, option
+from .options import SEEDS, Data, Iterations, Plugins, Scale, option
 
 
 def compare(
     words: Annotated[list[str], typer.Argument(metavar="RECIPE [KEY=VALUE]", show_default=False)],
     data: Data = None,
-    seeds: Annotated[int, option("Seeds 0 .. K-1 of each recipe.", "K", read=whole(1))] = 1,
+    seeds: Annotated[int, option("Seeds 0 .. K-1 of each recipe.", "K", read=SEEDS)] = 1,
     iterations: Iterations = None,
     out: Annotated[Path | None, option("Where the runs are, by default runs.", "DIR")] = None,
     as_json: Annotated[bool, option("Print the result as JSON.", None, "--json")] = False,
@@ -60,12 +59,16 @@ def compare(
     together = results.SideBySide.of(results.usable(found))
     joined = "-".join(name.replace("/", "-") for name in dict.fromkeys(job.settings.recipe for job in jobs))
     path = root / (f"compare-{joined}.png" if len(joined) <= 120 else "compare.png")
-    together.draw(path)
+    told, drawn = f"figure: {path}", True
+    try:
+        together.draw(path)
+    except Exception as error:  # the numbers are there
+        told, drawn = f"figure: none was drawn: {one_line(error)}", False
     if as_json:
-        print(json.dumps({**together.plain(), "figure": str(path)}, indent=2))
+        print(json.dumps({**together.plain(), "figure": str(path) if drawn else None}, indent=2))
     else:
         together.show(console)
-        console.print(f"figure: {path}")
+        console.print(told)
     return results.exit_code([result.run for result in found])
 
 

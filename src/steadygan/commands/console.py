@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ..errors import shortened
 from ..quantities import BLANK, LABELS, spread, tone, words
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def new_console(errors: bool = False) -> Console:
 
 def say_error(message: object) -> None:
     """One line on stderr, whatever the message holds."""
-    print("error: " + " ".join(str(message).split()), file=sys.stderr, flush=True)
+    print("error: " + " ".join(shortened(str(message)).split()), file=sys.stderr, flush=True)
 
 
 def figure(key: str, value: float | Sequence[float], modes: int | None = None) -> str:

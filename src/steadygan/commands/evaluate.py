@@ -19,6 +19,8 @@ from .options import SEED, Plugins, Weights, option
 from .progress import ReadingProgress
 from .sample import settings_of, weights_named
 
+FAKES = whole(1, most=10**7)
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -34,7 +36,7 @@ def evaluate(
         str | None, option("Real data: a name (mnist, ring8, ...), a path, or own: the run's.", "DATA")
     ] = None,
     data: Annotated[Path | None, option("Where the files of a named data set are.", "PATH")] = None,
-    n: Annotated[int | None, option("Fakes: of a run 10,000, of files all.", "N", "-n", read=whole(1))] = None,
+    n: Annotated[int | None, option("Fakes: of a run 10,000, of files all.", "N", "-n", read=FAKES)] = None,
     seed: Annotated[int, option("Draws the fakes of a run.", "S", read=SEED)] = 0,
     weights: Weights = "ema",
     split: Annotated[str, option("Which real images features are compared with.", "train|held-out")] = "train",

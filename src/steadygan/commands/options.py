@@ -39,4 +39,6 @@ Plugins = Annotated[
         "--plugin", callback=load, metavar="MODULE", help="A module of yours that registers parts; one or several."
     ),
 ]
-SEED = whole(0, 2**63 - 1)
+SEED = whole(0, most=2**63 - 1)
+SEEDS = whole(1, most=10_000)
+MOST_SAMPLES = 10**9

@@ -14,7 +14,7 @@ from ..metrics import BETTER, Protocol
 from ..metrics.summary import final_and_best
 from ..quantities import LABELS, plain
 from ..runs.folder import RunFolder
-from ..runs.records import read_records
+from ..runs.records import read_records, times
 from ..runs.run import Run, load
 from ..viz import comparison
 from .console import cells, classes, clock, figure, new_table, say_error
@@ -39,11 +39,10 @@ class Result(NamedTuple):
     def of(job: Job, run: Run) -> Result:
         """The run's records and times, as far as the comparison goes."""
         folder = RunFolder(job.folder)
-        timing = [r for r in read_records(folder.timing) if r["iteration"] <= job.length]
         records = [record for record in run.metrics if record["iteration"] <= job.length]
-        seconds = float(timing[-1]["seconds"]) if timing else run.wall_time
+        seconds = times(folder.timing, job.length)[0] or run.wall_time
         members = read_json(folder.plan).get("members", 1) if folder.plan.exists() else 1
-        return Result(job, records, seconds, run, int(members))
+        return Result(job, records, seconds, run, members if isinstance(members, int) else 1)
 
 
 def finished(job: Job) -> bool:

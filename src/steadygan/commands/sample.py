@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
@@ -14,7 +16,7 @@ from ..config.values import real, whole
 from ..errors import InputError, unknown
 from ..runs.settings import saved
 from .console import new_console
-from .options import SEED, Plugins, RunPath, Weights, option
+from .options import MOST_SAMPLES, SEED, Plugins, RunPath, Weights, option
 from .progress import ReadingProgress
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ BAR_FROM = 2000  # samples; fewer are there before a bar would be
 WORDS = {"folder": "", "zip": ".zip", "npz": ".npz", "png-grid": ".png"}
 FORMS = {"": "folder", ".zip": "zip", ".npz": "npz", ".npy": "npy", ".png": "png-grid", ".csv": "csv"}
 ONLY_IMAGES, ONLY_POINTS = ("folder", "zip"), ("csv",)
-MOST_IN_GRID = 10_000
+MOST_IN_GRID, MOST_IN_FIGURE = 10_000, 1_000_000
 
 
 class Asked(NamedTuple):
@@ -50,7 +52,7 @@ class Asked(NamedTuple):
 
 def sample(
     folder: RunPath,
-    n: Annotated[int, option("How many samples.", "N", "-n", read=whole(1))] = 64,
+    n: Annotated[int, option("How many samples.", "N", "-n", read=whole(1, most=MOST_SAMPLES))] = 64,
     out: Annotated[
         str | None,
         option(
@@ -76,6 +78,7 @@ def sample(
     check(place, asked, settings, folder)
     run = sg.load(folder)
     names = run.data.get("class_names", ())
+    check_room(place, n, run)
     chosen = None if label is None else class_of(label, names, run.classes or 0)
     console = new_console()
     broken: list[int] = []
@@ -99,7 +102,7 @@ def class_of(text: str, names: list[str], classes: int) -> int:
     if text in names:
         return names.index(text)
     try:
-        number = int(text)
+        number = int(text) if text.isascii() else int("")
     except ValueError:
         if names:
             raise unknown("class", text, names) from None
@@ -157,7 +160,7 @@ def scatter(path: Path, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: 
 
     points = torch.cat([batch.x for batch in drawn]).cpu().numpy()
     real = None if run.path is None else real_points(run.path, settings, max(1000, len(points)))
-    if real is None:
+    if real is None or real.shape[1:] != points.shape[1:]:
         raise InputError(f"expected real points that {run.path} kept, to be drawn beside, got none: use --out npz")
     names = run.data.get("columns") or None
     if points.shape[1] == 2:
@@ -193,6 +196,8 @@ def check(target: Target, asked: Asked, settings: Settings, run: Path) -> None:
         raise InputError(
             f"expected at most {MOST_IN_GRID:,} images in a grid, got -n {asked.n:,}: lower it, or add --out zip"
         )
+    if images is False and form == "png-grid" and asked.n > MOST_IN_FIGURE:
+        raise InputError(f"expected at most {MOST_IN_FIGURE:,} points in a figure, got -n {asked.n:,}: lower it")
     if asked.label is not None and not settings.conditional:
         raise InputError(
             f"expected no --label, as the generator of {run} knows no classes, got {asked.label}: leave it out"
@@ -207,6 +212,20 @@ def check(target: Target, asked: Asked, settings: Settings, run: Path) -> None:
     elif not path.name or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
         found = "other files" if path.is_dir() else "a file"
         raise InputError(f"expected a new or empty folder at {path}, found {found}: choose another --out")
+
+
+def check_room(target: Target, n: int, run: sg.Run) -> None:
+    """Raises InputError where the disk cannot hold so many samples: arrays as they are, all else at least a tenth."""
+    form, path = target
+    size = n * prod(run.data.get("shape", ())) * (1 if run.data.get("image") else 4)
+    size //= 1 if form in ("npz", "npy") else 10
+    near = next(each for each in (path, *path.absolute().parents) if each.is_dir())
+    free = shutil.disk_usage(near).free
+    if size > free:
+        raise InputError(
+            f"expected room for {n:,} samples at {path}, {size / 1e9:,.1f} GB or more, found {free / 1e9:,.1f} GB: "
+            "lower -n, or choose another --out"
+        )
 
 
 def settings_of(folder: Path) -> Settings:

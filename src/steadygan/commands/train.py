@@ -9,14 +9,13 @@ from typing import Annotated
 
 import typer
 
-from ..config.values import whole
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
 from ..plugins import load_installed
 from ..recipes import RECIPES, Recipe
 from ..runs.folder import RunFolder
 from .console import new_console
 from .job import Job, again, chosen, default_folder, first_folder, prepare, refuse_early
-from .options import Data, Iterations, Plugins, Scale, option
+from .options import SEED, SEEDS, Data, Iterations, Plugins, Scale, option
 
 
 def train(
@@ -24,7 +23,7 @@ def train(
     data: Data = None,
     out: Annotated[Path | None, option("The run's folder, by default runs/RECIPE/seed-S.")] = None,
     iterations: Iterations = None,
-    seed: Annotated[int | None, option("Decides every random number of the run.", "S", read=whole(0))] = None,
+    seed: Annotated[int | None, option("Decides every random number of the run.", "S", read=SEED)] = None,
     resume: Annotated[bool, option("Go on from the newest checkpoint, or start.", None, "--resume")] = False,
     dry_run: Annotated[bool, option("Print the settings, train nothing.", None, "--dry-run")] = False,
     scale: Scale = "full",
@@ -32,7 +31,8 @@ def train(
         Path | None, option("Begin with the weights of this run, on other data perhaps.", "RUN")
     ] = None,
     seeds: Annotated[
-        int | None, option("Seeds S .. S+K-1 side by side, each a whole run in DIR/seed-S.", "K", read=whole(1))
+        int | None,
+        option("Seeds S .. S+K-1 side by side, each a whole run in DIR/seed-S.", "K", read=SEEDS),
     ] = None,
     plugin: Plugins = None,
 ) -> int:

@@ -114,8 +114,15 @@ class Parts(dict[str, Any]):
 
     @classmethod
     def expand(cls, value: Text) -> dict[str, Any]:
-        """`penalty=r1,r2` means these two and no other, at their defaults; `plain` means no part at all."""
-        return {Text(name.strip()): {} for name in value.split(",") if name.strip() not in ("", PLAIN)}
+        """`penalty=r1,r2` means these two and no other, at their defaults; `plain` means no part at all.
+
+        Raises InputError for a list with nothing between two commas, and for one that names a part twice.
+        """
+        names = [name.strip() for name in value.split(",")]
+        if "" in names or len({*names}) < len(names):
+            wanted = f"{cls.kinds.kind}: expected names, each once, with commas between them, or none"
+            raise InputError(f"{wanted}, got {str(value)!r}: write for instance {next(iter(cls.kinds.known))}")
+        return {Text(name): {} for name in names if name != PLAIN}
 
 
 class JudgeSettings(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from ..errors import InputError
 from .block import Block, Context, Kinds
-from .values import Count, Natural, Positive, Size, text, whole
+from .values import Positive, Seed, Size, text, whole
 
 
 class DataSet(Block):
@@ -31,7 +31,7 @@ class MadePoints(DataSet):
     image = False
     scale: Positive = 1.0
     n: Size = None
-    seed: Natural = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class TwoGaussians(DataSet):
     name = "two_gaussians"
     image = False
     n: Size = 100
-    seed: Natural = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class ImageSet(DataSet):
     named_at = 3
     path: Annotated[str | None, text("the path of a folder or a file")] = None
     flip: bool = False
-    workers: Annotated[int | None, whole(0)] = None
+    workers: Annotated[int | None, whole(0, most=256)] = None
 
 
 class Mnist(ImageSet):
@@ -123,8 +123,8 @@ class StackedMnist(ImageSet):
 
     name = "stacked_mnist"
     side = 28
-    n: Count = 128_000
-    seed: Natural = 0
+    n: Annotated[int, whole(1, most=10**8)] = 128_000
+    seed: Seed = 0
 
 
 class Cifar10(ImageSet):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from reprlib import Repr
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import InputError, unknown
@@ -38,6 +39,11 @@ class Branch(NamedTuple):
         blocks = {one.block: None for one in found if one.block is not None}
         kinds = next((block for block in blocks if isinstance(block, Kinds)), None)
         return Branch(tuple(blocks)) if kinds is None else Branch(kinds.classes, kinds)
+
+
+def read_kind(kinds: Kinds, tree: Any, key: str) -> Any:
+    """The settings of one thing of several kinds, at `key`; raises InputError as `read` does."""
+    return _block(kinds, tree, key, kinds.base)
 
 
 def read(root: type[B], tree: Any) -> B:
@@ -128,4 +134,8 @@ def shown(value: Any) -> str:
         except ValueError:
             return repr(str(value))
         return str(value)
-    return repr(value)
+    return BRIEF.repr(value)
+
+
+BRIEF = Repr()  # of what may be deep, or large
+BRIEF.maxstring = BRIEF.maxother = 300

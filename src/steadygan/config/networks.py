@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from ..errors import InputError
 from .block import Block, Context, Kinds
-from .values import Count, Natural, choice
+from .values import Depth, Extra, Few, Width, choice
 
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "elu", "selu", "silu", "gelu")
 Activation: TypeAlias = Annotated[str, choice(*ACTIVATIONS)]
@@ -50,7 +50,7 @@ class OneSize(Network):
 
     conditional = True
     side: ClassVar[int]
-    width: Count = 64
+    width: Width = 64
 
     @classmethod
     def other_sides(cls, side: int) -> str:
@@ -62,8 +62,8 @@ class Mlp(Network):
     """A fully connected network of `depth` hidden layers; `output` closes it (tanh for data in [-1, 1])."""
 
     name = "mlp"
-    width: Count = 64
-    depth: Natural = 3
+    width: Width = 64
+    depth: Depth = 3
     activation: Activation = "leaky_relu"
     output: Annotated[str | None, choice(*ACTIVATIONS)] = None
 
@@ -75,10 +75,10 @@ class Ends(Network):
     All are off at 0; `denoiser` is the width of its `denoiser_depth` layers.
     """
 
-    minibatch_discrimination: Natural = 0
-    embedding: Natural = 0
-    denoiser: Natural = 0
-    denoiser_depth: Count = 10
+    minibatch_discrimination: Extra = 0
+    embedding: Extra = 0
+    denoiser: Extra = 0
+    denoiser_depth: Few = 10
     denoiser_norm: Norm = "none"
 
     def __post_init__(self) -> None:
@@ -115,7 +115,7 @@ class DcganGenerator(AnySize):
 
     name = "dcgan"
     conditional = True
-    width: Count = 64
+    width: Width = 64
     norm: Norm = "none"
 
 
@@ -129,7 +129,7 @@ class DualGenerator(AnySize):
     """Transposed convolutions and one that keeps the size and sees `width` channels; twice as many one step earlier."""
 
     name = "dual"
-    width: Count = 64
+    width: Width = 64
     norm: Norm = "batch"
 
 
@@ -202,10 +202,10 @@ class MlpAutoencoder(Network):
 
     name = "mlp_autoencoder"
     rebuilds = True
-    width: Count = 64
-    depth: Natural = 2
+    width: Width = 64
+    depth: Depth = 2
     activation: Activation = "leaky_relu"
-    code: Count = 2
+    code: Width = 2
 
 
 @dataclass(frozen=True)
@@ -214,9 +214,9 @@ class DcganAutoencoder(AnySize):
 
     name = "dcgan_autoencoder"
     rebuilds = True
-    width: Count = 64
+    width: Width = 64
     activation: Activation = "leaky_relu"
-    code: Count = 64
+    code: Width = 64
 
 
 GENERATORS = (

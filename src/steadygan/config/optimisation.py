@@ -118,5 +118,5 @@ class Evaluate(Block):
 
     key = "evaluate"
     every: Count = 1000
-    n: Annotated[int, whole(100)] = 10_000
+    n: Annotated[int, whole(100, most=10**7)] = 10_000
     features: Literal["auto", "digits", "inception"] | None = "auto"

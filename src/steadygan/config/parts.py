@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from ..errors import InputError
 from .block import Block, Context, Kinds, Parts
-from .values import Count, Names, Natural, Of, Positive, Weight, real
+from .values import Count, Few, Names, Natural, Of, Positive, Weight, real
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class FakeAsRealSettings(MethodSettings):
     """`count` fakes of `factor * count` candidates are shown as real."""
 
     count: Natural
-    factor: Count = 8
+    factor: Few = 8
 
     def fits(self, context: Context) -> None:
         at_most_batch("fake_as_real", self.count, context)
@@ -149,7 +149,7 @@ class PackingSettings(MethodSettings):
     """The discriminator judges `degree` samples at once."""
 
     restrained = True
-    degree: Count = 2
+    degree: Few = 2
 
     def fits(self, context: Context) -> None:
         if context.conditional:
@@ -184,7 +184,7 @@ class SampleDifferencesSettings(MethodSettings):
 
     weight: Weight = 0.01
     start: Natural = 3000
-    count: Count = 5
+    count: Few = 5
     grow_every: Count = 5000
     feature_layers: Names = ()
     normalise: Literal["squared", "l2", "none"] = "squared"

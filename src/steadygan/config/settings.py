@@ -15,7 +15,7 @@ from .networks import DISCRIMINATOR, GENERATOR, Mlp, MlpDiscriminator
 from .opponents import Monitor, Opponents
 from .optimisation import SCHEDULE, Ema, Evaluate, Optimizer, Schedule
 from .parts import LOSS, Constraints, Methods, Penalties, PlainLoss
-from .values import Count, Natural, Positive, Size, real, text
+from .values import Count, Few, Positive, Seed, Width, real, text, whole
 
 DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 
@@ -37,11 +37,11 @@ class Settings(Block):
 
     recipe: Annotated[str, text("the name of a recipe")] = "custom"
     scale: Literal["full", "small"] = "full"
-    seed: Natural = 0
+    seed: Seed = 0
     data: Annotated[DataSet, DATA]
     generator: Annotated[Block, GENERATOR] = field(default_factory=Mlp)
     discriminator: Annotated[Block, DISCRIMINATOR] = field(default_factory=MlpDiscriminator)
-    latent_dim: Count = 2
+    latent_dim: Width = 2
     conditional: bool = False
     init_from: Annotated[str | None, text("the folder of a run")] = None
     loss: Annotated[Block, LOSS] = field(default_factory=lambda: PlainLoss("nonsaturating"))
@@ -49,8 +49,8 @@ class Settings(Block):
     method: Methods = field(default_factory=Methods)
     constraint: Constraints = field(default_factory=Constraints)
     opponents: Opponents = field(default_factory=Opponents)
-    batch_size: Count = 64
-    d_steps: Count = 1
+    batch_size: Annotated[int, whole(1, most=2**20)] = 64
+    d_steps: Few = 1
     optimizer: Optimizer = field(default_factory=Optimizer)
     lr_g: Positive = 1e-3
     lr_d: Annotated[float | None, real(above=0.0)] = None
@@ -66,7 +66,7 @@ class Settings(Block):
     dtype: Literal["float32", "float64"] = "float32"
     precision: Kind = "float32"
     candidates: Kind | None = None
-    threads: Size = None
+    threads: Annotated[int | None, whole(1, most=1024)] = None
     compile: Literal["auto", "on", "off"] = "auto"
 
     def __post_init__(self) -> None:

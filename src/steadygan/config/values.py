@@ -11,6 +11,11 @@ from math import isfinite
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
+from ..errors import printable
+
+MOST = 10**12  # of a number that has no bound of its own
+LONGEST = 100  # characters of a name that is held against others
+
 
 class ReadError(ValueError):
     """What a setting should have been."""
@@ -47,13 +52,22 @@ class Reader:
             return None
         try:
             return self.read(value)
+        except ReadError:
+            raise
         except (ValueError, OverflowError):
             raise ReadError(self.wanted) from None
 
     def refusal(self, value: Any, shown: str) -> str:
         """What is wrong with a value, and the nearest name where there are names."""
-        near = get_close_matches(str(value), self.names, n=1, cutoff=0.5)
-        return f"expected {self.wanted}, got {shown}{f': did you mean {near[0]!r}?' if near else ''}"
+        wanted = self.wanted
+        try:
+            self.read(value)
+        except ReadError as error:  # it is of the kind that was expected, but for this
+            wanted = str(error)
+        except (ValueError, OverflowError):
+            pass
+        near = get_close_matches(str(value)[:LONGEST], self.names, n=1, cutoff=0.5)
+        return f"expected {wanted}, got {shown}{f': did you mean {near[0]!r}?' if near else ''}"
 
     def takes(self, value: Any) -> bool:
         """Whether a value given in Python is such a setting already."""
@@ -66,8 +80,11 @@ class Reader:
         return True
 
 
-def whole(low: int | None = None, high: int | None = None) -> Reader:
-    """Reads a whole number from `low` to `high`; 2e4 and 64.0 are whole numbers, true and "64" in JSON are not."""
+def whole(low: int | None = None, high: int | None = None, most: int = MOST) -> Reader:
+    """Reads a whole number from `low` to `high`; 2e4 and 64.0 are whole numbers, true and "64" in JSON are not.
+
+    most: what no sensible value exceeds, told only to whoever does.
+    """
     expected = "a whole number"
     if low is not None:
         expected += f" of {low} or more" if high is None else f" from {low} to {high}"
@@ -76,6 +93,8 @@ def whole(low: int | None = None, high: int | None = None) -> Reader:
         number = _number(value)
         if number != int(number) or (low is not None and number < low) or (high is not None and number > high):
             raise ValueError
+        if abs(number) > most:
+            raise ReadError(f"a whole number of at most {most:,}")
         return int(number)
 
     return Reader(expected, read, (int,))
@@ -115,10 +134,10 @@ def choice(*names: str) -> Reader:
 
 
 def text(expected: str, pattern: str = ".+") -> Reader:
-    """Reads text that matches `pattern`, exactly as it was typed."""
+    """Reads text that matches `pattern`, exactly as it was typed; none that would steer a terminal."""
 
     def read(value: Any) -> str:
-        if not isinstance(value, str) or re.fullmatch(pattern, value) is None:
+        if not isinstance(value, str) or re.fullmatch(pattern, value) is None or printable(value) != value:
             raise ValueError
         return str(value)
 
@@ -147,9 +166,23 @@ def several(item: Reader, expected: str, count: int | None = None) -> Reader:
             items = ()
         if not isinstance(items, list | tuple) or count not in (None, len(items)):
             raise ValueError
-        return tuple(item.read(Text(each.strip()) if typed else each) for each in items)
+        return tuple(
+            None if each is None and item.optional else item.read(Text(each.strip()) if typed else each)
+            for each in items
+        )
 
     return Reader(expected, read, (tuple, list))
+
+
+def table(expected: str, item: Callable[[Any], Any]) -> Reader:
+    """Reads a mapping of names to whatever `item` reads."""
+
+    def read(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+            raise ValueError
+        return {name: item(each) for name, each in value.items()}
+
+    return Reader(expected, read, (dict,))
 
 
 def reader_of(annotation: Any) -> Reader | None:
@@ -175,6 +208,8 @@ def reader_of(annotation: Any) -> Reader | None:
 
 def _number(value: Any) -> int | float:
     if isinstance(value, Text):
+        if not value.isascii():  # Python would take the digits of any script
+            raise ValueError
         try:
             value = json.loads(value.strip().replace("_", "").removeprefix("+"))
         except json.JSONDecodeError:
@@ -193,7 +228,12 @@ PLAIN: dict[Any, Callable[[], Reader]] = {
 Of: TypeAlias = Literal["logit", "probability"]
 Count: TypeAlias = Annotated[int, whole(1)]
 Natural: TypeAlias = Annotated[int, whole(0)]
-Size: TypeAlias = Annotated[int | None, whole(1)]
+Size: TypeAlias = Annotated[int | None, whole(1, most=10**8)]
+Few: TypeAlias = Annotated[int, whole(1, most=10_000)]
+Depth: TypeAlias = Annotated[int, whole(0, most=10_000)]
+Width: TypeAlias = Annotated[int, whole(1, most=2**16)]
+Extra: TypeAlias = Annotated[int, whole(0, most=2**16)]  # a width, 0 where there is none
+Seed: TypeAlias = Annotated[int, whole(0, most=2**63 - 1)]
 Weight: TypeAlias = Annotated[float, real(0.0)]
 Positive: TypeAlias = Annotated[float, real(above=0.0)]
 Share: TypeAlias = Annotated[float, real(0.0, below=1.0)]

@@ -18,7 +18,7 @@ from ..types.critic import auxiliaries_of, kept_buffers, looks_coupled, probe_co
 from ..types.labels import label_parameter
 from .draws import AT_ONCE, Iteration, Step
 from .objective import Sides, d_objective, g_objective
-from .optim import Average, Ema, OptimizerFactory, pack, unpack
+from .optim import Average, Ema, OptimizerFactory, check_alike, check_packed, pack, unpack
 from .precision import Precision
 
 
@@ -354,6 +354,12 @@ class Eager(Executor):
             {player: pack(optimizer, self.names[player]) for player, optimizer in self.optimizers.items()},
             self.parts,
         )
+
+    def check(self, optimizers: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
+        """Raises InputError where what optimisers and parts held is not of these; networks are `check_network`'s."""
+        check_alike("the state of parts", parts, self.parts)
+        for player, optimizer in self.optimizers.items():
+            check_packed(optimizer, self.names[player], optimizers.get(player, {}))
 
     def put(self, held: State) -> None:
         """Puts named tensors back in place; those of another model are refused before (see `Member.restore`)."""

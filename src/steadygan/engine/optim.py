@@ -62,6 +62,33 @@ def unpack(optimizer: torch.optim.Optimizer, names: list[str], packed: Mapping[s
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
+def check_packed(optimizer: torch.optim.Optimizer, names: list[str], packed: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises InputError where a packed state is not as one step of torch's own optimisers leaves it."""
+    if not type(optimizer).__module__.startswith("torch.optim") or not packed:
+        return  # what others keep may change from step to step
+    spare = deepcopy(optimizer)
+    for parameter in (p for group in spare.param_groups for p in group["params"]):
+        parameter.grad = torch.zeros_like(parameter)
+    try:
+        spare.step()
+    except TypeError:  # it wants a closure
+        return
+    wanted = pack(spare, names)
+    for name in packed.keys() & wanted.keys():
+        check_alike(f"the optimiser's state of {name}", packed[name], wanted[name])
+
+
+def check_alike(what: str, found: Any, wanted: Any) -> None:
+    """Raises InputError unless nested tensors have the names and shapes of others."""
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping) and found.keys() >= wanted.keys():
+        for name, each in wanted.items():
+            check_alike(f"{what}, {name}", found[name], each)
+        return
+    here, there = (tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__ for each in (wanted, found))
+    if isinstance(wanted, Mapping) or here != there:
+        raise InputError(f"expected {here} as {what}, got {there}: the checkpoint is damaged, or of another run")
+
+
 class Average:
     """A copy of a network that follows its weights, in eval mode; buffers are copied as they are."""
 

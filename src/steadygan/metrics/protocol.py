@@ -62,9 +62,10 @@ class Protocol:
 
     @staticmethod
     def read(kept: Mapping[str, Any]) -> Protocol:
-        """What `plain` gave; fields of a later version are left out."""
-        known = {f.name for f in fields(Protocol)}
-        return Protocol(**{"how": "", **{name: value for name, value in kept.items() if name in known}})
+        """What `plain` gave; fields of a later version, or of another type, are left out."""
+        kinds: dict[str, type] = {f.name: str if f.name == "how" else type(f.default) for f in fields(Protocol)}
+        own: dict[str, Any] = {name: each for name, each in kept.items() if type(each) is kinds.get(name)}
+        return Protocol(**{"how": "", **own})
 
     def made(self, **changes: Any) -> Protocol:
         """The same with some fields filled in."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
 from torch import nn
 
+from ..config.block import Block, Kinds, settings_of, values
+from ..config.keys import read, read_kind, shown
 from ..config.networks import DISCRIMINATOR, GENERATOR
+from ..config.values import Size, Width, whole
 from ..devices import borrowed
-from ..errors import InputError
+from ..errors import InputError, unknown
 from ..plugins import ADVICE
 from ..registry import Registry
 from .spectral import spectral_norm
@@ -36,22 +40,34 @@ def networks(
     Raises InputError for settings that the networks do not have, such as those of a run of another version.
     """
     several = spec.get("discriminators")
+    with borrowed(seed), torch.device("cpu"):
+        G = _network(GENERATORS, GENERATOR, spec.get("generator"))
+        if isinstance(several, Mapping):
+            return G, {name: _network(DISCRIMINATORS, DISCRIMINATOR, own) for name, own in several.items()}
+        return G, _network(DISCRIMINATORS, DISCRIMINATOR, spec.get("discriminator"))
+
+
+@dataclass(frozen=True)
+class Given(Block):
+    """What a network is given by its run."""
+
+    latent_dim: Annotated[int | None, whole(1, most=2**16)] = None
+    shape: tuple[Width, ...] = ()
+    classes: Size = None
+    spectral: bool = False
+
+
+def _network(registry: Registry[Callable[..., nn.Module]], kinds: Kinds, tree: Any) -> nn.Module:
     try:
-        with borrowed(seed), torch.device("cpu"):
-            G = _network(GENERATORS, dict(spec["generator"]))
-            if several is not None:
-                return G, {name: _network(DISCRIMINATORS, dict(own)) for name, own in several.items()}
-            return G, _network(DISCRIMINATORS, dict(spec["discriminator"]))
-    except TypeError as error:
+        if not isinstance(tree, Mapping):
+            raise InputError(f"{kinds.kind}: expected settings, got {shown(tree)}")
+        if tree.get("name") not in registry:
+            raise InputError(f"{unknown(kinds.kind, str(tree.get('name')), registry)}{ADVICE}")
+        names = settings_of(Given).keys() & tree.keys()
+        given = values(read(Given, {name: tree[name] for name in names}))
+        own = read_kind(kinds, {name: tree[name] for name in tree if name not in names}, kinds.kind)
+        made = registry[tree["name"]](**{name: given[name] for name in names - {"spectral"}}, **values(own))
+    except (InputError, TypeError) as error:
         got = f"others ({error}): use the version that plan.json names, or train again"
         raise InputError(f"expected network settings of this version of steadygan, got {got}") from error
-
-
-def _network(registry: Registry[Callable[..., nn.Module]], arguments: dict[str, Any]) -> nn.Module:
-    spectral = arguments.pop("spectral", False)
-    try:
-        build = registry[arguments.pop("name")]
-    except InputError as error:
-        raise InputError(f"{error}{ADVICE}") from None
-    made = build(**arguments)
-    return spectral_norm(made) if spectral else made
+    return spectral_norm(made) if given["spectral"] else made

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+import pickle
+import re
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from pickle import UnpicklingError
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from ..config.block import values
+from ..config.block import Block, settings_of, values
+from ..config.keys import read as read_settings
+from ..config.keys import shown
 from ..config.settings import Settings
+from ..config.values import Natural, ReadError, choice, real, table, text, whole
 from ..errors import InputError
-from ..files import RESUME, beside
+from ..files import RESUME, beside, regular
 from ..losses import LOSSES, Nothing
 from ..methods import METHODS
 from ..metrics import Protocol
@@ -23,6 +30,8 @@ from ..types.parts import equilibrium_of
 from .folder import listed, name
 
 FORMAT = 1
+REMOVE = "remove it to go on from the one before"
+M = TypeVar("M", bound=Block)
 
 
 class TrainState(NamedTuple):
@@ -63,8 +72,11 @@ def prune(folder: Path, keep: int, held: int | None = None) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, its checksums verified; raises InputError for a damaged, foreign or newer file."""
+    """A checkpoint's content, its checksums verified and its `meta` read; InputError for a damaged or foreign file."""
     try:
+        with regular(path).open("rb") as file:
+            if file.read(1) == pickle.PROTO:
+                raise UnpicklingError
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
         if broken is not None:
@@ -72,10 +84,17 @@ def read(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"no checkpoint {path}: give a run's folder, or start the run") from None
+    except UnpicklingError as error:  # its checksums are right: it was made so
+        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
+        raise InputError(
+            f"{path} is no checkpoint that steadygan wrote: it asks for {asked[1] if asked else 'more'} beside tensors "
+            "and plain types, which could run code, and was not read; do not trust where it came from"
+        ) from None
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
-            f"{path} is not a complete checkpoint ({type(error).__name__}): it is truncated or damaged; remove it to "
-            "go on from the one before"
+            f"{path} is not a complete checkpoint ({type(error).__name__}): it is truncated or damaged; {REMOVE}"
         ) from error
     format_, state = (content.get("format"), content.get("state")) if isinstance(content, dict) else (None, None)
     if isinstance(format_, int) and format_ > FORMAT:
@@ -84,7 +103,120 @@ def read(path: Path) -> dict[str, Any]:
         )
     if not isinstance(format_, int) or not isinstance(state, dict) or state.keys() != set(TrainState._fields):
         raise InputError(f"{path} is not a checkpoint of steadygan: give the folder of a run that it made")
-    return dict(content) | {"state": TrainState(**state)}
+    try:
+        meta = read_as(Meta, content)
+        _check_state(state, path)
+    except InputError as error:
+        raise InputError(f"{path} is damaged, or was changed: {error}; {REMOVE}") from None
+    return dict(content) | {"state": TrainState(**state), "meta": meta}
+
+
+def _tensor(value: Any) -> Tensor:
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        raise ValueError
+    if value.is_complex() or value.is_quantized:
+        raise ValueError
+    return value
+
+
+def _nested(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _nested(each) for name, each in value.items()}
+    return value if isinstance(value, int | float | None) else _tensor(value)
+
+
+def _protocol(value: Any) -> Protocol:
+    if not isinstance(value, dict | Protocol):
+        raise ValueError
+    return value if isinstance(value, Protocol) else Protocol.read(value)
+
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
+TENSORS = table("tensors by name", _tensor)
+NESTED = table("tensors by name", table("tensors by name", _nested))
+STATE = {
+    "networks": table("networks by name", TENSORS),
+    "ema": TENSORS,
+    "optimizers": NESTED,
+    "parts": NESTED,
+    "random": TENSORS,
+    "sums": TENSORS,
+}
+
+
+@dataclass(frozen=True)
+class About(Block):
+    """What is known of the training data, as far as it is read back."""
+
+    name: Annotated[str, text("a name", "(?s).*")] = ""
+    shape: tuple[Natural, ...] = ()
+    size: Annotated[int | None, whole(0)] = None
+    image: bool = False
+    class_names: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    class_counts: tuple[Natural, ...] | None = None
+
+
+@dataclass(frozen=True)
+class PlanMeta(Block):
+    """What is read back of the plan."""
+
+    dtype: Annotated[str, choice(*DTYPES)] = "float32"
+
+
+@dataclass(frozen=True)
+class Figures(Block):
+    """What a checkpoint knows of a run's figures; `known` where there is one that can be read."""
+
+    equilibrium: tuple[float | None, float | None] = (None, None)
+    protocols: Annotated[dict[str, Protocol], table("protocols by name", _protocol)] = field(default_factory=dict)
+    reference: Annotated[dict[str, float], table("numbers by name", real())] = field(default_factory=dict)
+    known: bool = field(default=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Meta(Figures):
+    """What a checkpoint holds beside its state."""
+
+    protocol: str = ""
+    plan: PlanMeta = field(default_factory=PlanMeta)
+    about: About = field(default_factory=About)
+    data: str = ""
+    latent_dim: Annotated[int | None, whole(1, most=2**16)] = None
+    networks: Annotated[dict[str, Any] | None, table("settings by name", dict)] = None
+    units: Annotated[dict[str, Tensor], TENSORS] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shapes = {name: tuple(each.shape) for name, each in self.units.items()}
+        if shapes and shapes != dict.fromkeys(("offset", "scale"), self.about.shape):
+            raise InputError(f"units: expected offset and scale of shape {self.about.shape}, got {shapes}")
+        if self.about.columns and (len(self.about.columns),) != self.about.shape:
+            raise InputError(f"about.columns: expected a name for each of {self.about.shape}, got {self.about.columns}")
+        own = (self.networks or {}).get("generator", {}).get("latent_dim", self.latent_dim)
+        if own != self.latent_dim:
+            raise InputError(f"latent_dim: expected {shown(own)}, as the generator has, got {self.latent_dim}")
+
+
+def read_as(kind: type[M], content: Mapping[str, Any]) -> M:
+    """What a checkpoint holds of this kind, checked; what else it holds is left alone."""
+    tree = {key: each for key, each in content.items() if key in settings_of(kind)}
+    for own, one in settings_of(kind).items():
+        if one.block is not None and isinstance(tree.get(own), dict):
+            tree[own] = {key: each for key, each in tree[own].items() if key in settings_of(one.block)}
+    return read_settings(kind, tree)
+
+
+def _check_state(state: Mapping[str, Any], path: Path) -> None:
+    at = state["iteration"]
+    known = isinstance(at, Tensor) and at.dtype == torch.int64 and at.ndim == 0
+    if not known or (path.stem.isdigit() and int(at) != int(path.stem)):
+        raise InputError(f"iteration: expected that of its name, got {shown(at)}")
+    for key, reader in STATE.items():
+        try:
+            reader(state[key])
+        except ReadError as error:
+            raise InputError(f"{key}: expected {error}, got something else") from None
 
 
 def load_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
@@ -97,34 +229,24 @@ def check_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) ->
     """Raises InputError at the first difference in names or shapes."""
     current = network.state_dict()
     for key in [*current, *saved]:
-        here = tuple(current[key].shape) if key in current else "nothing"
-        there = tuple(saved[key].shape) if key in saved else "nothing"
+        here, there = (tuple(own[key].shape) if key in own else "nothing" for own in (current, saved))
         if here != there:
             raise InputError(
                 f"the checkpoint is of another model: {name} has {key} of shape {here} here and {there} in the "
                 "checkpoint: build the network it was made with"
             )
-
-
-class Figures(NamedTuple):
-    """What a checkpoint knows of a run's figures; nothing where there is none that can be read."""
-
-    equilibrium: tuple[float | None, float | None] = (None, None)
-    protocols: Mapping[str, Protocol] = {}
-    reference: Mapping[str, float] = {}
-    known: bool = False
+        if current[key].is_floating_point() != saved[key].is_floating_point():
+            raise InputError(f"the checkpoint holds {saved[key].dtype} for {key} of {name}: it is damaged; {REMOVE}")
 
 
 def figures(folder: Path, settings: Settings | None) -> Figures:
     """From the newest checkpoint that can be read, its tensors left on the disk; else the equilibrium of the losses."""
     for path in reversed(listed(folder)):
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            d, g = content["equilibrium"]
+            content = torch.load(regular(path), map_location="cpu", weights_only=True, mmap=True)
+            return replace(read_as(Figures, content), known=True)
         except Exception:  # a damaged file raises whatever its bytes lead to
             continue
-        protocols = {name: Protocol.read(own) for name, own in content.get("protocols", {}).items()}
-        return Figures((d, g), protocols, dict(content.get("reference", {})), known=True)
     if settings is None:
         return Figures()
     return Figures(

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import InputError
-from ..files import PART, sweep
+from ..files import PART, regular, sweep
 from .interventions import begun_to, interventions, note
 from .records import cut_back, read_records
 
@@ -52,7 +52,7 @@ class RunFolder:
     def shots(self, suffix: str) -> list[Path]:
         """The files of samples with this ending, each named by its iteration, in their order."""
         files = self.samples.glob(f"*{suffix}")
-        return sorted(path for path in files if path.stem.isdigit() and len(path.stem) < 16)
+        return sorted(path for path in files if path.stem.isdigit() and len(path.stem) < 16 and path.is_file())
 
     def contents(self) -> list[Path]:
         """The files that tell of the run, as far as they are there: logs, settings, samples, checkpoints."""
@@ -82,6 +82,8 @@ class RunFolder:
         What killed processes left half-written goes.
         """
         self.check_free()
+        for path in (self.metrics, self.timing, self.log, self.timeline):  # a pipe would take lines when it is read
+            regular(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)

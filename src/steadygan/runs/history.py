@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-from zipfile import BadZipFile
 
 from ..config import Settings
 from ..errors import InputError
+from ..files import regular
 from ..quantities import number
 from .folder import RunFolder
 from .interventions import interventions_told
-from .records import Turn, objects, records, turns
+from .records import Turn, objects, records, times, turns
 from .settings import settings_told
 
 if TYPE_CHECKING:
@@ -96,8 +96,6 @@ def history(folder: Path) -> RunHistory:
     if not known.known:
         notes.append("no checkpoint can be read: how figures were measured, and what real data gets, is not known")
     interventions, damaged = interventions_told(place.interventions)
-    times = [number(line.get("seconds")) for line in objects(place.timing) if line is not None]
-    seconds = [time for time in times if time is not None]
     return RunHistory(
         path=folder,
         rows=rows,
@@ -109,7 +107,7 @@ def history(folder: Path) -> RunHistory:
         equilibrium=known.equilibrium,
         protocols=known.protocols,
         reference=known.reference,
-        seconds=seconds[-1] if seconds else None,
+        seconds=times(place.timing)[0] or None,
         notes=(*notes, *damaged),
     )
 
@@ -126,16 +124,18 @@ def real_points(
 
     from ..data.build import source
 
-    with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile), np.load(RunFolder(folder).real) as arrays:
-        return np.asarray(arrays["points"], dtype=np.float64)[:most]
+    with suppress(Exception), np.load(regular(RunFolder(folder).real)) as arrays:  # damaged, it raises anything
+        points = np.asarray(arrays["points"], dtype=np.float64)[:most]
+        if points.ndim == 2 and points.size and np.isfinite(points).all():
+            return points
     if settings is None or settings.data.image is not False:
         return None
     if getattr(settings.data, "path", None) is not None and not asked:
         return None
     with suppress(InputError, OSError):  # a file that has moved
         data = source(settings)
-        points = data.some(most) if data.sampler is None else data.fresh(most, torch.Generator().manual_seed(DRAWN))
-        return None if points is None else data.restore(points).double().numpy()
+        some = data.some(most) if data.sampler is None else data.fresh(most, torch.Generator().manual_seed(DRAWN))
+        return None if some is None else data.restore(some).double().numpy()
     return None
 
 

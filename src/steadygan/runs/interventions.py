@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..config.block import Block
+from ..config.keys import read
+from ..config.values import Natural
 from ..errors import InputError
-from ..files import write_text
+from ..files import json_of, write_text
 
 
 @dataclass(frozen=True)
-class Intervention:
+class Intervention(Block):
     """One roll-back: seen at `iteration`, gone back to `to`; the `remedy` in words."""
 
-    iteration: int
-    to: int
+    iteration: Natural
+    to: Natural
     verdict: str
     reason: str
     remedy: str
@@ -36,14 +39,12 @@ def interventions(path: Path) -> list[Intervention]:
     if not path.exists():
         return []
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return [
-            Intervention(**{**each, "iteration": int(each["iteration"]), "to": int(each["to"])}) for each in content
-        ]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InputError(
-            f"{path} is not a readable list of roll-backs ({type(error).__name__}): start the run anew"
-        ) from None
+        content = json_of(path)
+        if not isinstance(content, list):
+            raise InputError(f"it holds {type(content).__name__}")
+        return [read(Intervention, each) for each in content]
+    except InputError as error:
+        raise InputError(f"{path} is not a readable list of roll-backs ({error}): start the run anew") from None
 
 
 def note(path: Path, done: Sequence[Intervention]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..errors import InputError, one_line
 from ..files import writing
 from .folder import RunFolder
 from .records import append, append_text
@@ -88,6 +90,16 @@ class Log:
             append_text(self.folder.log, f"{now} {message}\n")
             line = {"iteration": iteration, "time": now, "kind": kind, "message": message}
             append(self.folder.timeline, line)
+
+    @contextmanager
+    def lenient(self, told: str, iteration: int, *more: type[Exception]) -> Iterator[None]:
+        """What cannot be drawn ends no run: one line says so; an InputError does, unless it is one of `more`."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, InputError) and not isinstance(error, more):
+                raise
+            self.event(f"{told}: {one_line(error)}", iteration)
 
     def close(self) -> None:
         """Flushes the TensorBoard events."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from ..errors import InputError
+from ..config.values import MOST
+from ..errors import InputError, printable
 from ..files import write_text, writing
 from ..quantities import number
 
@@ -43,14 +44,37 @@ def append_text(path: Path, text: str) -> None:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a .jsonl file as they stand; a line that is none, as the last after a kill, is dropped."""
-    return [line for line in objects(path) if is_record(line)]
+    """The records of a .jsonl file without lines that are none, as the last after a kill, and values that none has."""
+    lines = filter(is_record, objects(path))
+    return [{key: value for key, value in line.items() if _is_value(key, value)} for line in lines]
 
 
 def is_record(line: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
     """Whether a line is an object that tells an iteration."""
     at = None if line is None else number(line.get("iteration"))
-    return at is not None and isfinite(at) and at >= 0
+    return at is not None and 0 <= at <= MOST and at == int(at)
+
+
+def unreadable(path: Path) -> int:
+    """How many lines are no records; the last is not counted, which a kill may have cut short."""
+    return sum(not is_record(line) for line in [*objects(path)][:-1])
+
+
+def _is_value(key: str, value: Any) -> bool:
+    """Whether it may stand in a record: words, whether it closes the run, else a finite number."""
+    if key in (*REASONS, "verdict"):
+        return isinstance(value, str)
+    told = number(value)
+    return isinstance(value, bool) if key == "final" else told is not None and isfinite(told)
+
+
+def times(path: Path, until: float = inf) -> tuple[float, float]:
+    """Seconds of training, and iterations per second, as told last up to an iteration; zeros where nothing is told."""
+    told = [(0.0, 0.0)]
+    for line in read_records(path):
+        if line["iteration"] <= until and "seconds" in line:
+            told.append((float(line["seconds"]), float(line.get("iterations_per_second", 0.0))))
+    return told[-1]
 
 
 def cut_back(path: Path, iteration: int) -> None:
@@ -98,4 +122,7 @@ def objects(path: Path) -> Iterator[dict[str, Any] | None]:
                 content = json.loads(line.decode("utf-8"))
             except (ValueError, RecursionError):
                 content = None
-            yield content if isinstance(content, dict) else None
+            if not isinstance(content, dict):
+                yield None
+            else:  # as it may be printed
+                yield {key: printable(value) if isinstance(value, str) else value for key, value in content.items()}

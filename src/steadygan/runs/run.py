@@ -21,9 +21,9 @@ from ..models.build import networks
 from ..types import Batch
 from ..types.labels import occurring, spans
 from . import checkpoint
-from .checkpoint import TrainState, load_network
+from .checkpoint import Meta, TrainState, load_network
 from .folder import RunFolder
-from .records import read_records
+from .records import read_records, times
 
 
 class Run:
@@ -191,18 +191,19 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
         raise InputError(f"{path} holds no checkpoint yet: start it with --resume")
     content = checkpoint.read(newest)
     state: TrainState = content["state"]
+    meta: Meta = content["meta"]
     settings = read_json(folder.settings)
     where = choose_device(device)
     if G is None or D is None:
         if "recipe" not in settings:
             raise InputError(f"{path} was trained with modules of your own: call load(path, G=..., D=...) with them")
-        built_g, built_d = networks(content["networks"])
+        built_g, built_d = networks(meta.networks or {})
         G, D = G or built_g, D or built_d
     D = deepcopy(D)
     opponents: dict[str, nn.Module] = dict(D) if isinstance(D, Mapping) else {"D": D}
     live, average = deepcopy(G), deepcopy(G)
     for network in (live, average, *opponents.values()):
-        network.to(dtype=getattr(torch, content["plan"]["dtype"]))
+        network.to(dtype=checkpoint.DTYPES[meta.plan.dtype])
     load_network(live, state.networks["G"], "G")
     if state.ema:
         load_network(average, state.ema, "the average of G")
@@ -210,31 +211,26 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
         load_network(network, state.networks.get(name, {}), name)
     for network in (live, average, *opponents.values()):
         network.to(where).eval().requires_grad_(False)
-    dim, data = content.get("latent_dim"), dict(content.get("about", {}))
-    counts = data.get("class_counts")
+    dim, data, counts = meta.latent_dim, dict(content.get("about", {})), meta.about.class_counts
     run = Run(
         path=Path(path),
         G=average if state.ema else live,
         G_live=live,
         D=opponents if isinstance(D, Mapping) else D,
-        latent=normal_latent(int(dim), next(live.parameters()).dtype) if dim else _no_latent,
+        latent=normal_latent(dim, next(live.parameters()).dtype) if dim else _no_latent,
         settings=settings,
         metrics=read_records(folder.metrics),
-        equilibrium=tuple(content["equilibrium"]),
-        units=None if not content.get("units") else (content["units"]["offset"], content["units"]["scale"]),
+        equilibrium=meta.equilibrium,
+        units=(meta.units["offset"], meta.units["scale"]) if meta.units else None,
         device=where,
         prior=None if counts is None else torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)),
         data=data,
-        latent_dim=None if dim is None else int(dim),
-        network_settings=content.get("networks"),
+        latent_dim=dim,
+        network_settings=meta.networks,
     )
-    timing = read_records(folder.timing)
     run.iteration = int(state.iteration)
-    run.wall_time = float(timing[-1]["seconds"]) if timing else 0.0
-    run.iterations_per_second = float(timing[-1]["iterations_per_second"]) if timing else 0.0
-    run.protocol = str(content.get("protocol", ""))
-    run.protocols = {name: Protocol.read(kept) for name, kept in content.get("protocols", {}).items()}
-    run.reference = dict(content.get("reference", {}))
+    run.wall_time, run.iterations_per_second = times(folder.timing)
+    run.protocol, run.protocols, run.reference = meta.protocol, meta.protocols, meta.reference
     return run
 
 

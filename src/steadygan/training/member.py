@@ -19,7 +19,8 @@ from ..diagnostics.rules import MILDER
 from ..diagnostics.verdicts import Judge, Verdict
 from ..engine.draws import BLOCK, Draws
 from ..engine.executor import Eager, State
-from ..errors import CollapseError, InputError, NonFiniteError
+from ..engine.optim import check_alike
+from ..errors import CollapseError, InputError, NonFiniteError, calling
 from ..evaluation.evaluator import evaluator_beside
 from ..files import write_json, writing
 from ..runs import checkpoint
@@ -27,7 +28,7 @@ from ..runs.checkpoint import TrainState
 from ..runs.folder import RunFolder
 from ..runs.interventions import interventions, note
 from ..runs.log import Log
-from ..runs.records import read_records
+from ..runs.records import read_records, times, unreadable
 from ..runs.run import Run, meta_of
 from ..types.parts import equilibrium_of
 from .checks import check_shapes
@@ -176,7 +177,7 @@ class Member:
             state = state._replace(random=fresh_draws(state.random, self.setup.seed, done, at))
         self.restore(state)
         self.iteration, self.sums.state = at, dict(state.sums)
-        self.resumed = {"plan": saved["plan"], "stopped": stopped}  # the rest was put back
+        self.resumed = {"plan": saved.get("plan", {}), "stopped": stopped}  # the rest was put back
 
     def done(self, until: int) -> bool:
         """Whether the run was trained and measured up to `until` before, or stopped; then it is read as it stands."""
@@ -196,8 +197,7 @@ class Member:
         """The records and times of the run so far."""
         assert self.folder is not None
         self.log.records[:] = records
-        timing = read_records(self.folder.timing)
-        self.run.wall_time = float(timing[-1]["seconds"]) if timing else 0.0
+        self.run.wall_time, _ = times(self.folder.timing)
 
     def write_down(self, plan: Plan, told: Sequence[str], logged: Sequence[str]) -> None:
         """Settings and plan, only now that the run is known to start, and its logs cut back to where it stands."""
@@ -206,6 +206,10 @@ class Member:
             if saved is None:
                 folder.clear()
             else:
+                if lost := unreadable(folder.metrics):
+                    self.log.event(
+                        f"{lost:,} lines of {folder.metrics} tell no iteration and are dropped", self.iteration
+                    )
                 folder.cut_back(self.iteration)
                 self._read_back(read_records(folder.metrics))
                 self.reconsider(self.log.records)
@@ -262,7 +266,7 @@ class Member:
         if closing or self.iteration % self.rhythm.evaluate == 0:
             record |= self.probes.metrics()
             if self.folder is not None:
-                with writing(self.folder.samples):
+                with self.log.lenient("no samples were kept", self.iteration), writing(self.folder.samples):
                     picture = self.probes.snapshot(self.folder.samples, self.iteration)
         took = time.perf_counter() - began
         for key, value in [*record.items()]:
@@ -336,9 +340,12 @@ class Member:
             wanted.append((executor.average.network, state.ema, "the average of G"))
         for network, saved, name in wanted:  # all of them first, so that a refused state changes nothing
             checkpoint.check_network(network, saved, name)
-        executor.put(State(state.networks, state.ema, state.optimizers, state.parts, {}))
-        self.draws.restore(state.random["run"].cpu())
-        restore_global_states(state.random, self.draws.generator.device)
+        check_alike("the statistics", state.sums, dict.fromkeys(state.sums, torch.zeros(2)))
+        executor.check(state.optimizers, state.parts)
+        with calling("the checkpoint does not fit the run", checkpoint.REMOVE):
+            self.draws.restore(state.random["run"].cpu())
+            restore_global_states(state.random, self.draws.generator.device)
+            executor.put(State(state.networks, state.ema, state.optimizers, state.parts, {}))
 
     def save(self, **more: Any) -> None:
         """Writes a checkpoint, where there is a folder: the state, and all that `load` needs beside it."""

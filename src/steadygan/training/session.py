@@ -269,7 +269,8 @@ class Session:
             run.beside = max(1, len(self.going))
             if folder is not None and len(run.metrics) > 1 and (again or not member.probes.drawn(folder)):
                 title = str(run.settings.get("recipe", folder.path.name))
-                with writing(folder.figures):
+                told = "no figures were drawn"
+                with member.log.lenient(told, self.iteration, InputError), writing(folder.figures):
                     member.probes.draw(folder, run.metrics, run.equilibrium, title)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,7 @@ def canvas(
     The file's ending picks the format (png, pdf, svg). The style holds inside the block only, pyplot is never
     imported, and the file appears whole or not at all.
     """
+    without_backend()
     from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -79,6 +81,18 @@ def canvas(
         with beside(path) as part:
             kind = path.suffix.lstrip(".").lower() or "png"
             figure.savefig(part, format=kind, dpi=DPI, bbox_inches="tight", pad_inches=0.08)
+
+
+def without_backend() -> None:
+    """Imports matplotlib where MPLBACKEND names a backend that is not there, a notebook's say: none is used here."""
+    try:
+        import matplotlib
+    except ValueError:
+        named = os.environ.pop("MPLBACKEND")
+        try:
+            import matplotlib  # noqa: F401
+        finally:
+            os.environ["MPLBACKEND"] = named
 
 
 def iteration_axis(axes: Axes, label: bool = True) -> None:

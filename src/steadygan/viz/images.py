@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..files import beside
-from .canvas import FAKE, canvas
+from .canvas import FAKE, canvas, without_backend
 from .clouds import Array, pick_panels
 
 Pixels = NDArray[np.uint8]
@@ -35,6 +35,7 @@ def image_grid(images: Array, path: str | Path, columns: int = 8, scale: int = 4
 
 def save(page: Pixels, path: str | Path) -> None:
     """Writes a page (height, width, 3) as a PNG file, whole or not at all."""
+    without_backend()
     from matplotlib.image import imsave
 
     with beside(Path(path)) as part:
@@ -52,6 +53,7 @@ def blank(n: int, height: int, width: int, columns: int, scale: int) -> Pixels:
 
 def paint(page: Pixels, images: Array, scale: int, first: int = 0) -> None:
     """Draws images (n, 1 or 3, h, w) at the places first, first + 1, ... of a page."""
+    without_backend()
     from matplotlib.colors import to_rgb
 
     images = np.moveaxis(np.asarray(images, dtype=np.float64), 1, 3)
@@ -80,6 +82,7 @@ def image_evolution(
     grids: (iteration, file of `image_grid`); height: of one image in pixels, before `scale`. Raises InputError when
     there is no grid.
     """
+    without_backend()
     from matplotlib.image import imread
 
     ordered = sorted(grids)
