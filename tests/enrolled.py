@@ -107,7 +107,7 @@ def noise(opponent: Opponent, shape: tuple[int, ...] = (2,), dtype: torch.dtype 
 
 
 def states(opponent: Opponent) -> dict[str, Mapping[str, Tensor]]:
-    return {key: state for key, part in opponent.parts() if (state := part.initial_state())}
+    return dict(opponent.initial_states(*SIDES))
 
 
 def now(opponent: Opponent, shape: tuple[int, ...] = (2,), dtype: torch.dtype = F64, seed: int = 0) -> Now:

@@ -55,7 +55,7 @@ def networks() -> dict[str, Network]:
     for registry in (GENERATORS, DISCRIMINATORS):
         for name, entry in registry.items():
             side = getattr(registry.settings.find(name), "side", None)
-            small = SMALL if side is None else SMALL | {"width": 1}
+            small = SMALL if side is None else SMALL | {"width": 128 // side}
             for shape in SHAPES if side is None else ((3, side, side),):
                 for classes in (None, CLASSES):
                     for extra in ({}, *EXTRAS.get(f"{registry.kind} {name}", ())):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,12 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from known import F64, Linear, eager, gradients, normal, seeded, tensor
+from stacks import Case, assert_members_are_lone_runs
 from steadygan.engine.objective import Sides, d_objective, g_objective
+from steadygan.engine.optim import OptimizerSettings
+from steadygan.errors import InputError
 from steadygan.losses import NonSaturating, Wasserstein
+from steadygan.methods import FakeAsReal, chain
 from steadygan.methods.sample_differences import SampleDifferences
 from steadygan.types import Batch, Critic, Now, Opponent, Output, critic
 from steadygan.types.critic import as_output
@@ -265,3 +270,77 @@ class TestAgainstLoops:
         score, _ = l_sdp(y, x, as_output(D(y.x), M), as_output(D(x.x), N), M)
         assert_close(logged["score"], score.detach() / M)
         assert len({s for _, s in pairs(y, x, as_output(D(y.x), M).logits, M)}) < M
+
+
+class TestPairs:
+    """Chosen for each player, or once for both, before D's step."""
+
+    @pytest.mark.parametrize("pairs_", ["again", "once"])
+    @pytest.mark.parametrize("k", [1, 3, M])
+    def test_whose_scores_choose(self, pairs_: str, k: int) -> None:
+        """G's objective by a D that has changed, over the pairs of the D before it or of itself."""
+        before, after, x, y = seeded(3, Telling), seeded(4, Telling), Batch(images(1, N)), Batch(images(2, M))
+        method = SampleDifferences(weight=0.3, start=0, count=k, reuse_batch=True, pairs=pairs_)
+        opponent = {"D": Opponent(None, Wasserstein(), (), method)}
+        states = {"D": opponent["D"].initial_states(*SIDES)}
+        _, (_, found) = d_objective(opponent, {"D": critic(before)}, x, y, now()._replace(state=states), SIDES)
+        assert {key: {name: v.shape for name, v in own.items()} for key, own in found["D"].items()} == {
+            key: {name: v.shape for name, v in own.items()} for key, own in states["D"].items()
+        }
+        _, means = g_objective(opponent, {"D": critic(after)}, x, y, now()._replace(state=found), SIDES)
+
+        def expected(chooser: nn.Module) -> tuple[float, float]:
+            on_fake, on_real = as_output(after(y.x), M), as_output(after(x.x), N)
+            score, features = 0.0, 0.0
+            for i, s in pairs(y, x, as_output(chooser(y.x), M).logits, k):
+                score += (on_fake.logits[i] - on_real.logits[s]).item() ** 2
+                apart = q(on_fake.features["net.5"][i], "squared") - q(on_real.features["net.5"][s], "squared")
+                features += float(apart.square().sum())
+            return 0.3 / k * score, 0.3 / k * features
+
+        logged = (means["D/method/score"].item(), means["D/method/features/net.5"].item())
+        assert logged == pytest.approx(expected(before if pairs_ == "once" else after), rel=1e-10)
+        if k < M:
+            assert logged != pytest.approx(expected(after if pairs_ == "once" else before), rel=1e-3)
+
+    @pytest.mark.parametrize(("pairs_", "reuse"), [("again", False), ("again", True), ("once", True)])
+    def test_a_whole_iteration(self, pairs_: str, reuse: bool) -> None:
+        """Two D steps and a G step of plain descent, beside a loop of our own on the same draws."""
+        method = SampleDifferences(weight=0.5, start=0, count=2, reuse_batch=reuse, pairs=pairs_)
+        case = Case({"D": Opponent(None, Wasserstein(), (), method)}, optimizer=OptimizerSettings("sgd"), d_steps=2)
+        made, draws = case.member(0)
+        draw = draws.block(0)[0]
+        G, D = deepcopy(made.G).requires_grad_(), deepcopy(made.networks["D"]).requires_grad_()
+        assert (draw.g.z is draw.d[-1].z or draw.g.z.equal(draw.d[-1].z)) is reuse
+        assert draw.g.real.x.equal(draw.d[-1].real.x) is reuse
+        made.iteration(draw, 0, 1.0)
+
+        def objective(x: Tensor, y: Tensor, player: str, chooser: Tensor | None) -> Tensor:
+            on_y, on_x = D(y)[:, 0], D(x)[:, 0]
+            on_x = on_x.detach() if player == "G" else on_x
+            chosen = pairs(Batch(y.detach()), Batch(x), on_y.detach() if chooser is None else chooser, 2)
+            plain = -on_y.mean() if player == "G" else on_y.mean() - on_x.mean()
+            return plain + 0.5 / 2 * sum((on_y[i] - on_x[s]) ** 2 for i, s in chosen)
+
+        def descend(network: nn.Module, value: Tensor, rate: float) -> None:
+            slopes = torch.autograd.grad(value, [*network.parameters()])
+            with torch.no_grad():
+                for p, slope in zip(network.parameters(), slopes, strict=True):
+                    p -= rate * slope
+
+        for step in draw.d:
+            y = G(step.z).detach()
+            ranks = D(y)[:, 0].detach()
+            descend(D, objective(step.real.x, y, "D", None), 2e-2)
+        descend(G, objective(draw.g.real.x, G(draw.g.z), "G", ranks if pairs_ == "once" else None), 1e-2)
+        for ours, theirs in ((made.G, G), (made.networks["D"], D)):
+            assert_close([*ours.parameters()], [p.detach() for p in theirs.parameters()], rtol=1e-10, atol=1e-12)
+
+    def test_side_by_side(self) -> None:
+        method = SampleDifferences(weight=0.5, start=1, count=2, reuse_batch=True, pairs="once")
+        opponents = {"D": Opponent(None, NonSaturating(), (), chain(FakeAsReal(2, 2), method))}
+        assert_members_are_lone_runs(Case(opponents), 2, 4)
+
+    def test_pairs_are_of_one_batch(self) -> None:
+        with pytest.raises(InputError, match=r"reuse_batch: expected true with pairs=once, .* got false: set it"):
+            SampleDifferences(pairs="once")

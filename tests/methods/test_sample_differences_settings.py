@@ -56,7 +56,7 @@ class TestTime:
 
     def test_defaults(self) -> None:
         """lambda = 0.01, t = 3000, k = 5 + floor(i / 5000)."""
-        assert SampleDifferences() == SampleDifferences(0.01, 3000, 5, 5000, (), "squared", False, False)
+        assert SampleDifferences() == SampleDifferences(0.01, 3000, 5, 5000, (), "squared", False, False, "again")
         assert SampleDifferences().needs_real
         assert not SampleDifferences().shares_batch
         assert SampleDifferences(reuse_batch=True).shares_batch

@@ -197,6 +197,85 @@ class Conventional32Discriminator(OneSizeDiscriminator):
 
 
 @dataclass(frozen=True)
+class NormedGenerator(OneSize):
+    """The same with a norm."""
+
+    norm: Norm = "batch"
+
+
+@dataclass(frozen=True)
+class Sngan32Generator(NormedGenerator):
+    """Residual blocks with nearest up-sampling, `width` channels in every one."""
+
+    name = "sngan32"
+    side = 32
+    width: Count = 256
+
+
+@dataclass(frozen=True)
+class Sngan32Discriminator(OneSizeDiscriminator):
+    """Residual blocks and the sum over positions, `width` channels in every one."""
+
+    name = "sngan32"
+    side = 32
+    width: Count = 128
+
+
+class Sngan64Generator(NormedGenerator):
+    """The same for 64 x 64 pixels, `width` channels at full size and up to 16 times as many below."""
+
+    name = "sngan64"
+    side = 64
+
+
+class Sngan64Discriminator(OneSizeDiscriminator):
+    """The mirror image."""
+
+    name = "sngan64"
+    side = 64
+
+
+class Sngan32CnnGenerator(NormedGenerator):
+    """Transposed convolutions and one that keeps the size and sees `width` channels."""
+
+    name = "sngan32_cnn"
+    side = 32
+
+
+class Sngan32CnnDiscriminator(OneSizeDiscriminator):
+    """Convolutions of stride 1 and 2 by turns."""
+
+    name = "sngan32_cnn"
+    side = 32
+
+
+class Sngan64CnnGenerator(NormedGenerator):
+    """The same for 64 x 64 pixels, one more."""
+
+    name = "sngan64_cnn"
+    side = 64
+
+
+class Sngan64CnnDiscriminator(OneSizeDiscriminator):
+    """The same for 64 x 64 pixels, two more."""
+
+    name = "sngan64_cnn"
+    side = 64
+
+
+class Autogan32Generator(Sngan32Generator):
+    """Cells that a search has found, each of which sees what the ones before it kept."""
+
+    name = "autogan32"
+
+
+class Autogan32Discriminator(Sngan32Discriminator):
+    """The same as `sngan32`, but for a bias."""
+
+    name = "autogan32"
+
+
+@dataclass(frozen=True)
 class MlpAutoencoder(Network):
     """A fully connected autoencoder whose error is the score: `depth` hidden layers on each side of the code."""
 
@@ -221,11 +300,13 @@ class DcganAutoencoder(AnySize):
 
 GENERATORS = (
     *(Mlp, DcganGenerator, DualGenerator),
-    *(Resnet32Generator, Resnet64Generator, Conventional32Generator),
+    *(Resnet32Generator, Resnet64Generator, Conventional32Generator, Autogan32Generator),
+    *(Sngan32Generator, Sngan64Generator, Sngan32CnnGenerator, Sngan64CnnGenerator),
 )
 DISCRIMINATORS = (
     *(MlpDiscriminator, DcganDiscriminator, DualDiscriminator, MlpAutoencoder, DcganAutoencoder),
-    *(Resnet32Discriminator, Resnet64Discriminator, Conventional32Discriminator),
+    *(Resnet32Discriminator, Resnet64Discriminator, Conventional32Discriminator, Autogan32Discriminator),
+    *(Sngan32Discriminator, Sngan64Discriminator, Sngan32CnnDiscriminator, Sngan64CnnDiscriminator),
 )
 GENERATOR = Kinds("generator", {each.name: each for each in GENERATORS}, Network)
 DISCRIMINATOR = Kinds("discriminator", {each.name: each for each in DISCRIMINATORS}, Network)

@@ -190,6 +190,15 @@ class SampleDifferencesSettings(MethodSettings):
     normalise: Literal["squared", "l2", "none"] = "squared"
     batch_sum: bool = False
     reuse_batch: bool = False
+    pairs: Literal["again", "once"] = "again"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pairs == "once" and not self.reuse_batch:
+            raise InputError(
+                "method.sample_differences.reuse_batch: expected true with pairs=once, as pairs are of one batch, got "
+                "false: set it"
+            )
 
     def fits(self, context: Context) -> None:
         at_most_batch("sample_differences", self.count, context)
@@ -222,8 +231,7 @@ class DenoisingFeatureMatchingSettings(MethodSettings):
         if not getattr(network, "denoiser", 0):
             raise InputError(
                 f"{context.where}method.denoising_feature_matching: expected a discriminator with a denoiser of its "
-                f"features, got {network.name} without: set {context.where}discriminator.denoiser=128 (mlp and dcgan "
-                "have it)"
+                f"features, got {network.name} without: set {context.where}discriminator.denoiser=128"
             )
 
 

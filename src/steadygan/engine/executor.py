@@ -230,8 +230,7 @@ class Eager(Executor):
         self.parts: dict[str, Any] = {
             name: {
                 key: {entry: value.to(device) for entry, value in state.items()}
-                for key, part in o.parts()
-                if (state := part.initial_state())
+                for key, state in o.initial_states(*sides).items()
             }
             for name, o in opponents.items()
         }

@@ -62,6 +62,8 @@ def d_objective(
         objectives.append(times(o.weight, total(weighted.values())))
         statistics |= summary(name, means, weighted)
         states[name] = next_states(resting, here, means)
+        if carried := method.carry(scored_real, scored_fake):
+            states[name]["method"] = {**states[name].get("method", {}), **carried}
     return total(objectives), (statistics, states)
 
 

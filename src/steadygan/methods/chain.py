@@ -61,6 +61,12 @@ class Chain(Method):
     def next_state(self, state: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return self._of_all(lambda method: method.next_state(_part(state, method.name), _part(means, method.name)))
 
+    def carried(self, real: int, fake: int) -> dict[str, Tensor]:
+        return self._of_all(lambda method: method.carried(real, fake))
+
+    def carry(self, real: Scored, fake: Scored) -> dict[str, Tensor]:
+        return self._of_all(lambda method: method.carry(real, fake))
+
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
         for method in reversed(self.methods):  # the last edit sees what the ones before it left
             real, fake = method.draws_d(real, fake)

@@ -32,10 +32,11 @@ class SampleDifferences(SampleDifferencesSettings, Method):
     feature_layers: names of sub-modules of D, or `all` for those that end its blocks; without any, the features that D
     returns, and where it returns none the score term alone. normalise: "squared" divides p by ||p||^2 as printed, "l2"
     by ||p||, "none" leaves it. batch_sum: weight / (k batch) instead of weight / k, the literal reading. reuse_batch:
-    G's step sees D's noise and reals.
+    G's step sees D's noise and reals. pairs: "again" chooses them for each player, "once" for both, before D's step.
     """
 
     k: Tensor | None = field(default=None, repr=False)  # () int64: pairs at this step, 0 before `start`
+    order: Tensor | None = field(default=None, repr=False)  # (m,) int64: the fakes as D ranked them before its step
 
     needs_real = True
 
@@ -67,21 +68,28 @@ class SampleDifferences(SampleDifferencesSettings, Method):
             raise InputError(f"sample_differences: count must be at most the batch of {fake}, not {got}")
         return real, fake
 
+    def carried(self, real: int, fake: int) -> dict[str, Tensor]:
+        return {"order": torch.arange(fake)} if self.pairs == "once" else {}
+
+    def carry(self, real: Scored, fake: Scored) -> dict[str, Tensor]:
+        return {"order": ranked(fake.logits)} if self.pairs == "once" else {}
+
     def at(self, now: Now) -> Self:
         acting = now.iteration >= self.start
-        return replace(self, k=acting * (self.count + now.iteration // self.grow_every))
+        k = acting * (self.count + now.iteration // self.grow_every)
+        return replace(self, k=k, order=now.state.get("order"))
 
     def d_terms(self, critic: Any, real: Scored, fake: Scored) -> Terms:
-        return self._terms(real, fake)
+        return self._terms(real, fake, ranked(fake.logits))
 
     def g_terms(self, critic: Any, real: Scored | None, fake: Scored) -> Terms:
         if real is None:
             raise TypeError("sample_differences compares with real samples in the generator step, too")
-        return self._terms(real, fake)
+        return self._terms(real, fake, ranked(fake.logits) if self.order is None else self.order)
 
-    def _terms(self, real: Scored, fake: Scored) -> Terms:
+    def _terms(self, real: Scored, fake: Scored, chosen: Tensor) -> Terms:
         n = fake.logits.shape[0]
-        scores, chosen = fake.logits.topk(n)
+        scores = fake.logits.gather(0, chosen)
         nearest = nearest_real(fake, real)[chosen]
         rank = torch.arange(n, device=scores.device)
         k = torch.as_tensor(self.count if self.k is None else self.k, device=scores.device).clamp(max=n)
@@ -100,6 +108,11 @@ class SampleDifferences(SampleDifferencesSettings, Method):
             return p
         squared = p.square().sum(1, keepdim=True).clamp_min(TINY)
         return p / (squared if self.normalise == "squared" else squared.sqrt())
+
+
+def ranked(logits: Tensor) -> Tensor:
+    """Indices (n,) of samples, the highest logit first."""
+    return logits.topk(logits.shape[0]).indices
 
 
 def nearest_real(fake: Scored, real: Scored) -> Tensor:

@@ -1,6 +1,7 @@
 """Networks: modules that know nothing of losses, optimisers or files."""
 
 from .autoencoder import Autoencoder, dcgan_autoencoder, mlp_autoencoder
+from .autogan import autogan32_discriminator, autogan32_generator
 from .build import DISCRIMINATORS, GENERATORS
 from .dcgan import dcgan_discriminator, dcgan_generator
 from .dual import ResidualBlock, dual_discriminator, dual_generator
@@ -14,6 +15,16 @@ from .resnet import (
     resnet32_generator,
     resnet64_discriminator,
     resnet64_generator,
+)
+from .sngan import (
+    sngan32_cnn_discriminator,
+    sngan32_cnn_generator,
+    sngan32_discriminator,
+    sngan32_generator,
+    sngan64_cnn_discriminator,
+    sngan64_cnn_generator,
+    sngan64_discriminator,
+    sngan64_generator,
 )
 from .spectral import spectral_norm, spectral_step
 
@@ -30,6 +41,8 @@ __all__ = [
     "ProjectionDiscriminator",
     "ResidualBlock",
     "activation",
+    "autogan32_discriminator",
+    "autogan32_generator",
     "conventional32_discriminator",
     "conventional32_generator",
     "dcgan_autoencoder",
@@ -46,6 +59,14 @@ __all__ = [
     "resnet32_generator",
     "resnet64_discriminator",
     "resnet64_generator",
+    "sngan32_cnn_discriminator",
+    "sngan32_cnn_generator",
+    "sngan32_discriminator",
+    "sngan32_generator",
+    "sngan64_cnn_discriminator",
+    "sngan64_cnn_generator",
+    "sngan64_discriminator",
+    "sngan64_generator",
     "spectral_norm",
     "spectral_step",
 ]

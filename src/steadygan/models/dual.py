@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import sqrt
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -97,7 +99,12 @@ def dual_discriminator(own: DualDiscriminator, shape: Sequence[int], classes: in
         smaller = nn.Conv2d(before, after, 4, 2, 1, bias=norm == "none")
         blocks += [[smaller, *normed(norm, after), activation_named(activation)], same(after, after, norm)]
     D = judging(own, Blocks.of(blocks), width * 2**halved, base, None)
-    return start(D, by_inputs=activation == "selu")
+    return start(D, _lecun if activation == "selu" else None)
+
+
+def _lecun(layer: Any, _: bool) -> None:
+    """Weights from N(0, 1 / inputs) of each output [klambauer2017]."""
+    nn.init.normal_(layer.weight, std=1 / sqrt(layer.weight[0].numel()))
 
 
 def _convolution(before: int, after: int, norm: str) -> list[nn.Module]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain
-from math import sqrt
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -142,15 +141,19 @@ def channels_of(own: OneSize, shape: Sequence[int]) -> int:
     return shape[0]
 
 
-def start(network: N, by_inputs: bool = False) -> N:
-    """The network with weights from N(0, 0.02^2), or from N(0, 1 / inputs) of each output, and biases 0.
+def start(network: N, law: Callable[[Any, bool], Any] | None = None) -> N:
+    """The network with first weights by `law(layer, inner)`, inner in a `Summed`'s residual, and biases 0.
 
-    The further networks that D names in `auxiliaries` stay as they are.
+    By default N(0, 0.02^2). The further networks that D names in `auxiliaries` stay as they are.
     """
     aside = {part for other in auxiliaries_of(network).values() for part in other.modules()}
+    inner = {part for block in network.modules() if isinstance(block, Summed) for part in block.residual.modules()}
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and layer not in aside:
-            nn.init.normal_(layer.weight, std=1 / sqrt(layer.weight[0].numel()) if by_inputs else DEVIATION)
+            if law is None:
+                nn.init.normal_(layer.weight, std=DEVIATION)
+            else:
+                law(layer, layer in inner)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return network

@@ -177,6 +177,14 @@ class Method(Part):
         """The critic that scores both sides."""
         return critic
 
+    def carried(self, real: int, fake: int) -> dict[str, Tensor]:
+        """What a D step of so many samples hands on to the G step, as it is before the first one: more of its state."""
+        return {}
+
+    def carry(self, real: Scored, fake: Scored) -> dict[str, Tensor]:
+        """The same after a D step, of tensors of these shapes, from what D said before it was changed."""
+        return {}
+
     def d_terms(self, critic: Critic, real: Scored, fake: Scored) -> Terms:
         """Further terms for the discriminator; a key that begins with `loss/` counts as part of the loss."""
         return {}
@@ -237,6 +245,12 @@ class Opponent:
         yield "method", self.method
         for penalty in self.penalties:
             yield f"penalty/{penalty.name}", penalty
+
+    def initial_states(self, real: int, fake: int) -> dict[str, dict[str, Tensor]]:
+        """The tensors that its parts carry from step to step, by their keys, where D is shown so many samples."""
+        states = {key: part.initial_state() for key, part in self.parts()}
+        states["method"] |= self.method.carried(real, fake)
+        return {key: state for key, state in states.items() if state}
 
     def at(self, now: Now) -> Opponent:
         """All parts as they are at this step."""
