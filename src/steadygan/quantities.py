@@ -144,6 +144,7 @@ TONES = {  # verdicts from the best to the worst, and how they are coloured; one
     "exploding": "bad",
     "collapsing": "bad",
     "collapsed": "bad",
+    "stalled": "bad",
     "dead_discriminator": "bad",
     "non_finite": "bad",
 }

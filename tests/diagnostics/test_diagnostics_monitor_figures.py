@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import steadygan as sg
 from known import F64, Linear, normal, seeded, tensor
 from steadygan.diagnostics import gradient_figures, output_figures
 from steadygan.diagnostics.yardstick import Yardstick
+from steadygan.errors import InputError
 from steadygan.types import Batch
 
 
@@ -136,3 +138,41 @@ def test_a_discriminator_that_couples_samples_sees_them_as_in_the_step() -> None
         monitor.observe(D=Deviation(), real=normal(i, 16, 2), fake=normal(10 + i, 12, 2))
     assert set(Deviation.sizes) <= {12, 4}  # reals go in parts of as many as there are fakes
     assert "over_coverage" not in monitor.records[0]
+
+
+def test_gradients_of_exactly_zero_are_a_verdict_unless_the_loop_has_set_them() -> None:
+    G, D, x = mlp(1), mlp(), normal(0, 40, 2).float()
+
+    def verdict(g: float, d: float) -> str:
+        for network, value in ((G, g), (D, d)):
+            for p in network.parameters():
+                p.grad = torch.full_like(p, value)
+        found = sg.CollapseMonitor(1).observe(D=D, real=x, fake=x + 0.1, G=G)
+        assert found is not None
+        return found.verdict
+
+    assert [verdict(0.1, 0.1), verdict(0.0, 0.1), verdict(0.0, 0.0)] == ["learning", "stalled", "learning"]
+
+
+@pytest.mark.parametrize("end", [torch.sigmoid, torch.tanh])
+def test_squashed_scores_are_refused_at_the_first_call(end: Callable[[Tensor], Tensor]) -> None:
+    net, x = mlp(), normal(0, 40, 2)
+    D = seeded(0, lambda: nn.Sequential(net, nn.Sigmoid() if end is torch.sigmoid else nn.Tanh()))
+    with pytest.raises(InputError, match="expected logits of D, got the scores of a network that ends in"):
+        sg.CollapseMonitor(9).observe(D=D, real=x, fake=x)
+    with pytest.raises(InputError, match="expected logits of D, got the scores of a network that ends in"):
+        sg.diagnose(seeded(1, lambda: nn.Linear(2, 2)), D, x, latent_dim=2)
+    sg.CollapseMonitor(1).observe(D=sg.types.critic(D, gives="logit"), real=x, fake=x)
+    if end is torch.sigmoid:
+        monitors = sg.CollapseMonitor(1), sg.CollapseMonitor(1)
+        for monitor, given in zip(monitors, (sg.types.opened(D), net), strict=True):
+            monitor.observe(D=given, real=x, fake=x + 0.1)
+        assert monitors[0].records == monitors[1].records
+
+
+def test_a_discriminator_that_writes_over_its_input_is_told_and_the_samples_stay() -> None:
+    x = normal(0, 40, 2).float()
+    before = x.clone()
+    with pytest.raises(InputError, match="leaves its input as it is, got one that writes over it"):
+        sg.CollapseMonitor(1).observe(D=nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 1)), real=x, fake=x)
+    assert torch.equal(x, before)

@@ -287,3 +287,51 @@ class TestAlone:
     def test_too_few_fakes(self, n: int) -> None:
         with pytest.raises(InputError, match=f"6 candidates beside the fake batch were expected, but only {n} fakes"):
             METHOD.apply(D, REAL, CANDIDATES[:n])
+
+    @pytest.mark.parametrize(("m", "sizes"), [(3, [3, 3]), (4, [4, 2]), (6, [6]), (9, [6])])
+    def test_candidates_are_made_apart(self, m: int, sizes: list[int]) -> None:
+        """In batches of M at most, without a gradient; the sides are those of all samples at once."""
+        pool, seen = iter(CANDIDATES), list[tuple[int, bool]]()
+
+        def candidates(n: int) -> Tensor:
+            seen.append((n, torch.is_grad_enabled()))
+            return torch.stack([next(pool) for _ in range(n)])
+
+        reals, fakes = torch.cat([REAL, normal(5, 2, 2)]), normal(4, m, 2)
+        found = METHOD.apply(D, reals, fakes, candidates=candidates)
+        assert seen == [(size, False) for size in sizes]
+        assert_close(found, METHOD.apply(D, REAL, torch.cat([fakes, CANDIDATES])), rtol=0, atol=0)
+        assert [len(side) for side in found] == [4, m]
+
+    def test_none_are_asked_for_where_none_count(self) -> None:
+        real, fake = FakeAsReal(0).apply(D, REAL, FAKE, candidates=lambda _: FAKE)
+        assert_close((real, fake), (REAL, FAKE), rtol=0, atol=0)
+        assert_close(FakeAsReal(0).apply(D, REAL, FAKE[:2]), (REAL, FAKE[:2]), rtol=0, atol=0)
+
+    @pytest.mark.parametrize("n", [0, 1, 2])
+    def test_a_last_batch_of_no_more_reals_than_count(self, n: int) -> None:
+        said = r"expected more reals than the 2 that fakes stand for, got none beside them: .* \(drop_last=True\)"
+        with pytest.raises(InputError, match=said):
+            METHOD.apply(D, normal(1, n, 2), FAKE, candidates=lambda n: CANDIDATES[:n])
+        with pytest.raises(InputError, match=said):
+            METHOD.apply(D, REAL[:0], torch.cat([FAKE, CANDIDATES]))
+
+    def test_a_forgotten_slice(self) -> None:
+        said = (
+            r"expected N - count = 1 reals beside 3 fakes, got 3: pass x\[far\.count:\], or all of x with candidates="
+        )
+        with pytest.raises(InputError, match=said):
+            METHOD.apply(D, normal(1, 3, 2), torch.cat([FAKE, CANDIDATES]))
+
+    def test_other_candidates_than_asked_for(self) -> None:
+        with pytest.raises(
+            InputError, match=r"expected candidates\(3\) of shape \(3, 2\), got \(9, 2\): return G of n"
+        ):
+            METHOD.apply(D, normal(1, 4, 2), FAKE, candidates=lambda _: normal(2, 9, 2))
+        with pytest.raises(InputError, match=r"expected candidates\(3\) of shape \(3, 2\), got list"):
+            METHOD.apply(D, normal(1, 4, 2), FAKE, candidates=lambda n: CANDIDATES[:n].tolist())  # type: ignore[return-value]
+
+    def test_a_critic_that_writes_over_its_input(self) -> None:
+        model = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 1)).double()
+        with pytest.raises(InputError, match="a discriminator that leaves its input as it is"):
+            METHOD.apply(model, REAL, torch.cat([FAKE, CANDIDATES]))

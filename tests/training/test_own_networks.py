@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import steadygan as sg
-from steadygan.errors import InputError
+from steadygan.errors import CollapseError, InputError
 
 POINTS = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
 
@@ -137,3 +137,253 @@ class TestParts:
 
         with pytest.raises(InputError, match=said):
             fit(loss=Own())
+
+
+def one_hot(x: Tensor) -> Tensor:
+    return nn.functional.one_hot(x.argmax(1), 2).to(x)
+
+
+CUT = {
+    "none": (Tensor.detach, lambda x: x.data, lambda x: torch.from_numpy(x.detach().numpy()), one_hot,
+             lambda x: x.long().float()),
+    "one of exactly 0": (torch.round, torch.sign, lambda x: (x + 100.0).clamp(0, 1)),
+}  # fmt: skip
+CASES = [(end, got) for got, ends in CUT.items() for end in ends]
+
+
+class TestGradients:
+    @pytest.mark.parametrize(("end", "got"), CASES)
+    def test_a_player_that_is_cut_off_from_its_loss_is_refused(self, end: Any, got: str) -> None:
+        with pytest.raises(
+            InputError, match=f"^expected a gradient through its samples to the weights of G, got {got}: "
+        ):
+            fit(Ending(2, end))
+        with pytest.raises(
+            InputError, match=f"^expected a gradient through its logits to the weights of D, got {got}: "
+        ):
+            fit(None, Ending(1, lambda x: end(torch.cat([x, -x], 1))[:, 0]), gives="logit")
+
+    def test_one_of_two_opponents(self) -> None:
+        class Blind(Ending):
+            def forward(self, x: Tensor) -> Any:
+                return super().forward(x.detach())
+
+        def two(weight: float) -> dict[str, Any]:
+            loss = sg.losses.NonSaturating()
+            blind = sg.types.Opponent(Blind(1, lambda x: x), loss, weight=weight)
+            return {"D1": sg.types.Opponent(mlp(1), loss), "D2": blind}
+
+        with pytest.raises(InputError, match="expected D2 to let a gradient through to its samples, got none: G would"):
+            fit(None, two(0.5))
+        fit(None, two(0.0))  # it only looks on
+
+    def test_a_part_that_is_cut_off_is_named(self) -> None:
+        class Partly(Ending):
+            def __init__(self) -> None:
+                super().__init__(2, lambda x: x)
+                self.extra = nn.Linear(2, 2)
+
+        run = fit(Partly())
+        assert "no gradient reaches extra.weight, extra.bias of G: they stay as they are" in run.notes
+        assert not any("no gradient" in note for note in fit().notes)
+
+    def test_a_last_layer_that_begins_at_zero_is_none(self) -> None:
+        D = mlp(1)
+        nn.init.zeros_(D[-1].weight)
+        fit(None, D)
+
+    def test_an_objective_that_is_cut_off(self) -> None:
+        class Own(sg.losses.NonSaturating):
+            def g(self, fake: Tensor, real: Tensor | None = None) -> Any:
+                return super().g(fake.detach())
+
+        with pytest.raises(
+            InputError, match=r"^expected an objective through which a gradient reaches the weights, got"
+        ):
+            fit(loss=Own())
+
+    def test_nothing_of_it_stays(self) -> None:
+        """The trial leaves buffers, gradients, flags and random numbers as they were."""
+        G, D = nn.Sequential(mlp(2), nn.BatchNorm1d(2)), mlp(1)
+        made = trainer(G, D)
+        torch.manual_seed(3)
+        expected = torch.get_rng_state()
+        made.fit(0)
+        assert torch.equal(torch.get_rng_state(), expected)
+        assert int(G[1].num_batches_tracked) == 0
+        assert all(p.grad is None and p.requires_grad for network in (G, D) for p in network.parameters())
+
+
+def sigmoid_d() -> nn.Sequential:
+    return nn.Sequential(*mlp(1), nn.Sigmoid())
+
+
+class TestProbabilities:
+    @pytest.mark.parametrize(("end", "word"), [
+        (torch.sigmoid, "a sigmoid"),
+        (lambda x: torch.sigmoid(x).view(-1, 1, 1, 1), "a sigmoid"),
+        (lambda x: torch.softmax(torch.cat([x, -x], 1), 1)[:, 1], "a softmax"),
+        (torch.tanh, "tanh"),
+        (lambda x: x.clamp(0, 1), "a clamp"),
+        (nn.functional.logsigmoid, "the logarithm of a sigmoid"),
+    ])  # fmt: skip
+    def test_squashed_scores_are_refused_unless_they_are_meant(self, end: Any, word: str) -> None:
+        D = Ending(1, end)
+        said = f"^expected logits of D, got the scores of a network that ends in {word}: leave that out, let gives='pro"
+        with pytest.raises(InputError, match=said):
+            fit(None, D)
+        fit(None, D, gives="logit")
+        with pytest.raises(InputError, match=f"that ends in {word}"):
+            sg.penalties.r1(1.0).loss(D, POINTS)
+        assert sg.penalties.r1(1.0).loss(sg.types.critic(D, gives="logit"), POINTS) > 0
+
+    @pytest.mark.parametrize("end", [lambda x: x.clamp(-50, 50), lambda x: 10 * torch.tanh(x), torch.relu])
+    def test_others_are_logits(self, end: Any) -> None:
+        fit(None, Ending(1, end))
+
+    def test_the_input_of_the_sigmoid_is_read_exactly(self) -> None:
+        """Trained as the network without it, bit for bit; D itself goes on giving probabilities."""
+        D, bare = sigmoid_d(), mlp(1)
+        settings: dict[str, Any] = {"iterations": 5, "penalties": [sg.penalties.r1(0.1)], "log_every": 1}
+        settings["method"] = sg.methods.FakeAsReal(2, 2)
+        run, wanted = fit(None, D, gives="probability", **settings), fit(None, bare, **settings)
+        assert run.metrics == wanted.metrics
+        assert torch.equal(D(POINTS), torch.sigmoid(bare(POINTS)))
+        assert torch.equal(run.D(POINTS), bare(POINTS))
+        assert [*run.D.state_dict()] == [*D.state_dict()]
+
+    def test_stacked_members_read_it_too(self) -> None:
+        bare = sg.Seeds(lambda seed: trainer(mlp(2), mlp(1), seed=seed), 2)
+        read = sg.Seeds(lambda seed: trainer(mlp(2), sigmoid_d(), seed=seed, gives="probability"), 2)
+        assert bare.fit(5)[1].metrics == read.fit(5)[1].metrics
+        assert read.reason is None
+
+    def test_an_opponent_of_several_and_single_functions(self) -> None:
+        D, loss = sigmoid_d(), sg.losses.NonSaturating()
+        several = {"D1": sg.types.Opponent(D, loss, gives="probability"), "D2": sg.types.Opponent(mlp(1), loss)}
+        fit(None, several)
+        bare, r1 = D[:-1], sg.penalties.r1(1.0)
+        for given in (sg.types.opened(D), sg.types.critic(D, gives="probability")):
+            assert torch.equal(r1.loss(given, POINTS), r1.loss(bare, POINTS))
+
+    def test_large_logits_are_read_where_the_sigmoid_is_1(self) -> None:
+        D = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
+        nn.init.constant_(D[0].bias, 100.0)
+        assert sg.types.opened(D)(POINTS).min() > 50
+        assert torch.equal(D(POINTS), torch.ones(60, 1))
+
+    @pytest.mark.parametrize(("D", "said"), [
+        (lambda: Ending(1, torch.sigmoid), "expected a discriminator with an nn.Sigmoid of its own at its end"),
+        (lambda: nn.Sequential(nn.Linear(2, 2), nn.Sigmoid(), nn.Linear(2, 1)), "expected D to end in the nn.Sigmoid"),
+    ])  # fmt: skip
+    def test_without_one_at_its_end_it_is_refused(self, D: Any, said: str) -> None:
+        with pytest.raises(InputError, match=said):
+            fit(None, D(), gives="probability")
+
+    def test_another_word_is_refused(self) -> None:
+        with pytest.raises(InputError, match="unknown gives 'logits': did you mean 'logit'"):
+            trainer(gives="logits")
+
+
+class Scaling(nn.Module):
+    """An mlp that writes over its input."""
+
+    def __init__(self, outputs: int, inplace: bool) -> None:
+        super().__init__()
+        self.net, self.inplace = mlp(outputs), inplace
+
+    def forward(self, x: Tensor) -> Any:
+        if self.inplace:
+            x *= 1.5
+            return self.net(x)
+        return self.net(x * 1.5)
+
+
+class TestWritingOver:
+    @pytest.mark.parametrize("player", ["G", "D"])
+    def test_it_is_lent_copies(self, player: str) -> None:
+        """Everything is as with a network that does not write: training, looks, fixed latents, samples."""
+
+        def run(inplace: bool) -> sg.Run:
+            G = Scaling(2, inplace) if player == "G" else None
+            D = Scaling(1, inplace) if player == "D" else None
+            more: dict[str, Any] = {"penalties": [sg.penalties.r1(0.1)], "d_steps": 2}
+            return fit(G, D, iterations=10, evaluator=lambda x: {"mean": float(x.mean())}, evaluate_n=300, **more)
+
+        ours, plain = run(True), run(False)
+        assert ours.metrics == plain.metrics
+        assert torch.equal(ours.sample(300), plain.sample(300))
+
+    def test_an_activation_in_place_at_the_beginning(self) -> None:
+        def D(inplace: bool) -> nn.Module:
+            return nn.Sequential(nn.ReLU(inplace=inplace), *mlp(1))
+
+        far = sg.methods.FakeAsReal(2, 2)
+        assert fit(None, D(True), method=far).metrics == fit(None, D(False), method=far).metrics
+        with pytest.raises(
+            InputError, match="leaves its input as it is, got one that writes over it: use inplace=False"
+        ):
+            sg.penalties.r1(1.0).loss(D(True), POINTS)
+
+
+class TestCompiled:
+    def test_a_compiled_network_is_trained_as_it_was_before(self) -> None:
+        def run(wrap: Callable[[nn.Module], nn.Module]) -> sg.Run:
+            return fit(wrap(mlp(2)), wrap(mlp(1)), penalties=[sg.penalties.r1(0.1)], iterations=2, log_every=1)
+
+        def own(network: nn.Module) -> nn.Module:
+            network.compile()
+            return network
+
+        wanted = run(lambda network: network)
+        for wrap in (torch.compile, own):
+            assert run(wrap).metrics == wanted.metrics
+        r1, D = sg.penalties.r1(1.0), mlp(1)
+        assert torch.equal(r1.loss(torch.compile(D), POINTS), r1.loss(D, POINTS))
+
+    def test_what_cannot_be_trained_is_refused(self) -> None:
+        part = nn.Sequential(torch.compile(nn.Linear(2, 2)), nn.Linear(2, 1))
+        with pytest.raises(InputError, match="D must not be compiled in part, as 0 is: pass it uncompiled"):
+            trainer(None, part)
+        with pytest.raises(InputError, match=r"G must be a torch.nn.Module as it was written, not one of torch"):
+            trainer(torch.jit.trace(mlp(2), POINTS[:2]))
+
+    def test_wrappers_that_pass_everything_on(self) -> None:
+        run = fit(nn.DataParallel(mlp(2)), nn.DataParallel(mlp(1)), iterations=2, log_every=1)
+        assert run.metrics == fit(iterations=2, log_every=1).metrics
+
+
+class Failing(nn.Module):
+    """A generator from which its gradient can be taken away while it is trained."""
+
+    alive = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = mlp(2)
+
+    def forward(self, z: Tensor) -> Any:
+        x = self.net(z)
+        return x if Failing.alive else x * 0.0 + z
+
+
+class TestStalled:
+    @pytest.fixture(autouse=True)
+    def alive(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Failing, "alive", True)
+
+    def stop(self, _: sg.Run, iteration: int, __: Any) -> None:
+        Failing.alive = iteration < 5
+
+    @pytest.mark.parametrize("seeds", [1, 2])
+    def test_a_gradient_of_exactly_zero_over_a_tick_is_a_verdict(self, seeds: int) -> None:
+        made = sg.Seeds(lambda seed: trainer(Failing(), mlp(1), seed=seed, callbacks=[self.stop]), seeds)
+        for run in made.fit(10):
+            assert [record["verdict"] for record in run.metrics][:3] == ["learning", "learning", "stalled"]
+            assert run.metrics[-1]["gradient_norm_g"] == 0.0
+            assert "no gradient reaches G's weights (at iteration 10): look for a clamp" in run.metrics[-1]["reason"]
+        assert made.reason is None
+
+    def test_it_stops_a_run(self) -> None:
+        with pytest.raises(CollapseError, match="iteration 10: stalled: no gradient reaches G's weights"):
+            fit(Failing(), iterations=20, callbacks=[self.stop], monitor=sg.CollapseMonitor(policy="stop"))

@@ -209,7 +209,7 @@ class Sngan32Generator(NormedGenerator):
 
     name = "sngan32"
     side = 32
-    width: Count = 256
+    width: Width = 256
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Sngan32Discriminator(OneSizeDiscriminator):
 
     name = "sngan32"
     side = 32
-    width: Count = 128
+    width: Width = 128
 
 
 class Sngan64Generator(NormedGenerator):

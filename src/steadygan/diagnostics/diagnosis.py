@@ -26,6 +26,7 @@ from ..types import Batch, Loss, Now
 from ..types import critic as as_critic
 from ..types.critic import evaluating, kept_buffers
 from ..types.labels import label_parameter, needs_label
+from ..types.networks import bare_network, check_logits
 from .gradients import Sight
 from .look import PAIRS, Subject, take_look
 from .norms import parameter_norm
@@ -138,6 +139,7 @@ def diagnose(
     if latent_dim is not None:
         check_whole("latent_dim", latent_dim, 1)
     first = next((p for p in chain(G.parameters(), G.buffers()) if p.is_floating_point()), torch.zeros(()))
+    G, D = bare_network(G), bare_network(D)
     where = first.device if device == "auto" else choose_device(device)
     tensors = [*chain(G.parameters(), G.buffers(), D.parameters(), D.buffers())]
     if any(tensor.device != where for tensor in tensors):
@@ -155,6 +157,7 @@ def diagnose(
         spare = Batch(fresh) if unseen else None
         told = f"D cannot take samples of shape {tuple(fake.x.shape[1:])}"
         with kept_buffers(D), evaluating(D), calling(told, FITTING):
+            check_logits(subject.critic.score(fake.first(LEAST)).logits, "D")
             look = take_look({"D": subject}, fake, training, yardstick, spare)
         figures = _losses(subject.loss, look.sight) | look.figures
     figures |= {"weight_norm_g": parameter_norm(G), "weight_norm_d": parameter_norm(D)}

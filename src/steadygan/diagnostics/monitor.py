@@ -17,6 +17,7 @@ from ..types import Batch, Critic, Loss, Now, Output, Term, cat
 from ..types import critic as as_critic
 from ..types.critic import as_output, evaluating, looks_coupled
 from ..types.labels import label_parameter
+from ..types.networks import bare_network, check_logits
 from .look import PAIRS, Subject, take_look
 from .norms import gradient_norm, non_finite, parameter_norm
 from .outputs import off_equilibrium, output_figures
@@ -122,6 +123,7 @@ class CollapseMonitor:
         verdict, never an error. Raises InputError for samples, labels or logits that do not fit, losses that are no
         single numbers, or a D that cannot be called with the samples.
         """
+        D = bare_network(D)
         shape = self._real[0].shape[1:] if self._real else None
         x = checked("real", real, shape)
         y = checked("fake", fake, x.x.shape[1:])
@@ -159,6 +161,8 @@ class CollapseMonitor:
                 record[f"weight_norm_{key}"] = parameter_norm(network)
                 norm = gradient_norm(network)
                 record |= {} if norm is None else {f"gradient_norm_{key}": norm}
+        if record.get("gradient_norm_g") == record.get("gradient_norm_d") == 0.0:  # the loop has set them to 0
+            del record["gradient_norm_g"], record["gradient_norm_d"]
         verdict = self._judge.update(record)
         self.records.append({**record, "verdict": verdict.verdict, "reason": verdict.reason})
         return verdict
@@ -279,11 +283,15 @@ def try_call(D: nn.Module | Callable[..., Any], batch: Batch) -> None:
     told = f"D cannot take samples of shape {tuple(batch.x.shape[1:])}"
     with (
         calling(told, "pass what it is trained on"),
-        torch.no_grad(),
+        torch.inference_mode(False),
+        torch.enable_grad(),
         borrowed(0, batch.x.device),
         evaluating(D if isinstance(D, nn.Module) else nn.Identity()),
     ):
-        resting(D).constant(in_its_precision(D, batch))
+        judge = resting(D)
+        logits = judge.score(in_its_precision(D, batch)).logits
+        if not judge.meant:
+            check_logits(logits, "D")
 
 
 def check_call(D: Callable[..., Any], *batches: Batch) -> None:
@@ -319,10 +327,10 @@ def resting(D: nn.Module | Callable[..., Any]) -> Critic:
 
 
 def in_its_precision(D: nn.Module | Callable[..., Any], batch: Batch) -> Batch:
-    """Samples in D's own precision: under autocast, fakes may come in another."""
+    """A copy of samples in D's own precision: under autocast, fakes may come in another."""
     weights = D.parameters() if isinstance(D, nn.Module) else ()
     first = next((each for each in weights if each.is_floating_point()), None)
-    return batch if first is None or not batch.x.is_floating_point() else Batch(batch.x.to(first.dtype), batch.label)
+    return Batch(batch.x.to(batch.x.dtype if first is None else first.dtype, copy=True), batch.label)
 
 
 def last(batch: Batch) -> Batch:

@@ -21,6 +21,7 @@ SOFTER = "lower both learning rates, raise the gradient penalty (r1), or switch 
 MILDER = "lower the learning rates or raise the penalty"
 REVIVE = "use leaky ReLU in D, lower its learning rate or N0 of fake-as-real, and begin anew"
 WIDER_D = "lower both learning rates, or give D more steps or width"
+UNCUT = "look for a clamp or an activation that is saturated everywhere, lower the learning rates, and begin anew"
 STRONGER_D = "lower the penalty's weight or N0 of fake-as-real, train D more often, or widen it"
 
 
@@ -112,6 +113,11 @@ def below(limit: float) -> Sign:
     return lambda value, _: value < limit
 
 
+def nothing(value: float, _: Past) -> bool:
+    """A figure that is exactly 0."""
+    return value == 0.0
+
+
 def away(limit: float, reached: float) -> Sign:
     """A distance that is large again in a run that had been nearer than `reached`."""
     return lambda value, past: past.best is not None and past.best < reached and value > limit
@@ -144,6 +150,14 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
             {"dead_units": above(0.99)},
             "{dead_units:.1%} of D's hidden units say the same of everything",
             REVIVE,
+        ),
+        Rule("stalled", {"gradient_norm_g": nothing}, "no gradient reaches G's weights", UNCUT, looks=1, after=0),
+        Rule(
+            "stalled",
+            {"gradient_norm_d": nothing},
+            "no gradient reaches D's weights: it is dead, or its loss has nothing left to ask for",
+            f"{SOFTER_D}, and {UNCUT}",
+            after=0,
         ),
         Rule(
             "dead_discriminator",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .rules import Figures, Past, Thresholds, arrived, rules
 
 GOOD = ("learning", "healthy")
-VERDICTS = (*GOOD, "drifting", "exploding", "collapsing", "collapsed", "dead_discriminator", "non_finite")
+VERDICTS = (*GOOD, "drifting", "exploding", "collapsing", "collapsed", "stalled", "dead_discriminator", "non_finite")
 
 
 class Verdict(NamedTuple):

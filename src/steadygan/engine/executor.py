@@ -215,7 +215,7 @@ class Eager(Executor):
             for part in auxiliaries_of(self.networks[name]).values()
             for p in part.parameters()
         }
-        self._constrained = {name: [p for p in own if id(p) not in aside] for name, own in self.d_parameters.items()}
+        self.constrained = {name: [p for p in own if id(p) not in aside] for name, own in self.d_parameters.items()}
         self._d_parameters = [p for parameters in self.d_parameters.values() for p in parameters]
         self.factories = optimizers
         self.optimizers = {
@@ -322,7 +322,7 @@ class Eager(Executor):
         """What is done to the discriminators after each of their steps."""
         for name, opponent in self.opponents.items():
             if opponent.constraint is not None:
-                opponent.constraint.after_d_step(self.networks[name], self._constrained[name])
+                opponent.constraint.after_d_step(self.networks[name], self.constrained[name])
 
     def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
         self.optimizers[player].step()

@@ -1,28 +1,31 @@
-"""One forward of everything before the first step, so that a wrong shape is told in one line."""
+"""One forward of everything before the first step, so that networks that cannot be trained are told in one line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..devices import borrowed
-from ..engine.executor import Eager
+from ..engine.executor import Eager, trained
 from ..errors import InputError, calling
 from ..latents import labels
 from ..types import Batch, cat
 from ..types.critic import evaluating, kept_buffers
 from ..types.labels import told
+from ..types.networks import check_logits, checked_end
 from .setup import Setup
 
 TRIED = 4  # samples in a trial forward
 FIRST = "change its first layer"
+UNCUT = "leave out detach, .data, numpy, round, argmax, clamps that cut all off, and conversions to integers"
 
 
-def check_shapes(setup: Setup, executor: Eager) -> None:
-    """One forward of everything, so that a wrong shape is told before the first step."""
+def check_networks(setup: Setup, executor: Eager) -> list[str]:
+    """What is worth saying of the networks; raises InputError for shapes, scores and gradients that cannot be meant."""
     generator = torch.Generator(setup.device).manual_seed(setup.seed)
     needs = setup.needs
     with borrowed(setup.seed, setup.device):
@@ -44,6 +47,74 @@ def check_shapes(setup: Setup, executor: Eager) -> None:
         taking = f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's{classes}"
         with calling(taking, FIRST):
             executor.probe(Batch(real, label), z, label)
+        return check_gradients(setup, executor, z, label)
+
+
+def check_gradients(setup: Setup, executor: Eager, z: Tensor, label: Tensor | None) -> list[str]:
+    """Which parameters take no part; raises InputError for a player that a loss cannot reach.
+
+    A network that writes over its input is lent copies from now on: latents and reals are used again.
+    """
+    found = []
+    with ExitStack() as stack:
+        for network in setup.networks:
+            stack.enter_context(kept_buffers(network))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(trained([p for player in ("G", "D") for p in executor.trained(player).values()]))
+        version = z._version
+        fake = executor.made(z, label)
+        if z._version != version:
+            for network in (executor.G, *([] if executor.average is None else [executor.average.network])):
+                network.register_forward_pre_hook(copied)
+        found += reached("G", setup.G, executor.g_parameters, [fake.x], "its samples")
+        for name, opponent in setup.opponents.items():
+            network, shown = executor.networks[name], opponent.method.present(fake)
+            shown = Batch(shown.x.clone(), shown.label)
+            version = shown.x._version
+            with checked_end(network, name):
+                logits, features = executor.critics[name](shown)
+            if shown.x._version != version:
+                network.register_forward_pre_hook(copied)
+            if opponent.gives != "logit":
+                check_logits(logits, name)
+            outputs = [logits, *features.values()]
+            found += reached(name, network, executor.constrained[name], outputs, "its logits")
+            if opponent.weight and slopes_of(outputs, [fake.x])[0] is None:
+                raise InputError(
+                    f"expected {name} to let a gradient through to its samples, got none: G would learn nothing from "
+                    f"it; {UNCUT}"
+                )
+    return found
+
+
+def reached(
+    name: str, network: nn.Module, parameters: Sequence[nn.Parameter], outputs: Sequence[Tensor], what: str
+) -> list[str]:
+    """Which of a network's parameters take no part in its outputs; raises InputError when no gradient reaches any."""
+    slopes = dict(zip(map(id, parameters), slopes_of(outputs, parameters), strict=True))
+    known = [slope for slope in slopes.values() if slope is not None]
+    if not known or not any(slope.count_nonzero() for slope in known):
+        got = "none" if not known else "one of exactly 0"
+        raise InputError(f"expected a gradient through {what} to the weights of {name}, got {got}: {UNCUT}")
+    idle = [key for key, p in network.named_parameters() if id(p) in slopes and slopes[id(p)] is None]
+    if not idle:
+        return []
+    more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
+    return [f"no gradient reaches {', '.join(idle[:3])}{more} of {name}: they stay as they are"]
+
+
+def slopes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """The gradients of random sums of the outputs: of a plain sum, a softmax or norm would have none."""
+    open_ones = [each for each in outputs if each.requires_grad]
+    if not open_ones:
+        return [None] * len(inputs)
+    weights = [torch.randn_like(each) for each in open_ones]
+    return torch.autograd.grad(open_ones, inputs, weights, retain_graph=True, allow_unused=True)
+
+
+def copied(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A forward's arguments, the first one as a copy."""
+    return given[0].clone(), *given[1:]
 
 
 def _batch_of(found: Any, n: int, whose: str, what: str) -> Tensor:

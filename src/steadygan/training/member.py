@@ -31,7 +31,7 @@ from ..runs.log import Log
 from ..runs.records import read_records, times, unreadable
 from ..runs.run import Run, meta_of
 from ..types.parts import equilibrium_of
-from .checks import check_shapes
+from .checks import check_networks
 from .guard import Action, Guard, fresh_draws, healed, taken
 from .plan import Plan, training
 from .probes import Probes
@@ -116,7 +116,7 @@ class Member:
         )
         for network in setup.networks:  # whoever trains opens what it needs
             network.requires_grad_(False)
-        check_shapes(setup, self.executor)
+        self.notes = check_networks(setup, self.executor)
         evaluate, self.missing = setup.evaluator, ""
         if evaluate == "auto":
             averaged = setup.ema is not None

@@ -156,7 +156,7 @@ class Session:
         self.executor, self.blocks = chosen.executor, chosen.blocks
         alone = [] if self.reason is None else [f"one seed after the other: {self.reason}"]
         missing = [first.missing] if first.missing else []
-        said = [*first.setup.class_notes, *notes_of(first.setup.opponents, first.executor.critics)]
+        said = [*first.setup.class_notes, *first.notes, *notes_of(first.setup.opponents, first.executor.critics)]
         told = [*said, *missing, *alone, *chosen.told]
         for index, member in enumerate(self.members):
             member.write_down(chosen.plan, told, chosen.logged)
@@ -374,5 +374,10 @@ def mendable(members: int) -> Iterator[None]:
             raise InputError(
                 f"expected the processes that read the data to live, got: {line} lower workers or free memory, and go "
                 "on with --resume"
+            ) from error
+        if line.startswith("element 0 of tensors does not require grad"):  # G and D do, or were refused
+            raise InputError(
+                "expected an objective through which a gradient reaches the weights, got one that is cut off: let "
+                "losses and methods of your own leave out detach, numpy and integers"
             ) from error
         raise

@@ -26,6 +26,7 @@ from ..methods import Plain, chain
 from ..penalties import GradientPenalty
 from ..types import Constraint, Critic, Loss, Method, Opponent, Penalty
 from ..types.labels import LABEL, label_parameter, needs_label, occurring, spans
+from ..types.networks import Gives, bare_network, compiled_part, is_opened, opened
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class Setup:
             "opponents": {
                 name: {key: _told(part) for key, part in o.parts()}
                 | {"constraint": _told(o.constraint), "weight": o.weight}
+                | ({"gives": "probability"} if is_opened(o.critic) else {})
                 for name, o in self.opponents.items()
             },
             "data": {"name": self.source.name, "shape": list(self.source.shape), "size": self.source.size},
@@ -208,20 +210,23 @@ def opponents_of(
     penalties: Sequence[Penalty],
     method: Method | Sequence[Method] | None,
     constraint: Constraint | None,
+    gives: Gives | None = None,
 ) -> dict[str, Opponent]:
     """One opponent named D, or those of the mapping; raises InputError where the arguments do not fit together."""
     if isinstance(D, Mapping):
         if not D or "G" in D:
             raise InputError(f"D must map one or more names other than 'G' to opponents, not {sorted(D)}")
-        if loss is not None or penalties or method is not None or constraint is not None:
+        if loss is not None or penalties or method is not None or constraint is not None or gives is not None:
             raise InputError(
-                "with a mapping of opponents, loss, penalties, method and constraint belong to each of them"
+                "with a mapping of opponents, loss, penalties, method, constraint and gives belong to each of them"
             )
         for name, opponent in D.items():
             if not isinstance(opponent, Opponent):
                 raise InputError(f"D[{name!r}] must be a types.Opponent, not {type(opponent).__name__}")
-            module_of(opponent.critic, f"D[{name!r}].critic")
-        return {name: ready(opponent) for name, opponent in D.items()}
+        return {
+            name: ready(replace(opponent, critic=module_of(opponent.critic, f"D[{name!r}].critic")))
+            for name, opponent in D.items()
+        }
     if isinstance(penalties, Penalty):
         raise InputError(f"penalties must be a list such as [penalties.r1(10)], not {penalties!r}: put it in brackets")
     if isinstance(method, Sequence) and not isinstance(method, str):
@@ -232,27 +237,36 @@ def opponents_of(
     method = method or Plain()
     whole = isinstance(method, Method) and method.replaces_loss  # what is no method is told by the opponent
     loss = loss or (Nothing() if whole else NonSaturating())
-    return {"D": ready(Opponent(module_of(D, "D"), loss, tuple(penalties), method, constraint))}
+    return {"D": ready(Opponent(module_of(D, "D"), loss, tuple(penalties), method, constraint, gives=gives))}
 
 
 def ready(opponent: Opponent) -> Opponent:
-    """The opponent whose method knows its D, and whose D is as its constraint wants it."""
+    """The opponent whose D gives logits and is as its constraint wants it, and whose method knows it."""
+    if opponent.gives == "probability":
+        opponent = replace(opponent, critic=opened(opponent.critic), gives=None)
     if opponent.constraint is not None:
         opponent.constraint.prepare(opponent.critic)
     return replace(opponent, method=opponent.method.on(opponent.critic))
 
 
 def module_of(network: Any, name: str) -> nn.Module:
-    """The module itself; raises InputError when it is none, or has nothing to train."""
+    """The module itself, uncompiled; raises InputError when it is none, is scripted, or has nothing to train."""
     if not isinstance(network, nn.Module):
         raise InputError(f"{name} must be a torch.nn.Module, not {type(network).__name__}")
-    if not any(p.requires_grad for p in network.parameters()):
+    if isinstance(network, torch.jit.ScriptModule):
+        raise InputError(f"{name} must be a torch.nn.Module as it was written, not one of torch.jit: pass that one")
+    bare: nn.Module = bare_network(network)
+    if (part := compiled_part(bare)) is not None:
+        raise InputError(
+            f"{name} must not be compiled in part, as {part} is: pass it uncompiled; compile='on' compiles whole steps"
+        )
+    if not any(p.requires_grad for p in bare.parameters()):
         raise InputError(f"{name} has no parameter to train: unfreeze one, or give another module")
-    for p in network.parameters():
+    for p in bare.parameters():
         if p.is_inference() or p.is_meta:
             made = "torch.inference_mode()" if p.is_inference() else "torch.device('meta')"
             raise InputError(f"{name} was made under {made}, and cannot be trained: make it outside")
-    return network
+    return bare
 
 
 def positive(**values: int) -> None:

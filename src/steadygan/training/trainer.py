@@ -26,6 +26,7 @@ from ..features.network import check_name
 from ..latents import Latent, normal_latent
 from ..runs.run import Run
 from ..types import Constraint, Loss, Method, Opponent, Penalty
+from ..types.networks import Gives
 from .guard import check_new, healed
 from .member import Member
 from .session import Session
@@ -41,6 +42,7 @@ class Trainer:
     data: tensor, array, torch `Dataset` of x or (x, label), or a `steadygan.data` source.
     latent_dim: z ~ N(0, I) of that size; or latent(n, generator) -> z of your own.
     loss, penalties, method (or several), constraint: how the one discriminator is trained.
+    gives: "probability" where D ends in `nn.Sigmoid`, whose input is then read; "logit" where such a D is meant so.
     batch_size: N = M, real and fake samples per step; d_steps: D steps per G step; lr_d defaults to lr_g.
     schedule: a factor on both rates over `horizon` iterations (default: those of the first `fit`).
     precision: what the networks compute in, "bf16" or the dtype; candidates: the same for samples that are only ranked.
@@ -65,6 +67,7 @@ class Trainer:
         penalties: Sequence[Penalty] = (),
         method: Method | Sequence[Method] | None = None,
         constraint: Constraint | None = None,
+        gives: Gives | None = None,
         batch_size: int = 64,
         d_steps: int = 1,
         optimizer: OptimizerFactory | None = None,
@@ -115,7 +118,7 @@ class Trainer:
         known = data.notes if isinstance(data, Source) else ()
         for note in source.notes[len(known) :]:
             warnings.warn(f"steadygan: {note}", stacklevel=2)
-        opponents = opponents_of(D, loss, penalties, method, constraint)
+        opponents = opponents_of(D, loss, penalties, method, constraint, gives)
         sides = Sides(batch_size, batch_size)
         self.setup = Setup(
             G=module_of(G, "G"),

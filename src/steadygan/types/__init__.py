@@ -7,6 +7,7 @@ terms of its own. Higher logit = more real, for every critic.
 
 from .batch import Batch, Output, cat
 from .critic import Critic, Forward, Of, Scored, critic
+from .networks import opened
 from .parts import Constraint, DBatch, Draw, Loss, Method, Now, Opponent, Part, Penalty, Term, Terms
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "Terms",
     "cat",
     "critic",
+    "opened",
 ]

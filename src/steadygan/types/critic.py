@@ -16,6 +16,7 @@ from ..devices import borrowed
 from ..errors import InputError, unknown
 from .batch import Batch, Output, in_one, in_parts
 from .labels import label_parameter
+from .networks import Gives, bare_network, opened
 from .taps import tapped
 
 Of: TypeAlias = Literal["logit", "probability"]
@@ -48,6 +49,14 @@ class Scored(NamedTuple):
         return gradient
 
 
+def written_over() -> InputError:
+    """The error for a discriminator whose forward changes the samples that it is given."""
+    return InputError(
+        "expected a discriminator that leaves its input as it is, got one that writes over it: use inplace=False in "
+        "its first layer, and x = x * 2 in place of x *= 2"
+    )
+
+
 @dataclass(frozen=True)
 class Critic:
     """A discriminator as the parts see it: a callable from `Batch` to `Output`, whoever takes the gradients.
@@ -57,6 +66,7 @@ class Critic:
     untracked: a forward that leaves buffers as they were; `forward` itself when there are none.
     ranked: the forward of samples that are only ranked, which may be less exact; `untracked` when there is none.
     auxiliaries: further networks that are trained with D, by name (a denoiser of its features).
+    meant: what looks like no logit is one.
     """
 
     forward: Forward
@@ -65,6 +75,7 @@ class Critic:
     untracked: Forward | None = None
     ranked: Forward | None = None
     auxiliaries: Mapping[str, Auxiliary] = field(default_factory=dict)
+    meant: bool = False
 
     def __call__(self, batch: Batch) -> Output:
         return self.forward(batch)
@@ -75,7 +86,12 @@ class Critic:
             return self._score_functional(batch)
         x = batch.x if batch.x.requires_grad else batch.x.detach().requires_grad_()
         batch = Batch(x, batch.label)
-        logits, features = self.forward(batch)
+        try:
+            logits, features = self.forward(batch)
+        except RuntimeError as error:
+            if "a leaf Variable that requires grad" not in str(error):
+                raise
+            raise written_over() from error
 
         def pull(cotangent: Tensor) -> tuple[Tensor, ...]:
             if not logits.requires_grad:  # a critic that ignores its input, or one called under no_grad
@@ -113,16 +129,23 @@ class Critic:
         return replace(self, forward=change(self.forward), untracked=untracked, ranked=ranked)
 
 
-def critic(model: Callable[..., Any], couples_samples: bool | None = None, layers: Sequence[str] = ()) -> Critic:
+def critic(
+    model: Callable[..., Any],
+    couples_samples: bool | None = None,
+    layers: Sequence[str] = (),
+    gives: Gives | None = None,
+) -> Critic:
     """Wraps a module or function x -> logits, (n,) or (n, 1), as a `Critic`.
 
     The model may also return `Output`, or (logits, features by name). One with a parameter `label`, or a second
     positional one, is given the labels. couples_samples: None takes it from the module (batch norm, or an attribute of
-    that name). layers: sub-modules whose outputs are features, too, under their names.
+    that name). layers: sub-modules whose outputs are features, too, under their names. gives: "probability" for a
+    module that ends in `nn.Sigmoid`, whose input is read; "logit" says that what it returns is meant as it is.
     Raises InputError when it does not return one logit per sample, and for a layer that is not there.
     """
     if isinstance(model, Critic):
         return model if couples_samples is None else replace(model, couples_samples=couples_samples)
+    model = opened(bare_network(model)) if gives == "probability" else bare_network(model)
     if couples_samples is None:
         couples_samples = looks_coupled(model)
     name, taps = label_parameter(model), tapped(model, layers)
@@ -143,7 +166,8 @@ def critic(model: Callable[..., Any], couples_samples: bool | None = None, layer
 
     has_buffers = isinstance(model, nn.Module) and any(True for _ in model.buffers())
     auxiliaries = {name: partial(_apply, part) for name, part in auxiliaries_of(model).items()}
-    return Critic(forward, couples_samples, untracked=untracked if has_buffers else None, auxiliaries=auxiliaries)
+    quiet = untracked if has_buffers else None
+    return Critic(forward, couples_samples, untracked=quiet, auxiliaries=auxiliaries, meant=gives == "logit")
 
 
 def with_features(output: Output, more: Mapping[str, Tensor]) -> Output:

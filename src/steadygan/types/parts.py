@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, get_args
 
 from torch import Tensor
 
-from ..errors import InputError, check_number
+from ..errors import InputError, check_number, unknown
 from .batch import Batch
 from .critic import Critic, Scored, critic
+from .networks import Gives, check_logits
 
 
 class Term(NamedTuple):
@@ -125,6 +126,8 @@ class Penalty(Part):
             raise InputError(f"{self.name} measures the critic at or between fakes: give loss(D, real, fake)")
         score = critic(D)
         scored = score.score(Batch(real))
+        if not score.meant:
+            check_logits(scored.logits)
         term = self(score, scored, scored if fake is None else score.score(Batch(fake)))
         value, weight = as_term(term, f"the penalty {self.name}")
         return (1.0 if weight is None else weight) * value.mean()
@@ -207,7 +210,11 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Opponent:
-    """A discriminator with all that trains it; a plain GAN is a mapping of length one."""
+    """A discriminator with all that trains it; a plain GAN is a mapping of length one.
+
+    gives: "probability" for one that ends in `nn.Sigmoid`, whose input is then read as the logit; "logit" says that a D
+    that ends in a sigmoid, softmax, tanh or narrow clamp is meant so, and is trained as it is.
+    """
 
     critic: Any  # module or callable, x -> logits
     loss: Loss
@@ -215,6 +222,7 @@ class Opponent:
     method: Method = field(default_factory=Method)
     constraint: Constraint | None = None
     weight: float = 1.0
+    gives: Gives | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.loss, Loss):
@@ -225,6 +233,8 @@ class Opponent:
         if not isinstance(self.method, Method):
             raise InputError(f"method must be one such as methods.FakeAsReal(8), not {self.method!r}")
         check_number("the opponent's weight", self.weight, 0)
+        if self.gives not in (None, *get_args(Gives)):
+            raise unknown("gives", str(self.gives), get_args(Gives))
         if self.method.replaces_loss and not self.loss.empty:
             raise InputError(
                 f"expected no loss beside the method {self.method.name}, which has an objective of its own, got "

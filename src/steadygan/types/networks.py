@@ -1,0 +1,146 @@
+"""Networks without what would mislead training: uncompiled, and a discriminator without the sigmoid at its end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from typing import Any, Literal, TypeAlias
+
+from torch import Tensor, nn
+
+from ..errors import InputError
+
+Gives: TypeAlias = Literal["logit", "probability"]
+
+# What autograd calls an operation that only moves numbers about, and one whose results lie in a narrow range.
+MOVING = re.compile("Alias|Clone|Mean|Permute|ReshapeAlias|Select|Slice|Squeeze|ToCopy|Transpose|T|Unsqueeze|View")
+SQUASHING = {
+    "Sigmoid": "a sigmoid",
+    "Hardsigmoid": "a sigmoid",
+    "LogSigmoid": "the logarithm of a sigmoid",
+    "Softmax": "a softmax",
+    "LogSoftmax": "the logarithm of a softmax",
+    "Tanh": "tanh",
+    "Hardtanh": "a clamp",
+    "Clamp": "a clamp",
+}
+NARROW = 2.0  # width of what a clamp leaves: a wider one guards logits
+
+
+def ending_of(scores: Tensor) -> str | None:
+    """What squashed these scores last, in words; None for logits, and where autograd knows nothing of them."""
+    node = scores.grad_fn
+    while node is not None:
+        kind = node.name().partition("Backward")[0]
+        if kind in SQUASHING:
+            return None if SQUASHING[kind] == "a clamp" and _wide(node) else SQUASHING[kind]
+        if not MOVING.fullmatch(kind):
+            return None
+        node = next((before for before, _ in node.next_functions if before is not None), None)
+    return None
+
+
+def _wide(node: Any) -> bool:
+    """Whether a clamp leaves more than a narrow range."""
+    low, high = (
+        getattr(node, f"_saved_{end}_val" if "Hardtanh" in node.name() else f"_saved_{end}", None)
+        for end in ("min", "max")
+    )
+    return low is None or high is None or float(high) - float(low) > NARROW
+
+
+def check_logits(scores: Tensor, name: str = "the discriminator") -> None:
+    """Raises InputError for scores that something squashed: all losses and penalties are of logits."""
+    found = ending_of(scores)
+    if found is not None:
+        raise InputError(
+            f"expected logits of {name}, got the scores of a network that ends in {found}: leave that out, let "
+            "gives='probability' read the input of its last nn.Sigmoid, or say that it is meant with gives='logit' "
+            "(see types.opened and types.critic for a loop of your own)"
+        )
+
+
+def opened(network: nn.Module) -> nn.Module:
+    """The discriminator without the `nn.Sigmoid` at its end, of the very same weights, buffers and sub-modules.
+
+    It returns the logits d where the network returns D = sigmoid(d), exactly, however large they are. Raises InputError
+    where there is no such module.
+    """
+    if not isinstance(network, nn.Module):
+        raise InputError(
+            f"expected a torch.nn.Module that ends in nn.Sigmoid, got {type(network).__name__}: return the logits"
+        )
+    names = [name for name, part in network.named_modules(remove_duplicate=False) if isinstance(part, nn.Sigmoid)]
+    if not names or not names[-1]:
+        raise InputError(
+            "expected a discriminator with an nn.Sigmoid of its own at its end, whose input could be read, got none: "
+            "leave torch.sigmoid out of its forward, and gives='probability' with it"
+        )
+    whole: nn.Module = _like(network)
+    at = whole
+    *path, last = names[-1].split(".")
+    for step in path:
+        at._modules[step] = at = _like(at._modules[step])
+    at._modules[last] = End()
+    return whole
+
+
+class End(nn.Identity):
+    """Stands where a sigmoid stood."""
+
+
+@contextmanager
+def checked_end(network: nn.Module, name: str) -> Iterator[None]:
+    """A forward of an `opened` network inside; raises InputError where its sigmoid has another place than the end."""
+    seen: list[Tensor] = []
+    ends = [part.register_forward_hook(lambda _, __, out: seen.append(out)) for part in _ends(network)]
+    outputs: list[Any] = []
+    ends.append(network.register_forward_hook(lambda _, __, out: outputs.append(out)))
+    try:
+        yield
+    finally:
+        for handle in ends:
+            handle.remove()
+    if len(ends) > 1 and (len(seen) != 1 or _first(outputs[0]).data_ptr() != seen[0].data_ptr()):
+        raise InputError(
+            f"expected {name} to end in the nn.Sigmoid that stands last in it, got one that uses it elsewhere: return "
+            "the logits, and leave gives out"
+        )
+
+
+def is_opened(network: Any) -> bool:
+    """Whether the network was `opened`."""
+    return isinstance(network, nn.Module) and any(True for _ in _ends(network))
+
+
+def _ends(network: nn.Module) -> Iterator[nn.Module]:
+    return (part for part in network.modules() if isinstance(part, End))
+
+
+def _first(output: Any) -> Tensor:
+    return output[0] if isinstance(output, tuple) else output  # type: ignore[no-any-return]
+
+
+def bare_network(network: Any) -> Any:
+    """What `torch.compile` or `Module.compile` was given: a compiled forward has no gradient of its gradients."""
+    while isinstance(network, nn.Module) and "_orig_mod" in network._modules:
+        network = network._modules["_orig_mod"]
+    return _like(network) if isinstance(network, nn.Module) and _compiled(network) else network
+
+
+def compiled_part(network: nn.Module) -> str | None:
+    """The name of the first sub-module that is compiled."""
+    return next((k for k, p in network.named_modules() if "_orig_mod" in p._modules or _compiled(p)), None)
+
+
+def _compiled(part: nn.Module) -> bool:
+    return getattr(part, "_compiled_call_impl", None) is not None
+
+
+def _like(part: Any) -> Any:
+    """The same module with a list of sub-modules of its own, not compiled."""
+    made = copy(part)
+    made._modules = dict(part._modules)
+    return made
