@@ -46,11 +46,10 @@ for i in range(options.iterations):
     for group in opt_g.param_groups + opt_d.param_groups:
         group["lr"] = 1e-3 * min(1.0, 2 * (1 - i / options.iterations))
 
-    x = draw(N)
-    y = G(torch.randn(N + far.candidates, 2)).detach()  # steadygan
-    x, y = far.apply(D, x[far.count :], y)  # steadygan
-    loss = F.softplus(-D(x)).mean() + F.softplus(D(y)).mean()
-    loss = loss + r1.loss(D, x)  # steadygan
+    x, y = draw(N), G(torch.randn(N, 2)).detach()
+    x_d, y_d = far.apply(D, x, y, candidates=lambda n: G(torch.randn(n, 2)))  # steadygan
+    loss = F.softplus(-D(x_d)).mean() + F.softplus(D(y_d)).mean()  # steadygan
+    loss = loss + r1.loss(D, x_d)  # steadygan
     opt_d.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     opt_d.step()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -351,6 +352,21 @@ class TestCompiled:
     def test_wrappers_that_pass_everything_on(self) -> None:
         run = fit(nn.DataParallel(mlp(2)), nn.DataParallel(mlp(1)), iterations=2, log_every=1)
         assert run.metrics == fit(iterations=2, log_every=1).metrics
+
+
+class TestNames:
+    @pytest.mark.parametrize("back", [False, True])
+    def test_a_wrapper_may_come_and_go(self, back: bool, tmp_path: Path) -> None:
+        """Resumed and loaded without what it was wrapped in, or with: the same run, bit for bit."""
+
+        def networks(wrapped: bool) -> tuple[nn.Module, ...]:
+            return (nn.DataParallel(mlp(2)), nn.DataParallel(mlp(1))) if wrapped else (mlp(2), mlp(1))
+
+        fit(*networks(not back), iterations=5, out=tmp_path)
+        run = fit(*networks(back), iterations=10, out=tmp_path, resume=True)
+        assert run.metrics == fit(iterations=10).metrics
+        G, D = networks(not back)
+        assert torch.equal(sg.load(tmp_path, G=G, D=D).sample(9), run.sample(9))
 
 
 class Failing(nn.Module):

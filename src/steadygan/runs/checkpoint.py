@@ -6,7 +6,7 @@ import os
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -32,6 +32,7 @@ from .folder import listed, name
 FORMAT = 1
 REMOVE = "remove it to go on from the one before"
 M = TypeVar("M", bound=Block)
+WRAPPER = re.compile(r"(?<![^.])(module|_orig_mod)\.")  # of DistributedDataParallel, of torch.compile
 
 
 class TrainState(NamedTuple):
@@ -219,8 +220,16 @@ def _check_state(state: Mapping[str, Any], path: Path) -> None:
             raise InputError(f"{key}: expected {error}, got something else") from None
 
 
+def named_as(wanted: Iterable[str], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The saved entries by the wanted names, whether or not a wrapper (`module.`, `_orig_mod.`) is part of either."""
+    names = [*wanted]
+    bare = {WRAPPER.sub("", name): name for name in names}
+    return {key if key in names else bare.get(WRAPPER.sub("", key), key): value for key, value in saved.items()}
+
+
 def load_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) -> None:
     """Loads parameters and buffers; raises InputError when they are of another model."""
+    saved = named_as(network.state_dict(), saved)
     check_network(network, saved, name)
     network.load_state_dict(dict(saved))
 

@@ -139,7 +139,7 @@ def work_of(setup: Setup) -> int:
                 with kept_buffers(network), evaluating(network):  # batch norm counts alike, too
                     forward_of(network, inputs[name])
         return count.get_total_flops() * n // (2 * TRIED)
-    except Exception:  # a wrong shape is told by `check_shapes`
+    except Exception:  # a wrong shape is told by `check_networks`
         return n * sum(p.numel() for network in setup.networks for p in network.parameters())
 
 

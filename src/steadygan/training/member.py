@@ -334,8 +334,13 @@ class Member:
 
     def restore(self, state: TrainState) -> None:
         """Puts a state back; raises InputError when it is of another model."""
-        executor = self.executor
-        wanted = [(network, state.networks.get(name, {}), name) for name, network in executor.networks.items()]
+        executor, named_as = self.executor, checkpoint.named_as
+        state = state._replace(
+            networks={n: named_as(w.state_dict(), state.networks.get(n, {})) for n, w in executor.networks.items()},
+            ema=named_as(executor.G.state_dict(), state.ema),
+            optimizers={player: named_as(executor.names[player], own) for player, own in state.optimizers.items()},
+        )
+        wanted = [(network, state.networks[name], name) for name, network in executor.networks.items()]
         if executor.average is not None:
             wanted.append((executor.average.network, state.ema, "the average of G"))
         for network, saved, name in wanted:  # all of them first, so that a refused state changes nothing

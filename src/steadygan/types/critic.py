@@ -223,17 +223,22 @@ def as_output(result: Any, n: int) -> Output:
 
     Half precision ends here: losses, penalties and methods compute with float32.
     """
-    logits, features = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
-    if not isinstance(features, Mapping):
-        raise InputError(
-            "the discriminator must return logits, or logits and features by name, but returned a pair with "
-            f"{type(features).__name__}: return the logits alone, or Output(logits, {{'classes': the others}})"
-        )
+    if isinstance(result, tuple) and len(result) == 2:
+        logits, features = result
+        if not isinstance(features, dict | Mapping):
+            raise InputError(
+                "the discriminator must return logits, or logits and features by name, but returned a pair with "
+                f"{type(features).__name__}: return the logits alone, or Output(logits, {{'classes': the others}})"
+            )
+    else:
+        logits, features = result, {}
     if not isinstance(logits, Tensor):
         raise InputError(
             f"the discriminator must return a tensor of logits, but returned {type(logits).__name__}: return x -> (n,)"
         )
-    if logits.ndim > 1 and logits.shape[1:].numel() == 1:
+    if logits.ndim == 2 and logits.shape[1] == 1:
+        logits = logits.squeeze(1)
+    elif logits.ndim > 2 and logits.shape[1:].numel() == 1:
         logits = logits.flatten()
     if logits.ndim != 1 or logits.shape[0] != n:
         raise InputError(

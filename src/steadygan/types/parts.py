@@ -39,11 +39,14 @@ def as_term(found: object, whose: str) -> Term:
 
 def as_terms(found: object, whose: str) -> Terms:
     """Terms by name; raises InputError for another thing."""
-    if not isinstance(found, Mapping):
+    if not isinstance(found, dict | Mapping):
         raise InputError(
             f"expected terms by name from {whose}, got {type(found).__name__}: return {{'name': Term(value, weight)}}"
         )
-    return {key: as_term(term, f"{whose}[{key!r}]") for key, term in found.items()}
+    for key, term in found.items():
+        if not isinstance(term, Term):  # in every step: no words before they are needed
+            as_term(term, f"{whose}[{key!r}]")
+    return found
 
 
 class Draw(NamedTuple):
