@@ -320,4 +320,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def checkpointed(trained: Path, tmp_path: Path) -> Callable[[], Path]:
     """Gives the newest checkpoint of a copy of a run."""
-    return lambda: folder_files.latest(Path(shutil.copytree(trained, tmp_path / "run")) / "checkpoints")
+    return lambda: RunFolder(Path(shutil.copytree(trained, tmp_path / "run"))).newest

@@ -51,6 +51,23 @@ class TrainState(NamedTuple):
         copied = tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, tuple(self))
         return TrainState(*copied)
 
+    def fitting(
+        self, networks: Mapping[str, nn.Module], average: nn.Module | None, optimized: Mapping[str, Iterable[str]]
+    ) -> TrainState:
+        """The state by these networks' own names; raises InputError when it is of other ones.
+
+        optimized: the names of each player's parameters, as its optimiser's state has them.
+        """
+        wanted = {name: (network, self.networks.get(name, {}), name) for name, network in networks.items()}
+        if average is not None:
+            wanted[""] = average, self.ema, "the average of G"
+        named = {key: named_as(network.state_dict(), saved) for key, (network, saved, _) in wanted.items()}
+        for key, (network, _, told) in wanted.items():  # all of them first, so that a refused state changes nothing
+            check_network(network, named[key], told)
+        ema = named.pop("", self.ema)
+        optimizers = {player: named_as(optimized[player], own) for player, own in self.optimizers.items()}
+        return self._replace(networks=named, ema=ema, optimizers=optimizers)
+
 
 def write(folder: Path, state: TrainState, meta: Mapping[str, Any]) -> Path:
     """Writes a checkpoint atomically; raises InputError when it cannot."""

@@ -207,9 +207,7 @@ class Member:
                 folder.clear()
             else:
                 if lost := unreadable(folder.metrics):
-                    self.log.event(
-                        f"{lost:,} lines of {folder.metrics} tell no iteration and are dropped", self.iteration
-                    )
+                    self.log.event(f"{lost:,} broken lines of {folder.metrics} are dropped", self.iteration)
                 folder.cut_back(self.iteration)
                 self._read_back(read_records(folder.metrics))
                 self.reconsider(self.log.records)
@@ -334,17 +332,8 @@ class Member:
 
     def restore(self, state: TrainState) -> None:
         """Puts a state back; raises InputError when it is of another model."""
-        executor, named_as = self.executor, checkpoint.named_as
-        state = state._replace(
-            networks={n: named_as(w.state_dict(), state.networks.get(n, {})) for n, w in executor.networks.items()},
-            ema=named_as(executor.G.state_dict(), state.ema),
-            optimizers={player: named_as(executor.names[player], own) for player, own in state.optimizers.items()},
-        )
-        wanted = [(network, state.networks[name], name) for name, network in executor.networks.items()]
-        if executor.average is not None:
-            wanted.append((executor.average.network, state.ema, "the average of G"))
-        for network, saved, name in wanted:  # all of them first, so that a refused state changes nothing
-            checkpoint.check_network(network, saved, name)
+        executor, average = self.executor, self.executor.average
+        state = state.fitting(executor.networks, None if average is None else average.network, executor.names)
         check_alike("the statistics", state.sums, dict.fromkeys(state.sums, torch.zeros(2)))
         executor.check(state.optimizers, state.parts)
         with calling("the checkpoint does not fit the run", checkpoint.REMOVE):
@@ -393,7 +382,7 @@ class Member:
 
     def fail(self, told: str, path: Path | None) -> None:
         """Ends the run at a term that was not finite, or goes back where the policy has it; `path`: what led to it."""
-        newest = None if self.folder is None else self.folder.newest
+        newest = self.folder and self.folder.newest
         message = f"{told}; batch and networks are in {path}" if path is not None and path.exists() else told
         message += "" if newest is None else f"; last good checkpoint: {newest}"
         if self.guard is not None and self.guard.policy == "rollback":
