@@ -51,7 +51,7 @@ CASES = {
     "non-finite": Case("non_finite", {"non_finite": 0.0}, {"non_finite": 1.0}, "1 values of logits", 1, 0),
     "no slope": Case("dead_discriminator", {"d_gradient_mean": 1e-8}, {"d_gradient_mean": 9e-9}, "(mean 9e-09)", 1, 0),
     "no unit": Case("dead_discriminator", {"dead_units": 0.99}, {"dead_units": 0.992}, "99.2% of D's hidden", 1, 0),
-    "G cut off": Case("stalled", {"gradient_norm_g": 1e-99}, {"gradient_norm_g": 0.0}, "reaches G's weights", 1, 0),
+    "G cut off": Case("stalled", {"gradient_norm_g": 1e-99}, {"gradient_norm_g": 0.0}, "reaches G's weights", after=0),
     "D cut off": Case("stalled", {"gradient_norm_d": 1e-99}, {"gradient_norm_d": 0.0}, "reaches D's weights", after=0),
     "flat": Case("dead_discriminator", {"steepness": 0.005, **FLAT}, {"steepness": 0.0049, **FLAT}, "is flat"),
     "flat, but done": Case(

@@ -394,12 +394,12 @@ class TestStalled:
     @pytest.mark.parametrize("seeds", [1, 2])
     def test_a_gradient_of_exactly_zero_over_a_tick_is_a_verdict(self, seeds: int) -> None:
         made = sg.Seeds(lambda seed: trainer(Failing(), mlp(1), seed=seed, callbacks=[self.stop]), seeds)
-        for run in made.fit(10):
-            assert [record["verdict"] for record in run.metrics][:3] == ["learning", "learning", "stalled"]
+        for run in made.fit(15):
+            assert [record["verdict"] for record in run.metrics][:4] == ["learning"] * 3 + ["stalled"]
             assert run.metrics[-1]["gradient_norm_g"] == 0.0
-            assert "no gradient reaches G's weights (at iteration 10): look for a clamp" in run.metrics[-1]["reason"]
+            assert "no gradient reaches G's weights (since iteration 10): look for a clamp" in run.metrics[-1]["reason"]
         assert made.reason is None
 
     def test_it_stops_a_run(self) -> None:
-        with pytest.raises(CollapseError, match="iteration 10: stalled: no gradient reaches G's weights"):
+        with pytest.raises(CollapseError, match="iteration 15: stalled: no gradient reaches G's weights"):
             fit(Failing(), iterations=20, callbacks=[self.stop], monitor=sg.CollapseMonitor(policy="stop"))

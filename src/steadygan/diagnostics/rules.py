@@ -151,14 +151,6 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
             "{dead_units:.1%} of D's hidden units say the same of everything",
             REVIVE,
         ),
-        Rule("stalled", {"gradient_norm_g": nothing}, "no gradient reaches G's weights", UNCUT, looks=1, after=0),
-        Rule(
-            "stalled",
-            {"gradient_norm_d": nothing},
-            "no gradient reaches D's weights: it is dead, or its loss has nothing left to ask for",
-            f"{SOFTER_D}, and {UNCUT}",
-            after=0,
-        ),
         Rule(
             "dead_discriminator",
             {"steepness": below(t.flat), "batch_distance": above(t.untaught)},
@@ -201,6 +193,14 @@ def rules(t: Thresholds) -> tuple[Rule, ...]:
             "D's slope at the fakes, {steepness:.3g} logits over the reals' mean distance, explodes",
             SOFTER_D,
             after=1,
+        ),
+        Rule("stalled", {"gradient_norm_g": nothing}, "no gradient reaches G's weights", UNCUT, after=0),
+        Rule(
+            "stalled",
+            {"gradient_norm_d": nothing},
+            "no gradient reaches D's weights: it is dead, or its loss has nothing left to ask for",
+            f"{SOFTER_D}, and {UNCUT}",
+            after=0,
         ),
         Rule(
             "drifting",
