@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from ..errors import InputError, one_line
+from .arrays import image_values
 from .images.picture import pixels_of
 from .samples import CHANNELS, digest_of
 
@@ -78,6 +79,8 @@ def split(item: Any, number: int) -> tuple[Tensor, int | None]:
     if x.is_complex():
         raise InputError(f"expected real numbers, got {x.dtype} at {number}: convert them to float32")
     x = x.detach().to("cpu")
+    if x.dtype in (torch.bool, torch.uint16) and x.ndim == 3 and x.shape[0] in CHANNELS:
+        x = image_values(x, f"item {number}").x
     if not is_pixels(x.dtype, tuple(x.shape)):
         x = x.to(torch.float64 if x.dtype in WIDE else torch.float32)
     return x, None if len(parts) == 1 else _label(parts[1], number)

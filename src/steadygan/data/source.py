@@ -190,7 +190,9 @@ class Source:
         if not isinstance(self.train, Tensor) or self.unseen is not None or self.scale is not None or self.image:
             return self
         offset, scale = self.train.mean(0), self.train.std(0, correction=0)
-        varies = self.train.amax(0) > self.train.amin(0)  # rounding leaves a constant one a tiny deviation
+        low, high = self.train.aminmax(dim=0)
+        least = 1e-14 * torch.maximum(low.abs(), high.abs()) if low.dtype == torch.float64 else 0.0
+        varies = high - low > least  # rounding leaves a constant one a tiny deviation
         scale = torch.where(varies & (scale > 0) & scaled, scale, 1.0)
         return replace(self, train=((self.train - offset) / scale).float(), offset=offset, scale=scale)
 
@@ -252,8 +254,8 @@ def restored(x: Tensor, offset: Tensor, scale: Tensor) -> Tensor:
 def merged(exact: Tensor, dtype: torch.dtype, columns: tuple[str, ...] = ()) -> tuple[str, ...]:
     """A line on float64 numbers (n, *shape) that `dtype` cannot tell apart, where there are such."""
     flat = exact.flatten(1)
-    error = (flat - flat.to(dtype)).abs().amax(0) / flat.std(0, correction=0)
-    worst = int(error.nan_to_num(0.0).argmax())
+    error = (flat - flat.to(dtype)).abs().amax(0) / (flat.amax(0) - flat.amin(0))
+    worst = int(torch.where(error.isfinite(), error, 0.0).argmax())
     before, after = (torch.unique(x[:, worst]).numel() for x in (flat, flat.to(dtype)))
     name = columns[worst] if columns else f"number {worst + 1} of a sample"
     if after == before:

@@ -29,6 +29,7 @@ from .source import Source
 
 LIMIT = 2 * 1024**3  # bytes of a dataset that we are willing to hold in memory
 MOST_NAMED = 5  # columns in a line
+MOST_COMPARED = 2**26  # numbers of samples that are looked at for repetitions
 
 
 def from_user(data: Any) -> Source:
@@ -103,24 +104,20 @@ def _gathered(data: Any) -> Gathered | Source:
 def _source(samples: Tensor, label: Tensor | None = None) -> Source:
     shape = tuple(samples.shape[1:])
     if 0 in samples.shape or len(shape) != 3:
-        source = numbers(samples, "data", label=label)
-        if samples.dtype != torch.uint8 or len(shape) < 2:
-            return source
-        note = f"bytes of shape {tuple(samples.shape)} are taken for numbers: images have the shape (n, 1 or 3, h, w)"
-        return replace(source, notes=(*source.notes, note))
+        return _no_images(samples, label)
     like = "give images as uint8 or in [-1, 1], of shape (n, 1 or 3, h, w)"
     if shape[0] not in CHANNELS:
         if shape[2] not in CHANNELS or min(shape[:2]) < SMALLEST:
-            return numbers(samples, "data", label=label)
+            return _no_images(samples, label)
         try:
             image_values(samples, "data")
         except InputError:
-            return numbers(samples, "data", label=label)
+            return _no_images(samples, label)
         raise InputError(
             f"expected images of shape (n, 1 or 3, h, w), got {tuple(samples.shape)}: permute (0, 3, 1, 2)"
         )
     if samples.dtype != torch.uint8 and min(shape[1:]) < SMALLEST:
-        return numbers(samples, "data", label=label)
+        return _no_images(samples, label)
     try:
         found = image_values(samples, "data", rescaled=False)
     except InputError:
@@ -130,6 +127,14 @@ def _source(samples: Tensor, label: Tensor | None = None) -> Source:
     told = () if samples.dtype == torch.uint8 or found.span == (-1.0, 1.0) else (found.told,)
     notes = (*told, *dark(found.x))
     return Source("data", shape, found.x, label, image=True, span=found.span, notes=notes)
+
+
+def _no_images(samples: Tensor, label: Tensor | None) -> Source:
+    source = numbers(samples, "data", label=label)
+    if samples.dtype != torch.uint8 or samples.ndim < 3:
+        return source
+    note = f"bytes of shape {tuple(samples.shape)} are taken for numbers: images have the shape (n, 1 or 3, h, w)"
+    return replace(source, notes=(*source.notes, note))
 
 
 def _of_loader(loader: DataLoader[Any]) -> Gathered | Source:
@@ -257,8 +262,10 @@ def _odd(samples: Tensor, columns: tuple[str, ...]) -> list[str]:
         names = ", ".join(columns[i] if columns else f"{i + 1}" for i in constant[:MOST_NAMED])
         more = f" and {len(constant) - MOST_NAMED:,} more" if len(constant) > MOST_NAMED else ""
         told.append(f"column{'s' * (len(constant) > 1)} {shown(names)}{more} never change{'s' * (len(constant) == 1)}")
-    weights = torch.rand(flat.shape[1], 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    different = len(torch.unique((flat - flat[:1]).double() @ weights))
+    if flat.numel() > MOST_COMPARED:
+        return told
+    weights = torch.rand(flat.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    different = len(torch.unique(((flat - flat[:1]) * weights).sum(1)))  # equal samples give equal sums, others do not
     if different <= n // 2:
         told.append(f"only {different:,} of {n:,} samples differ: the others are repeated")
     return told
