@@ -37,7 +37,7 @@ def process(job: Callable[..., None], *arguments: Any) -> Iterator[tuple[BasePro
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     here, there = context.Pipe()
-    started = context.Process(target=job, args=(there, *arguments), daemon=True)
+    started = context.Process(target=job, args=(there, *arguments))
     started.start()
     there.close()
     try:

@@ -116,8 +116,10 @@ def do(job: Callable[[Path], None], out: Path, draw: bool, at: int | None = None
         if after is not None:
             time.sleep(after)
             running.kill()
+        running.join()
+        seconds = time.perf_counter() - began
         try:
-            return connection.recv(), time.perf_counter() - began
+            return (connection.recv(), seconds) if connection.poll() else None
         except EOFError:
             return None
 
