@@ -183,6 +183,15 @@ class PlanMeta(Block):
 
 
 @dataclass(frozen=True)
+class Stop(Block):
+    """What the monitor said where it ended the run, and the policy that asked for it; no word of a run that goes on."""
+
+    told: Annotated[str, text("words", "(?s).*")] = ""
+    policy: Annotated[str, choice("warn", "stop", "rollback")] = "warn"
+    times: Natural = 0
+
+
+@dataclass(frozen=True)
 class Figures(Block):
     """What a checkpoint knows of a run's figures; `known` where there is one that can be read."""
 
@@ -203,6 +212,7 @@ class Meta(Figures):
     latent_dim: Annotated[int | None, whole(1, most=2**16)] = None
     networks: Annotated[dict[str, Any] | None, table("settings by name", dict)] = None
     units: Annotated[dict[str, Tensor], TENSORS] = field(default_factory=dict)
+    stopped: Stop = field(default_factory=Stop)
 
     def __post_init__(self) -> None:
         super().__post_init__()

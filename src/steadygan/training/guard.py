@@ -15,6 +15,7 @@ from ..diagnostics.verdicts import GOOD, Verdict
 from ..engine.draws import Needs
 from ..errors import CollapseError, InputError
 from ..methods.chain import added, parts_of
+from ..runs.checkpoint import Stop
 from ..runs.folder import RunFolder
 from ..runs.interventions import Intervention
 from ..types import Opponent, Penalty
@@ -41,16 +42,14 @@ class Guard:
 
     def stop(self, told: str) -> dict[str, Any]:
         """What a checkpoint says of a run that ends there for what is `told`."""
-        return {"told": told, "policy": self.policy, "times": self.times}
+        return vars(Stop(told, self.policy, self.times))
 
-    def stopped(self, before: Mapping[str, Any]) -> CollapseError | None:
+    def stopped(self, before: Stop) -> CollapseError | None:
         """The end of a run that had ended so; None where this guard lets it go on."""
-        same = self.policy == before["policy"] == "rollback" and self.times <= before["times"]
-        if self.policy != "stop" and not same:
+        same = self.policy == before.policy == "rollback" and self.times <= before.times
+        if not before.told or (self.policy != "stop" and not same):
             return None
-        return CollapseError(
-            f"{before['told']}: resumed, it stays so; give another monitor.policy to go on all the same"
-        )
+        return CollapseError(f"{before.told}: resumed, it stays so; give another monitor.policy to go on all the same")
 
     def on_verdict(
         self, verdict: Verdict, iteration: int, records: Sequence[Mapping[str, Any]], saved: Sequence[int]

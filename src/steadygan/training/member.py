@@ -169,15 +169,15 @@ class Member:
                 f"{self.folder.path} was made with other training data than what is given now: resume with the same "
                 "data, or choose another --out"
             )
-        stopped = saved.get("stopped")
-        self.run.failure = self.guard.stopped(stopped) if stopped and self.guard else None
+        stopped = saved["meta"].stopped
+        self.run.failure = None if self.guard is None else self.guard.stopped(stopped)
         state: TrainState = saved["state"]
         at = int(state.iteration)
         if done:
             state = state._replace(random=fresh_draws(state.random, self.setup.seed, done, at))
         self.restore(state)
         self.iteration, self.sums.state = at, dict(state.sums)
-        self.resumed = {"plan": saved.get("plan", {}), "stopped": stopped}  # the rest was put back
+        self.resumed = {"plan": saved.get("plan", {}), "stopped": stopped.told}  # the rest was put back
 
     def done(self, until: int) -> bool:
         """Whether the run was trained and measured up to `until` before, or stopped; then it is read as it stands."""
@@ -220,7 +220,7 @@ class Member:
             for line in (*self.setup.source.notes, *told, *logged):
                 self.log.say(line, self.iteration)
         if saved and saved["stopped"] and self.going:
-            self.log.event(f"goes on from where it was stopped: {saved['stopped']['told']}", self.iteration)
+            self.log.event(f"goes on from where it was stopped: {saved['stopped']}", self.iteration)
         if saved and (differing := plan.differences(saved["plan"])):
             self.log.event(f"not bit-identical: {'; '.join(differing)}", self.iteration)
         self.run.notes = [*told]
