@@ -17,7 +17,6 @@ from steadygan.commands import sample
 from steadygan.errors import InputError, check_whole, shortened, unknown
 from steadygan.files import holds_images, read_json
 from steadygan.places import given_place
-from steadygan.runs.folder import RunFolder
 from steadygan.runs.interventions import interventions
 from steadygan.runs.log import Log
 from steadygan.runs.records import read_records, times, unreadable
@@ -108,7 +107,7 @@ def test_times_are_those_told_last(tmp_path: Path) -> None:
 )
 def test_roll_backs_are_typed(tmp_path: Path, content: str, told: str) -> None:
     (tmp_path / "interventions.json").write_text(content, encoding="utf-8")
-    assert told in refusal(interventions, RunFolder(tmp_path))
+    assert told in refusal(interventions, tmp_path / "interventions.json")
 
 
 @pytest.mark.parametrize(

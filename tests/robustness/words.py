@@ -37,7 +37,7 @@ penalty=r1,,r2 | train method=far | train loss= | train loss=hinge,hinge | train
 | train ema=2 | train ema.decay=1 | train optimizer.betas=1 | train optimizer.betas=1,2 | train
 optimizer.betas=0.5,0.9,0.9 | train monitor.policy=hope | train monitor.remedy.lr_d=2 | train --scale huge | train
 points/far | train folder/far | train folder/far --data nowhere | train points/far --data points.txt | train
-ring8/far --data points.npy | train mnist/far data.size=3 | train --init-from nowhere | train --plugin no_such |
+ring8/far --data points.npy | train mnist/far data.size=3 | train --plugin no_such |
 train --plugin a.py | train --plugin ../up | train seed=1 --seed 2 | train conditional=true | compare | compare x=3
 | compare seed=3 ring8/far | compare nothing/* | compare ring8/far ring8/fra | sample | export | report | diagnose |
 evaluate | evaluate points.npy | evaluate points.npy --against ring9 | evaluate points.npy --against nowhere.npy |
