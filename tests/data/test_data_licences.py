@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from steadygan.data import DATA, digits
-from steadygan.data.sets import cifar, mnist
+from steadygan.data.sets import cifar, imagenet, mnist
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
@@ -35,6 +35,7 @@ def test_sources_carry_the_licence_of_the_page(monkeypatch):
     assert digits().licence == ROWS["digits"][1]
     assert ROWS["mnist"][1] == mnist.LICENCE
     assert ROWS["cifar10"][1] == ROWS["cifar100"][1] == cifar.LICENCE
+    assert (ROWS["tiny_imagenet"][1], ROWS["imagenet64"][1]) == (imagenet.TINY_LICENCE, imagenet.LICENCE)
     few = mnist.MnistFiles(torch.zeros(5, 28, 28), torch.zeros(5).long(), torch.zeros(5, 28, 28), torch.zeros(5).long())
     monkeypatch.setattr("steadygan.data.sets.stacked_mnist.read_mnist", lambda *_: few)
     assert DATA["stacked_mnist"](n=9).licence == ROWS["stacked_mnist"][1]

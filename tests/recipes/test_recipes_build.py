@@ -30,7 +30,15 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Image sets by the first part of a recipe's name."""
     folder = tmp_path_factory.mktemp("images")
     digits, photographs = pictures.mnist(folder / "mnist"), pictures.photographs(folder / "photographs")
-    return {"mnist": digits, "stacked-mnist": digits, "cifar10": photographs, "folder": photographs}
+    return {
+        "mnist": digits,
+        "stacked-mnist": digits,
+        "cifar10": photographs,
+        "folder": photographs,
+        "cifar100": pictures.photographs(folder / "hundred", classes=100, each=1),
+        "tiny-imagenet": pictures.tiny_imagenet(folder / "tiny"),
+        "imagenet64": photographs,
+    }
 
 
 @pytest.fixture

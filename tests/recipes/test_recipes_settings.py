@@ -17,7 +17,7 @@ from steadygan.recipes import RECIPES, recipe
 from steadygan.runs.settings import difference
 
 POINTS = ("gaussian", "ring8", "grid25", "swissroll", "points")
-IMAGES = ("digits", "mnist", "cifar10", "stacked-mnist", "folder")
+IMAGES = ("digits", "mnist", "cifar10", "cifar100", "tiny-imagenet", "imagenet64", "stacked-mnist", "folder")
 METHODS = ("nsgan", "r1", "far", "rpgan")
 
 
@@ -29,6 +29,10 @@ def changed(one: str, other: str) -> set[str]:
 def test_every_data_set_is_trained_in_every_way() -> None:
     assert set(RECIPES) >= {f"{data}/{method}" for data in (*POINTS, *IMAGES) for method in METHODS}
     assert set(RECIPES) >= {*(f"{data}/zero_gp" for data in (*POINTS, "digits")), "mnist/cgan-far"}
+    ways = {name.partition("/")[2] for name in RECIPES if name.startswith("cifar10/")}
+    assert ways > {"zero_gp", "sdp", "dual", "wgan-gp", "dfm"}
+    assert set(RECIPES) >= {f"{data}/{way}" for data in ("cifar100", "tiny-imagenet", "imagenet64") for way in ways}
+    assert set(RECIPES) >= {f"folder/{way}" for way in ("zero_gp", "sdp", "dual")}
 
 
 SMALLER = {

@@ -141,6 +141,20 @@ class Cifar100(ImageSet):
     side = 32
 
 
+class TinyImagenet(ImageSet):
+    """Photographs of two hundred kinds, 64 x 64 pixels."""
+
+    name = "tiny_imagenet"
+    side = 64
+
+
+class Imagenet64(ImageSet):
+    """ImageNet's photographs, cropped and resized to 64 x 64 pixels."""
+
+    name = "imagenet64"
+    side = 64
+
+
 @dataclass(frozen=True)
 class Folder(ImageSet):
     """The user's own images: a folder or .zip of files, or a .npy or .npz of pixels.
@@ -165,5 +179,5 @@ class Folder(ImageSet):
 
 
 POINTS = (Gaussian, Ring8, Grid25, Swissroll, TwoGaussians, PointsFile)
-IMAGES = (DigitsSet, Mnist, StackedMnist, Cifar10, Cifar100, Folder)
+IMAGES = (DigitsSet, Mnist, StackedMnist, Cifar10, Cifar100, TinyImagenet, Imagenet64, Folder)
 DATA = Kinds("data set", {each.name: each for each in (*POINTS, *IMAGES)}, DataSet)

@@ -9,16 +9,19 @@ from typing import Any
 from ..config import Settings
 from ..config.data import (
     Cifar10,
+    Cifar100,
     DataSet,
     DigitsSet,
     Folder,
     Gaussian,
     Grid25,
+    Imagenet64,
     Mnist,
     PointsFile,
     Ring8,
     StackedMnist,
     Swissroll,
+    TinyImagenet,
 )
 from ..config.networks import DcganDiscriminator, DcganGenerator, DualGenerator, Mlp, MlpDiscriminator
 from ..config.optimisation import Constant, Ema, Evaluate, Linear, Optimizer
@@ -61,6 +64,12 @@ def cores(data: DataSet, weight: float, **changes: Any) -> Base:
     return Base("", dcgan(16, n=1000, data=data, **{**short, **changes}), weight, count=16)
 
 
+def photographs(text: str, data: DataSet) -> Base:
+    """A set of photographs: both scales of it."""
+    full = dcgan(64, n=5000, data=data, horizon=100_000, evaluate=Evaluate(every=5000, n=5000))
+    return Base(text, full, weight=10.0, count=32, small=cores(data, 10.0))
+
+
 POINT_BASES = {
     "gaussian": Base(
         "100 samples of a 2-D Gaussian",
@@ -87,13 +96,10 @@ IMAGE_BASES = {
         count=8,
         small=cores(Mnist(), 2.0, latent_dim=64),
     ),
-    "cifar10": Base(
-        "CIFAR-10's photographs, 32 x 32",
-        dcgan(64, n=5000, data=Cifar10(flip=True), horizon=100_000, evaluate=Evaluate(every=5000, n=5000)),
-        weight=10.0,
-        count=32,
-        small=cores(Cifar10(flip=True), 10.0),
-    ),
+    "cifar10": photographs("CIFAR-10's photographs, 32 x 32", Cifar10(flip=True)),
+    "cifar100": photographs("CIFAR-100's photographs, 32 x 32", Cifar100(flip=True)),
+    "tiny-imagenet": photographs("Tiny ImageNet's photographs, 64 x 64", TinyImagenet(flip=True)),
+    "imagenet64": photographs("ImageNet's photographs, 64 x 64", Imagenet64(flip=True)),
     "stacked-mnist": Base(
         "three MNIST digits as colours, 1,000 modes",
         dcgan(64, n=26_000, data=StackedMnist(), horizon=50_000, evaluate=Evaluate(every=5000, n=26_000)),
@@ -117,8 +123,12 @@ def conditional(base: Base, width: int) -> Settings:
     return replace(far(base), conditional=True, generator=G, discriminator=D)
 
 
+SOME = {  # data sets that are not trained in every way
+    "stacked-mnist": ("nsgan", "r1", "far", "rpgan"),
+    "folder": (*FEW, "sdp", "dual"),
+}
 for _data, _base in IMAGE_BASES.items():
-    enrol(_data, _base, ("nsgan", "r1", "far", "rpgan") if _data in ("stacked-mnist", "folder") else FOR_IMAGES)
+    enrol(_data, _base, SOME.get(_data, FOR_IMAGES))
 
 _mnist = IMAGE_BASES["mnist"]
 recipe(
