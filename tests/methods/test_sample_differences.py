@@ -295,7 +295,7 @@ class TestPairs:
             for i, s in pairs(y, x, as_output(chooser(y.x), M).logits, k):
                 score += (on_fake.logits[i] - on_real.logits[s]).item() ** 2
                 apart = q(on_fake.features["net.5"][i], "squared") - q(on_real.features["net.5"][s], "squared")
-                features += float(apart.square().sum())
+                features += apart.square().sum().item()
             return 0.3 / k * score, 0.3 / k * features
 
         logged = (means["D/method/score"].item(), means["D/method/features/net.5"].item())

@@ -248,7 +248,9 @@ ENDS = {
 
 
 @pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
-@pytest.mark.parametrize("name", [*KNOWN, "dual"])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * ("64" in name)) for name in (*KNOWN, "dual")]
+)
 def test_what_goes_with_every_network(name: str, ends: tuple[str, ...]) -> None:
     """Two iterations at tiny width: all parts act, everything is trained, nothing overflows."""
     side = KNOWN[name].side if name in KNOWN else 32
