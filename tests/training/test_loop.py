@@ -132,7 +132,7 @@ def test_the_last_d_step_of_an_iteration_is_the_one_told():
 def final(**settings: Any) -> Any:
     made = trainer(**settings)
     made.fit(10)
-    return state(made), made.session.runs[0].metrics
+    return state(made), made.session.members[0].run.metrics
 
 
 def test_no_candidates_at_all_are_plain_training():

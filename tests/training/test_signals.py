@@ -93,7 +93,7 @@ def test_the_same_trainer_can_go_on_in_memory():
     assert told.out is None
     run = made.fit(160)
     assert_same(state(made), state(whole))
-    assert run.metrics == whole.session.runs[0].metrics
+    assert run.metrics == whole.session.members[0].run.metrics
 
 
 def test_before_the_first_iteration(tmp_path):
