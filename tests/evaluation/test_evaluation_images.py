@@ -13,6 +13,7 @@ from steadygan.errors import InputError
 from steadygan.evaluation import evaluator
 from steadygan.evaluation import real_side as sides
 from steadygan.evaluation.real_side import real_side
+from steadygan.features import CIFAR
 from steadygan.metrics import Manifold, Moments, RealSide, class_modes, frechet, precision_recall
 
 
@@ -46,6 +47,28 @@ def test_figures_are_the_functions():
     assert found.figures["confidence"] == pytest.approx(float(logits.softmax(1).amax(1).mean()))
     assert "kernel_distance" not in found.figures
     assert any("1,000 fakes, got 200" in note for note in found.notes)
+
+
+def test_photographs_without_a_download():
+    """All figures of a network with classes, none called FID, and those of held-out images beside them."""
+    draw = torch.Generator().manual_seed(0)
+    train, held, x = (torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=draw) for n in (140, 130, 120))
+    found = sg.evaluate(x, Source("photographs", (3, 32, 32), train, held_out=held, image=True), features="cifar")
+    beside = {"frechet", "class_score", "precision", "recall", "density", "coverage"}
+    assert found.figures.keys() >= {*beside, "balance", "energy_distance"}
+    assert found.reference.keys() >= beside
+    assert not found.figures.keys() & {"fid", "kid", "inception_score"}
+    assert found.protocols["frechet"].features == f"cifar {CIFAR.card['sha256'][:12]} (none: 32 x 32 as they are)"
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"), [((3, 32, 32), "cifar or inception"), ((1, 28, 28), "digits or inception"), ((3, 8, 8), "inc")]
+)
+def test_networks_that_could_measure_are_named(shape, wanted):
+    x = torch.zeros(100, *shape, dtype=torch.uint8)
+    for metric, names in (("frechet", wanted), ("fid", "inception")):
+        with pytest.raises(InputError, match=f"got {metric}: add --features {names}"):
+            sg.evaluate(x, Source("mine", shape, x, image=True), metrics=[metric])
 
 
 def test_every_figure_has_a_protocol():

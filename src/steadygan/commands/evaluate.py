@@ -42,7 +42,7 @@ def evaluate(
     split: Annotated[str, option("Which real images features are compared with.", "train|held-out")] = "train",
     features: Annotated[
         str,
-        option("digits, inception, none, module:function of your own, or auto for the data set's own network.", "NAME"),
+        option("digits, cifar, inception, none, module:function of your own, or auto: the data set's own.", "NAME"),
     ] = "auto",
     inception: Annotated[
         Path | None, option("Inception's weights; without it they are downloaded once.", "FILE")

@@ -15,8 +15,9 @@ from ..data.images.listing import shown
 from ..data.samples import Progress
 from ..devices import borrowed, plain_modes
 from ..errors import InputError, check_whole
-from ..features import FeatureNetwork
+from ..features import FeatureNetwork, InceptionFeatures
 from ..features.network import check_name
+from ..features.packaged import PACKAGED
 from ..metrics.protocol import Protocol
 from ..pixels import to_values
 from .evaluator import evaluator_for, network_for, versions
@@ -83,8 +84,8 @@ def evaluate(
     what: a `Run`, the folder of one, a folder, .zip, .npy or .npz of images, a .csv, .npy or .npz of points, or an
     array (n, *shape). against: a data set's name ("own": the run's own data), a path, or samples; `data`: where the
     files of a data set lie. n: how many fakes; of a run 10,000, or as many as its data's benchmark asks for, drawn with
-    `seed`; of files all. split: which real images features are compared with, at most `real` of them. features:
-    "digits", "inception", a `FeatureNetwork`, None, or "auto" for the data set's own. metrics: the figures wanted;
+    `seed`; of files all. split: which real images features are compared with, at most `real` of them. features: the
+    name of a network, a `FeatureNetwork`, None, or "auto" for the data set's own. metrics: the figures wanted;
     none: all that apply. Global random generators are left as they were.
 
     Raises InputError for data that does not fit or is too little, and NonFiniteError for samples that are not finite.
@@ -199,7 +200,9 @@ def left_out(fakes: Fakes, network: FeatureNetwork | None) -> dict[str, str]:
     if network is not None and fakes.n < KERNEL_SIZE:
         return dict.fromkeys(("kernel_distance", "kid"), f"it needs {KERNEL_SIZE:,} fakes, got {fakes.n:,}")
     if network is None and fakes.image:
-        return dict.fromkeys(OF_FEATURES, "add --features inception")
+        own = [each.name for each in PACKAGED if each.shape == tuple(fakes.samples.shape[1:])]
+        kin, usual = (f"add --features {' or '.join(names)}" for names in ([*own, "inception"], ["inception"]))
+        return {name: kin if name in InceptionFeatures.known_as else usual for name in OF_FEATURES}
     return {}
 
 

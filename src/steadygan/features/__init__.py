@@ -1,14 +1,16 @@
 """What images are measured with: frozen networks that make vectors and class logits of them."""
 
-from .classifiers import DigitNetwork, folded
+from .classifiers import CifarNetwork, DigitNetwork, folded
 from .inception import InceptionFeatures
 from .network import FEATURES, FeatureNetwork, Features, extract
-from .packaged import DIGITS, PackagedFeatures, PackagedNetwork
+from .packaged import CIFAR, DIGITS, PackagedFeatures, PackagedNetwork
 from .user import UserFeatures, user_features
 
 __all__ = [
+    "CIFAR",
     "DIGITS",
     "FEATURES",
+    "CifarNetwork",
     "DigitNetwork",
     "FeatureNetwork",
     "Features",

@@ -12,6 +12,7 @@ from .network import Features
 
 CLASSES = 10
 DIGIT_LAYERS = ((1, 32, 5, 2), (32, 48, 3, 1), (48, 64, 3, 2), (64, 64, 3, 1))  # in, out, kernel, stride
+CIFAR_FILTERS, CIFAR_WIDTHS = 24, (48, 128, 192)
 
 
 class Classifier(nn.Module):
@@ -42,6 +43,30 @@ class DigitNetwork(Classifier):
     def forward(self, x: Tensor) -> Features:
         ink = (x + 1.0) / 2.0  # paper is 0, as the padding
         vectors = self.body(ink).mean((2, 3))
+        return Features(vectors, self.head(vectors))
+
+
+class CifarNetwork(Classifier):
+    """Classifies colour photographs x (n, 3, 32, 32) in [-1, 1] by CIFAR-10's classes [jordan2024].
+
+    24 fixed filters of 2 x 2 pixels, then three times two 3 x 3 convolutions, a max pooling after the first; GELU.
+    vectors (n, 192) = maximum over the 3 x 3 places, logits (n, 10) linear in them.
+    """
+
+    def __init__(self, normed: bool = False) -> None:
+        super().__init__()
+        body: list[nn.Module] = [nn.Conv2d(3, CIFAR_FILTERS, 2).requires_grad_(False), nn.GELU()]
+        inputs = CIFAR_FILTERS
+        for width in CIFAR_WIDTHS:
+            for pool in ([nn.MaxPool2d(2)], []):
+                body += [nn.Conv2d(inputs, width, 3, padding=1, bias=not normed), *pool]
+                body += [nn.BatchNorm2d(width), nn.GELU()] if normed else [nn.GELU()]
+                inputs = width
+        self.body = nn.Sequential(*body)
+        self.head = nn.Linear(inputs, CLASSES)
+
+    def forward(self, x: Tensor) -> Features:
+        vectors = self.body(x.contiguous(memory_format=torch.channels_last)).amax((2, 3))  # 1.7 times as fast
         return Features(vectors, self.head(vectors))
 
 

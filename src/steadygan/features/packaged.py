@@ -15,25 +15,26 @@ from torch.nn import functional as F
 
 from ..errors import InputError
 from ..pixels import to_values
-from .classifiers import CLASSES, Classifier, DigitNetwork, empty
-from .network import FEATURES, FeatureNetwork, Features
+from .classifiers import CLASSES, CifarNetwork, Classifier, DigitNetwork, empty
+from .network import FEATURES, Features
 
 CHUNK = 1000
-STACKED = 3  # digits that are the channels of one image
 
 
 @dataclass(frozen=True)
 class PackagedNetwork:
     """A trained classifier whose weights, `name`.safetensors, and card, `name`.json, lie beside this file.
 
-    kind: makes vectors (n, dim) and logits (n, classes) of x (n, *shape) in [-1, 1]. group: images at once on a CPU:
-    what the layers hand on stays in a core's cache, which takes half the time.
+    kind: makes vectors (n, dim) and logits (n, classes) of x (n, *shape) in [-1, 1]. stacked: so many of its images
+    may be the channels of one. group: images at once on a CPU: what the layers hand on stays in a core's cache, which
+    takes half the time.
     """
 
     name: str
     kind: type[Classifier]
     shape: tuple[int, int, int]
     classes: int = CLASSES
+    stacked: int = 1
     group: int = 100
 
     @property
@@ -41,6 +42,10 @@ class PackagedNetwork:
         """What is known of it: architecture, training, accuracy, licences, the hash of its weights."""
         card: dict[str, Any] = json.loads(_read(f"{self.name}.json"))
         return card
+
+    def features(self, shape: tuple[int, ...]) -> PackagedFeatures:
+        """What measures images of this shape; where it is none of the network's, its `check` says so."""
+        return PackagedFeatures(self, self.stacked if shape[0] == self.stacked * self.shape[0] else 1)
 
     def load(self) -> Classifier:
         """The trained network in float32 on the CPU, frozen and in eval mode, a new one at each call.
@@ -101,12 +106,11 @@ class PackagedFeatures:
         return Features(vectors, logits if stacked == 1 else _joint(logits.view(-1, stacked, packaged.classes)))
 
 
-DIGITS = PackagedNetwork("digits", DigitNetwork, (1, 28, 28))
-
-
-@FEATURES.register(DIGITS.name)
-def _digits(shape: tuple[int, ...]) -> FeatureNetwork:
-    return PackagedFeatures(DIGITS, STACKED if shape[0] == STACKED else 1)  # its check tells what else is wrong
+DIGITS = PackagedNetwork("digits", DigitNetwork, (1, 28, 28), stacked=3)
+CIFAR = PackagedNetwork("cifar", CifarNetwork, (3, 32, 32))
+PACKAGED = (DIGITS, CIFAR)
+for _packaged in PACKAGED:
+    FEATURES.register(_packaged.name)(_packaged.features)
 
 
 def _joint(logits: Tensor) -> Tensor:

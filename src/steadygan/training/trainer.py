@@ -48,7 +48,7 @@ class Trainer:
     precision: what the networks compute in, "bf16" or the dtype; candidates: the same for samples that are only ranked.
     compile: "on" generates code for the step, "auto" where the horizon is long enough for it to pay.
     ema: an `Ema`, a plain decay, or None; evaluator: "auto", None, or samples -> {name: figure}.
-    features: what images are measured with, "digits", "inception", a network, None, or "auto" for the data set's own.
+    features: the name of the network that images are measured with, a network, None, or "auto" for the data set's own.
     monitor: takes looks at every tick and acts on what it sees; "auto" warns, None takes none.
     out: the run's folder (None writes nothing); resume: go on from its newest checkpoint.
     Raises InputError for settings that do not fit.
