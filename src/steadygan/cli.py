@@ -20,7 +20,8 @@ from .errors import (
     out_of_memory,
 )
 
-MODULES = {"recipes": "train", "export": "sample", "report": "diagnose"}  # of `commands`, where the name is another
+# of `commands`, where the name is another
+MODULES = {"recipes": "train", "export": "sample", "report": "diagnose", "paper": "compare"}
 COMMANDS = {
     "train": "Train one GAN, or one per seed: a recipe (default grid25/far), settings changed as KEY=VALUE.\n\n"
     "Keys are those that --dry-run prints, nested with dots: loss=hinge, penalty.r1.weight=0.3, penalty.r1=none,\n"
@@ -31,6 +32,7 @@ COMMANDS = {
     "export": "Write the generator for use without steadygan: weights, a program of torch.export, and a card that says "
     "all.",
     "compare": "Set recipes side by side: train what is missing, tabulate final and best, say why, draw the curves.",
+    "paper": "Set a table of a paper, as published, beside ours: train what is missing, and say which claims hold.",
     "evaluate": "Judge what any generator made: quality, diversity, modes, memorisation, each figure with its "
     "protocol.",
     "report": "Write one self-contained HTML page: verdicts, events, samples, curves, figures and settings, side by "

@@ -37,6 +37,7 @@ def test_every_data_set_is_trained_in_every_way() -> None:
 
 SMALLER = {
     "scale", "generator", "discriminator", "horizon", "lr_g", "ema", "evaluate", "penalty", "method", "opponents",
+    "log_every", "checkpoint_every",
 }  # fmt: skip
 
 

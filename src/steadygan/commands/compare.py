@@ -1,22 +1,27 @@
-"""`steadygan compare`: several recipes over the same seeds; what is missing is trained, then all stand side by side."""
+"""`steadygan compare` and `paper`: what is missing is trained, then recipes, or a paper's rows, stand side by side."""
 
 from __future__ import annotations
 
 import fnmatch
 import json
 import sys
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..config import override
+from ..config.values import whole
 from ..errors import EXIT_INTERRUPTED, InputError, one_line
 from ..recipes import RECIPES
-from .console import new_console
+from ..recipes.papers import TABLES, PaperTable, Row, table_named
+from .console import new_console, new_table
 from .job import Job, again, default_folder, known_scale, own_data, refuse_early
 from .options import SEEDS, Data, Iterations, Plugins, Scale, option
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def compare(
@@ -80,3 +85,67 @@ def matching(word: str) -> list[str]:
     if not found:
         raise InputError(f"expected recipes that match {word!r}, got none: see steadygan recipes")
     return found
+
+
+def paper(
+    name: Annotated[str | None, typer.Argument(metavar="TABLE", help="As listed without one.")] = None,
+    rows: Annotated[str | None, option("Only these rows.", "A,B")] = None,
+    scale: Scale = "full",
+    seeds: Annotated[int, option("Seeds 0 .. K-1 of each row.", "K", read=SEEDS)] = 3,
+    jobs: Annotated[int, option("Rows that are trained at the same time.", "J", read=whole(1, 256))] = 1,
+    iterations: Iterations = None,
+    data: Data = None,
+    out: Annotated[Path | None, option("Where the runs are, by default runs.", "DIR")] = None,
+    as_is: Annotated[bool, option("Train nothing: tabulate what there is.", None, "--as-is")] = False,
+    as_json: Annotated[bool, option("Print the table as JSON.", None, "--json")] = False,
+    markdown: Annotated[bool, option("Print the table as Markdown.", None, "--markdown")] = False,
+) -> int:
+    """Trains what is missing, then prints published figures beside ours, and what became of each claim."""
+    console = new_console(as_json or markdown)
+    if name is None:
+        listed(console)
+        return 0
+    table, root = table_named(name), out or Path("runs")
+    chosen = table.rows if rows is None else tuple(table.row(word.strip()) for word in rows.split(","))
+    planned = {row.name: planned_jobs(table, row, known_scale(scale), seeds, iterations, data, root) for row in chosen}
+    for job in chain(*([] if as_is else planned.values())):
+        refuse_early(job.settings, job.folder, resume=True, reading=True)
+    try:
+        from .standing import Standing
+
+        standing = Standing.of(table, scale, planned, 0 if as_is else jobs, console)
+    except KeyboardInterrupt as stop:
+        print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if as_json:
+        print(json.dumps(standing.plain(), indent=2))
+    elif markdown:
+        print("\n".join(standing.markdown()))
+    else:
+        standing.show(console)
+    return 0
+
+
+def listed(console: Console) -> None:
+    """All tables, with what they take."""
+    shown = new_table("tables and figures of the papers", "table", "what it shows", "rows", "iterations", words=2)
+    for table in TABLES.values():
+        full, small = ({getattr(row, kind)().horizon for row in table.rows} for kind in ("settings", "short"))
+        shown.add_row(table.name, table.text, f"{len(table.rows)}", f"{max(full):,} / {max(small):,}")
+    console.print(shown)
+    console.print("two numbers: in full, and with --scale small, for two cores")
+    console.print("train and print one with: steadygan paper TABLE --scale small --seeds 3")
+
+
+def planned_jobs(
+    table: PaperTable, row: Row, scale: str, seeds: int, iterations: int | None, data: Path | None, root: Path
+) -> list[Job]:
+    """A row's runs."""
+    jobs = []
+    for seed in range(seeds):
+        settings = RECIPES[table.recipe(row)](seed, scale)
+        if data is not None:
+            settings = override(settings, [f"data.path={own_data(settings, data)}"])
+        length = settings.horizon if iterations is None else iterations
+        jobs.append(Job(settings, default_folder(settings, root), length))
+    return jobs

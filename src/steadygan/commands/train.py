@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,9 @@ import typer
 
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
 from ..plugins import load_installed
+from ..quantities import LABELS
 from ..recipes import RECIPES, Recipe
+from ..recipes.papers import TABLES, Row
 from ..runs.folder import RunFolder
 from .console import new_console
 from .job import Job, again, chosen, default_folder, first_folder, prepare, refuse_early
@@ -80,27 +83,37 @@ def recipes(
     paper: Annotated[str | None, option("Only recipes that follow this paper.")] = None,
     plugin: Plugins = None,
 ) -> int:
-    """Lists the recipes, or those that follow one paper."""
+    """Lists the recipes but those of papers' tables, or all that follow one paper, with what it printed."""
     load_installed()
     papers = {entry.paper for entry in RECIPES.values()}
     if paper is not None and paper not in papers:
         raise unknown("paper", paper, papers)
-    entries = [entry for entry in RECIPES.values() if paper in (None, entry.paper)]
+    rows = {table.recipe(row): row for table in TABLES.values() for row in table.rows}
+    entries = [entry for name, entry in RECIPES.items() if entry.paper == paper or (paper is None and name not in rows)]
     console = new_console()
     if not console.is_terminal:
+        wide = max(len(entry.name) for entry in entries)
         for entry in entries:
-            print(f"{entry.name:<21}{_lengths(entry):>15}  {entry.text} [{entry.paper}]")
+            print(f"{entry.name:<{wide}} {_lengths(entry):>15}  {entry.text} [{entry.paper}]{_printed(rows, entry)}")
         return 0
     from rich.table import Table
 
     table = Table("recipe", "what it is", "paper", title_justify="left")
     table.add_column("iterations", justify="right")
     for entry in entries:
-        table.add_row(entry.name, entry.text, entry.paper, _lengths(entry))
+        table.add_row(entry.name, f"{entry.text}{_printed(rows, entry)}", entry.paper, _lengths(entry))
     console.print(table)
     console.print("two numbers: in full, and with --scale small, for two cores")
     console.print("train one with: steadygan train RECIPE; its settings: steadygan train RECIPE --dry-run")
+    if paper is None:
+        console.print("the papers' own settings: steadygan recipes --paper tao2020, and as tables: steadygan paper")
     return 0
+
+
+def _printed(rows: Mapping[str, Row], entry: Recipe) -> str:
+    """What a paper printed for the recipe."""
+    published = rows[entry.name].published if entry.name in rows else {}
+    return "".join(f"; printed: {LABELS[key]} {value}" for key, value in published.items())
 
 
 def _lengths(entry: Recipe) -> str:

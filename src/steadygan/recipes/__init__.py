@@ -1,6 +1,6 @@
 """Named settings that are known to work; `recipes.build`, which needs torch, makes trainers of them."""
 
-from . import bases
+from . import bases, papers
 from .recipe import RECIPES, Recipe, recipe
 
-__all__ = ["RECIPES", "Recipe", "bases", "recipe"]
+__all__ = ["RECIPES", "Recipe", "bases", "papers", "recipe"]

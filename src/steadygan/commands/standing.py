@@ -1,0 +1,207 @@
+"""How a paper's table stands: what was published beside what our runs gave, and what became of each claim."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import InputError
+from ..metrics.summary import final_and_best
+from ..quantities import LABELS, spread
+from ..recipes.papers import Claim, PaperTable, Row
+from ..recipes.papers.verdict import RULES, Word, effect, published_effect, verdict
+from ..runs.run import load
+from . import results
+from .console import new_table
+from .job import Job
+from .results import Result, SideBySide, over
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def train(table: PaperTable, planned: Mapping[str, Sequence[Job]], at_once: int, console: Console) -> None:
+    """Trains what is missing: the seeds of a row side by side, several rows in processes of their own."""
+    missing = {name: own for name, own in planned.items() if not all(map(results.finished, own))}
+    if at_once == 1 or len(missing) < 2:
+        for own in missing.values():
+            results.results_of(own, console)
+        return
+    threads = max(1, (os.cpu_count() or 1) // at_once)
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+
+    def run(name: str) -> tuple[str, subprocess.CompletedProcess[str]]:
+        words = [sys.executable, "-m", "steadygan", *row_words(sys.argv[1:], name)]
+        return name, subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        for name, done in pool.map(run, missing):
+            if done.returncode:
+                raise InputError(
+                    f"{table.name}, {name}: {done.stderr.strip().splitlines()[-1].removeprefix('error: ')}"
+                )
+            console.print(f"{table.name}, {name}: trained")
+
+
+def row_words(words: Sequence[str], row: str) -> list[str]:
+    """The command line for one row alone, one at a time."""
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        key, equals, _ = word.partition("=")
+        if key in ("--rows", "--jobs"):
+            if not equals:
+                next(rest, None)
+        elif word not in ("--json", "--markdown"):
+            kept.append(word)
+    return [*kept, "--rows", row]
+
+
+def finished_runs(jobs: Sequence[Job]) -> list[Result]:
+    """Those of the runs that got to their end, whatever came of them."""
+    return [Result.of(job, load(job.folder)) for job in jobs if results.finished(job)]
+
+
+class Line(NamedTuple):
+    """A row as it stands: published, ours at the end and at the best."""
+
+    row: Row
+    published: str
+    final: tuple[float, ...] = ()
+    best: tuple[float, ...] = ()
+
+
+class Standing(NamedTuple):
+    """A table with the runs that there are of it."""
+
+    table: PaperTable
+    scale: str
+    runs: Mapping[str, Sequence[Result]]
+
+    @staticmethod
+    def of(
+        table: PaperTable, scale: str, planned: Mapping[str, Sequence[Job]], at_once: int, console: Console
+    ) -> Standing:
+        """The runs that are planned of each row, trained first where they are missing, `at_once` rows at a time."""
+        if at_once:
+            train(table, planned, at_once, console)
+        return Standing(table, scale, {name: finished_runs(own) for name, own in planned.items()})
+
+    @property
+    def figure(self) -> str:
+        """What was measured: the figure that the paper prints, or what stands for it."""
+        measured = {row.key for own in self.runs.values() for run in own for row in final_and_best(run.records)}
+        return next((key for key in self.table.figures() if key in measured), self.table.figure)
+
+    def lines(self) -> Iterator[Line]:
+        """The rows in their order."""
+        for name, own in self.runs.items():
+            row = self.table.row(name)
+            published = str(row.published.get(self.table.figure, ""))
+            known = SideBySide({name: own}).figures(name) if own else {}
+            kinds = known.get(self.figure, {})
+            yield Line(row, published, kinds.get("final", ()), kinds.get("best", ()))
+
+    def claims(self) -> Iterator[tuple[Claim, float | None, float | None, Word]]:
+        """Each claim of rows that are here: its published effect, ours, and what became of it."""
+        final = {line.row.name: line.final for line in self.lines()}
+        for claim in self.table.claims:
+            if claim.better in final and claim.worse in final:
+                better, worse = final[claim.better], final[claim.worse]
+                printed = published_effect(self.table, claim)
+                ours = effect(self.figure, worse, better) if better and worse else None
+                yield claim, printed, ours, verdict(self.figure, better, worse, printed, claim.same)
+
+    def protocol(self) -> list[str]:
+        """How ours was measured, what the rules are, and what the paper leaves open."""
+        first = next((run for own in self.runs.values() for run in own), None)
+        told = []
+        if first is not None:
+            settings = first.job.settings
+            weights = "live weights" if settings.ema is None else "EMA weights"
+            length = f"{first.job.length:,} of {settings.horizon:,} iterations"
+            told.append(f"ours: {self.scale} scale, {length}, {weights}; {first.run.protocol}")
+            real = first.run.reference.get(self.figure)
+            if real is not None:
+                told.append(f"real data: {LABELS[self.figure]} {real:.4g}")
+            if self.figure != self.table.figure:
+                told.append(
+                    f"published is {LABELS[self.table.figure]}, ours {LABELS[self.figure]}: compare how rows differ, "
+                    "not the numbers"
+                )
+        return [*told, *self.table.notes, *RULES.splitlines()]
+
+    def show(self, console: Console) -> None:
+        """For a terminal."""
+        rows, claims = self.cells()
+        table = new_table(f"{self.table.name}: {self.table.text}", *self.headings())
+        for cells in rows:
+            table.add_row(*cells)
+        console.print(table)
+        said = new_table("claims", "claim", "published", "ours", "verdict")
+        for cells in claims:
+            said.add_row(*cells)
+        console.print(said)
+        for line in self.protocol():
+            console.print(line, style="dim")
+
+    def headings(self) -> tuple[str, ...]:
+        label = LABELS[self.figure]
+        return "row", LABELS[self.table.figure], f"ours, {label}: final", "best", "seeds"
+
+    def cells(self) -> tuple[list[list[str]], list[list[str]]]:
+        """Both tables as text."""
+
+        def shown(values: Sequence[float]) -> str:
+            return spread(self.figure, [*values]) if values else ""
+
+        def share(value: float | None) -> str:
+            return "" if value is None else f"{100 * value:+.0f} %"
+
+        rows = [
+            [line.row.name, line.published, shown(line.final), shown(line.best), f"{len(line.final)}"]
+            for line in self.lines()
+        ]
+        return rows, [
+            [claim.text, "none" if claim.same else share(printed), share(ours), word]
+            for claim, printed, ours, word in self.claims()
+        ]
+
+    def markdown(self) -> list[str]:
+        """For a page."""
+        rows, claims = self.cells()
+        text = [f"### {self.table.name}: {self.table.text}", "", *_rows(self.headings(), rows), ""]
+        if claims:
+            text += [*_rows(("claim", "published effect", "ours", "verdict"), claims), ""]
+        return [*text, *(f"- {line}" for line in self.protocol())]
+
+    def plain(self) -> dict[str, Any]:
+        """Everything in JSON's types."""
+        return {
+            "table": self.table.name,
+            "scale": self.scale,
+            "published_figure": self.table.figure,
+            "figure": self.figure,
+            "rows": {
+                line.row.name: {
+                    "recipe": self.table.recipe(line.row),
+                    "published": {key: value._asdict() for key, value in line.row.published.items()},
+                    "final": over(line.final) if line.final else None,
+                    "best": over(line.best) if line.best else None,
+                }
+                for line in self.lines()
+            },
+            "claims": [
+                {"claim": claim.text, "published": printed, "ours": ours, "verdict": word}
+                for claim, printed, ours, word in self.claims()
+            ],
+            "protocol": self.protocol(),
+        }
+
+
+def _rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (headings, ["---"] * len(headings), *rows)]

@@ -1,0 +1,7 @@
+"""The papers' own settings: a recipe for each row of their tables, and what they printed for it."""
+
+from . import dual, fargan, sdp, zero_gp
+from .table import TABLES, Claim, PaperTable, Published, Row
+from .table import table as table_named
+
+__all__ = ["TABLES", "Claim", "PaperTable", "Published", "Row", "dual", "fargan", "sdp", "table_named", "zero_gp"]

@@ -1,0 +1,132 @@
+"""A paper's table: how each row is trained, what was published, and which claims follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from ...config import Settings
+from ...config.networks import DISCRIMINATOR, GENERATOR
+from ...config.optimisation import Evaluate
+from ...errors import unknown
+from ..recipe import recipe
+
+STANDS_FOR = {"fid": "frechet", "inception_score": "class_score"}  # what a network of this package's own tells instead
+SMALL_WIDTH = 4  # the networks' widths are divided by this for two cores
+
+
+class Published(NamedTuple):
+    """A figure as printed: mean and, where it is given, deviation."""
+
+    mean: float
+    std: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.mean:g}" if self.std is None else f"{self.mean:g} ± {self.std:g}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its recipe is `paper/<paper>/<name>`; `short` makes what two cores train in place of its `settings`."""
+
+    name: str
+    text: str
+    settings: Callable[[], Settings]
+    short: Callable[[], Settings]
+    published: Mapping[str, Published] = field(default_factory=dict)
+
+
+class Claim(NamedTuple):
+    """What the paper says of two rows; `same`: that there is no difference between them."""
+
+    text: str
+    better: str
+    worse: str
+    same: bool = False
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table or figure of a paper, by the figure that it prints."""
+
+    name: str
+    text: str
+    paper: str  # the first word of its recipes' names after paper/
+    source: str  # a key of REFERENCES.bib
+    figure: str
+    rows: tuple[Row, ...]
+    claims: tuple[Claim, ...]
+    notes: tuple[str, ...] = ()  # what the paper leaves open, and what was taken
+
+    def row(self, name: str) -> Row:
+        """The row of this name; raises InputError when there is none."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise unknown(f"row of {self.name}", name, [row.name for row in self.rows])
+
+    def recipe(self, row: Row) -> str:
+        """The name of a row's recipe."""
+        return f"paper/{self.paper}/{row.name}"
+
+    def figures(self) -> tuple[str, ...]:
+        """The figure that the table prints, and what stands for it where it was not measured, the nearest first."""
+        return tuple(dict.fromkeys((self.figure, STANDS_FOR.get(self.figure, self.figure), "energy_distance")))
+
+
+TABLES: dict[str, PaperTable] = {}
+
+
+def enrol(*tables: PaperTable) -> None:
+    """Enrols tables, and a recipe for each of their rows; a row that stands in several tables has one recipe."""
+    for table in tables:
+        TABLES[table.name] = table
+        for row in table.rows:
+            name = table.recipe(row)
+            if name not in _ENROLLED:
+                _ENROLLED.add(name)
+                recipe(name, row.text, table.source, row.short)(row.settings)
+
+
+_ENROLLED: set[str] = set()
+
+
+def table(name: str) -> PaperTable:
+    """The table of this name; raises InputError when there is none."""
+    if name not in TABLES:
+        raise unknown("table of a paper", name, TABLES)
+    return TABLES[name]
+
+
+def network(name: str, **settings: Any) -> dict[str, Any]:
+    """Both networks of a pair, as keywords of `Settings`."""
+    return {"generator": GENERATOR.find(name)(**settings), "discriminator": DISCRIMINATOR.find(name)(**settings)}
+
+
+def short(build: Callable[[], Settings], horizon: int, n: int = 5000, features: Any = None, **changes: Any) -> Settings:
+    """What two cores train in place of published settings: the same networks `SMALL_WIDTH` times narrower, for fewer
+    iterations, measured ten times by n samples in `features` (none: the data set's own); else as published.
+    """
+    settings = build()
+    features = features or {"cifar10": "cifar"}.get(settings.data.name, "auto")
+
+    def narrow(block: Any) -> Any:
+        return replace(block, width=max(4, block.width // SMALL_WIDTH)) if hasattr(block, "width") else block
+
+    opponents = type(settings.opponents)(
+        **{
+            name: own if own.discriminator is None else replace(own, discriminator=narrow(own.discriminator))
+            for name, own in settings.opponents.items()
+        }
+    )
+    common = {
+        "generator": narrow(settings.generator),
+        "discriminator": narrow(settings.discriminator),
+        "opponents": opponents,
+        "horizon": horizon,
+        "evaluate": Evaluate(every=max(1, horizon // 10), n=n, features=features),
+        "checkpoint_every": max(1, horizon // 10),
+        "log_every": min(settings.log_every, max(1, horizon // 10)),
+    }
+    return replace(settings, **{**common, **changes})

@@ -1,0 +1,77 @@
+"""`steadygan paper`: tables are listed, shown as they stand, and trained where rows are missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pictures
+from steadygan.commands.standing import row_words
+from steadygan.config.optimisation import Evaluate
+from steadygan.recipes.papers import zero_gp
+
+ROWS = "mnist-none-beta5-1k,mnist-zero-gp-beta5-1k"
+WORDS = ("paper", "zero-gp-mnist", "--rows", ROWS, "--seeds", "2", "--iterations", "2", "--data", "digits")
+
+
+def test_tables_are_listed_without_torch(torchless: Callable[..., list[Any]], tmp_path: Path) -> None:
+    listed, nearest, row = torchless(
+        [["paper"], ["paper", "fargan-tabel2"], ["paper", "sdp-table2", "--rows", "nothing"]], tmp_path
+    )
+    assert listed.code == 0
+    for name in ("fargan-table2", "fargan-figure7", "zero-gp-mnist", "sdp-table1", "sdp-table2", "dual-table3"):
+        assert name in listed.out
+    assert "did you mean 'fargan-table2'?" in nearest.refused()
+    assert "unknown row of sdp-table2 'nothing'" in row.refused()
+
+
+def test_recipes_of_a_paper_with_what_it_printed(torchless: Callable[..., list[Any]], tmp_path: Path) -> None:
+    printed, plain = torchless([["recipes", "--paper", "zhangsdp"], ["recipes"]], tmp_path)
+    (line,) = [line for line in printed.out.splitlines() if line.startswith("paper/sdp/cifar10-lsgan-sdp ")]
+    assert "printed: FID 32.58" in line
+    assert "paper/" not in plain.out
+
+
+def test_one_row_in_a_process_of_its_own() -> None:
+    words = ["paper", "x", "--rows", "a,b", "--jobs=2", "--seeds", "3", "--json", "--out", "o"]
+    assert row_words(words, "a") == ["paper", "x", "--seeds", "3", "--out", "o", "--rows", "a"]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Few samples are measured, and there are digits to train on."""
+    monkeypatch.setattr(zero_gp, "Evaluate", lambda **_: Evaluate(every=2, n=100))
+    pictures.mnist(tmp_path / "digits")
+    monkeypatch.setenv("STEADYGAN_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_a_table_is_trained_once_and_shown_in_three_forms(commands: Callable[..., list[Any]], quick: Path) -> None:
+    missing, trained, again, shown, other = commands(
+        [
+            [*WORDS, "--as-is", "--json"],
+            [*WORDS, "--json"],
+            [*WORDS, "--markdown"],
+            [*WORDS],
+            [*WORDS[:-2], "--data", "elsewhere"],
+        ],
+        quick,
+    )
+    nothing = json.loads(missing.out)
+    assert [row["final"] for row in nothing["rows"].values()] == [None, None]
+    assert nothing["claims"][0]["verdict"] == "not comparable"
+    told = json.loads(trained.out)
+    assert told["figure"] == "frechet"
+    rows = told["rows"]["mnist-zero-gp-beta5-1k"]
+    assert rows["recipe"] == "paper/zero-gp/mnist-zero-gp-beta5-1k"
+    assert len(rows["final"]["values"]) == 2
+    (claim,) = [each for each in told["claims"] if "no penalty" in each["claim"]]
+    assert claim["verdict"] in ("reproduced", "in the same direction", "within the noise", "not reproduced")
+    assert again.err == ""  # nothing is trained again
+    assert "| mnist-zero-gp-beta5-1k |" in again.out
+    assert "standard errors" in shown.out
+    assert "elsewhere" in other.refused()
