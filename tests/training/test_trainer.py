@@ -63,7 +63,7 @@ class TestDiscriminator:
             (lambda logits: logits.repeat(1, 2), f"({N}, 2)"),
             (lambda logits: logits.mean(), "()"),
             (lambda logits: logits.mean(0), "(1,)"),
-            (lambda logits: logits.unsqueeze(2), f"({N}, 1, 1)"),
+            (lambda logits: logits.unsqueeze(2).repeat(1, 1, 2), f"({N}, 1, 2)"),
             (lambda logits: logits[1:, 0], f"({N - 1},)"),
         ],
     )
