@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,15 +85,21 @@ def canvas(
 
 
 def without_backend() -> None:
-    """Imports matplotlib where MPLBACKEND names a backend that is not there, a notebook's say: none is used here."""
+    """Imports matplotlib where MPLBACKEND names a backend that is not there, a notebook's say: none is used here.
+
+    Its import would fail half-way. The backend is set afterwards, as it does itself, where there is one.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    named = os.environ.pop("MPLBACKEND", None)
     try:
         import matplotlib
-    except ValueError:
-        named = os.environ.pop("MPLBACKEND")
-        try:
-            import matplotlib  # noqa: F401
-        finally:
+    finally:
+        if named is not None:
             os.environ["MPLBACKEND"] = named
+    if named:
+        with suppress(ValueError):
+            matplotlib.rcParams["backend"] = named
 
 
 def iteration_axis(axes: Axes, label: bool = True) -> None:
