@@ -222,9 +222,10 @@ def check_room(target: Target, n: int, run: sg.Run) -> None:
     near = next(each for each in (path, *path.absolute().parents) if each.is_dir())
     free = shutil.disk_usage(near).free
     if size > free:
+        unit, name = (1e9, "GB") if size >= 1e9 else (1e6, "MB")
         raise InputError(
-            f"expected room for {n:,} samples at {path}, {size / 1e9:,.1f} GB or more, found {free / 1e9:,.1f} GB: "
-            "lower -n, or choose another --out"
+            f"expected room for {n:,} samples at {path}, {size / unit:,.1f} {name} or more, found "
+            f"{free / unit:,.1f} {name}: lower -n, or choose another --out"
         )
 
 
