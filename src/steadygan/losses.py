@@ -95,6 +95,8 @@ class LeastSquares(LeastSquaresSettings, Loss):
     D (b - a)^2 / 4 and G ((a + b) / 2 - c)^2 / 2, that is 1/4 / 1/8.
     """
 
+    bounded = True
+
     @property
     def equilibrium(self) -> tuple[float | None, float | None]:  # type: ignore[override]
         return (self.b - self.a) ** 2 / 4, ((self.a + self.b) / 2 - self.c) ** 2 / 2

@@ -242,6 +242,26 @@ class TestProbabilities:
     def test_others_are_logits(self, end: Any) -> None:
         fit(None, Ending(1, end))
 
+    @pytest.mark.parametrize(
+        ("D", "more", "told"),
+        [
+            (Ending(1, lambda x: (1 + torch.tanh(8 * (x - x.detach().mean()))) / 2), {}, True),
+            (Ending(1, lambda x: (1 + torch.tanh(8 * (x - x.detach().mean()))) / 2), {"gives": "logit"}, False),
+            (
+                Ending(1, lambda x: (1 + torch.tanh(8 * (x - x.detach().mean()))) / 2),
+                {"loss": sg.losses.LeastSquares()},
+                False,
+            ),
+            (mlp(1), {}, False),
+        ],
+    )
+    def test_probabilities_made_in_another_way_are_told_once(self, D: Any, more: dict[str, Any], told: bool) -> None:
+        """No last operation gives them away, but at a look all scores lie in [0, 1] and come near both ends."""
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            fit(None, D, iterations=10, **more)
+        assert sum("all scores of D lie in [0, 1]" in str(each.message) for each in seen) == told
+
     def test_the_input_of_the_sigmoid_is_read_exactly(self) -> None:
         """Trained as the network without it, bit for bit; D itself goes on giving probabilities."""
         D, bare = sigmoid_d(), mlp(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from ..data import Source
 from ..devices import borrowed
+from ..diagnostics.gradients import Sight
 from ..diagnostics.look import PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
 from ..diagnostics.yardstick import Yardstick
@@ -28,6 +30,7 @@ from ..runs.folder import RunFolder
 from ..types import Batch, Now, Opponent
 from ..types.critic import evaluating, kept_buffers
 from ..types.labels import occurring
+from ..types.networks import like_probabilities
 from .setup import Setup
 
 POINTS, IMAGES = 512, 128  # samples whose gradients are looked at
@@ -55,7 +58,7 @@ class Probes:
         self._size = POINTS if len(source.shape) == 1 else IMAGES
         self._training = self._training_samples(self._size, generator)
         self._held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
-        self._seed, self._looks = seed + 3, setup.monitor is not None
+        self._seed, self._looks, self._asks = seed + 3, setup.monitor is not None, True
 
     def keep_real(self, path: Path) -> None:
         """Keeps real points beside the run, for those who draw it without its data."""
@@ -90,11 +93,25 @@ class Probes:
             # real samples that D is not trained on, of classes that it need not be told
             held_out = Batch(self.real[: self._size]) if self._held_out and label is None else None
             look = take_look(subjects, fake, self._training, yardstick, held_out)
+        self._say_where_squashed(subjects, look.sight)
         figures = look.figures | {"weight_norm_g": parameter_norm(executor.G)}
         figures["weight_norm_d"] = parameter_norm(executor.networks[next(iter(subjects))])
         if executor.average is not None:
             figures["ema_distance"] = ema_distance(executor.average.network, executor.G)
         return figures, look.dead
+
+    def _say_where_squashed(self, subjects: Mapping[str, Subject], sight: Sight) -> None:
+        """Warns, once, of scores of the first opponent that only sums and factors made out of a squashed number."""
+        name, first = next(iter(subjects.items()))
+        asked = self._asks and not first.loss.bounded and self.executor.opponents[name].gives is None
+        if asked and sight.real is not None and like_probabilities(sight.real.logits, sight.fake.logits):
+            self._asks = False
+            warnings.warn(
+                f"steadygan: all scores of {name} lie in [0, 1] and come near both ends, as probabilities do, where "
+                "logits are expected: leave out what squashes them, end D with an nn.Sigmoid and give "
+                "gives='probability', or say that they are meant with gives='logit'",
+                stacklevel=2,
+            )
 
     def _subject(self, name: str, opponent: Opponent, iteration: int) -> Subject:
         """The opponent of a G step at this iteration, with random numbers of the probe's own.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from copy import copy
 from typing import Any, Literal, TypeAlias
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
@@ -26,6 +27,7 @@ SQUASHING = {
     "Hardtanh": "a clamp",
     "Clamp": "a clamp",
 }
+END = 0.05  # from 0 or 1, as near as the scores of a D that tells the sides apart come
 NARROW = 2.0  # width of what a clamp leaves: a wider one guards logits
 
 
@@ -60,6 +62,12 @@ def check_logits(scores: Tensor, name: str = "the discriminator") -> None:
             "gives='probability' read the input of its last nn.Sigmoid, or say that it is meant with gives='logit' "
             "(see types.opened and types.critic for a loop of your own)"
         )
+
+
+def like_probabilities(*scores: Tensor) -> bool:
+    """Whether all scores lie in [0, 1] and come near both ends, as logits do not."""
+    low, high = torch.cat([each.detach() for each in scores]).aminmax()
+    return bool(0.0 <= low <= END and 1.0 - END <= high <= 1.0)
 
 
 def opened(network: nn.Module) -> nn.Module:

@@ -101,6 +101,7 @@ class Loss(Part):
 
     equilibrium: tuple[float | None, float | None] = (None, None)  # (D, G) loss when p_G = p_data
     empty: ClassVar[bool] = False  # has no terms: the method brings the whole objective
+    bounded: ClassVar[bool] = False  # draws scores to numbers of its own, which may be 0 and 1
 
     def d(self, real: Tensor, fake: Tensor) -> Terms:
         """Terms the discriminator minimises; logits (n,) and (m,)."""
