@@ -69,7 +69,7 @@ DIFFERING: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
     "schedule": (lambda seed: {"schedule": Linear(start=0.1 + 0.1 * seed), "horizon": 9}, "schedule"),
     "horizon": (lambda seed: {"schedule": Linear(start=0.1), "horizon": 9 + seed}, "horizon"),
     "threads": (lambda seed: {"threads": 1 + seed}, "threads"),
-    "compile": (lambda seed: {"compile": "on" if seed else "off"}, "compile"),
+    "compile": (lambda seed: {"compile": "auto" if seed else "off"}, "compile"),
     "average": (lambda seed: {"ema": 0.5 + 0.1 * seed}, "ema"),
     "data": (lambda seed: {"data": points(50 + seed)}, "data"),
     "dtype": (lambda seed: {"dtype": torch.float64 if seed else torch.float32}, "dtype"),

@@ -264,7 +264,8 @@ def _odd(samples: Tensor, columns: tuple[str, ...]) -> list[str]:
         told.append(f"column{'s' * (len(constant) > 1)} {shown(names)}{more} never change{'s' * (len(constant) == 1)}")
     if flat.numel() > MOST_COMPARED:
         return told
-    weights = torch.rand(flat.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    generator = torch.Generator("cpu").manual_seed(0)
+    weights = torch.rand(flat.shape[1], generator=generator, dtype=torch.float64, device="cpu").to(flat.device)
     different = len(torch.unique(((flat - flat[:1]) * weights).sum(1)))  # equal samples give equal sums, others do not
     if different <= n // 2:
         told.append(f"only {different:,} of {n:,} samples differ: the others are repeated")
