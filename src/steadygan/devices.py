@@ -22,7 +22,7 @@ def plain_modes() -> Iterator[None]:
                 stack.enter_context(torch.autocast(kind, enabled=False))
         if torch.is_anomaly_enabled():
             stack.enter_context(torch.autograd.set_detect_anomaly(False))
-        if torch.get_default_device().type != "cpu":
+        if torch.empty(0).device.type != "cpu":  # also of a `with torch.device`, on every torch
             stack.enter_context(torch.device("cpu"))
         yield
 
