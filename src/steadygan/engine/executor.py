@@ -234,7 +234,7 @@ class Eager(Executor):
             }
             for name, o in opponents.items()
         }
-        self._label = label_parameter(G)
+        self.labels = {name: label_parameter(network) for name, network in self.networks.items()}  # what takes classes
         self._keeps_buffers = any(True for _ in G.buffers())
         self.sample_size = 0  # numbers of one sample, once it is known
         self.chunk = 0  # of latents, where one fake depends on the others
@@ -375,7 +375,8 @@ class Eager(Executor):
         return self._plain(z, label) if self._as_made else self.precision.made(self._plain, z, label)
 
     def _plain(self, z: Tensor, label: Tensor | None) -> Batch:
-        return Batch(self.G(z) if label is None or self._label is None else self.G(z, **{self._label: label}), label)
+        name = None if label is None else self.labels["G"]
+        return Batch(self.G(z) if name is None else self.G(z, **{name: label}), label)
 
     def fakes(self, z: Tensor, label: Tensor | None = None, shown: int | None = None) -> Batch:
         """The fakes of a D step, `shown` of them and then candidates: not trained through, no buffer moved."""

@@ -13,7 +13,6 @@ from torch.utils._pytree import tree_map
 
 from ..types import Batch, Critic, Now, Opponent
 from ..types.critic import auxiliaries_of
-from ..types.labels import label_parameter
 from ..types.taps import tapped
 from .compiler import Compiler
 from .draws import Step
@@ -239,7 +238,7 @@ class Functional(Executor):
         return _slopes(objective)
 
     def _made(self, own: Mapping[str, Tensor], fixed: Mapping[str, Tensor]) -> Callable[..., Batch]:
-        tensors, name = {**own, **fixed}, label_parameter(self.first.G)
+        tensors, name = {**own, **fixed}, self.first.labels["G"]
 
         def made(z: Tensor, label: Tensor | None) -> Batch:
             named = {} if label is None or name is None else {name: label}
@@ -254,7 +253,7 @@ class Functional(Executor):
             network = self.first.networks[name]
             tensors = {**mine, **fixed[name]}
             critic = Critic(
-                functional_forward(network, tensors, self._taps.get(name)),
+                functional_forward(network, tensors, self.first.labels[name], self._taps.get(name)),
                 couples_samples=self.first.critics[name].couples_samples,
                 functional=True,
                 auxiliaries={

@@ -13,7 +13,6 @@ from torch.utils._pytree import tree_map
 
 from ..types import Batch, Output
 from ..types.critic import as_output, with_features
-from ..types.labels import label_parameter
 from ..types.taps import Taps
 from .draws import Draws, Iteration, Iterations, Whole, split
 from .executor import Eager, cloned
@@ -99,13 +98,12 @@ Tree = Any  # nested mappings of tensors
 
 
 def functional_forward(
-    network: nn.Module, tensors: Mapping[str, Tensor], taps: Taps | None = None
+    network: nn.Module, tensors: Mapping[str, Tensor], label: str | None, taps: Taps | None = None
 ) -> Callable[[Batch], Output]:
-    """The network's forward with other weights than its own."""
-    name = label_parameter(network)
+    """The network's forward with other weights than its own; `label` is the parameter that takes the classes."""
 
     def forward(batch: Batch) -> Output:
-        told = {} if name is None else {name: batch.label}
+        told = {} if label is None else {label: batch.label}
         if taps is not None:
             taps.begin()  # a compiled step must know them from here: it also runs where there are no hooks
         output = as_output(functional_call(network, dict(tensors), (batch.x,), told), batch.size)

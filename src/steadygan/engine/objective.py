@@ -54,8 +54,7 @@ def d_objective(
         for key, term in as_terms(method.d_terms(critic, scored_real, scored_fake), "the method's d_terms").items():
             terms[key if key.startswith("loss/") else f"method/{key}"] = term
         for penalty in o.penalties:
-            term = penalty(critic, scored_real, scored_fake)
-            terms[f"penalty/{penalty.name}"] = as_term(term, f"the penalty {penalty.name}")
+            terms[f"penalty/{penalty.name}"] = as_term(penalty(critic, scored_real, scored_fake), penalty)
 
         means = {key: term.value.mean() for key, term in terms.items()}
         weighted = {key: times(term.weight, means[key]) for key, term in terms.items() if term.weight is not None}

@@ -28,11 +28,15 @@ class Term(NamedTuple):
 Terms: TypeAlias = Mapping[str, Term]
 
 
-def as_term(found: object, whose: str) -> Term:
-    """The term itself; raises InputError for what a part of one's own returned in its place."""
+def as_term(found: object, whose: str | Penalty) -> Term:
+    """The term itself; raises InputError for what a part of one's own returned in its place.
+
+    Called in every step: no words before they are needed.
+    """
     if not isinstance(found, Term):
+        told = whose if isinstance(whose, str) else f"the penalty {whose.name}"
         raise InputError(
-            f"expected a types.Term from {whose}, got {type(found).__name__}: return Term(value per sample, weight)"
+            f"expected a types.Term from {told}, got {type(found).__name__}: return Term(value per sample, weight)"
         )
     return found
 
@@ -44,7 +48,7 @@ def as_terms(found: object, whose: str) -> Terms:
             f"expected terms by name from {whose}, got {type(found).__name__}: return {{'name': Term(value, weight)}}"
         )
     for key, term in found.items():
-        if not isinstance(term, Term):  # in every step: no words before they are needed
+        if not isinstance(term, Term):
             as_term(term, f"{whose}[{key!r}]")
     return found
 
@@ -133,7 +137,7 @@ class Penalty(Part):
         if not score.meant:
             check_logits(scored.logits)
         term = self(score, scored, scored if fake is None else score.score(Batch(fake)))
-        value, weight = as_term(term, f"the penalty {self.name}")
+        value, weight = as_term(term, self)
         return (1.0 if weight is None else weight) * value.mean()
 
 
