@@ -11,7 +11,7 @@ from ...config import Settings
 from ...config.data import Cifar10
 from ...config.networks import DcganAutoencoder, DualDiscriminator, DualGenerator
 from ...config.opponents import Opponents, OpponentSettings
-from ...config.optimisation import Constant, Evaluate, Optimizer
+from ...config.optimisation import Optimizer
 from ...config.parts import (
     BeganSettings,
     CramerSettings,
@@ -23,7 +23,7 @@ from ...config.parts import (
     Penalties,
     PlainLoss,
 )
-from .table import Claim, PaperTable, Published, Row, enrol, short
+from .table import Claim, PaperTable, Published, Row, enrol, published, short
 
 PLAIN = DualDiscriminator(norm="none")
 GP = Penalties(one_gp=GradientPenaltySettings(weight=10.0))
@@ -40,14 +40,9 @@ def gan(**changes: Any) -> Settings:
         "latent_dim": 100,
         "optimizer": Optimizer(betas=(0.0, 0.9)),
         "lr_g": 2e-4,
-        "schedule": Constant(),
-        "ema": None,
         "horizon": 100_000,
-        "evaluate": Evaluate(every=5000, n=10_000, features="inception"),
-        "checkpoint_every": 5000,
-        "log_every": 500,
     }
-    return Settings(**{**common, **changes})
+    return Settings(**published(5000, **{**common, **changes}))
 
 
 def two(d1: DualDiscriminator = D1, d2: DualDiscriminator = D2, hinge: bool = False, **changes: Any) -> Settings:

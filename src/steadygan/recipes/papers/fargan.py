@@ -8,7 +8,7 @@ from typing import Any
 
 from ...config import Settings
 from ...config.data import DATA
-from ...config.optimisation import Constant, Evaluate, Optimizer
+from ...config.optimisation import Optimizer
 from ...config.parts import (
     FakeAsRealSettings,
     GradientPenaltySettings,
@@ -17,7 +17,7 @@ from ...config.parts import (
     Penalties,
     PlainLoss,
 )
-from .table import Claim, PaperTable, Published, Row, enrol, network, short
+from .table import Claim, PaperTable, Published, Row, enrol, network, published, short
 
 LOSSES = {
     "ns": PlainLoss("nonsaturating"),
@@ -43,14 +43,9 @@ def gan(data: str, net: str, loss: str, count: int, factor: int, **changes: Any)
         "method": far,
         "optimizer": Optimizer(name="rmsprop", alpha=0.99),
         "lr_g": 1e-4,
-        "schedule": Constant(),
-        "ema": None,
         "horizon": 500_000,
-        "evaluate": Evaluate(every=10_000, n=10_000, features="inception"),
-        "checkpoint_every": 10_000,
-        "log_every": 1000,
     }
-    return Settings(**{**common, **changes})
+    return Settings(**published(10_000, **{**common, **changes}))
 
 
 def row(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...config import Settings
 from ...config.data import DATA
-from ...config.optimisation import Constant, Evaluate, Optimizer
+from ...config.optimisation import Optimizer
 from ...config.parts import (
     Constraints,
     GradientPenaltySettings,
@@ -19,7 +19,7 @@ from ...config.parts import (
     SampleDifferencesSettings,
     SpectralNormSettings,
 )
-from .table import Claim, PaperTable, Published, Row, enrol, network, short
+from .table import Claim, PaperTable, Published, Row, enrol, network, published, short
 
 HINGE = PlainLoss("hinge")
 CNN = {"optimizer": Optimizer(betas=(0.5, 0.999))}
@@ -56,14 +56,9 @@ def gan(data: str, base: str, weight: float, norm: bool = True, **changes: Any) 
         "latent_dim": 128,
         "lr_g": 2e-4,
         "method": Methods(sample_differences=sdp) if weight else Methods(),
-        "schedule": Constant(),
-        "ema": None,
         "horizon": 100_000,
-        "evaluate": Evaluate(every=5000, n=10_000, features="inception"),
-        "checkpoint_every": 5000,
-        "log_every": 500,
     }
-    return Settings(**{**common, **BASES[base], **changes})
+    return Settings(**published(5000, **{**common, **BASES[base], **changes}))
 
 
 def shorter(build: Any, horizon: int, **more: Any) -> Settings:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from ...config import Settings
 from ...config.networks import DISCRIMINATOR, GENERATOR
-from ...config.optimisation import Evaluate
+from ...config.optimisation import Constant, Evaluate
 from ...errors import unknown
-from ..recipe import recipe
+from ..recipe import RECIPES, recipe
 
 STANDS_FOR = {"fid": "frechet", "inception_score": "class_score"}  # what a network of this package's own tells instead
 SMALL_WIDTH = 4  # the networks' widths are divided by this for two cores
@@ -84,12 +84,8 @@ def enrol(*tables: PaperTable) -> None:
         TABLES[table.name] = table
         for row in table.rows:
             name = table.recipe(row)
-            if name not in _ENROLLED:
-                _ENROLLED.add(name)
+            if name not in RECIPES:
                 recipe(name, row.text, table.source, row.short)(row.settings)
-
-
-_ENROLLED: set[str] = set()
 
 
 def table(name: str) -> PaperTable:
@@ -97,6 +93,13 @@ def table(name: str) -> PaperTable:
     if name not in TABLES:
         raise unknown("table of a paper", name, TABLES)
     return TABLES[name]
+
+
+def published(every: int, **settings: Any) -> dict[str, Any]:
+    """What the papers' rows share, as keywords of `Settings`: a constant rate, no average, Inception's figures."""
+    figures = Evaluate(every=every, n=10_000, features="inception")
+    rhythm = {"evaluate": figures, "checkpoint_every": every, "log_every": every // 10}
+    return {"schedule": Constant(), "ema": None, **rhythm, **settings}
 
 
 def network(name: str, **settings: Any) -> dict[str, Any]:

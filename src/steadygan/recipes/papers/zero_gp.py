@@ -10,7 +10,7 @@ from ...config.data import DATA, Mnist
 from ...config.networks import Mlp, MlpDiscriminator
 from ...config.optimisation import Constant, Evaluate, Optimizer
 from ...config.parts import GradientPenaltySettings, Penalties
-from .table import Claim, PaperTable, Row, enrol, network, short
+from .table import Claim, PaperTable, Row, enrol, network, published, short
 
 SCALED = (0.3081 * 2) ** 2  # their images are (x - .1307) / .3081 of [0, 1], ours are in [-1, 1]
 LENGTHS = ((0.5, 1000), (0.5, 10_000), (0.9, 10_000))  # beta1, iterations
@@ -56,12 +56,8 @@ def imagenet(kind: str) -> Settings:
         optimizer=Optimizer(name="rmsprop", alpha=0.99),
         lr_g=1e-4,
         lr_d=3e-4,
-        schedule=Constant(),
-        ema=None,
         horizon=1_000_000,
-        evaluate=Evaluate(every=20_000, n=10_000, features="inception"),
-        checkpoint_every=10_000,
-        log_every=1000,
+        **published(10_000),
     )
 
 
