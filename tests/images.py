@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 import steadygan as sg
+import tiny
 from steadygan.data import Source
 from steadygan.models import DISCRIMINATORS, GENERATORS
-from tiny import Spread, built
+from tiny import built
 
 SHAPE, CLASSES = (3, 8, 8), 3
 
@@ -37,19 +38,12 @@ def images(out: Path | None = None, conditional: bool = False, norm: str = "none
         lambda: DISCRIMINATORS["dcgan"](SHAPE, classes, width=2, norm=norm),
     )
     common = {
+        "G": G,
+        "D": D,
         "data": source(),
         "latent_dim": 4,
-        "batch_size": 8,
-        "lr_g": 1e-2,
-        "ema": 0.9,
-        "seed": 3,
-        "device": "cpu",
-        "evaluator": Spread(),
-        "log_every": 20,
-        "evaluate_every": 50,
-        "checkpoint_every": 70,
+        "monitor": "auto",
         "penalties": [sg.penalties.r1(0.1)],
         "method": sg.methods.FakeAsReal(3, factor=2),
-        "out": out,
-    } | settings
-    return sg.Trainer(G, D, common.pop("data"), **common)
+    }
+    return tiny.trainer(out, **common | settings)

@@ -12,35 +12,8 @@ import torch
 from torch import Tensor, nn
 
 import steadygan as sg
+from own_networks import POINTS, Ending, fit, mlp, trainer
 from steadygan.errors import CollapseError, InputError
-
-POINTS = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
-
-
-def mlp(outputs: int, inputs: int = 2) -> nn.Sequential:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(outputs)
-        return nn.Sequential(nn.Linear(inputs, 8), nn.LeakyReLU(0.2), nn.Linear(8, outputs))
-
-
-class Ending(nn.Module):
-    """An mlp, and what becomes of its output."""
-
-    def __init__(self, outputs: int, end: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        self.net, self.end = mlp(outputs), end
-
-    def forward(self, x: Tensor) -> Any:
-        return self.end(self.net(x))
-
-
-def trainer(G: nn.Module | None = None, D: Any = None, data: Any = POINTS, **arguments: Any) -> sg.Trainer:
-    settings = {"latent_dim": 2, "evaluator": None, "batch_size": 8, "log_every": 5, "device": "cpu"} | arguments
-    return sg.Trainer(G or mlp(2), D or mlp(1), data, **settings)
-
-
-def fit(*networks: Any, iterations: int = 1, **arguments: Any) -> sg.Run:
-    return trainer(*networks, **arguments).fit(iterations)
 
 
 def labelled(*labels: int) -> torch.utils.data.Dataset[Any]:
@@ -213,97 +186,6 @@ class TestGradients:
         assert torch.equal(torch.get_rng_state(), expected)
         assert int(G[1].num_batches_tracked) == 0
         assert all(p.grad is None and p.requires_grad for network in (G, D) for p in network.parameters())
-
-
-def sigmoid_d() -> nn.Sequential:
-    return nn.Sequential(*mlp(1), nn.Sigmoid())
-
-
-class TestProbabilities:
-    @pytest.mark.parametrize(("end", "word"), [
-        (torch.sigmoid, "a sigmoid"),
-        (lambda x: torch.sigmoid(x).view(-1, 1, 1, 1), "a sigmoid"),
-        (lambda x: torch.softmax(torch.cat([x, -x], 1), 1)[:, 1], "a softmax"),
-        (torch.tanh, "tanh"),
-        (lambda x: x.clamp(0, 1), "a clamp"),
-        (nn.functional.logsigmoid, "the logarithm of a sigmoid"),
-    ])  # fmt: skip
-    def test_squashed_scores_are_refused_unless_they_are_meant(self, end: Any, word: str) -> None:
-        D = Ending(1, end)
-        said = f"^expected logits of D, got the scores of a network that ends in {word}: leave that out, let gives='pro"
-        with pytest.raises(InputError, match=said):
-            fit(None, D)
-        fit(None, D, gives="logit")
-        with pytest.raises(InputError, match=f"that ends in {word}"):
-            sg.penalties.r1(1.0).loss(D, POINTS)
-        assert sg.penalties.r1(1.0).loss(sg.types.critic(D, gives="logit"), POINTS) > 0
-
-    @pytest.mark.parametrize("end", [lambda x: x.clamp(-50, 50), lambda x: 10 * torch.tanh(x), torch.relu])
-    def test_others_are_logits(self, end: Any) -> None:
-        fit(None, Ending(1, end))
-
-    @pytest.mark.parametrize(
-        ("D", "more", "told"),
-        [
-            (Ending(1, lambda x: (1 + torch.tanh(8 * (x - x.detach().mean()))) / 2), {}, True),
-            (Ending(1, lambda x: (1 + torch.tanh(8 * (x - x.detach().mean()))) / 2), {"gives": "logit"}, False),
-            (
-                Ending(1, lambda x: (1 + torch.tanh(8 * (x - x.detach().mean()))) / 2),
-                {"loss": sg.losses.LeastSquares()},
-                False,
-            ),
-            (mlp(1), {}, False),
-        ],
-    )
-    def test_probabilities_made_in_another_way_are_told_once(self, D: Any, more: dict[str, Any], told: bool) -> None:
-        """No last operation gives them away, but at a look all scores lie in [0, 1] and come near both ends."""
-        with warnings.catch_warnings(record=True) as seen:
-            warnings.simplefilter("always")
-            fit(None, D, iterations=10, **more)
-        assert sum("all scores of D lie in [0, 1]" in str(each.message) for each in seen) == told
-
-    def test_the_input_of_the_sigmoid_is_read_exactly(self) -> None:
-        """Trained as the network without it, bit for bit; D itself goes on giving probabilities."""
-        D, bare = sigmoid_d(), mlp(1)
-        settings: dict[str, Any] = {"iterations": 5, "penalties": [sg.penalties.r1(0.1)], "log_every": 1}
-        settings["method"] = sg.methods.FakeAsReal(2, 2)
-        run, wanted = fit(None, D, gives="probability", **settings), fit(None, bare, **settings)
-        assert run.metrics == wanted.metrics
-        assert torch.equal(D(POINTS), torch.sigmoid(bare(POINTS)))
-        assert torch.equal(run.D(POINTS), bare(POINTS))
-        assert [*run.D.state_dict()] == [*D.state_dict()]
-
-    def test_stacked_members_read_it_too(self) -> None:
-        bare = sg.Seeds(lambda seed: trainer(mlp(2), mlp(1), seed=seed), 2)
-        read = sg.Seeds(lambda seed: trainer(mlp(2), sigmoid_d(), seed=seed, gives="probability"), 2)
-        assert bare.fit(5)[1].metrics == read.fit(5)[1].metrics
-        assert read.reason is None
-
-    def test_an_opponent_of_several_and_single_functions(self) -> None:
-        D, loss = sigmoid_d(), sg.losses.NonSaturating()
-        several = {"D1": sg.types.Opponent(D, loss, gives="probability"), "D2": sg.types.Opponent(mlp(1), loss)}
-        fit(None, several)
-        bare, r1 = D[:-1], sg.penalties.r1(1.0)
-        for given in (sg.types.opened(D), sg.types.critic(D, gives="probability")):
-            assert torch.equal(r1.loss(given, POINTS), r1.loss(bare, POINTS))
-
-    def test_large_logits_are_read_where_the_sigmoid_is_1(self) -> None:
-        D = nn.Sequential(nn.Linear(2, 1), nn.Sigmoid())
-        nn.init.constant_(D[0].bias, 100.0)
-        assert sg.types.opened(D)(POINTS).min() > 50
-        assert torch.equal(D(POINTS), torch.ones(60, 1))
-
-    @pytest.mark.parametrize(("D", "said"), [
-        (lambda: Ending(1, torch.sigmoid), "expected a discriminator with an nn.Sigmoid of its own at its end"),
-        (lambda: nn.Sequential(nn.Linear(2, 2), nn.Sigmoid(), nn.Linear(2, 1)), "expected D to end in the nn.Sigmoid"),
-    ])  # fmt: skip
-    def test_without_one_at_its_end_it_is_refused(self, D: Any, said: str) -> None:
-        with pytest.raises(InputError, match=said):
-            fit(None, D(), gives="probability")
-
-    def test_another_word_is_refused(self) -> None:
-        with pytest.raises(InputError, match="unknown gives 'logits': did you mean 'logit'"):
-            trainer(gives="logits")
 
 
 class Scaling(nn.Module):
