@@ -26,13 +26,14 @@ from ..files import RESUME, beside, regular
 from ..losses import LOSSES, Nothing
 from ..methods import METHODS
 from ..metrics import Protocol
+from ..types.labels import WRAPPED
 from ..types.parts import equilibrium_of
 from .folder import listed, name
 
 FORMAT = 1
 REMOVE = "remove it to go on from the one before"
 M = TypeVar("M", bound=Block)
-WRAPPER = re.compile(r"(?<![^.])(module|_orig_mod)\.")  # of DistributedDataParallel, of torch.compile
+WRAPPER = re.compile(rf"(?<![^.])({'|'.join(WRAPPED)})\.")
 
 
 class TrainState(NamedTuple):

@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 LABEL = "label"
-WRAPPED = ("module", "_orig_mod")  # what DistributedDataParallel and torch.compile call the network inside
+COMPILED = "_orig_mod"  # what torch.compile calls the network inside
+WRAPPED = ("module", COMPILED)  # the same, and what DataParallel and DistributedDataParallel call it
 PLAIN = re.compile(r"\b(bool|int|float|complex|str)\b")
 FREE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 

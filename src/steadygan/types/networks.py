@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from .labels import COMPILED
 
 Gives: TypeAlias = Literal["logit", "probability"]
 
@@ -133,14 +134,14 @@ def _first(output: Any) -> Tensor:
 
 def bare_network(network: Any) -> Any:
     """What `torch.compile` or `Module.compile` was given: a compiled forward has no gradient of its gradients."""
-    while isinstance(network, nn.Module) and "_orig_mod" in network._modules:
-        network = network._modules["_orig_mod"]
+    while isinstance(network, nn.Module) and COMPILED in network._modules:
+        network = network._modules[COMPILED]
     return _like(network) if isinstance(network, nn.Module) and _compiled(network) else network
 
 
 def compiled_part(network: nn.Module) -> str | None:
     """The name of the first sub-module that is compiled."""
-    return next((k for k, p in network.named_modules() if "_orig_mod" in p._modules or _compiled(p)), None)
+    return next((k for k, p in network.named_modules() if COMPILED in p._modules or _compiled(p)), None)
 
 
 def _compiled(part: nn.Module) -> bool:
