@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import sys
+from collections.abc import Sequence
 from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,7 @@ from ..config import override
 from ..config.values import whole
 from ..errors import EXIT_INTERRUPTED, InputError, one_line
 from ..recipes import RECIPES
-from ..recipes.papers import TABLES, PaperTable, Row, table_named
+from ..recipes.papers import TABLES, table_named
 from .console import new_console, new_table
 from .job import Job, again, default_folder, known_scale, own_data, refuse_early
 from .options import SEEDS, Data, Iterations, Plugins, Scale, option
@@ -42,14 +43,7 @@ def compare(
     if any(change.partition("=")[0].strip() == "seed" for change in changes):
         raise InputError("seed: expected no seed, as several are compared, got seed=...: use --seeds K for 0 .. K-1")
     root = out or Path("runs")
-    jobs = []
-    for recipe in [RECIPES[name] for name in names]:
-        for seed in range(seeds):
-            settings = override(recipe(seed, known_scale(scale)), changes)
-            if data is not None:
-                settings = override(settings, [f"data.path={own_data(settings, data)}"])
-            length = settings.horizon if iterations is None else iterations
-            jobs.append(Job(settings, default_folder(settings, root), length))
+    jobs = [job for name in names for job in planned_jobs(name, changes, scale, seeds, iterations, data, root)]
     for job in jobs:
         refuse_early(job.settings, job.folder, resume=True, reading=True)
     console = new_console(as_json)
@@ -103,11 +97,11 @@ def paper(
     """Trains what is missing, then prints published figures beside ours, and what became of each claim."""
     console = new_console(as_json or markdown)
     if name is None:
-        listed(console)
+        list_tables(console)
         return 0
     table, root = table_named(name), out or Path("runs")
     chosen = table.rows if rows is None else tuple(table.row(word.strip()) for word in rows.split(","))
-    planned = {row.name: planned_jobs(table, row, known_scale(scale), seeds, iterations, data, root) for row in chosen}
+    planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, iterations, data, root) for row in chosen}
     for job in chain(*([] if as_is else planned.values())):
         refuse_early(job.settings, job.folder, resume=True, reading=True)
     try:
@@ -126,7 +120,7 @@ def paper(
     return 0
 
 
-def listed(console: Console) -> None:
+def list_tables(console: Console) -> None:
     """All tables, with what they take."""
     shown = new_table("tables and figures of the papers", "table", "what it shows", "rows", "iterations", words=2)
     for table in TABLES.values():
@@ -138,12 +132,18 @@ def listed(console: Console) -> None:
 
 
 def planned_jobs(
-    table: PaperTable, row: Row, scale: str, seeds: int, iterations: int | None, data: Path | None, root: Path
+    recipe: str,
+    changes: Sequence[str],
+    scale: str,
+    seeds: int,
+    iterations: int | None,
+    data: Path | None,
+    root: Path,
 ) -> list[Job]:
-    """A row's runs."""
+    """A recipe's runs, one for each seed."""
     jobs = []
     for seed in range(seeds):
-        settings = RECIPES[table.recipe(row)](seed, scale)
+        settings = override(RECIPES[recipe](seed, known_scale(scale)), changes)
         if data is not None:
             settings = override(settings, [f"data.path={own_data(settings, data)}"])
         length = settings.horizon if iterations is None else iterations
