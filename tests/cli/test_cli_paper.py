@@ -41,6 +41,22 @@ def test_one_row_in_a_process_of_its_own() -> None:
     assert row_words(words, "a") == ["paper", "x", "--seeds", "3", "--out", "o", "--rows", "a"]
 
 
+def test_every_printed_figure_has_a_table(commands: Callable[..., list[Any]], tmp_path: Path) -> None:
+    """The modes of Stacked MNIST beside their KL, both as printed; nothing was trained."""
+    words = ["paper", "stacked-mnist", "--as-is", "--rows", "nsgan,pacgan"]
+    text, data = commands([[*words, "--markdown"], [*words, "--json"]], tmp_path)
+    kl, modes = (text.out.index(f"| row | published, {label} |") for label in ("KL of modes to the data's", "modes"))
+    assert kl < text.out.index("| pacgan | 0.06 ± 0.01 |") < modes < text.out.index("| pacgan | 1000 ± 0 |")
+    told = json.loads(data.out)
+    assert told["others"]["modes"]["rows"]["nsgan"]["published"]["modes"]["mean"] == 99.0
+    assert told["claims"][0] == {
+        "claim": "packs of two are more even than single samples",
+        "published": pytest.approx(1 - 0.06 / 3.40),
+        "ours": None,
+        "verdict": "not comparable",
+    }
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Few samples are measured, and there are digits to train on."""

@@ -45,7 +45,8 @@ ALONE = {"callbacks", "methods.fake_as_real"}  # small and used by one, but look
 # Nouns that no name inside repeats: what their files hold is of this kind.
 KINDS = {
     "cli", "files", "plugins", "config.optimisation", "config.parts", "config.values", "models.heads", "models.layers",
-    "recipes.papers.dual", "recipes.papers.fargan", "recipes.papers.sdp", "recipes.papers.zero_gp",
+    "recipes.papers.dual", "recipes.papers.fargan", "recipes.papers.sdp", "recipes.papers.stacked_mnist",
+    "recipes.papers.zero_gp",
     "runs.checkpoint", "runs.writers", "data.build", "models.build", "recipes.build",
 }  # fmt: skip
 # These take long, and are imported where they are used.

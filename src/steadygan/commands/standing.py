@@ -75,6 +75,9 @@ class Line(NamedTuple):
     best: tuple[float, ...] = ()
 
 
+CLAIMS = ("claim", "published effect", "ours", "verdict")  # over the columns of `Standing.said`
+
+
 class Standing(NamedTuple):
     """A table with the runs that there are of it."""
 
@@ -91,24 +94,28 @@ class Standing(NamedTuple):
             train(table, planned, at_once, console)
         return Standing(table, scale, {name: finished_runs(own) for name, own in planned.items()})
 
+    def measured(self, printed: str) -> str:
+        """What was measured: the figure that the paper prints, or what stands for it."""
+        known = {row.key for own in self.runs.values() for run in own for row in final_and_best(run.records)}
+        return self.table.measured(printed, known)
+
     @property
     def figure(self) -> str:
-        """What was measured: the figure that the paper prints, or what stands for it."""
-        measured = {row.key for own in self.runs.values() for run in own for row in final_and_best(run.records)}
-        return next((key for key in self.table.figures() if key in measured), self.table.figure)
+        """What the claims are about, as it was measured."""
+        return self.measured(self.table.figure)
 
-    def lines(self) -> Iterator[Line]:
-        """The rows in their order."""
+    def lines(self, printed: str) -> Iterator[Line]:
+        """The rows in their order by one of the table's figures."""
+        figure = self.measured(printed)
         for name, own in self.runs.items():
             row = self.table.row(name)
-            published = str(row.published.get(self.table.figure, ""))
-            known = SideBySide({name: own}).figures(name) if own else {}
-            kinds = known.get(self.figure, {})
+            published = str(row.published.get(printed, ""))
+            kinds = SideBySide({name: own}).figures(name).get(figure, {}) if own else {}
             yield Line(row, published, kinds.get("final", ()), kinds.get("best", ()))
 
     def claims(self) -> Iterator[tuple[Claim, float | None, float | None, Word]]:
         """Each claim of rows that are here: its published effect, ours, and what became of it."""
-        final = {line.row.name: line.final for line in self.lines()}
+        final = {line.row.name: line.final for line in self.lines(self.table.figure)}
         for claim in self.table.claims:
             if claim.better in final and claim.worse in final:
                 better, worse = final[claim.better], final[claim.worse]
@@ -125,58 +132,66 @@ class Standing(NamedTuple):
             weights = "live weights" if settings.ema is None else "EMA weights"
             length = f"{first.job.length:,} of {settings.horizon:,} iterations"
             told.append(f"ours: {self.scale} scale, {length}, {weights}; {first.run.protocol}")
-            real = first.run.reference.get(self.figure)
-            if real is not None:
-                told.append(f"real data: {LABELS[self.figure]} {real:.4g}")
-            if self.figure != self.table.figure:
-                told.append(
-                    f"published is {LABELS[self.table.figure]}, ours {LABELS[self.figure]}: compare how rows differ, "
-                    "not the numbers"
-                )
+            for printed in self.table.printed:
+                figure = self.measured(printed)
+                real = first.run.reference.get(figure)
+                if real is not None:
+                    told.append(f"real data: {LABELS[figure]} {real:.4g}")
+                if figure != printed:
+                    told.append(
+                        f"published is {LABELS[printed]}, ours {LABELS[figure]}: compare how rows differ, not the "
+                        "numbers"
+                    )
         return [*told, *self.table.notes, *RULES.splitlines()]
 
     def show(self, console: Console) -> None:
         """For a terminal."""
-        rows, claims = self.cells()
-        table = new_table(f"{self.table.name}: {self.table.text}", *self.headings())
-        for cells in rows:
-            table.add_row(*cells)
-        console.print(table)
-        said = new_table("claims", "claim", "published", "ours", "verdict")
-        for cells in claims:
+        for printed in self.table.printed:
+            table = new_table(f"{self.table.name}: {self.table.text}", *self.headings(printed))
+            for cells in self.rows(printed):
+                table.add_row(*cells)
+            console.print(table)
+        said = new_table("claims", *CLAIMS)
+        for cells in self.said():
             said.add_row(*cells)
         console.print(said)
         for line in self.protocol():
             console.print(line, style="dim")
 
-    def headings(self) -> tuple[str, ...]:
-        label = LABELS[self.figure]
-        return "row", LABELS[self.table.figure], f"ours, {label}: final", "best", "seeds"
+    def headings(self, printed: str) -> tuple[str, ...]:
+        """Over the columns of `rows`."""
+        return "row", f"published, {LABELS[printed]}", f"ours, {LABELS[self.measured(printed)]}: final", "best", "seeds"
 
-    def cells(self) -> tuple[list[list[str]], list[list[str]]]:
-        """Both tables as text."""
+    def rows(self, printed: str) -> list[list[str]]:
+        """The rows by one of the table's figures, as text."""
+        figure = self.measured(printed)
 
         def shown(values: Sequence[float]) -> str:
-            return spread(self.figure, [*values]) if values else ""
+            return spread(figure, [*values]) if values else ""
+
+        return [
+            [line.row.name, line.published, shown(line.final), shown(line.best), f"{len(line.final)}"]
+            for line in self.lines(printed)
+        ]
+
+    def said(self) -> list[list[str]]:
+        """The claims as text."""
 
         def share(value: float | None) -> str:
             return "" if value is None else f"{100 * value:+.0f} %"
 
-        rows = [
-            [line.row.name, line.published, shown(line.final), shown(line.best), f"{len(line.final)}"]
-            for line in self.lines()
-        ]
-        return rows, [
+        return [
             [claim.text, "none" if claim.same else share(printed), share(ours), word]
             for claim, printed, ours, word in self.claims()
         ]
 
     def markdown(self) -> list[str]:
         """For a page."""
-        rows, claims = self.cells()
-        text = [f"### {self.table.name}: {self.table.text}", "", *_rows(self.headings(), rows), ""]
-        if claims:
-            text += [*_rows(("claim", "published effect", "ours", "verdict"), claims), ""]
+        text = [f"### {self.table.name}: {self.table.text}", ""]
+        for printed in self.table.printed:
+            text += [*_rows(self.headings(printed), self.rows(printed)), ""]
+        if claims := self.said():
+            text += [*_rows(CLAIMS, claims), ""]
         return [*text, *(f"- {line}" for line in self.protocol())]
 
     def plain(self) -> dict[str, Any]:
@@ -186,20 +201,27 @@ class Standing(NamedTuple):
             "scale": self.scale,
             "published_figure": self.table.figure,
             "figure": self.figure,
-            "rows": {
-                line.row.name: {
-                    "recipe": self.table.recipe(line.row),
-                    "published": {key: value._asdict() for key, value in line.row.published.items()},
-                    "final": over(line.final) if line.final else None,
-                    "best": over(line.best) if line.best else None,
-                }
-                for line in self.lines()
+            "rows": self.told(self.table.figure),
+            "others": {
+                printed: {"figure": self.measured(printed), "rows": self.told(printed)} for printed in self.table.others
             },
             "claims": [
                 {"claim": claim.text, "published": printed, "ours": ours, "verdict": word}
                 for claim, printed, ours, word in self.claims()
             ],
             "protocol": self.protocol(),
+        }
+
+    def told(self, printed: str) -> dict[str, Any]:
+        """The rows by one of the table's figures, in JSON's types."""
+        return {
+            line.row.name: {
+                "recipe": self.table.recipe(line.row),
+                "published": {key: value._asdict() for key, value in line.row.published.items()},
+                "final": over(line.final) if line.final else None,
+                "best": over(line.best) if line.best else None,
+            }
+            for line in self.lines(printed)
         }
 
 

@@ -122,6 +122,7 @@ class StackedMnist(ImageSet):
     """Three digits of MNIST as the channels of one image, `n` triples drawn with `seed`: 1,000 modes."""
 
     name = "stacked_mnist"
+    modes = 1000
     side = 28
     n: Annotated[int, whole(1, most=10**8)] = 128_000
     seed: Seed = 0

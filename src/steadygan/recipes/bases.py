@@ -124,7 +124,7 @@ def conditional(base: Base, width: int) -> Settings:
 
 
 SOME = {  # data sets that are not trained in every way
-    "stacked-mnist": ("nsgan", "r1", "far", "rpgan"),
+    "stacked-mnist": ("nsgan", "r1", "far", "rpgan", "pacgan", "dual"),
     "folder": (*FEW, "sdp", "dual"),
 }
 for _data, _base in IMAGE_BASES.items():

@@ -79,7 +79,8 @@ def pair(data: str, net: str, loss: str, *printed: Any, **changes: Any) -> tuple
 def table(name: str, text: str, figure: str, *pairs: tuple[tuple[Row, Row], Claim]) -> PaperTable:
     """A table of such pairs."""
     rows = tuple(row for own, _ in pairs for row in own)
-    return PaperTable(name, text, "fargan", "tao2020", figure, rows, tuple(claim for _, claim in pairs), OPEN)
+    others = ("inception_score",) if figure == "fid" else ()
+    return PaperTable(name, text, "fargan", "tao2020", figure, rows, tuple(claim for _, claim in pairs), OPEN, others)
 
 
 OPEN = ("the number of fakes behind a printed FID is not given: 10,000 against the 50,000 training images were taken",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -35,6 +35,7 @@ class Row:
     settings: Callable[[], Settings]
     short: Callable[[], Settings]
     published: Mapping[str, Published] = field(default_factory=dict)
+    source: str = ""  # whose method it is, a key of REFERENCES.bib, where that is not the table's
 
 
 class Claim(NamedTuple):
@@ -48,7 +49,7 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A table or figure of a paper, by the figure that it prints."""
+    """A table or figure of a paper, by the figure that its claims are about and the others that it prints."""
 
     name: str
     text: str
@@ -58,6 +59,7 @@ class PaperTable:
     rows: tuple[Row, ...]
     claims: tuple[Claim, ...]
     notes: tuple[str, ...] = ()  # what the paper leaves open, and what was taken
+    others: tuple[str, ...] = ()  # printed beside `figure`
 
     def row(self, name: str) -> Row:
         """The row of this name; raises InputError when there is none."""
@@ -70,9 +72,15 @@ class PaperTable:
         """The name of a row's recipe."""
         return f"paper/{self.paper}/{row.name}"
 
-    def figures(self) -> tuple[str, ...]:
-        """The figure that the table prints, and what stands for it where it was not measured, the nearest first."""
-        return tuple(dict.fromkeys((self.figure, STANDS_FOR.get(self.figure, self.figure), "energy_distance")))
+    @property
+    def printed(self) -> tuple[str, ...]:
+        """All figures that it prints."""
+        return (self.figure, *self.others)
+
+    def measured(self, figure: str, known: Container[str]) -> str:
+        """The figure where it is known, or what stands for it, the nearest first; for want of any the figure itself."""
+        last = ("energy_distance",) * (figure == self.figure)
+        return next((key for key in (figure, STANDS_FOR.get(figure, figure), *last) if key in known), figure)
 
 
 TABLES: dict[str, PaperTable] = {}
@@ -85,7 +93,7 @@ def enrol(*tables: PaperTable) -> None:
         for row in table.rows:
             name = table.recipe(row)
             if name not in tuple(RECIPES):  # to ask the registry itself would import plugins, which import this
-                recipe(name, row.text, table.source, row.short)(row.settings)
+                recipe(name, row.text, row.source or table.source, row.short)(row.settings)
 
 
 def table(name: str) -> PaperTable:
