@@ -24,7 +24,7 @@ from steadygan.types.critic import as_output, looks_coupled, probe_coupling
 from steadygan.types.labels import label_parameter
 
 LATENT, CLASSES, N = 3, 4, 5
-SMALL = {"width": 8, "depth": 1, "norm": "none"}  # where a network has such a setting; batch norm is not stacked
+SMALL = {"width": 8, "depth": 1, "norm": "none", "group": 4}  # where a network has such; batch norm is not stacked
 SHAPES = ((2,), (1, 8, 8), (3, 16, 16))
 EXTRAS: dict[str, list[dict[str, Any]]] = {
     "discriminator mlp": [{"minibatch_discrimination": 3}],
@@ -32,6 +32,14 @@ EXTRAS: dict[str, list[dict[str, Any]]] = {
     "discriminator dual": [{"residual": True}, {"activation": "selu", "minibatch_discrimination": 3}],
 }
 LABEL = torch.tensor([0, 3, 1, 2, 3])
+
+
+def awake(model: nn.Module, seed: int) -> nn.Module:
+    """The model with drawn numbers in matrices and kernels that start at 0: no slope passes those."""
+    for p in model.parameters():
+        if p.ndim > 1 and not p.any():
+            p.data.copy_(0.1 * normal(seed, *p.shape))
+    return model
 
 
 class Network(NamedTuple):
@@ -43,7 +51,7 @@ class Network(NamedTuple):
     classes: int | None
 
     def seeded(self, seed: int = 0, dtype: torch.dtype = F64) -> nn.Module:
-        return seeded(seed, self.build).to(dtype)
+        return awake(seeded(seed, self.build), seed).to(dtype)
 
     def inputs(self, seed: int = 0, dtype: torch.dtype = F64) -> tuple[Tensor, ...]:
         x = normal(seed, N, *((LATENT,) if self.kind == "generator" else self.shape)).to(dtype)

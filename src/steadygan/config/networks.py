@@ -15,6 +15,8 @@ Norm: TypeAlias = Literal["none", "batch"]
 
 SIDES = "8, 12, or 16, 20, 24, 28 doubled any number of times"
 
+EXPANSION = 2  # of the channels inside a block of the modern networks
+
 
 def halvings(side: int) -> tuple[int, int] | None:
     """(k, side / 2^k): halved while it is even and above 7, at least twice, to 2..7; None where that cannot be."""
@@ -276,6 +278,64 @@ class Autogan32Discriminator(Sngan32Discriminator):
 
 
 @dataclass(frozen=True)
+class ModernGenerator(OneSize):
+    """Residual blocks without a norm, `blocks` at each size; inner convolutions in groups of `group` channels."""
+
+    width: Width = 16
+    group: Width = 16
+    blocks: Few = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if EXPANSION * self.width % self.group:
+            raise InputError(
+                f"{self.name}: expected a width whose {EXPANSION}-fold is a multiple of group={self.group}, got "
+                f"width={self.width}: change one of them"
+            )
+
+
+@dataclass(frozen=True)
+class ModernDiscriminator(ImageEnds, ModernGenerator):
+    """The mirror image."""
+
+    def fits(self, context: Context) -> None:
+        super().fits(context)
+        if "spectral_norm" in context.judge.constraint:
+            raise InputError(
+                f"{context.where}discriminator={self.name}: expected no constraint.spectral_norm, which divides by "
+                "weights that start at 0 here, got one: leave it out, or use sngan32"
+            )
+
+
+class Modern28Generator(ModernGenerator):
+    """For 28 x 28 pixels, `width` channels at full size and up to 16 times as many below."""
+
+    name = "modern28"
+    side = 28
+
+
+class Modern28Discriminator(ModernDiscriminator):
+    """The mirror image."""
+
+    name = "modern28"
+    side = 28
+
+
+class Modern32Generator(ModernGenerator):
+    """The same for 32 x 32 pixels, with one stage more."""
+
+    name = "modern32"
+    side = 32
+
+
+class Modern32Discriminator(ModernDiscriminator):
+    """The mirror image."""
+
+    name = "modern32"
+    side = 32
+
+
+@dataclass(frozen=True)
 class MlpAutoencoder(Network):
     """A fully connected autoencoder whose error is the score: `depth` hidden layers on each side of the code."""
 
@@ -302,11 +362,13 @@ GENERATORS = (
     *(Mlp, DcganGenerator, DualGenerator),
     *(Resnet32Generator, Resnet64Generator, Conventional32Generator, Autogan32Generator),
     *(Sngan32Generator, Sngan64Generator, Sngan32CnnGenerator, Sngan64CnnGenerator),
+    *(Modern28Generator, Modern32Generator),
 )
 DISCRIMINATORS = (
     *(MlpDiscriminator, DcganDiscriminator, DualDiscriminator, MlpAutoencoder, DcganAutoencoder),
     *(Resnet32Discriminator, Resnet64Discriminator, Conventional32Discriminator, Autogan32Discriminator),
     *(Sngan32Discriminator, Sngan64Discriminator, Sngan32CnnDiscriminator, Sngan64CnnDiscriminator),
+    *(Modern28Discriminator, Modern32Discriminator),
 )
 GENERATOR = Kinds("generator", {each.name: each for each in GENERATORS}, Network)
 DISCRIMINATOR = Kinds("discriminator", {each.name: each for each in DISCRIMINATORS}, Network)

@@ -8,6 +8,7 @@ from .dual import ResidualBlock, dual_discriminator, dual_generator
 from .heads import Denoised, Embedded, LabelledGenerator, ProjectionDiscriminator, denoiser
 from .layers import ACTIVATIONS, BatchNorm, MinibatchDiscrimination, activation
 from .mlp import mlp, mlp_discriminator, mlp_generator
+from .modern import modern28_discriminator, modern28_generator, modern32_discriminator, modern32_generator
 from .resnet import (
     conventional32_discriminator,
     conventional32_generator,
@@ -55,6 +56,10 @@ __all__ = [
     "mlp_autoencoder",
     "mlp_discriminator",
     "mlp_generator",
+    "modern28_discriminator",
+    "modern28_generator",
+    "modern32_discriminator",
+    "modern32_generator",
     "resnet32_discriminator",
     "resnet32_generator",
     "resnet64_discriminator",

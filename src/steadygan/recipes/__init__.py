@@ -1,6 +1,6 @@
 """Named settings that are known to work; `recipes.build`, which needs torch, makes trainers of them."""
 
-from . import bases, papers
+from . import bases, papers, showcase
 from .recipe import RECIPES, Recipe, recipe
 
-__all__ = ["RECIPES", "Recipe", "bases", "papers", "recipe"]
+__all__ = ["RECIPES", "Recipe", "bases", "papers", "recipe", "showcase"]
