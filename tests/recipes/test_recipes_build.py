@@ -50,10 +50,18 @@ def points(tmp_path: Path) -> Path:
     return path
 
 
+def data_of(name: str) -> str:
+    """The data set in a recipe's name: before the method, behind `showcase`."""
+    return name.removeprefix("showcase/").partition("/")[0]
+
+
 def prepared(entry: Recipe, places: dict[str, Path], *words: str) -> Settings:
     """A recipe's settings, quick to evaluate, with data where it needs some."""
-    own = [f"data.path={path}" for data, path in places.items() if entry.name.startswith(f"{data}/")]
+    data = data_of(entry.name)
+    own = [f"data.path={places[data]}"] if data in places else []
     own += ["data.n=200"] if entry.name.startswith("stacked") else []
+    if entry.name.startswith("showcase/"):  # it has no small scale
+        own += [f"{player}.{key}=2" for player in ("generator", "discriminator") for key in ("width", "group")]
     return override(entry(scale="small"), [*SMALL, *own, *words])
 
 
@@ -98,7 +106,7 @@ def test_every_recipes_trainer_is_built(points: Path, images: dict[str, Path]) -
     sources: dict[str, Source] = {}
     for entry in OURS.values():
         settings = prepared(entry, {"points": points, **images})
-        data = entry.name.partition("/")[0]
+        data = data_of(entry.name)
         sources[data] = sources.get(data) or build.source(settings)
         made = build.trainer(settings, data=sources[data])
         assert set(made.setup.opponents) == set(settings.judges())
