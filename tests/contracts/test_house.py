@@ -59,7 +59,7 @@ TORCH_FREE = (
     "__main__", "cli", "config", "commands", "commands.train", "commands.sample", "commands.compare",
     "commands.diagnose", "commands.doctor", "commands.evaluate", "commands.job", "files", "places", "plugins",
     "quantities", "recipes", "recipes.bases", "reporting", "reporting.server", "runs.folder", "runs.history",
-    "runs.records", "runs.settings",
+    "runs.records", "runs.settings", "runs.shipped",
 )  # fmt: skip
 
 

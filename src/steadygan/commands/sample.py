@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
@@ -14,7 +14,9 @@ import steadygan as sg
 from ..config import Settings
 from ..config.values import real, whole
 from ..errors import InputError, unknown
+from ..runs.folder import RunFolder
 from ..runs.settings import saved
+from ..runs.shipped import shipped, shipped_card, stem
 from .console import new_console
 from .options import MOST_SAMPLES, SEED, Plugins, RunPath, Weights, option
 from .progress import ReadingProgress
@@ -73,8 +75,9 @@ def sample(
     """Draws n samples and writes them; with the same seed, a longer draw begins like a shorter one."""
     kind = weights_named(weights)
     asked = Asked(n, seed, kind, label, truncation, interpolate)
-    place = target(out, folder, asked)
-    settings = settings_of(folder)
+    card = None if RunFolder(folder).begun else shipped_card(folder.as_posix())
+    place = target(out, folder, asked, within=card is None)
+    settings = settings_of(folder, shipped()) if card is None else Settings.check(card["settings"])
     check(place, asked, settings, folder)
     run = sg.load(folder)
     names = run.data.get("class_names", ())
@@ -84,8 +87,9 @@ def sample(
     broken: list[int] = []
     stream = run.stream(n, seed, kind, chosen, truncation, interpolate)
     write(place, drawing(stream, n, console, broken), run, settings, asked)
-    averaged = kind == "ema" and run.G is not run.G_live
-    told = [f"iteration {run.iteration:,}", f"{'EMA' if averaged else 'live'} weights", f"seed {seed}"]
+    averaged = card["weights"] == "ema" if card is not None else kind == "ema" and run.G is not run.G_live
+    told = [] if card is None else ["shipped with steadygan"]
+    told += [f"iteration {run.iteration:,}", f"{'EMA' if averaged else 'live'} weights", f"seed {seed}"]
     if chosen is not None:
         named = len(names) > chosen and names[chosen] != str(chosen)
         told.append(f"label {chosen}" + (f" ({names[chosen]})" if named else ""))
@@ -169,11 +173,15 @@ def scatter(path: Path, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: 
         scatter_matrix(real, points, path, settings.recipe, names)
 
 
-def target(out: str | None, run: Path, asked: Asked) -> Target:
-    """`out`: one of `WORDS`, for a file in the run's folder, or a path whose ending tells the form; None is npz."""
+def target(out: str | None, run: Path, asked: Asked, within: bool = True) -> Target:
+    """`out`: one of `WORDS`, for a file in the run's folder, or a path whose ending tells the form; None is npz.
+
+    within: whether there is such a folder; else the file is put here, and its name begins with the run's.
+    """
     word = "npz" if out is None else out
     if word in WORDS:
-        return word, run / f"{asked.slug()}{WORDS[word]}"
+        name = f"{asked.slug()}{WORDS[word]}"
+        return word, run / name if within else Path(f"{stem(run.as_posix())}-{name}")
     path = Path(word)
     form = FORMS.get(path.suffix.lower())
     if form is None:
@@ -229,13 +237,14 @@ def check_room(target: Target, n: int, run: sg.Run) -> None:
         )
 
 
-def settings_of(folder: Path) -> Settings:
-    """The settings of the run in `folder`; raises InputError where there is none and names one that is near."""
+def settings_of(folder: Path, others: Sequence[str] = ()) -> Settings:
+    """The settings of the run in `folder`; raises InputError where there is none, naming one that is near or others."""
     found = saved(folder)
     if found is not None:
         return found
     near = sorted(str(path.parent) for path in folder.glob("*/settings.json")) if folder.is_dir() else []
-    hint = f"did you mean {near[0]}?" if near else "give the folder that train printed"
+    there = f", or a name out of {', '.join(others)}" if others else ""
+    hint = f"did you mean {near[0]}?" if near else f"give the folder that train printed{there}"
     raise InputError(f"{folder} holds no run (no settings.json): {hint}")
 
 

@@ -47,6 +47,12 @@ def networks(
         return G, _network(DISCRIMINATORS, DISCRIMINATOR, spec.get("discriminator"))
 
 
+def generator_of(spec: Mapping[str, Any], seed: int = 0) -> nn.Module:
+    """G of the settings `generator` of a `network_settings`; see `networks`."""
+    with borrowed(seed), torch.device("cpu"):
+        return _network(GENERATORS, GENERATOR, spec)
+
+
 @dataclass(frozen=True)
 class Given(Block):
     """What a network is given by its run."""

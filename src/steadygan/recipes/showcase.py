@@ -13,7 +13,7 @@ from .recipe import recipe
 
 
 def modern(weight: float, count: int, **changes: Any) -> Settings:
-    """Relativistic pairing with r1 and r2 of this weight, `count` of 64 reals being fakes [huang2024, tao2020].
+    """Relativistic pairing with r1 and r2 of this weight, `count` of 32 reals being fakes [huang2024, tao2020].
 
     The paper lowers the rate to a quarter, the penalty to a tenth and raises Adam's beta2 from 0.9 to 0.99; here the
     rate falls further, as the run is a thousandth as long, and the other two stay between what they are there.
@@ -27,9 +27,10 @@ def modern(weight: float, count: int, **changes: Any) -> Settings:
         "lr_g": 1e-3,
         "schedule": Cosine(start=0.0, end=0.05),
         "latent_dim": 64,
+        "batch_size": 32,
         "ema": Ema(decay=None, half_life=20_000.0),
         "log_every": 100,
-        "checkpoint_every": 500,
+        "checkpoint_every": 1000,
     }
     return Settings(**{**common, **changes})
 
@@ -39,11 +40,11 @@ def showcase_mnist() -> Settings:
     """A mean top probability near that of real digits is what it is for."""
     return modern(
         0.5,
-        8,
+        4,
         data=Mnist(),
         generator=Modern28Generator(width=8),
         discriminator=Modern28Discriminator(width=8),
-        horizon=8000,
+        horizon=10_000,
         evaluate=Evaluate(every=1000, n=2500),
     )
 
@@ -53,10 +54,10 @@ def showcase_cifar10() -> Settings:
     """As `showcase/mnist`, wider, under a weaker penalty."""
     return modern(
         0.05,
-        4,
+        2,
         data=Cifar10(flip=True),
         generator=Modern32Generator(),
         discriminator=Modern32Discriminator(),
-        horizon=20_000,
-        evaluate=Evaluate(every=2000, n=5000, features="cifar"),
+        horizon=40_000,
+        evaluate=Evaluate(every=4000, n=5000, features="cifar"),
     )

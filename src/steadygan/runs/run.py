@@ -17,13 +17,14 @@ from ..errors import CollapseError, InputError, NonFiniteError, check_number, ch
 from ..files import read_json
 from ..latents import CHUNK, Latent, chunks, generate, label_chunks, normal_latent, rows, truncated
 from ..metrics import Protocol
-from ..models.build import networks
+from ..models.build import generator_of, networks
 from ..types import Batch
 from ..types.labels import occurring, spans
 from . import checkpoint
 from .checkpoint import Meta, TrainState, load_network
 from .folder import RunFolder
 from .records import read_records, times
+from .shipped import shipped_card, shipped_weights
 
 
 class Run:
@@ -181,10 +182,15 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     """Reads a run back from its folder, at its newest checkpoint.
 
     The networks of a recipe's run are built from its settings; those of your own modules are given as `G` and `D` (a
-    module, or a mapping of them), as they were before training. Raises InputError when the folder holds no run.
+    module, or a mapping of them), as they were before training. Where there is no such folder, `path` may be the name
+    of a recipe whose generator the package holds, such as showcase/mnist: a run without a D, for samples. Raises
+    InputError when the folder holds no run.
     """
     folder = RunFolder(Path(path))
     if not folder.settings.exists():
+        card = None if G is not None or D is not None else shipped_card(Path(path).as_posix())
+        if card is not None:
+            return _of_card(card, choose_device(device))
         raise InputError(f"{path} holds no run (no settings.json): give the folder that train printed")
     newest = folder.newest
     if newest is None:
@@ -231,6 +237,32 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     run.iteration = int(state.iteration)
     run.wall_time, run.iterations_per_second = times(folder.timing)
     run.protocol, run.protocols, run.reference = meta.protocol, meta.protocols, meta.reference
+    return run
+
+
+def _of_card(card: dict[str, Any], device: torch.device) -> Run:
+    """The run of a shipped generator of unlabelled images, in float32."""
+    from safetensors.torch import load as tensors
+
+    network = generator_of(card["network"])
+    weights = {key: value.float() for key, value in tensors(shipped_weights(card)).items()}
+    load_network(network, weights, "G")
+    network.to(device).eval().requires_grad_(False)
+    dim = card["latent"]["dim"]
+    run = Run(
+        path=None,
+        G=network,
+        G_live=network,
+        D={},
+        latent=normal_latent(dim, torch.float32),
+        settings=card["settings"],
+        metrics=[],
+        device=device,
+        data={**card["data"], "image": True},
+        latent_dim=dim,
+        network_settings={"generator": card["network"]},
+    )
+    run.iteration, run.protocol = card["iteration"], card["metrics"]["protocol"]
     return run
 
 
