@@ -59,6 +59,18 @@ def test_conditional_is_far_with_classes() -> None:
     assert (cgan.generator.name, cgan.discriminator.name) == ("dcgan", "dcgan")
 
 
+@pytest.mark.parametrize(("name", "network"), [("showcase/mnist", "modern28"), ("showcase/cifar10", "modern32")])
+def test_a_showcase_has_all_that_keeps_a_gan_up(name: str, network: str) -> None:
+    settings = RECIPES[name]()
+    assert (settings.generator.name, settings.discriminator.name) == (network, network)
+    assert settings.loss.name == "relativistic_pairing"
+    assert [*settings.penalty] == ["r1", "r2"]
+    assert settings.penalty["r1"] == settings.penalty["r2"]
+    assert [*settings.method] == ["fake_as_real"]
+    assert settings.schedule.factor(settings.horizon, settings.horizon) < 0.1
+    assert settings.ema is not None
+
+
 def test_a_recipe_is_the_same_after_json_and_carries_its_name_and_seed() -> None:
     for entry in RECIPES.values():
         settings = entry(seed=3)
