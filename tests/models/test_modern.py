@@ -8,20 +8,26 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from known import F64, normal, seeded
+from known import F64, compiles, normal, seeded
 from steadygan.config import Settings, override
 from steadygan.config.data import Mnist
 from steadygan.config.optimisation import Constant
 from steadygan.data import Source
+from steadygan.engine.objective import Sides, d_objective
 from steadygan.errors import InputError
+from steadygan.losses import RelativisticPairing
 from steadygan.models import DISCRIMINATORS, GENERATORS
 from steadygan.models.build import networks
 from steadygan.models.layers import Summed
+from steadygan.penalties import r1, r2
 from steadygan.recipes.build import network_settings, trainer
+from steadygan.types import Batch, Critic, Now, Opponent
+from steadygan.types.critic import as_output
 from steadygan.types.taps import module_layers
 
 WIDTHS = {"modern28": (1, 7, [16, 4, 1]), "modern32": (3, 4, [16, 16, 4, 1])}  # channels, smallest side, units
@@ -207,3 +213,26 @@ def test_what_goes_with_it(words: list[str]) -> None:
     for network, start in zip((run.G, run.D), first, strict=True):
         pairs = zip(network.named_parameters(), start.parameters(), strict=True)
         assert [name for (name, p), before in pairs if torch.equal(p, before) or not p.isfinite().all()] == []
+
+
+@pytest.mark.slow
+@compiles
+def test_a_stacked_d_step_with_both_penalties_compiles_whole() -> None:
+    """Slopes of two members under vmap, differentiated twice, in one graph; the numbers are those of the eager step."""
+    D = [seeded(k, lambda: DISCRIMINATORS["modern28"]((1, 28, 28), width=2, group=2)) for k in range(2)]
+    for network in D:  # past the start, where every block is the identity
+        for part in (part for part in network.modules() if isinstance(part, Summed)):
+            nn.init.normal_(part.residual[-1].weight, std=0.1)
+    opponent, now = Opponent(None, RelativisticPairing(), (r1(1.0), r2(1.0))), Now(torch.tensor(0), {}, {})
+
+    def one(weights: dict[str, Tensor], pair: Tensor) -> Tensor:
+        critic = Critic(lambda b: as_output(functional_call(D[0], weights, (b.x,)), b.size), functional=True)
+        value, _ = d_objective({"D": opponent}, {"D": critic}, Batch(pair[0]), Batch(pair[1]), now, Sides(3, 3))
+        return value
+
+    weights = {key: p.detach() for key, p in stack_module_state(D)[0].items()}
+    step, pairs = vmap(grad(one)), normal(7, 2, 2, 3, 1, 28, 28)
+    torch.compiler.reset()
+    found, wanted = torch.compile(step, fullgraph=True, backend="eager")(weights, pairs), step(weights, pairs)
+    assert_close(found, wanted)
+    assert all(slope.any() for slope in wanted.values())
