@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -14,9 +17,9 @@ from steadygan.recipes import RECIPES, build
 from steadygan.recipes.papers import TABLES, table_named
 from steadygan.recipes.papers.verdict import effect, published_effect, verdict
 from steadygan.runs.settings import difference
+from steadygan.training.probes import Probes
 
 ROWS = {table.recipe(row): (table, row) for table in TABLES.values() for row in table.rows}
-FAST = ("zero-gp-mnist",)  # whose first row takes little
 PLACES = {
     "cifar10": pictures.photographs,
     "cifar100": lambda folder: pictures.photographs(folder, classes=100, each=1),
@@ -38,7 +41,7 @@ def tops(one: Settings, other: Settings) -> set[str]:
 
 
 def test_every_row_is_a_recipe_in_both_scales() -> None:
-    assert len(ROWS) >= 80
+    assert len(ROWS) >= 100
     for name in ROWS:
         for scale in ("full", "small"):
             settings = RECIPES[name](2, scale)
@@ -194,24 +197,89 @@ def test_rows_are_named_once() -> None:
         assert {*itertools.chain(*((claim.better, claim.worse) for claim in table.claims))} <= set(names)
 
 
-QUICK = ("evaluate.n=100", "evaluate.features=none", "device=cpu", "threads=1", "compile=off", "batch_size=8")
+class Row(NamedTuple):
+    table: str
+    name: str
 
 
-@pytest.mark.parametrize(
-    ("name", "row"),
-    [
-        pytest.param(table.name, row.name, marks=[pytest.mark.slow] * (i > 0 or table.name not in FAST), id=row.name)
-        for table in TABLES.values()
-        for i, row in enumerate(table.rows)
-    ],
-)
-def test_a_row_trains_and_goes_on(name: str, row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STEADYGAN_CACHE", str(tmp_path / "cache"))
-    settings = RECIPES[table_named(name).recipe(table_named(name).row(row))](0, "small")
-    path = PLACES[settings.data.name](tmp_path / "data")
-    more = ["method.fake_as_real.count=2"] if "fake_as_real" in settings.method else []
-    settings = override(settings, [*QUICK, *more, f"data.path={path}"])
+EVERY = [Row(table.name, row.name) for table in TABLES.values() for row in table.rows]
+ONE = {
+    "dual-table1": "ours",
+    "fargan-table2": "cifar10-resnet-w-far",
+    "sdp-table1": "cifar10-autogan-sdp",
+    "sdp-table2": "tiny-imagenet-hinge-sdp",
+    "stacked-mnist": "pacgan",
+    "zero-gp-mnist": "mnist-zero-gp-beta5-1k",
+}
+LIKE_THESE = {  # tables whose rows are of the same kinds: in the slow tests alone
+    "dual-table2": "both-selu",
+    "dual-table3": "hinge-gp",
+    "fargan-figure7": "cifar10-dcgan-ns-f16",
+    "fargan-figure8": "imagenet64-resnet64-ns-far",
+    "fargan-supplement2": "cifar100-dcgan-ns-far",
+    "sdp-figure3": "cifar10-wgan-gp-sdp-0.03",
+    "sdp-figure4": "cifar10-lsgan-bare-sdp",
+    "zero-gp-figure4": "imagenet-zero-gp",
+}
+OF_EACH = [
+    *(pytest.param(Row(*row), id=row[0]) for row in ONE.items()),
+    *(pytest.param(Row(*row), id=row[0], marks=pytest.mark.slow) for row in LIKE_THESE.items()),
+]
+
+
+def test_a_row_of_each_table_is_tried() -> None:
+    assert {*ONE, *LIKE_THESE} == {*TABLES}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
+    """A few images of a data set, by its name, decoded once."""
+    root = tmp_path_factory.mktemp("images")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEADYGAN_CACHE", str(root / "cache"))
+        yield cache(lambda name: PLACES[name](root / name))
+
+
+@pytest.fixture
+def quick(place: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """A row's settings for two cores, in batches of 2, hardly measured; nothing is drawn."""
+    monkeypatch.setattr(Probes, "draw", lambda *_: None)
+
+    def settings(row: Row, *words: str) -> Settings:
+        found = RECIPES[table_named(row.table).recipe(table_named(row.table).row(row.name))](0, "small")
+        more = ["evaluate.n=100", "evaluate.features=none", "device=cpu", "threads=1", "compile=off", "batch_size=2"]
+        if "fake_as_real" in found.method:
+            more.append("method.fake_as_real.count=1")
+        if "sample_differences" in found.method:
+            more += ["method.sample_differences.start=5", "method.sample_differences.count=1"]
+        return override(found, [*more, f"data.path={place(found.data.name)}", *words])
+
+    return settings
+
+
+def narrow(settings: Settings) -> list[str]:
+    """Words that make every network 2 wide."""
+    judges = [f"opponents.{name}.discriminator" for name, own in settings.opponents.items() if own.discriminator]
+    return [f"{key}.width=2" for key in ("generator", "discriminator", *judges)]
+
+
+@pytest.mark.parametrize("row", OF_EACH)
+def test_a_row_of_each_table_goes_on_where_it_stopped(row: Row, quick: Callable[..., Settings], tmp_path: Path) -> None:
+    """20 iterations in two sittings, of networks 2 wide."""
+    settings = quick(row, "monitor=none", "evaluate.every=20", "checkpoint_every=10")
+    settings = override(settings, narrow(settings))
+    build.trainer(settings, tmp_path / "run").fit(10)
+    run = build.trainer(settings, tmp_path / "run", resume=True).fit(20)
+    assert (run.iteration, run.failure) == (20, None)
+    assert run.metrics[-1]["iteration"] == 20
+    assert "energy_distance" in run.metrics[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", EVERY, ids=lambda row: row.name)
+def test_a_row_trains_and_goes_on(row: Row, quick: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = quick(row)
     build.trainer(settings, tmp_path / "run").fit(2)
     run = build.trainer(settings, tmp_path / "run", resume=True).fit(3)
     assert (run.iteration, run.failure) == (3, None)
-    assert run.settings["recipe"].endswith(row)
+    assert run.settings["recipe"].endswith(row.name)
