@@ -10,6 +10,8 @@ LENGTH = 40_000  # iterations of grid25's recipes
 HEADINGS = {
     "mlp": "`mlp`, fake-as-real with r1, evaluation and logging at their defaults",
     "dcgan": "`dcgan` 32 x 32, fake-as-real (N0 = 32, f = 8) with r1",
+    "resnet32": "`resnet32` in full width, fake-as-real (N0 = 32, f = 8) with r1",
+    "conventional32": "`conventional32` in full width, fake-as-real (N0 = 32, f = 8) with r1",
 }
 
 
@@ -74,7 +76,7 @@ def page(found: Mapping[str, Any]) -> str:
     gpu = "no GPU" if about["gpu"] is None else about["gpu"]
     parts = [
         "# Speed",
-        "Made by `python benchmarks/step.py --page docs/results/speed.md`; do not edit.",
+        "Made by `python benchmarks/step.py --whole --page docs/results/speed.md`; do not edit.",
         f"{about['cpu']}, {about['cores']} cores ({about['simd']}), {gpu}; torch {about['torch']}, Python "
         f"{about['python']}; {about['threads']} thread(s) on every side; medians of {found['pairs']} pairs, the two "
         "sides of a pair one after the other in one process.",
@@ -84,7 +86,7 @@ def page(found: Mapping[str, Any]) -> str:
         "`mlp` it is everything the command does after its start: an evaluation of 10,000 samples every 1,000 "
         "iterations, gradient probes and TensorBoard every 200, checkpoints every 2,000. Stacks of more than 10 seeds "
         "are trained in stacks of 8. The ceiling is the time that a step's matrix products take by themselves, batched "
-        "over the members (`mlp`), or at the rate of a large matrix product (`dcgan`).",
+        "over the members (`mlp`), or at the rate of a large matrix product (images).",
     ]
     for name, heading in HEADINGS.items():
         if name in found:

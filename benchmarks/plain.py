@@ -18,7 +18,7 @@ BETAS, DECAY = (0.5, 0.9), 0.999
 
 @dataclass(frozen=True)
 class Case:
-    """One GAN: its networks' sizes, and how it is trained."""
+    """One GAN: its networks, by name, their sizes, and how it is trained."""
 
     name: str
     image: bool = False
@@ -42,8 +42,8 @@ class Case:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             if self.image:
-                G: nn.Module = sg.models.GENERATORS["dcgan"](self.latent, self.shape, width=self.width)
-                D: nn.Module = sg.models.DISCRIMINATORS["dcgan"](self.shape, width=self.width)
+                G: nn.Module = sg.models.GENERATORS[self.name](self.latent, self.shape, width=self.width)
+                D: nn.Module = sg.models.DISCRIMINATORS[self.name](self.shape, width=self.width)
             else:
                 G = sg.models.mlp(2, 2, self.width, 3, "leaky_relu")
                 D = sg.models.mlp(2, 1, self.width, 3, "leaky_relu")
@@ -56,6 +56,8 @@ class Case:
 
 MLP = Case("mlp")
 DCGAN = Case("dcgan", image=True, width=32, count=32, weight=10.0, lr=2e-4)
+RESNET = Case("resnet32", image=True, count=32, weight=10.0, lr=1e-4)
+CONVENTIONAL = Case("conventional32", image=True, count=32, weight=10.0, lr=1e-4)
 
 
 class Plain:

@@ -1,11 +1,15 @@
 """Our training against the plain eager loop of a careful user, on the same maths, all in one run and interleaved.
 
-    python benchmarks/step.py [--only mlp|dcgan] [--pairs 5] [--threads 1] [--json FILE] [--page docs/results/speed.md]
+    python benchmarks/step.py [--only CASE,...] [--pairs 5] [--threads 1] [--json FILE]    mlp and dcgan: ten minutes
+    python benchmarks/step.py --whole --page docs/results/speed.md    memory, compile times, growth, too: half an hour
+    python benchmarks/step.py --only resnet32,conventional32 --pairs 2    the papers' networks as wide as they are
 
 mlp: ring8, 64 x 3 with leaky ReLU, batch 64, nonsaturating loss, r1 with weight 0.1, fake-as-real with N0 = 8 and
 f = 8, fused Adam, EMA. Ours is what the command does after its start: draws, steps, statistics, and evaluation, logs,
 TensorBoard and checkpoints at their defaults; the plain loop does none of these. dcgan: 32 x 32 x 3, width 32, batch
-64, N0 = 32, f = 8, r1; there evaluation is left out on both sides. The sides take turns: a busy machine slows all.
+64, N0 = 32, f = 8, r1; there evaluation is left out on both sides. resnet32 and conventional32: the same, 64 wide, one
+iteration a turn. The sides take turns: a busy machine slows all. A way is timed over --pairs turns, or fewer, at least
+two, once they have taken a minute.
 """
 
 from __future__ import annotations
@@ -27,11 +31,14 @@ from typing import Any, Protocol
 import torch
 from ceiling import flops, products, rate
 from page import page, table
-from plain import DCGAN, MLP, Case, Plain
+from plain import CONVENTIONAL, DCGAN, MLP, RESNET, Case, Plain
 from sides import Way, check, ours
 
 EAGER = Way("eager")
+WIDE = [EAGER, Way("bf16 throughout", precision="bf16")]
 WAYS = {
+    "resnet32": WIDE,
+    "conventional32": WIDE,
     "mlp": [
         EAGER,
         Way("compiled, K = 1", 1, True),
@@ -54,8 +61,10 @@ GPU = [
     Way("compiled graph, K = 8", 8, True, device="cuda"),
     Way("compiled graph, K = 64", 64, True, device="cuda"),
 ]
-CASES = {"mlp": MLP, "dcgan": DCGAN}
+CHECKED = [EAGER, Way("", 3), Way("", 1, True), Way("", 3, True)]  # that they compute what the plain loop does
+CASES = {case.name: case for case in (MLP, DCGAN, RESNET, CONVENTIONAL)}
 TURN = {"mlp": 2000, "dcgan": 6}  # iterations in a pair: at mlp whole rounds of evaluation, logs and checkpoints
+ENOUGH = 60.0  # seconds for the turns of one way, once there are two of them
 
 
 class Side(Protocol):
@@ -81,7 +90,9 @@ def timed(what: Callable[[], None]) -> float:
 def measured(name: str, ways: list[Way], pairs: int, device: str = "cpu") -> list[dict[str, Any]]:
     """One row per way: its time, and its ratio to the plain loop's on that device, as medians over the pairs."""
     case, on_gpu = CASES[name], device != "cpu"
-    each = max(TURN[name], 300) if on_gpu else TURN[name]
+    each = TURN.get(name, 1)
+    if on_gpu:
+        each = max(each, 300 if name in TURN else 20)
     members = {w.seeds if on_gpu else min(w.seeds, 8) for w in ways}
     work, alone = flops(case), {k: products(case, k, device) for k in members}
     ceiling = {"float32": rate(device=device), "bf16": rate(dtype=torch.bfloat16, device=device)}
@@ -90,19 +101,20 @@ def measured(name: str, ways: list[Way], pairs: int, device: str = "cpu") -> lis
         mine = [(way, stack.enter_context(ours(case, way, written=name == "mlp"))) for way in ways]
         turn(plain, max(1, each // 10), 1)
         for way, side in mine:
-            turn(side, each if name == "mlp" or on_gpu else 2, way.seeds)  # warm, and at a whole round again
-        times: dict[str, list[float]] = {"plain": [], **{way.name: [] for way in ways}}
+            turn(side, each if name == "mlp" or on_gpu else min(each, 2), way.seeds)  # warm, and at a whole round again
+        times: dict[str, list[tuple[float, float]]] = {way.name: [] for way in ways}  # the plain loop's, ours
         for _ in range(pairs):
             for way, side in mine:  # each with a plain turn of its own beside it
-                times["plain"].append(turn(plain, each, 1))
-                times[way.name].append(turn(side, each, way.seeds))
+                spent = sum(own * way.seeds * each for _, own in times[way.name])
+                if len(times[way.name]) < 2 or spent < ENOUGH:
+                    times[way.name].append((turn(plain, each, 1), turn(side, each, way.seeds)))
     own = alone.get(1) if name == "mlp" else None
-    rows = [row("plain loop", times["plain"], [1.0], work, own, ceiling["float32"])]
-    for index, way in enumerate(ways):
-        beside = times["plain"][index :: len(ways)]
-        ratios = [p / o for p, o in zip(beside, times[way.name], strict=True)]
+    beside = [theirs for told in times.values() for theirs, _ in told]
+    rows = [row("plain loop", beside, [1.0], work, own, ceiling["float32"])]
+    for way in ways:
         own = alone[way.seeds if on_gpu else min(way.seeds, 8)] if name == "mlp" else None
-        rows.append(row(way.name, times[way.name], ratios, work, own, ceiling[way.precision]))
+        ratios = [theirs / ours for theirs, ours in times[way.name]]
+        rows.append(row(way.name, [ours for _, ours in times[way.name]], ratios, work, own, ceiling[way.precision]))
     return rows
 
 
@@ -200,12 +212,20 @@ def machine() -> dict[str, Any]:
     }
 
 
+def chosen(words: str) -> list[str]:
+    """Cases by name."""
+    names = words.split(",")
+    if wrong := [name for name in names if name not in CASES]:
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(CASES)}, got {', '.join(wrong)}")
+    return names
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Our training against a plain hand-written loop of the same maths.")
-    parser.add_argument("--only", choices=["mlp", "dcgan"])
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--only", type=chosen, default=["mlp", "dcgan"], metavar="CASE,...", help=", ".join(CASES))
+    parser.add_argument("--pairs", type=int, default=5, help="turns of each way, at most")
     parser.add_argument("--threads", type=int, default=1, help="on both sides")
-    parser.add_argument("--quick", action="store_true", help="the first tables only: no memory, compile times, growth")
+    parser.add_argument("--whole", action="store_true", help="memory, compile times and growth of mlp and dcgan, too")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     parser.add_argument("--page", type=Path, help="write the page of the documentation")
     parser.add_argument("--apart", nargs=2, help=argparse.SUPPRESS)
@@ -214,20 +234,20 @@ def main() -> None:
     if arguments.apart:
         alone(*arguments.apart)
         return
-    names = [arguments.only] if arguments.only else ["mlp", "dcgan"]
+    names = arguments.only
     found: dict[str, Any] = {"machine": machine(), "pairs": arguments.pairs}
-    found["largest_difference"] = check(MLP, [EAGER, Way("", 3), Way("", 1, True), Way("", 3, True)])
+    found["largest_difference"] = check(MLP, CHECKED if "mlp" in names else CHECKED[:1])
     for name in names:
         ways = WAYS[name]
         found[name] = measured(name, ways, arguments.pairs)
         print(table(found[name]), flush=True)
-        if not arguments.quick:
+        if arguments.whole and name in TURN:
             found[f"{name}_costs"] = costs(name)
-        if name == "mlp":
+        if name == "mlp" and arguments.whole:
             found["figures"] = drawing()
         if torch.cuda.is_available():
             found[f"{name}_gpu"] = measured(name, GPU if name == "mlp" else GPU[:3], arguments.pairs, "cuda")
-    if not arguments.quick and "mlp" in names:
+    if arguments.whole and "mlp" in names:
         found["growth"] = growth()
     text = page(found)
     print(text)

@@ -245,8 +245,8 @@ def quick(place: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Call
     """A row's settings for two cores, in batches of 2, hardly measured; nothing is drawn."""
     monkeypatch.setattr(Probes, "draw", lambda *_: None)
 
-    def settings(row: Row, *words: str) -> Settings:
-        found = RECIPES[table_named(row.table).recipe(table_named(row.table).row(row.name))](0, "small")
+    def settings(row: Row, *words: str, scale: str = "small") -> Settings:
+        found = RECIPES[table_named(row.table).recipe(table_named(row.table).row(row.name))](0, scale)
         more = ["evaluate.n=100", "evaluate.features=none", "device=cpu", "threads=1", "compile=off", "batch_size=2"]
         if "fake_as_real" in found.method:
             more.append("method.fake_as_real.count=1")
@@ -273,6 +273,41 @@ def test_a_row_of_each_table_goes_on_where_it_stopped(row: Row, quick: Callable[
     assert (run.iteration, run.failure) == (20, None)
     assert run.metrics[-1]["iteration"] == 20
     assert "energy_distance" in run.metrics[-1]
+
+
+def a_row_of_each_network() -> dict[tuple[str, ...], Row]:
+    """The first row that has these networks, G's and those of all opponents."""
+    found: dict[tuple[str, ...], Row] = {}
+    for row in EVERY:
+        settings = RECIPES[table_named(row.table).recipe(table_named(row.table).row(row.name))]()
+        names = (settings.generator.name, *(judge.discriminator.name for judge in settings.judges().values()))
+        found.setdefault(names, row)
+    return found
+
+
+def test_every_image_network_of_the_papers_has_a_row() -> None:
+    names = {*itertools.chain(*a_row_of_each_network())}
+    assert names >= {
+        "resnet32",
+        "conventional32",
+        "resnet64",
+        "dcgan",
+        "sngan32",
+        "sngan64",
+        "autogan32",
+        "dual",
+        "mlp",
+    }
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("row", a_row_of_each_network().values(), ids=lambda row: row.name)
+def test_networks_in_full_width(row: Row, quick: Callable[..., Settings], tmp_path: Path) -> None:
+    """Two iterations of a batch of 4 with the paper's own networks."""
+    settings = quick(row, "batch_size=4", "monitor=none", "evaluate.every=2", scale="full")
+    run = build.trainer(settings, tmp_path / "run").fit(2)
+    assert (run.iteration, run.failure) == (2, None)
+    assert all(p.isfinite().all() for p in run.G.parameters())
 
 
 @pytest.mark.slow
