@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import steadygan as sg
 from steadygan.commands.job import Job
-from steadygan.commands.results import Result, finished
+from steadygan.commands.tables.results import Result, finished
 from steadygan.config import Settings
 from steadygan.recipes import RECIPES
 from steadygan.runs.folder import RunFolder

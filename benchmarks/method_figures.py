@@ -11,7 +11,7 @@ from finished_runs import Runs
 from numpy.typing import NDArray
 from PIL import Image
 
-from steadygan.commands.results import Result
+from steadygan.commands.tables.results import Result
 from steadygan.data.build import source
 from steadygan.quantities import DEAD_GRADIENT, Quantity
 from steadygan.runs.folder import RunFolder

@@ -27,7 +27,7 @@ from method_figures import sheet
 
 import steadygan as sg
 from steadygan.commands.console import figure
-from steadygan.commands.results import SideBySide
+from steadygan.commands.tables.results import SideBySide
 from steadygan.errors import EXIT_INPUT, EXIT_INTERRUPTED
 from steadygan.quantities import LABELS
 

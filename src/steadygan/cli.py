@@ -33,6 +33,7 @@ COMMANDS = {
     "all.",
     "compare": "Set recipes side by side: train what is missing, tabulate final and best, say why, draw the curves.",
     "paper": "Set a table of a paper, as published, beside ours: train what is missing, and say which claims hold.",
+    "figure": "Draw a figure of a paper from runs of one's own: train what is missing, PNG, PDF and data.",
     "evaluate": "Judge what any generator made: quality, diversity, modes, memorisation, each figure with its "
     "protocol.",
     "report": "Write one self-contained HTML page: verdicts, events, samples, curves, figures and settings, side by "

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import pictures
-from steadygan.commands.standing import row_words
+from steadygan.commands.tables.standing import row_words
 from steadygan.config.optimisation import Evaluate
 from steadygan.recipes.papers import zero_gp
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from steadygan.commands.reasons import Case, reasons
+from steadygan.commands.tables.reasons import Case, reasons
 from steadygan.recipes import RECIPES
 
 EVEN = (1.386, 0.693)

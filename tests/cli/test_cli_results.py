@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from steadygan.commands.job import Job
-from steadygan.commands.results import SideBySide
+from steadygan.commands.tables.results import SideBySide
 from steadygan.metrics import Protocol
 from steadygan.recipes import RECIPES
 

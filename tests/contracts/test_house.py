@@ -29,7 +29,7 @@ LEVELS = (
     ("callbacks", "diagnostics", "evaluation"),
     ("training",),
     ("recipes",),
-    ("reporting",),
+    ("figures", "reporting"),
     ("commands",),
     ("cli",),
     ("__main__",),
@@ -41,12 +41,18 @@ UPWARD = {  # public names of old, found where they now are
 }
 MOST_LINES, MOST_FILES, MOST_FLOORS, LEAST_LINES = 400, 14, 8, 60
 MOST_LAZY = 25  # imports of ours inside functions, each for the speed of `--help` or an optional package
-ALONE = {"callbacks", "methods.fake_as_real"}  # small and used by one, but looked for by their names
+ALONE = {
+    "callbacks",
+    "figures.dual",
+    "figures.sdp",
+    "methods.fake_as_real",
+}  # small and used by one, but looked for by their names
 # Nouns that no name inside repeats: what their files hold is of this kind.
 KINDS = {
     "cli", "files", "plugins", "config.optimisation", "config.parts", "config.values", "models.heads", "models.layers",
-    "recipes.papers.dual", "recipes.papers.fargan", "recipes.papers.sdp", "recipes.papers.stacked_mnist",
-    "recipes.papers.zero_gp",
+    "figures.dual", "figures.fargan", "figures.sdp", "figures.zero_gp",
+    "recipes.papers.dual", "recipes.papers.fargan", "recipes.papers.points", "recipes.papers.sdp",
+    "recipes.papers.stacked_mnist", "recipes.papers.zero_gp",
     "runs.checkpoint", "runs.writers", "data.build", "models.build", "recipes.build",
 }  # fmt: skip
 # These take long, and are imported where they are used.

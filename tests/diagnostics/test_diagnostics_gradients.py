@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from steadygan.diagnostics import generator_gradient, gradient_figures
+from steadygan.diagnostics.gradients import log_slopes
 from steadygan.errors import InputError
 from steadygan.losses import (
     Hinge,
@@ -195,3 +196,11 @@ def test_the_same_figures_every_time_even_with_dropout():
     y = Batch(samples(5).float())
     first, second = (generator_gradient(D, NonSaturating(), y)[1] for _ in range(2))
     assert torch.equal(first, second)
+
+
+def test_the_way_that_fakes_are_asked_to_move() -> None:
+    """grad log sigmoid(w x + b) = sigmoid(-(w x + b)) w, whatever became of the networks' own gradients."""
+    x = samples(7)
+    found = log_slopes(critic(linear), x)
+    assert torch.allclose(found, torch.sigmoid(-linear(x))[:, None] * W, rtol=1e-12)
+    assert not x.requires_grad

@@ -16,7 +16,7 @@ import pytest
 import words
 from corruption import Corruption, corruptions
 
-from steadygan.commands.results import SideBySide
+from steadygan.commands.tables.results import SideBySide
 from steadygan.training.probes import Probes
 
 DRAWN = ("samples/000000002.npz", "metrics.jsonl")  # what figures are made of

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import steadygan as sg
 from steadygan.latents import latents
 from steadygan.models import DISCRIMINATORS, GENERATORS
-from steadygan.training.probes import POINTS, SHOWN, SURFACE
+from steadygan.training.probes import ARROWS, POINTS, SHOWN, SURFACE
 from steadygan.types import Opponent
 from tiny import assert_same, built, networks, points, ring, small_d, small_g, state, trainer
 
@@ -189,6 +189,7 @@ class TestSnapshot:
         assert {k: (v.shape, v.dtype) for k, v in shot.items()} == {
             "points": ((SHOWN, 2), np.dtype("float32")),
             "surface": ((SURFACE, SURFACE), np.dtype("float32")),
+            "slope": ((ARROWS, ARROWS, 2), np.dtype("float32")),
             "extent": ((4,), np.dtype("float32")),
         }
         z = latents(lambda n, g: torch.randn(n, 2, generator=g), SHOWN, 3 + 1, torch.device("cpu"))
@@ -198,6 +199,9 @@ class TestSnapshot:
             for row, column in ((0, 0), (0, 63), (40, 3)):
                 x = torch.tensor([[left + (right - left) * column / 63, bottom + (top - bottom) * row / 63]])
                 assert shot["surface"][row, column] == pytest.approx(run.D(x).item(), abs=1e-5)
+        x = torch.tensor([[left + (right - left) * 5 / 19, bottom + (top - bottom) * 12 / 19]], requires_grad=True)
+        (slope,) = torch.autograd.grad(torch.nn.functional.logsigmoid(run.D(x)).sum(), x)
+        assert shot["slope"][12, 5] == pytest.approx(slope[0].numpy(), rel=1e-3, abs=1e-6)
 
     def test_in_the_users_units(self, tmp_path):
         data = sg.data.from_user(points() * 100.0 + 1e4).standardised()
@@ -205,6 +209,10 @@ class TestSnapshot:
         with np.load(tmp_path / "samples" / "000000000.npz") as arrays:
             assert arrays["points"].mean() == pytest.approx(1e4, rel=0.1)
             assert arrays["extent"].min() > 9e3
+            down = np.log1p(np.exp(-arrays["surface"].astype(np.float64)))  # of log sigmoid(d)
+            across = (arrays["extent"][1] - arrays["extent"][0]) / 63
+            usual = np.abs(np.diff(down, axis=1) / across).mean()
+            assert np.abs(arrays["slope"][..., 0]).mean() == pytest.approx(usual, rel=0.3)
 
     def test_other_shapes(self, tmp_path):
         G, D = built(0, lambda: small_g(2, 3), lambda: small_d(3))

@@ -48,7 +48,7 @@ def compare(
         refuse_early(job.settings, job.folder, resume=True, reading=True)
     console = new_console(as_json)
     try:
-        from . import results
+        from .tables import results
 
         by_recipe = groupby(jobs, key=lambda job: job.settings.recipe)
         found = [each for _, own in by_recipe for each in results.results_of([*own], console)]
@@ -105,7 +105,7 @@ def paper(
     for job in chain(*([] if as_is else planned.values())):
         refuse_early(job.settings, job.folder, resume=True, reading=True)
     try:
-        from .standing import Standing
+        from .tables.standing import Standing
 
         standing = Standing.of(table, scale, planned, 0 if as_is else jobs, console)
     except KeyboardInterrupt as stop:

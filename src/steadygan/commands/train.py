@@ -66,7 +66,7 @@ def train(
         how = str(stop) if isinstance(stop, Interrupted) else "interrupted"
         print(f"{how}; continue with: {again()}", file=sys.stderr)
         return EXIT_INTERRUPTED
-    from . import results
+    from .tables import results
 
     if watch.heading:  # no tick was told
         where = jobs[0].folder if len(jobs) == 1 else jobs[0].folder.parent
@@ -83,13 +83,15 @@ def recipes(
     paper: Annotated[str | None, option("Only recipes that follow this paper.")] = None,
     plugin: Plugins = None,
 ) -> int:
-    """Lists the recipes but those of papers' tables, or all that follow one paper, with what it printed."""
+    """Lists the recipes but those of papers' tables and figures, or all that follow one paper, with what it printed."""
     load_installed()
     papers = {entry.paper for entry in RECIPES.values()}
     if paper is not None and paper not in papers:
         raise unknown("paper", paper, papers)
     rows = {table.recipe(row): row for table in TABLES.values() for row in table.rows}
-    entries = [entry for name, entry in RECIPES.items() if entry.paper == paper or (paper is None and name not in rows)]
+    entries = [
+        entry for name, entry in RECIPES.items() if entry.paper == paper or (paper is None and name[:6] != "paper/")
+    ]
     console = new_console()
     if not console.is_terminal:
         wide = max(len(entry.name) for entry in entries)

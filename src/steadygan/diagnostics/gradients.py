@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
+from torch.nn import functional
 
 from ..devices import borrowed
 from ..errors import InputError
@@ -114,6 +115,15 @@ def sight_of(
     told = Output(judged.logits.detach(), {key: value.detach() for key, value in judged.features.items()})
     known = None if reference is None else Output(reference.logits, reference.features)
     return Sight(received, slope, told, known, fake_hidden, real_hidden)
+
+
+def log_slopes(critic: Critic, x: Tensor) -> Tensor:
+    """grad log sigmoid(d(x)) at samples x (n, *shape), as rows (n, numbers): which way D asks fakes to move
+    [thanhtung2019]."""
+    forward = critic.untracked or critic.forward
+    with borrowed(0, x.device), torch.enable_grad():
+        y = Batch(x.detach().clone().requires_grad_())
+        return _slopes(functional.logsigmoid(forward(y).logits).sum(), y.x)
 
 
 def norms_of(slopes: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..data import Source
 from ..devices import borrowed
-from ..diagnostics.gradients import Sight
+from ..diagnostics.gradients import Sight, log_slopes
 from ..diagnostics.look import PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
 from ..diagnostics.yardstick import Yardstick
@@ -31,11 +31,13 @@ from ..types import Batch, Now, Opponent
 from ..types.critic import evaluating, kept_buffers
 from ..types.labels import occurring
 from ..types.networks import like_probabilities
+from ..viz import curves, images, scatter
 from .setup import Setup
 
 POINTS, IMAGES = 512, 128  # samples whose gradients are looked at
 SHOWN = 1000  # points kept for the evolution strip
 SURFACE = 64  # points per side of the critic's surface
+ARROWS = 20  # and of its slopes, as many as the papers draw
 GRID = 100  # images kept for a grid
 COLUMNS = 10
 
@@ -163,11 +165,9 @@ class Probes:
         folder.mkdir(parents=True, exist_ok=True)
         shape = self.source.shape
         if self.source.image:
-            from ..viz.images import image_grid
-
-            images = self.samples(GRID, None if self._label is None else self._columns)
+            made = self.samples(GRID, None if self._label is None else self._columns)
             path = folder / f"{iteration:09d}.png"
-            image_grid(images.float().cpu().numpy(), path, COLUMNS, scale_for(shape))
+            images.image_grid(made.float().cpu().numpy(), path, COLUMNS, scale_for(shape))
             return path
         if len(shape) == 1:
             arrays: dict[str, Any] = {"points": in_units(self.source, self.samples(SHOWN))}
@@ -178,22 +178,29 @@ class Probes:
         return None
 
     def _surface(self) -> dict[str, Any]:
-        """The first critic's logits on a square around the real data, where it judges single samples."""
+        """The first critic's logits and slopes on a square around the real data, where it judges single samples."""
         name, opponent = next(iter(self.executor.opponents.items()))
         if opponent.method.raw(1) != 1 or self.executor.critics[name].couples_samples:
             return {}
         low, high = self.real.amin(0), self.real.amax(0)
         margin = torch.where(high > low, 0.25 * (high - low), 0.25)  # a constant coordinate still has a width
         low, high = low - margin, high + margin
-        xs, ys = (
-            torch.linspace(float(a), float(b), SURFACE, device=self.device) for a, b in zip(low, high, strict=True)
-        )
-        grid = torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2).to(self.real.dtype)
+
+        def grid(side: int) -> Tensor:
+            xs, ys = (
+                torch.linspace(float(a), float(b), side, device=self.device) for a, b in zip(low, high, strict=True)
+            )
+            return torch.stack(torch.meshgrid(xs, ys, indexing="xy"), -1).reshape(-1, 2).to(self.real.dtype)
+
+        critic = self.executor.critics[name]
         with undisturbed(self.executor, self._seed, self.device):
-            logits = self.executor.critics[name].constant(Batch(grid)).logits
+            logits = critic.constant(Batch(grid(SURFACE))).logits
+            slope = log_slopes(critic, grid(ARROWS))
+        scale = torch.ones(2) if self.source.scale is None else self.source.scale.cpu()
         corners = in_units(self.source, torch.stack([low, high]))
         return {
             "surface": logits.reshape(SURFACE, SURFACE).float().cpu().numpy(),
+            "slope": (slope.reshape(ARROWS, ARROWS, 2).cpu() / scale).float().numpy(),  # per unit of the user's
             "extent": np.array([corners[0, 0], corners[1, 0], corners[0, 1], corners[1, 1]]),
         }
 
@@ -210,8 +217,6 @@ class Probes:
         title: str,
     ) -> None:
         """The run's figures: losses against equilibrium, gradient norms, metrics; then what became of the samples."""
-        from ..viz import curves, images, scatter
-
         figures, source = folder.figures, self.source
         figures.mkdir(exist_ok=True)
         curves.loss_curves(records, equilibrium, figures / "losses.png", title=title)

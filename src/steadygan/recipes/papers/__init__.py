@@ -1,6 +1,6 @@
 """The papers' own settings: a recipe for each row of their tables, and what they printed for it."""
 
-from . import dual, fargan, sdp, stacked_mnist, zero_gp
+from . import dual, fargan, points, sdp, stacked_mnist, zero_gp
 from .table import TABLES, Claim, PaperTable, Published, Row
 from .table import table as table_named
 
@@ -12,6 +12,7 @@ __all__ = [
     "Row",
     "dual",
     "fargan",
+    "points",
     "sdp",
     "stacked_mnist",
     "table_named",

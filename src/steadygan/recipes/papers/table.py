@@ -90,10 +90,15 @@ def enrol(*tables: PaperTable) -> None:
     """Enrols tables, and a recipe for each of their rows; a row that stands in several tables has one recipe."""
     for table in tables:
         TABLES[table.name] = table
-        for row in table.rows:
-            name = table.recipe(row)
-            if name not in tuple(RECIPES):  # to ask the registry itself would import plugins, which import this
-                recipe(name, row.text, row.source or table.source, row.short)(row.settings)
+        enrol_rows(table.paper, table.source, *table.rows)
+
+
+def enrol_rows(paper: str, source: str, *rows: Row) -> None:
+    """Enrols a recipe `paper/<paper>/<row>` for each row that has none yet."""
+    for row in rows:
+        name = f"paper/{paper}/{row.name}"
+        if name not in tuple(RECIPES):  # to ask the registry itself would import plugins, which import this
+            recipe(name, row.text, row.source or source, row.short)(row.settings)
 
 
 def table(name: str) -> PaperTable:

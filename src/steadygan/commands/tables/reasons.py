@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from ..config import Settings
-from ..quantities import DEAD_GRADIENT, listed, plain
-from .console import figure
-from .progress import means
+from ...config import Settings
+from ...quantities import DEAD_GRADIENT, listed, plain
+from ..console import figure
+from ..progress import means
 
 CLEAR = 3.0  # ratio of gradients from which on they are called different
 NEAR = 0.05  # share of the equilibrium within which a loss is called near it

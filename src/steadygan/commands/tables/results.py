@@ -9,17 +9,17 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..files import read_json
-from ..metrics import BETTER, Protocol
-from ..metrics.summary import final_and_best
-from ..quantities import LABELS, plain
-from ..runs.folder import RunFolder
-from ..runs.records import read_records, times
-from ..runs.run import Run, load
-from ..viz import comparison
-from .console import cells, classes, clock, figure, new_table, say_error
-from .job import Job, prepare
-from .progress import means
+from ...files import read_json
+from ...metrics import BETTER, Protocol
+from ...metrics.summary import final_and_best
+from ...quantities import LABELS, plain
+from ...runs.folder import RunFolder
+from ...runs.records import read_records, times
+from ...runs.run import Run, load
+from ...viz import comparison
+from ..console import cells, classes, clock, figure, new_table, say_error
+from ..job import Job, prepare
+from ..progress import means
 from .reasons import Case, reasons
 
 if TYPE_CHECKING:

@@ -9,22 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import InputError
-from ..metrics.summary import final_and_best
-from ..quantities import LABELS, spread
-from ..recipes.papers import Claim, PaperTable, Row
-from ..recipes.papers.verdict import RULES, Word, effect, published_effect, verdict
-from ..runs.run import load
+from ...errors import InputError
+from ...metrics.summary import final_and_best
+from ...quantities import LABELS, spread
+from ...recipes.papers import Claim, PaperTable, Row
+from ...recipes.papers.verdict import RULES, Word, effect, published_effect, verdict
+from ...runs.run import load
+from ..console import new_table
+from ..job import Job
 from . import results
-from .console import new_table
-from .job import Job
 from .results import Result, SideBySide, over
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def train(table: PaperTable, planned: Mapping[str, Sequence[Job]], at_once: int, console: Console) -> None:
+def train(what: str, planned: Mapping[str, Sequence[Job]], at_once: int, console: Console) -> None:
     """Trains what is missing: the seeds of a row side by side, several rows in processes of their own."""
     missing = {name: own for name, own in planned.items() if not all(map(results.finished, own))}
     if at_once == 1 or len(missing) < 2:
@@ -41,10 +41,8 @@ def train(table: PaperTable, planned: Mapping[str, Sequence[Job]], at_once: int,
     with ThreadPoolExecutor(at_once) as pool:
         for name, done in pool.map(run, missing):
             if done.returncode:
-                raise InputError(
-                    f"{table.name}, {name}: {done.stderr.strip().splitlines()[-1].removeprefix('error: ')}"
-                )
-            console.print(f"{table.name}, {name}: trained")
+                raise InputError(f"{what}, {name}: {done.stderr.strip().splitlines()[-1].removeprefix('error: ')}")
+            console.print(f"{what}, {name}: trained")
 
 
 def row_words(words: Sequence[str], row: str) -> list[str]:
@@ -91,7 +89,7 @@ class Standing(NamedTuple):
     ) -> Standing:
         """The runs that are planned of each row, trained first where they are missing, `at_once` rows at a time."""
         if at_once:
-            train(table, planned, at_once, console)
+            train(table.name, planned, at_once, console)
         return Standing(table, scale, {name: finished_runs(own) for name, own in planned.items()})
 
     def measured(self, printed: str) -> str:

@@ -1,0 +1,102 @@
+"""`steadygan figure`: what a paper's figure shows is trained where it is missing, then drawn."""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..config.values import whole
+from ..errors import EXIT_INTERRUPTED, unknown
+from ..figures import FIGURES, PaperFigure, figure_named
+from ..recipes import RECIPES
+from ..runs.folder import RunFolder
+from .compare import planned_jobs
+from .console import new_console, new_table
+from .job import again, known_scale, refuse_early
+from .options import SEEDS, Data, Iterations, option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def figure(
+    name: Annotated[str | None, typer.Argument(metavar="FIGURE", help="As listed without one.")] = None,
+    listed: Annotated[bool, option("List the figures, with what each takes.", None, "--list")] = False,
+    scale: Annotated[str, option("small: what two cores can train; paper is another word for full.", "full|small")] = (
+        "full"
+    ),
+    seeds: Annotated[int | None, option("Seeds 0 .. K-1 of each run; by default its own number.", "K", read=SEEDS)] = (
+        None
+    ),
+    jobs: Annotated[int, option("Recipes that are trained at the same time.", "J", read=whole(1, 256))] = 1,
+    rows: Annotated[str | None, option("Train only these recipes, and draw nothing.", "A,B")] = None,
+    iterations: Iterations = None,
+    data: Data = None,
+    out: Annotated[Path | None, option("Where the runs are, by default runs.", "DIR")] = None,
+    as_is: Annotated[bool, option("Train nothing: draw what there is.", None, "--as-is")] = False,
+    as_json: Annotated[bool, option("Print the paths as JSON.", None, "--json")] = False,
+) -> int:
+    """Trains what is missing, then draws; the picture and its data go to `figures` beside the runs."""
+    console = new_console(as_json)
+    if name is None or listed:
+        list_figures(console)
+        return 0
+    shown, root = figure_named(name), out or Path("runs")
+    scale = known_scale("full" if scale == "paper" else scale)
+    count = seeds or shown.seeds
+    chosen = shown.recipes if rows is None else tuple(known_row(shown, word.strip()) for word in rows.split(","))
+    planned = {recipe: planned_jobs(recipe, (), scale, count, iterations, data, root) for recipe in chosen}
+    for job in chain(*([] if as_is else planned.values())):
+        refuse_early(job.settings, job.folder, resume=True, reading=True)
+    try:
+        if not as_is:
+            from .tables.standing import train
+
+            train(shown.name, planned, jobs, console)
+    except KeyboardInterrupt as stop:
+        print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if rows is not None:
+        return 0
+    from ..figures.draw import draw
+
+    runs = {recipe: [RunFolder(job.folder) for job in own] for recipe, own in planned.items()}
+    stem = root / "figures" / (shown.name if scale == "full" else f"{shown.name}-{scale}")
+    paths = draw(shown, runs, stem, scale)
+    if as_json:
+        told = {"figure": shown.name, "scale": scale, "claim": shown.claim, "seeds": count, "notes": [*shown.notes]}
+        print(json.dumps(told | {"files": [str(path) for path in paths]}, indent=2))
+        return 0
+    console.print(f"{shown.name}: {shown.text} [{shown.source}]", markup=False)
+    console.print(f"the paper: {shown.claim}")
+    for line in (*shown.notes, *map(str, paths)):
+        console.print(line, style="dim", soft_wrap=True)
+    return 0
+
+
+def known_row(shown: PaperFigure, recipe: str) -> str:
+    """A recipe of the figure; raises InputError for another."""
+    if recipe not in shown.recipes:
+        raise unknown(f"recipe of {shown.name}", recipe, shown.recipes)
+    return recipe
+
+
+def list_figures(console: Console) -> None:
+    """All figures, with what they take."""
+    page = new_table("figures of the papers", "figure", "what it shows", "runs", "iterations", words=2)
+    for each in FIGURES.values():
+        lengths = [[RECIPES[name](scale=scale).horizon for name in each.recipes] for scale in ("full", "small")]
+        page.add_row(
+            each.name,
+            each.text,
+            f"{len(each.recipes)} x {each.seeds}",
+            " / ".join(f"{max(own):,}" for own in lengths),
+        )
+    console.print(page)
+    console.print("runs: recipes x seeds; iterations: in full, and with --scale small, for two cores")
+    console.print("train and draw one with: steadygan figure FIGURE --scale small")

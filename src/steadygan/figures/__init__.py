@@ -1,0 +1,21 @@
+"""The papers' figures, each drawn by one command from the runs that it shows."""
+
+from . import dual, fargan, sdp, zero_gp
+from .figure import FIGURES, Clouds, Curves, Field, Final, Grids, Group, PaperFigure
+from .figure import figure as figure_named
+
+__all__ = [
+    "FIGURES",
+    "Clouds",
+    "Curves",
+    "Field",
+    "Final",
+    "Grids",
+    "Group",
+    "PaperFigure",
+    "dual",
+    "fargan",
+    "figure_named",
+    "sdp",
+    "zero_gp",
+]

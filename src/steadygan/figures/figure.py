@@ -1,0 +1,92 @@
+"""A paper's figure: the runs that it shows, what is drawn of them, and what the paper says that it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from ..errors import unknown
+
+
+class Group(NamedTuple):
+    """Runs that are drawn together under a title: (recipe, label) of each, the seeds of a recipe as one."""
+
+    title: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Generated points over real ones, and over D's surface, at these iterations of the full length; of seed 0.
+
+    One line of panels for one recipe; for several, a column each, and a line for each iteration.
+    """
+
+    at: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Field:
+    """The same panels with arrows: grad log sigmoid(d) on a grid, the way in which D asks fakes to move."""
+
+    at: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Figures of the records over iterations, a panel for each group and key: the mean of the seeds and their range.
+
+    Of several keys joined by |, the first that was measured is drawn.
+    """
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Final:
+    """What the runs end with, a bar for each: mean and deviation over seeds, beside what was published."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Grids:
+    """The last images of seed 0 of each run, side by side."""
+
+
+Drawing: TypeAlias = Clouds | Field | Curves | Final | Grids
+
+
+@dataclass(frozen=True)
+class PaperFigure:
+    """A figure of a paper; claim: what the paper says that it shows. seeds: as many runs of each recipe by default."""
+
+    name: str
+    text: str
+    source: str  # a key of REFERENCES.bib
+    claim: str
+    groups: tuple[Group, ...]
+    drawing: Drawing
+    seeds: int = 3
+    notes: tuple[str, ...] = ()
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """Each recipe once, in the order in which it is drawn."""
+        return tuple(dict.fromkeys(recipe for group in self.groups for recipe, _ in group.lines))
+
+
+FIGURES: dict[str, PaperFigure] = {}
+
+
+def enrol(figures: Sequence[PaperFigure]) -> None:
+    """Makes figures known by their names."""
+    FIGURES.update((each.name, each) for each in figures)
+
+
+def figure(name: str) -> PaperFigure:
+    """The figure of this name; raises InputError when there is none."""
+    if name not in FIGURES:
+        raise unknown("figure of a paper", name, FIGURES)
+    return FIGURES[name]
