@@ -215,6 +215,7 @@ LIKE_THESE = {  # tables whose rows are of the same kinds: in the slow tests alo
     "dual-table2": "both-selu",
     "dual-table3": "hinge-gp",
     "fargan-figure7": "cifar10-dcgan-ns-f16",
+    "fargan-figure7-points": "ring8-f8",
     "fargan-figure8": "imagenet64-resnet64-ns-far",
     "fargan-supplement2": "cifar100-dcgan-ns-far",
     "sdp-figure3": "cifar10-wgan-gp-sdp-0.03",
@@ -252,7 +253,9 @@ def quick(place: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Call
             more.append("method.fake_as_real.count=1")
         if "sample_differences" in found.method:
             more += ["method.sample_differences.start=5", "method.sample_differences.count=1"]
-        return override(found, [*more, f"data.path={place(found.data.name)}", *words])
+        if found.data.name in PLACES:
+            more.append(f"data.path={place(found.data.name)}")
+        return override(found, [*more, *words])
 
     return settings
 
