@@ -54,7 +54,10 @@ def test_every_row_is_a_recipe_in_both_scales() -> None:
 def test_the_rows_of_a_claim_differ_by_what_it_is_about(table, scale: str) -> None:  # type: ignore[no-untyped-def]
     for claim in table.claims:
         better, worse = (RECIPES[f"paper/{table.paper}/{name}"](0, scale) for name in (claim.better, claim.worse))
-        assert tops(better, worse) == VARIED[table.paper], claim.text
+        varied = tops(better, worse)
+        assert varied == VARIED[table.paper] or (table.name, varied) == ("fargan-figure1", {"method", "penalty"}), (
+            claim.text
+        )
 
 
 def test_small_is_narrower_and_shorter_and_nothing_else() -> None:
@@ -216,6 +219,9 @@ LIKE_THESE = {  # tables whose rows are of the same kinds: in the slow tests alo
     "dual-table3": "hinge-gp",
     "fargan-figure7": "cifar10-dcgan-ns-f16",
     "fargan-figure7-points": "ring8-f8",
+    "fargan-figure1": "gaussian-far",
+    "zero-gp-figure2": "ring8-zero-gp-ttur",
+    "zero-gp-figure6": "swissroll-scaled-one-gp",
     "fargan-figure8": "imagenet64-resnet64-ns-far",
     "fargan-supplement2": "cifar100-dcgan-ns-far",
     "sdp-figure3": "cifar10-wgan-gp-sdp-0.03",
