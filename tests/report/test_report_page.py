@@ -9,8 +9,8 @@ from runs_made import grids, points, records, run
 
 import steadygan as sg
 from steadygan.recipes import RECIPES
+from steadygan.reporting.frame import embedded
 from steadygan.reporting.groups import grouped
-from steadygan.reporting.page import embedded
 from steadygan.reporting.timeline import timeline
 from steadygan.runs.history import history
 

@@ -2,6 +2,8 @@
 "use strict";
 const page = JSON.parse(document.getElementById("data").textContent);
 const hiddenGroups = new Set();
+const repaints = [redrawCharts]; // what follows the theme and the runs that are shown
+const starts = [watchCharts];
 const DASHES = ["solid", "dash", "dot", "dashdot"];
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const config = { displayModeBar: false, responsive: true, doubleClick: "reset+autosize" };
@@ -45,13 +47,16 @@ function painted(chart) {
   const paint = (group) => own.get(group) ?? own.set(group, colour("own", group)).get(group);
   const data = chart.data.map((trace) => {
     const { group, role } = trace.meta;
-    const line = role === "line" ? { color: paint(group), width: 2, dash: DASHES[group % 4] } : { width: 0, color: paint(group) };
+    const line =
+      role === "line" ? { color: paint(group), width: 2, dash: DASHES[group % 4] }
+      : role === "quiet" ? { color: colour("quiet"), width: 1 }
+      : { width: 0, color: paint(group) };
     return {
       ...trace, line, marker: { color: paint(group), size: 7 }, visible: !hiddenGroups.has(group),
       ...(role === "band" ? { fillcolor: faded(paint(group), 0.18) } : {}),
     };
   });
-  const shapes = chart.layout.shapes.flatMap((shape) => {
+  const shapes = (chart.layout.shapes ?? []).flatMap((shape) => {
     const [kind, group] = shape.name.split("-");
     if (group !== undefined && hiddenGroups.has(Number(group))) return [];
     const inked = kind === "alarm" ? colour("bad") : group === undefined ? colour("quiet") : paint(Number(group));
@@ -61,8 +66,8 @@ function painted(chart) {
   return {
     data,
     layout: {
-      ...base, shapes, hovermode: "x unified",
-      xaxis: { ...merged(base.xaxis, chart.layout.xaxis), nticks: 6, tickformat: "~s", hoverformat: ",d" },
+      ...base, shapes, ...(chart.layout.legend ? { showlegend: true, legend: chart.layout.legend } : {}), hovermode: chart.layout.hovermode ?? "x unified",
+      xaxis: { nticks: 6, tickformat: "~s", hoverformat: ",d", ...merged(base.xaxis, chart.layout.xaxis) },
       yaxis: merged(base.yaxis, chart.layout.yaxis),
     },
   };

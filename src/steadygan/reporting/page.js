@@ -10,8 +10,7 @@ function isDark() {
 
 function themed() {
   themeButton.setAttribute("aria-pressed", String(isDark()));
-  redrawCharts();
-  showSamples();
+  for (const again of repaints) again();
 }
 
 themeButton.addEventListener("click", () => {
@@ -30,12 +29,10 @@ for (const chip of document.querySelectorAll("[data-toggle]")) {
     else hiddenGroups.add(group);
     chip.setAttribute("aria-pressed", String(shown));
     for (const part of document.querySelectorAll(`[data-group="${group}"]`)) part.hidden = !shown;
-    redrawCharts();
-    showSamples();
+    for (const again of repaints) again();
   });
 }
 
 themeButton.setAttribute("aria-pressed", String(isDark()));
-startSamples();
-watchCharts();
+for (const begin of starts) begin();
 root.dataset.ready = "yes";

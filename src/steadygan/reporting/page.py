@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from functools import cache
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..metrics.protocol import together
 from ..quantities import OTHERS, listed, quantities, tone, words
 from . import tables
 from .charts import chart
+from .frame import frame_file, framed
 from .groups import RunGroup, command
 from .shots import BUDGET, shots
 from .timeline import timeline
 
 SEEDS = 4  # of a group, whose samples are shown
-PALETTE = 7  # colours that the style sheet knows; more groups than that share them, with other dashes
 
 
 def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "", real: bool = False) -> str:
@@ -28,22 +24,23 @@ def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "
 
     real: see `real_points`.
     """
-    from jinja2 import Environment, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
     sections = _sections(groups)
     shown = list(_samples(groups, real))
     figures = tables.figures(groups)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["thousands"] = lambda value: f"{value:,}"
-    return environment.from_string(_own("page.html.j2")).render(
+    return framed(
+        frame_file("page.html.j2"),
+        [frame_file(f"{name}.js") for name in ("charts", "samples", "page", *(["follow"] if state else []))],
+        {
+            "charts": [own for section in sections for own in section["charts"]],
+            "samples": [panel for panel in shown if panel["runs"]],
+        },
+        kind="report",
+        above="Training report",
         state=state,
         title=listed([group.name for group in groups]),
-        version=__version__,
         groups=[_card(i, group) for i, group in enumerate(groups)],
         several=len(groups) > 1,
         banded=any(group.several for group in groups),
-        palette=PALETTE,
         notes=notes,
         timeline=timeline(groups),
         longest=max(run.last for group in groups for run in group.runs),
@@ -55,16 +52,6 @@ def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "
         reals=any(cell.real for figure in figures for cell in figure.cells),
         unlike=_unlike(figures),
         differing=tables.differing(groups) if len(groups) > 1 else [],
-        css=_own("page.css"),
-        plotly=get_plotlyjs(),
-        scripts=[_own(f"{name}.js") for name in ("charts", "samples", "page", *(["follow"] if state else []))],
-        data=embedded(
-            {
-                "palette": PALETTE,
-                "charts": [own for section in sections for own in section["charts"]],
-                "samples": [panel for panel in shown if panel["runs"]],
-            }
-        ),
     )
 
 
@@ -73,21 +60,11 @@ def waiting_page(folders: Sequence[Path]) -> str:
     listed = "".join(f"<li><code>{escape(str(folder))}</code></li>" for folder in folders)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="3">'
-        f'<title>Waiting: report</title><link rel="icon" href="data:,"><style>{_own("page.css")}</style></head><body>'
+        '<title>Waiting: report</title><link rel="icon" href="data:,">'
+        f"<style>{frame_file('page.css')}</style></head><body>"
         '<header><h1>Waiting for the first record</h1></header><main id="main"><p>Curves and samples stand here as '
         f'soon as a run has written a line of metrics.jsonl.</p><ul class="wrap">{listed}</ul></main></body></html>'
     )
-
-
-def embedded(content: Any) -> str:
-    """JSON that may stand in a <script>: nothing in it can end the element, whatever the strings hold."""
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False)  # ASCII: U+2028 is escaped with the rest
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-@cache
-def _own(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
 
 
 def _card(i: int, group: RunGroup) -> dict[str, Any]:

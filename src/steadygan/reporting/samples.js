@@ -111,3 +111,6 @@ function startSamples() {
   document.getElementById("ground").hidden = !panels.some((p) => p.runs.some((r) => r.kind === "points"));
   showSamples();
 }
+
+repaints.push(showSamples);
+starts.unshift(startSamples);

@@ -1,0 +1,60 @@
+"""The frame of every page: one file that opens anywhere, with its own style, scripts and data, all escaped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from .. import __version__
+
+PALETTE = 7  # colours that the style sheet knows; more groups than that share them, with other dashes
+
+
+def framed(template: str, scripts: Sequence[str], data: Mapping[str, Any], state: str = "", **context: Any) -> str:
+    """A page as text: `template` (Jinja's) extends `frame.html.j2`, whose blocks it fills from `context`.
+
+    context: `title`, `kind` (report, theory ...), `above` (a line above the title) and what the template wants; data:
+    what the scripts read, of which the first is the library that draws. state: of a page that is followed.
+    """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    own = FunctionLoader(frame_file)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=own
+    )
+    environment.filters["coded"] = coded
+    environment.filters["thousands"] = lambda value: f"{value:,}"
+    return environment.from_string(template).render(
+        state=state,
+        version=__version__,
+        palette=PALETTE,
+        css=frame_file("page.css"),
+        plotly=get_plotlyjs(),
+        scripts=scripts,
+        data=embedded({"palette": PALETTE, **data}),
+        **context,
+    )
+
+
+def embedded(content: Any) -> str:
+    """JSON that may stand in a <script>: nothing in it can end the element, whatever the strings hold."""
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)  # ASCII: U+2028 is escaped with the rest
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def coded(words: str) -> Any:
+    """Words with what stands between `backticks` as code, escaped."""
+    from markupsafe import Markup, escape
+
+    parts = words.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
+
+
+@cache
+def frame_file(name: str) -> str:
+    """A template, style sheet or script of this room."""
+    return (files(__package__) / name).read_text(encoding="utf-8")
