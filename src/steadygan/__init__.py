@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import callbacks, data, diagnostics, features, losses, methods, metrics, models, penalties, types
+    from . import callbacks, data, diagnostics, features, losses, methods, metrics, models, penalties, theory, types
     from .diagnostics.diagnosis import Diagnosis, diagnose
     from .diagnostics.monitor import CollapseMonitor
     from .diagnostics.remedy import Remedy
@@ -59,6 +59,7 @@ __all__ = [
     "models",
     "penalties",
     "report",
+    "theory",
     "types",
 ]
 

@@ -39,6 +39,7 @@ COMMANDS = {
     "report": "Write one self-contained HTML page: verdicts, events, samples, curves, figures and settings, side by "
     "side.",
     "diagnose": "Say what is the matter with a run: the verdict, since when, on which evidence, and what helps.",
+    "theory": "Check the papers' propositions and theorems by running them: predicted, measured, verdict.",
     "doctor": "Check versions, devices, folders and speed of this machine.",
 }
 

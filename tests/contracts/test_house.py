@@ -30,6 +30,7 @@ LEVELS = (
     ("training",),
     ("recipes",),
     ("figures", "reporting"),
+    ("theory",),
     ("commands",),
     ("cli",),
     ("__main__",),
@@ -54,6 +55,7 @@ KINDS = {
     "recipes.papers.dual", "recipes.papers.fargan", "recipes.papers.points", "recipes.papers.sdp",
     "recipes.papers.stacked_mnist", "recipes.papers.zero_gp",
     "runs.checkpoint", "runs.writers", "data.build", "models.build", "recipes.build",
+    "theory.dual", "theory.fargan", "theory.zero_gp",
 }  # fmt: skip
 # These take long, and are imported where they are used.
 HEAVY = {
@@ -65,7 +67,7 @@ TORCH_FREE = (
     "__main__", "cli", "config", "commands", "commands.train", "commands.sample", "commands.compare",
     "commands.diagnose", "commands.doctor", "commands.evaluate", "commands.job", "files", "places", "plugins",
     "quantities", "recipes", "recipes.bases", "reporting", "reporting.server", "runs.folder", "runs.history",
-    "runs.records", "runs.settings", "runs.shipped",
+    "runs.records", "runs.settings", "runs.shipped", "theory", "commands.theory",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..quantities import Quantity, plain, tone
+from ..viz.plot import Plot, Stroke, arrow_paths, spacing
 from ..viz.series import Floats, series
 from .groups import RunGroup
 
@@ -63,6 +64,45 @@ def chart(quantity: Quantity, groups: Sequence[RunGroup]) -> Chart | None:
         "captions": captions,
         "summary": f"{quantity.label} ({quantity.unit}) over iterations: {'; '.join(last)}.",
     }
+
+
+def plotted(plot: Plot) -> Chart:
+    """A figure of lines, points and arrows; a trace's `meta` is its colour's number and role, as in `chart`."""
+    data = [_stroke(stroke) for stroke in plot.strokes]
+    layout: Chart = {"hovermode": "closest", "legend": {"orientation": "h", "y": -0.25, "font": {"size": 11}}}
+    for axis, words in (("x", plot.x), ("y", plot.y)):
+        layout[f"{axis}axis"] = {"title": {"text": text(words)}, "tickformat": "~g", "hoverformat": ".4~g"}
+        if axis in plot.log:
+            layout[f"{axis}axis"] |= {"type": "log", "exponentformat": "power"}
+    if plot.square:
+        layout["yaxis"] |= {"scaleanchor": "x", "constrain": "domain"}
+        layout["xaxis"] |= {"constrain": "domain"}
+    if not any(stroke.name for stroke in plot.strokes):
+        del layout["legend"]
+    captions = [plot.note] if plot.note else []
+    named = [stroke.name for stroke in plot.strokes if stroke.name]
+    summary = f"{plot.title}: {plot.y} over {plot.x}" + (f"; {', '.join(named)}." if named else ".")
+    return {
+        "key": plot.name,
+        "label": plot.title,
+        "data": data,
+        "layout": layout,
+        "captions": captions,
+        "summary": summary,
+    }
+
+
+def _stroke(stroke: Stroke) -> Chart:
+    x, y = (stroke.x, stroke.y) if stroke.kind != "arrows" else arrow_paths(stroke, spacing(stroke))
+    own = {"x": rounded(np.asarray(x, dtype=np.float64)), "y": rounded(np.asarray(y, dtype=np.float64))}
+    role = "points" if stroke.kind == "points" else "quiet" if stroke.colour is None else "line"
+    trace: Chart = {"type": "scatter", "mode": "markers" if role == "points" else "lines", **own}
+    trace |= {
+        "name": text(stroke.name),
+        "showlegend": bool(stroke.name),
+        "meta": {"group": stroke.colour or 0, "role": role},
+    }
+    return trace | ({"hoverinfo": "skip"} if role == "quiet" else {})
 
 
 def _traces(i: int, name: str, found: Curve, quantity: Quantity) -> list[Chart]:
