@@ -15,6 +15,7 @@ from PIL import Image
 from steadygan.errors import InputError
 from steadygan.figures import FIGURES, Clouds, Curves, Field, Final, Grids, Group, PaperFigure, figure_named
 from steadygan.figures.draw import Trace, draw, draw_arrows, draw_lines, published
+from steadygan.figures.figure import COSTS, cost_key, hours
 from steadygan.quantities import KNOWN
 from steadygan.recipes import RECIPES
 from steadygan.runs.folder import RunFolder
@@ -50,6 +51,17 @@ def test_what_a_figure_shows_can_be_trained_and_told(figure: PaperFigure) -> Non
         assert {key for keys in asked for key in keys.split("|")} <= KNOWN.keys()
     for group in figure.groups:
         assert len({label for _, label in group.lines}) == len(group.lines)
+
+
+def test_hours_of_all_runs() -> None:
+    """4 x 5 runs of 20,000 iterations, at so many milliseconds each."""
+    figure = FIGURES["fargan-1"]
+    cost = COSTS[cost_key(RECIPES["paper/fargan/gaussian-far"]())]
+    assert hours(figure, "small") == pytest.approx(20 * 20_000 * cost / 3.6e6)
+    assert hours(FIGURES["fargan-8"], "full") is None  # nobody trains that on a CPU
+    for each in FIGURES.values():
+        small = hours(each, "small")
+        assert small is None or 0.0 < small < 200.0
 
 
 def run(folder: Path, values: Sequence[float], key: str = "balance") -> RunFolder:

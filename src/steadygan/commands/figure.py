@@ -13,6 +13,7 @@ import typer
 from ..config.values import whole
 from ..errors import EXIT_INTERRUPTED, unknown
 from ..figures import FIGURES, PaperFigure, figure_named
+from ..figures.figure import hours
 from ..recipes import RECIPES
 from ..runs.folder import RunFolder
 from .compare import planned_jobs
@@ -79,6 +80,11 @@ def figure(
     return 0
 
 
+def shown_hours(time: float | None) -> str:
+    """0.1, 2.5, 30."""
+    return "-" if time is None else f"{max(time, 0.1):.1f}" if time < 9.95 else f"{time:,.0f}"
+
+
 def known_row(shown: PaperFigure, recipe: str) -> str:
     """A recipe of the figure; raises InputError for another."""
     if recipe not in shown.recipes:
@@ -88,7 +94,7 @@ def known_row(shown: PaperFigure, recipe: str) -> str:
 
 def list_figures(console: Console) -> None:
     """All figures, with what they take."""
-    page = new_table("figures of the papers", "figure", "what it shows", "runs", "iterations", words=2)
+    page = new_table("figures of the papers", "figure", "what it shows", "runs", "iterations", "hours", words=2)
     for each in FIGURES.values():
         lengths = [[RECIPES[name](scale=scale).horizon for name in each.recipes] for scale in ("full", "small")]
         page.add_row(
@@ -96,7 +102,9 @@ def list_figures(console: Console) -> None:
             each.text,
             f"{len(each.recipes)} x {each.seeds}",
             " / ".join(f"{max(own):,}" for own in lengths),
+            " / ".join(shown_hours(hours(each, scale)) for scale in ("full", "small")),
         )
     console.print(page)
-    console.print("runs: recipes x seeds; iterations: in full, and with --scale small, for two cores")
+    console.print("runs: recipes x seeds; two numbers: in full, and with --scale small, for two cores")
+    console.print("hours: of one core, about, for all of a figure's runs; -: not for a CPU")
     console.print("train and draw one with: steadygan figure FIGURE --scale small")

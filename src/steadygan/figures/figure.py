@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from ..config import Settings
 from ..errors import unknown
+from ..recipes import RECIPES
+
+# Milliseconds of an iteration by `cost_key`, from benchmarks/figure_costs.py.
+COSTS = {
+    ("mlp", 64, 64, 1): 1.0,
+}
 
 
 class Group(NamedTuple):
@@ -90,3 +97,20 @@ def figure(name: str) -> PaperFigure:
     if name not in FIGURES:
         raise unknown("figure of a paper", name, FIGURES)
     return FIGURES[name]
+
+
+def cost_key(settings: Settings) -> tuple[str, int, int, int]:
+    """What decides how long an iteration takes, about: network, width, batch and D steps."""
+    return settings.generator.name, settings.generator.width, settings.batch_size, settings.d_steps
+
+
+def hours(figure: PaperFigure, scale: str) -> float | None:
+    """How long all of its runs take one core of a Xeon at 2.8 GHz, about; None where nobody measured it."""
+    total = 0.0
+    for recipe in figure.recipes:
+        settings = RECIPES[recipe](scale=scale)
+        cost = COSTS.get(cost_key(settings))
+        if cost is None:
+            return None
+        total += figure.seeds * settings.horizon * cost / 3.6e6
+    return total
