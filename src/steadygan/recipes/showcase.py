@@ -58,6 +58,6 @@ def showcase_cifar10() -> Settings:
         data=Cifar10(flip=True),
         generator=Modern32Generator(),
         discriminator=Modern32Discriminator(),
-        horizon=40_000,
-        evaluate=Evaluate(every=4000, n=5000, features="cifar"),
+        horizon=20_000,
+        evaluate=Evaluate(every=2000, n=5000, features="cifar"),
     )
