@@ -33,7 +33,9 @@ def test_recipes_of_a_paper_with_what_it_printed(torchless: Callable[..., list[A
     printed, plain = torchless([["recipes", "--paper", "zhangsdp"], ["recipes"]], tmp_path)
     (line,) = [line for line in printed.out.splitlines() if line.startswith("paper/sdp/cifar10-lsgan-sdp ")]
     assert "printed: FID 32.58" in line
-    assert "paper/" not in plain.out
+    assert not any(line.startswith("paper/") for line in plain.out.splitlines())
+    (far,) = [line for line in plain.out.splitlines() if line.startswith("cifar10/far ")]
+    assert far.endswith("[tao2020]; not as the paper has it: paper/fargan/cifar10-resnet-ns-far")
 
 
 def test_one_row_in_a_process_of_its_own() -> None:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import pytest
 
 import pictures
+from steadygan.commands.train import unlike_the_paper
 from steadygan.config import Settings, override
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES, build
-from steadygan.recipes.papers import TABLES, table_named
+from steadygan.recipes.papers import ROWS_OF, TABLES, table_named
 from steadygan.recipes.papers.verdict import effect, published_effect, verdict
 from steadygan.runs.settings import difference
 from steadygan.training.probes import Probes
@@ -144,6 +145,18 @@ def test_stacked_mnist_is_the_literatures_protocol() -> None:
 )
 def test_what_stands_for_a_printed_figure(known: set[str], figure: str, taken: str) -> None:
     assert table_named("fargan-table2").measured(figure, known) == taken
+
+
+def test_recipes_that_are_named_after_a_paper_say_what_they_have_otherwise() -> None:
+    for ours, row in ROWS_OF.items():
+        assert row in ROWS
+        assert RECIPES[ours]().data.name == RECIPES[row]().data.name
+        assert unlike_the_paper(RECIPES[ours]()).startswith(f"the paper's own row: {row}; here otherwise: ")
+    assert unlike_the_paper(RECIPES["cifar10/far"]()).partition("otherwise: ")[2] == (
+        "data, discriminator, ema, generator, horizon, lr_g, optimizer, schedule"
+    )
+    assert unlike_the_paper(RECIPES["grid25/far"]()) == ""
+    assert unlike_the_paper(RECIPES["paper/fargan/cifar10-resnet-ns-far"]()) == ""
 
 
 class TestVerdict:

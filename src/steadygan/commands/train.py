@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
+from ..config import Settings
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
 from ..plugins import load_installed
 from ..quantities import LABELS
 from ..recipes import RECIPES, Recipe
-from ..recipes.papers import TABLES, Row
+from ..recipes.papers import ROWS_OF, TABLES, Row
 from ..runs.folder import RunFolder
+from ..runs.settings import difference
 from .console import new_console
 from .job import Job, again, chosen, default_folder, first_folder, prepare, refuse_early
 from .options import SEED, SEEDS, Data, Iterations, Plugins, Scale, option
@@ -46,6 +48,8 @@ def train(
     settings = chosen(words or [], data, resumed, seed, scale, init_from)
     if dry_run:
         print(settings.to_json())
+        if told := unlike_the_paper(settings):
+            print(told, file=sys.stderr)
         return 0
     folder = out or default_folder(settings)
     length = settings.horizon if iterations is None else iterations
@@ -77,6 +81,16 @@ def train(
     if settings.recipe.startswith("grid25/"):
         console.print("see why: steadygan compare grid25/nsgan grid25/r1 grid25/far")
     return 0
+
+
+def unlike_the_paper(settings: Settings) -> str:
+    """Which row of a paper bears the recipe's method, and the settings that are not as it has them; "" without one."""
+    name = ROWS_OF.get(settings.recipe)
+    if name is None:
+        return ""
+    keys = {key.partition(".")[0] for key, _, _ in difference(RECIPES[name](settings.seed, settings.scale), settings)}
+    keys -= {"recipe", "scale", "evaluate", "checkpoint_every", "log_every"}
+    return f"the paper's own row: {name}; here otherwise: {', '.join(sorted(keys))}"
 
 
 def recipes(
@@ -113,9 +127,10 @@ def recipes(
 
 
 def _printed(rows: Mapping[str, Row], entry: Recipe) -> str:
-    """What a paper printed for the recipe."""
+    """What a paper printed for the recipe, or the row of a paper that it is named after."""
     published = rows[entry.name].published if entry.name in rows else {}
-    return "".join(f"; printed: {LABELS[key]} {value}" for key, value in published.items())
+    own = f"; not as the paper has it: {ROWS_OF[entry.name]}" if entry.name in ROWS_OF else ""
+    return own + "".join(f"; printed: {LABELS[key]} {value}" for key, value in published.items())
 
 
 def _lengths(entry: Recipe) -> str:

@@ -84,6 +84,28 @@ class PaperTable:
 
 
 TABLES: dict[str, PaperTable] = {}
+ROWS_OF = {  # recipes that bear a method's name, and the row that its paper trains: FARGAN and 0-GP, SDP, dual
+    **{
+        f"{data}/{ours}": f"paper/fargan/{data}-{row}"
+        for data, net in (("cifar10", "resnet"), ("cifar100", "resnet"), ("imagenet64", "resnet64"))
+        for ours, row in (("r1", f"{net}-ns-0gp"), ("far", f"{net}-ns-far"))
+    },
+    "mnist/r1": "paper/zero-gp/mnist-r1-beta5-10k",
+    "mnist/zero_gp": "paper/zero-gp/mnist-zero-gp-beta5-10k",
+    "imagenet64/zero_gp": "paper/zero-gp/imagenet-zero-gp",
+    **{
+        f"{data}/{ours}": f"paper/sdp/{data}-{row}"
+        for data in ("cifar10", "cifar100", "tiny-imagenet")
+        for ours, row in (
+            *((name, f"{name}-plain") for name in ("lsgan", "wgan-gp", "hinge", "sngan")),
+            ("sdp", "hinge-sdp"),
+        )
+    },
+    "cifar10/dual": "paper/dual/ours",
+    "cifar10/nsgan": "paper/dual/dcgan",
+    "cifar10/mdgan": "paper/dual/md",
+    **{f"cifar10/{name}": f"paper/dual/{name}" for name in ("dragan", "began", "d2gan", "cramer", "dfm")},
+}
 
 
 def enrol(*tables: PaperTable) -> None:
