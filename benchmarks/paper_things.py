@@ -19,7 +19,7 @@ from method_tables import DOCS, lines, put
 
 from steadygan.commands.compare import planned_jobs
 from steadygan.commands.console import new_console
-from steadygan.commands.standing import Standing
+from steadygan.commands.tables.standing import Standing
 from steadygan.recipes import RECIPES
 from steadygan.recipes.papers import TABLES
 
@@ -47,6 +47,7 @@ def rows(name: str, what: str) -> Thing:
     return Thing(f"{what} (`{name}`)", f"paper/{table.paper}", "recipes/test_papers.py", "", name)
 
 
+FIGURES, THEORY = "figures/test_figures.py", "run and compared"
 POINTS = "[points](results/methods.md)"
 THINGS = {
     "FARGAN [tao2020]": (
@@ -62,15 +63,15 @@ THINGS = {
         Thing("conventional network", "generator=conventional32", "models/test_paper_networks.py", "parameters"),
         Thing("residual network, 64 pixels", "generator=resnet64", "models/test_paper_networks.py", "parameters"),
         Thing("DCGAN of the supplement", "generator=dcgan", "models/test_dcgan.py", "parameters"),
-        Thing("figure 1, a Gaussian", "gaussian/{nsgan,r1,zero_gp,far}", "recipes/test_recipes_settings.py", POINTS),
-        Thing("figure 2, eight far modes", "ring8/far data.scale=10", "recipes/test_recipes_settings.py", POINTS),
-        Thing("supplement, figure 1: grid and spiral", "{grid25,swissroll}/far", "recipes/test_recipes_settings.py",
-              POINTS),
+        rows("fargan-figure1", "figure 1, a Gaussian's 100 samples"),
+        Thing("figure 2, eight far modes", "paper/fargan/ring8-far", FIGURES, "`steadygan figure`"),
+        Thing("supplement, figure 1", "paper/fargan/{grid25,swissroll}-far", FIGURES, "`steadygan figure`"),
         rows("fargan-table2", "table 2, figures 3, 4 and 6; losses in figure 5 and the supplement's 3"),
         rows("fargan-figure7", "figure 7, N0 and f"),
+        rows("fargan-figure7-points", "the same on points, which the paper has not"),
         rows("fargan-figure8", "figure 8, ImageNet; losses in the supplement's figure 4"),
         rows("fargan-supplement2", "supplement, figure 2"),
-        Thing("propositions 1 to 3", "", "theory"),
+        Thing("propositions 1 to 3", "`steadygan theory`", "theory", THEORY),
     ),
     "0-GP [thanhtung2019]": (
         Thing("eq. 6, 0-GP between reals and fakes", "*/zero_gp", "penalties/test_gradient_penalties.py", POINTS),
@@ -81,11 +82,12 @@ THINGS = {
         Thing("network for MNIST", "paper/zero-gp/mnist-*", "models/test_paper_networks.py", "parameters"),
         rows("zero-gp-mnist", "figures 3, 7 and 8, MNIST"),
         rows("zero-gp-figure4", "figure 4, ImageNet"),
-        Thing("figures 2 and 5, eight far modes", "ring8/{nsgan,r1,zero_gp} data.scale=10",
-              "recipes/test_recipes_settings.py", POINTS),
-        Thing("figure 6, spirals", "swissroll/{nsgan,zero_gp}", "recipes/test_recipes_settings.py", NOT_YET),
+        rows("zero-gp-figure2", "figure 2, eight far modes"),
+        Thing("figure 5, weight 100", "paper/zero-gp/ring8-zero-gp-w100", FIGURES, "`steadygan figure`"),
+        rows("zero-gp-figure6", "figure 6, spirals"),
+        Thing("figure 1, D alone on two Gaussians", "data=two_gaussians", "data/test_data_synthetic.py", "data alone"),
         Thing("two rates (TTUR)", "lr_d=", "engine/test_optim.py", "every optimiser by hand"),
-        Thing("propositions 1 and 2, sections 3.2, 3.4 and 3.5", "", "theory"),
+        Thing("propositions 1 and 2, sections 3.2, 3.4 and 3.5", "`steadygan theory`", "theory", THEORY),
     ),
     "Sample differences [zhangsdp]": (
         Thing("eq. 3 to 10, the term of both players", "*/sdp", "methods/test_sample_differences.py", POINTS),
@@ -119,7 +121,7 @@ THINGS = {
         rows("dual-table1", "table 1, beside eight GANs"),
         rows("dual-table2", "table 2, ablations"),
         rows("dual-table3", "table 3, losses"),
-        Thing("theorems 1 to 3, eq. 9 and 10", "", "theory"),
+        Thing("theorems 1 to 3, eq. 9 and 10", "`steadygan theory`", "theory", THEORY),
     ),
     "Beside them [lin2018, huang2024]": (rows("stacked-mnist", "the 1,000 modes of Stacked MNIST"),),
 }  # fmt: skip
