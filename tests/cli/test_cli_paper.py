@@ -93,3 +93,29 @@ def test_a_table_is_trained_once_and_shown_in_three_forms(commands: Callable[...
     assert "| mnist-zero-gp-beta5-1k |" in again.out
     assert "standard errors" in shown.out
     assert "elsewhere" in other.refused()
+    kept = quick / "runs" / "paper-zero-gp-mnist-none-beta5-1k" / "seed-0" / "settings.json"
+    kept.write_text(kept.read_text(encoding="utf-8").replace('"batch_size": 128', '"batch_size": 64'), encoding="utf-8")
+    (changed,) = commands([[*WORDS]], quick)
+    assert "batch_size" in changed.refused()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--rows", "nsgan"], "expected a table to go with these options, got none: steadygan paper lists them"),
+        (
+            ["stacked-mnist", "--rows", ","],
+            "--rows: expected rows of stacked-mnist, got none: write for instance --rows n",
+        ),
+        (["stacked-mnist", "--rows", "nsgan,pacgna"], "unknown row of stacked-mnist 'pacgna': did you mean 'pacgan'?"),
+        (["stacked-mnist", "--scale", "medium"], "unknown scale 'medium'"),
+        (["stacked-mnist", "--data", "nowhere"], "expected a folder or file of images at 'nowhere', found none"),
+        (["sdp-table2", "--rows", "tiny-imagenet-hinge-sdp"], "expected Tiny ImageNet in "),
+    ],
+)
+def test_refused_in_one_line(
+    words: list[str], told: str, commands: Callable[..., list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEADYGAN_CACHE", str(tmp_path / "cache"))
+    (answer,) = commands([["paper", *words]], tmp_path)
+    assert told in answer.refused()

@@ -97,10 +97,17 @@ def paper(
     """Trains what is missing, then prints published figures beside ours, and what became of each claim."""
     console = new_console(as_json or markdown)
     if name is None:
+        if rows is not None or as_is or as_json or markdown:
+            raise InputError("expected a table to go with these options, got none: steadygan paper lists them")
         list_tables(console)
         return 0
     table, root = table_named(name), out or Path("runs")
-    chosen = table.rows if rows is None else tuple(table.row(word.strip()) for word in rows.split(","))
+    words = [row.name for row in table.rows] if rows is None else [word.strip() for word in rows.split(",")]
+    chosen = [table.row(word) for word in dict.fromkeys(filter(None, words))]
+    if not chosen:
+        raise InputError(
+            f"--rows: expected rows of {table.name}, got none: write for instance --rows {table.rows[0].name}"
+        )
     planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, iterations, data, root) for row in chosen}
     for job in chain(*([] if as_is else planned.values())):
         refuse_early(job.settings, job.folder, resume=True, reading=True)
