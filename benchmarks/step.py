@@ -9,7 +9,7 @@ f = 8, fused Adam, EMA. Ours is what the command does after its start: draws, st
 TensorBoard and checkpoints at their defaults; the plain loop does none of these. dcgan: 32 x 32 x 3, width 32, batch
 64, N0 = 32, f = 8, r1; there evaluation is left out on both sides. resnet32 and conventional32: the same, 64 wide, one
 iteration a turn. The sides take turns: a busy machine slows all. A way is timed over --pairs turns, or fewer, at least
-two, once they have taken a minute.
+two, once they have taken 40 seconds.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ GPU = [
 CHECKED = [EAGER, Way("", 3), Way("", 1, True), Way("", 3, True)]  # that they compute what the plain loop does
 CASES = {case.name: case for case in (MLP, DCGAN, RESNET, CONVENTIONAL)}
 TURN = {"mlp": 2000, "dcgan": 6}  # iterations in a pair: at mlp whole rounds of evaluation, logs and checkpoints
-ENOUGH = 60.0  # seconds for the turns of one way, once there are two of them
+ENOUGH = 40.0  # seconds for the turns of one way, once there are two of them
 
 
 class Side(Protocol):
