@@ -111,6 +111,20 @@ def test_settings_of_fargans_rows() -> None:
     assert not plain.method
 
 
+def test_the_dual_papers_gans_have_equal_networks() -> None:
+    """All of table 1 but BEGAN, whose D is an autoencoder, have chainer-gan-lib's D with what each needs at its end."""
+    judges = {
+        row.name: [judge.discriminator for judge in RECIPES[f"paper/dual/{row.name}"]().judges().values()]
+        for row in table_named("dual-table1").rows
+    }
+    assert {name for name, own in judges.items() if {judge.name for judge in own} != {"dual"}} == {"began"}
+    assert judges["cramer"][0].embedding == 256
+    assert judges["dfm"][0].denoiser == 2048
+    assert [judge.minibatch_discrimination for judge in judges["ours"]] == [100, 0]
+    widths = {judge.width for name, own in judges.items() if name != "began" for judge in own}
+    assert widths == {64}
+
+
 def test_0_gps_weight_is_on_our_pixels() -> None:
     """Their images are (x - .1307) / .3081 of [0, 1]: a gradient in ours is 2 * .3081 times theirs."""
     weight = RECIPES["paper/zero-gp/mnist-zero-gp-beta5-10k"]().penalty["zero_gp"].weight
