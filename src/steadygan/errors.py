@@ -18,6 +18,7 @@ LISTED = {  # where all names of a kind are to be found
     "recipe": "steadygan recipes lists all",
     "paper": "steadygan recipes lists all",
     "setting": "--dry-run prints all",
+    "statement": "steadygan theory lists all",
 }
 LONG_WORD, LONG_LINE = 300, 1200  # characters of a message
 

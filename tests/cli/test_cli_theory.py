@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-CHEAP = "dual/proposition-1"
+CHEAP = "fargan/equation-11"
 
 
 def test_answers(tmp_path: Path, commands: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,14 +29,14 @@ def test_answers(tmp_path: Path, commands: Callable[..., Any], monkeypatch: pyte
         assert (answer.code, answer.err) == (0, "")
     assert "holds" in words.out
     assert "predicted" in words.out
-    assert "0.11111" in words.out
+    assert "does not, as printed" in words.out
     found = json.loads(plain.out)
     assert [own["name"] for own in found["statements"]] == ["dual/theorem-2", "dual/theorem-3"]
     assert [own["verdict"] for own in found["statements"]] == ["holds", "holds_as_corrected"]
     assert found["files"] == []
     assert markdown.out.startswith("# The theory, checked by running it\n")
     files = json.loads(page.out)["files"]
-    assert files == [f"new/page é/{name}" for name in ("theory.html", "dual-optima.png", "dual-losses.png")]
+    assert files == [f"new/page é/{name}" for name in ("theory.html", "fargan-sign.png")]
     assert all((tmp_path / file).is_file() for file in files)
 
 

@@ -65,6 +65,7 @@ def test_a_part_with_another_weight(
     scaled(monkeypatch, part, method, factor)
     monkeypatch.setattr(fargan, "K", fargan.K[:1])
     monkeypatch.setattr(fargan, "LAMBDA", fargan.LAMBDA[:1])
+    monkeypatch.setattr(zero_gp, "D_STEPS", 1)
     assert theory.STATEMENTS[name].check().verdict == "fails"
 
 

@@ -49,7 +49,7 @@ FARGAN = (
         "At the maximum of h, s(-xi_i)(xi_0 - xi_i) falls as lambda rises, and tends to 0 as lambda tends to "
         "infinity. lambda = s(-xi_0)/(n m0) [e^(2nk xi_0 - s(-xi_0)) (n m0/(m s(-xi_0)) - 1)^(2nk) - 1].",
         "tao2020, proposition 3, equations 8 and 9, supplement C",
-        "As for proposition 2, with `close_pair_fake_as_real` of six weights lambda beside a difference "
+        "As for proposition 2, with `close_pair_fake_as_real` of five weights lambda beside a difference "
         "penalty of k = 0.3.",
         "fargan.proposition_3",
         "The supplement's equation 19 raises a product to 2 n k: lambda = s(-xi_0)/(n m0) [e^(xi_0 - "
@@ -128,7 +128,7 @@ ZERO_GP = (
         "Other penalties do not make it converge",
         "Non-zero-centred penalties and clipping leave a gradient at the equilibrium, and the generator moves away.",
         "thanhtung2019, sections 3.3 and 3.4; mescheder2018",
-        "D's slope beside (0, 0) under `one_gp` and `dragan`, and runs of `Trainer` with them and with "
+        "D's slope beside (0, 0) under `one_gp` and `dragan`, and runs of `Trainer` with `one_gp` and with "
         "clipped weights.",
         "dirac.section_3_4_others",
     ),

@@ -155,10 +155,12 @@ def margin(samples: Tensor, reals: int, k: float) -> float:
     return float((side * (found - 0.5) - EPSILON / 2).min())
 
 
-def _least_k(samples: Tensor, reals: int) -> float:
-    """The smallest k with an epsilon-optimal D, by bisection."""
-    low, high = 0.0, 1e4
-    for _ in range(100):
+@cache
+def least_k(reals: int, fakes: int, inner: float | None = None) -> float:
+    """The smallest k with an epsilon-optimal D, by bisection; for `unit_samples`, or for equal inner products."""
+    samples = unit_samples() if inner is None else equal_samples(reals + fakes, inner)
+    low, high = 0.0, 100.0
+    for _ in range(50):
         middle = (low + high) / 2
         low, high = (middle, high) if margin(samples, reals, middle) < 0 else (low, middle)
     return high
@@ -188,13 +190,13 @@ def softmax_proposition(
     yield Reading(
         f"worst sample's distance to the right side, k = {k:.1f}", 0.0, margin(samples, REALS, k), relation=">"
     )
-    yield Reading("smallest k that does, below the one that is enough", k, _least_k(samples, REALS), relation="<")
+    yield Reading("smallest k that does, below the one that is enough", k, least_k(REALS, FAKES), relation="<")
     game = Game(FixedFakes(samples[REALS:]), D, samples[:REALS], numbers(FAKES))
     objective = -game.d_terms()["D/loss"]
     yield Reading("objective of D, above 2 log(1/2 + epsilon/2)", 2 * log(0.5 + EPSILON / 2), objective, relation=">")
     for reals, fakes, inner in ((1, 9, 0.5), (5, 9, 0.9), (12, 3, -0.05)):
         told = f"smallest k for n = {reals}, m = {fakes}, all inner products {inner:g}"
-        yield relative(told, exact(reals, fakes, inner), _least_k(equal_samples(reals + fakes, inner), reals), 1e-9)
+        yield relative(told, exact(reals, fakes, inner), least_k(reals, fakes, inner), 1e-9)
     with torch.no_grad():
         ends = SoftmaxDiscriminator(samples, REALS, 1e4).probability(samples)[[0, -1]].tolist()
     yield Reading("D(x) and D(y) as k grows", limit, ends, 1e-9)

@@ -24,7 +24,7 @@ from .statement import Law, Reading, relative, trend
 CLOSE = (1, 2, 3, 5, 8)  # m0 of each real of propositions 2 and 3
 N, M = len(CLOSE), sum(CLOSE)
 K = (0.01, 0.05, 0.25, 1.0, 5.0)
-LAMBDA = (0.02, 0.1, 0.5, 2.0, 8.0, 32.0)
+LAMBDA = (0.02, 0.1, 0.5, 4.0, 32.0)
 K_OF_LAMBDA = 0.3
 DELTA = 0.1
 
@@ -58,7 +58,7 @@ def _settled(penalties: Sequence[tuple[Penalty, ...]]) -> list[PointTable]:
     at = torch.cat([real, fake])
     opponents = {f"d{i}": Opponent(PointTable(at), NonSaturating(), own) for i, own in enumerate(penalties)}
     game = Game(FixedFakes(fake), opponents, real, numbers(M), optimizer=Secant)
-    game.settle(still=1e-11)
+    game.settle(still=1e-9)
     return [opponent.critic for opponent in game.opponents.values()]
 
 

@@ -24,8 +24,8 @@ from .statement import Law, Reading, relative, trend
 GAP, Z = 0.5, (1.0, 1.0)  # of proposition 2: epsilon, and z with z^2 = 2
 Z2 = sum(z * z for z in Z)
 REAL = (1.0, 0.5)
-NEAR = (1.0, 0.5, 0.25, 0.15)  # r, the distance of fake and real
-RATE, RATE_FROM_0 = 1e-4, 1e-2
+NEAR = (1.0, 0.5, 0.25, 0.2)  # r, the distance of fake and real
+RATE, RATE_FROM_0 = 1e-4, 2e-2
 
 
 class LinearPair:
@@ -139,7 +139,7 @@ def proposition_2(
 
 def steps_plot() -> list[Plot]:
     """How many steps D needs as points approach."""
-    smooth = [0.14 * (1 / 0.14) ** (i / 60) for i in range(61)]
+    smooth = [0.18 * (1 / 0.18) ** (i / 60) for i in range(61)]
     needed = steps_needed()
     strokes = (
         Stroke(smooth, [_next_steps(r) for r in smooth], "after a step of G", colour=0),
@@ -290,7 +290,7 @@ def gradient_norms(game: Game, each: int = 32) -> Tensor:
     return norms
 
 
-RING, HIDDEN, D_STEPS = 8, 24, 150
+RING, HIDDEN, D_STEPS = 8, 16, 80
 
 
 @cache
