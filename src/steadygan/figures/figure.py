@@ -10,9 +10,19 @@ from ..config import Settings
 from ..errors import unknown
 from ..recipes import RECIPES
 
-# Milliseconds of an iteration by `cost_key`, from benchmarks/figure_costs.py.
+# Milliseconds of an iteration by `cost_key` on one core of two, from benchmarks/figure_costs.py.
 COSTS = {
-    ("mlp", 64, 64, 1): 1.0,
+    (False, "mlp", 64, 64, 1): 3.6,
+    (False, "mlp", 512, 128, 1): 19.0,
+    (True, "mlp", 512, 128, 1): 80.0,
+    (True, "dcgan", 16, 64, 1): 120.0,
+    (True, "dcgan", 16, 64, 5): 530.0,
+    (True, "resnet32", 16, 64, 1): 830.0,
+    (True, "conventional32", 16, 64, 1): 880.0,
+    (True, "sngan32", 64, 64, 5): 3200.0,
+    (True, "dual", 16, 64, 1): 850.0,
+    (True, "dual", 16, 64, 2): 920.0,
+    (True, "dual", 16, 64, 5): 2200.0,
 }
 
 
@@ -99,9 +109,9 @@ def figure(name: str) -> PaperFigure:
     return FIGURES[name]
 
 
-def cost_key(settings: Settings) -> tuple[str, int, int, int]:
-    """What decides how long an iteration takes, about: network, width, batch and D steps."""
-    return settings.generator.name, settings.generator.width, settings.batch_size, settings.d_steps
+def cost_key(settings: Settings) -> tuple[bool, str, int, int, int]:
+    """What decides how long an iteration takes, about: images or points, network, width, batch and D steps."""
+    return settings.data.image, settings.generator.name, settings.generator.width, settings.batch_size, settings.d_steps
 
 
 def hours(figure: PaperFigure, scale: str) -> float | None:
