@@ -111,13 +111,8 @@ def figure(name: str) -> PaperFigure:
 
 def cost_key(settings: Settings) -> tuple[bool, str, int, int, int]:
     """What decides how long an iteration takes, about: images or points, network, width, batch and D steps."""
-    return (
-        settings.data.image,
-        settings.generator.name,
-        getattr(settings.generator, "width", 0),
-        settings.batch_size,
-        settings.d_steps,
-    )
+    network, image = settings.generator, bool(settings.data.image)
+    return image, network.name, getattr(network, "width", 0), settings.batch_size, settings.d_steps
 
 
 def hours(figure: PaperFigure, scale: str) -> float | None:
