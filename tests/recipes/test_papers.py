@@ -338,6 +338,7 @@ def test_every_image_network_of_the_papers_has_a_row() -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("row", a_row_of_each_network().values(), ids=lambda row: row.name)
 def test_networks_in_full_width(
     row: Row, quick: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
