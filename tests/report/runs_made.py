@@ -69,7 +69,10 @@ def points(folder, iterations=(0, 100, 400), n=50, seed=0):
     for i in iterations:
         cloud = rng.normal(0, 0.1, (n, 2)) + np.array([i / 1000, 0])
         extent = np.array([-2, 2, -2, 2], np.float32)
-        np.savez(folder / "samples" / f"{i:09d}.npz", points=cloud, surface=surface, extent=extent)
+        slope = np.zeros((3, 5, 2), np.float32)
+        slope[..., 0], slope[1, 2, 0] = 0.5, 1000.0  # to the right, steep in the middle
+        kept = {"surface": surface, "extent": extent, "slope": slope}
+        np.savez(folder / "samples" / f"{i:09d}.npz", points=cloud, **kept)
     return folder
 
 

@@ -109,6 +109,11 @@ def test_the_controls_of_a_page(tmp_path, opened):
     page.locator('[data-panel="0"] select').select_option("1")
     assert "seed 1" in page.locator('[data-panel="0"] .plot').get_attribute("aria-label")
 
+    drawn = "document.querySelector('[data-panel=\"0\"] .plot').data.map((trace) => trace.name)"
+    assert "slopes" not in page.evaluate(drawn)
+    page.locator("#slopes").check()
+    assert "slopes" in page.evaluate(drawn)
+
     chip = page.locator('[data-toggle="0"]')
     chip.focus()
     page.keyboard.press("Enter")

@@ -36,6 +36,28 @@ def test_points_lie_over_real_ones_and_the_surface_comes_back(tmp_path):
     np.testing.assert_allclose(logits, expected, atol=found["half"] / 254)
 
 
+def test_slopes_are_arrows_of_one_scale(tmp_path):
+    """The longest twentieth has the length of the 95th percentile, others their share; what is not finite has none."""
+    folder = points(run(tmp_path / "a"), iterations=(0,))
+    frame = of(folder)["frames"][0]
+    assert frame["grid"] == [3, 5]
+    arrows = np.frombuffer(b64decode(frame["arrows"]), np.int8).reshape(3, 5, 2)
+    usual = np.percentile([0.5] * 14 + [1000.0], 95)
+    assert arrows[1, 2].tolist() == [127, 0]
+    assert arrows[0, 0].tolist() == [round(127 * 0.5 / usual), 0]
+    slope = np.full((2, 2, 2), [0.0, -3.0])
+    slope[0, 1] = np.nan
+    kept = {"points": np.zeros((3, 2)), "surface": np.zeros((4, 4)), "extent": [-1, 1, -1, 1]}
+    np.savez(folder / "samples/000000100.npz", slope=slope, **kept)
+    np.savez(folder / "samples/000000200.npz", slope=np.zeros((2, 2)), **kept)  # of another shape
+    np.savez(folder / "samples/000000300.npz", slope=np.zeros((2, 2, 2)), **kept)
+    _, own, other, flat = of(folder)["frames"]
+    arrows = np.frombuffer(b64decode(own["arrows"]), np.int8).reshape(4, 2)
+    assert arrows.tolist() == [[0, -127], [0, 0], [0, -127], [0, -127]]
+    assert "arrows" not in other
+    assert set(b64decode(flat["arrows"])) == {0}
+
+
 def test_real_points_of_a_file_are_read_where_that_is_asked_for_or_the_run_kept_none(tmp_path):
     """The settings of a stranger's run may name any file."""
     rng = np.random.default_rng(0)

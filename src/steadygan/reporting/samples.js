@@ -1,6 +1,7 @@
 // Samples: one slider for all runs; each panel shows what its run had last at that iteration.
 "use strict";
 const slider = document.getElementById("iteration");
+const slopesBox = document.getElementById("slopes");
 const panels = page.samples.map((panel) => ({
   ...panel, chosen: 0, figure: document.querySelector(`[data-panel="${panel.group}"]`),
 }));
@@ -28,6 +29,30 @@ function cloud(flat, name, ink, size, opacity) {
   };
 }
 
+// Arrows of D's slope as one broken line: each begins at its place, and ends in a head.
+function slopes(frame) {
+  const bytes = Int8Array.from(atob(frame.arrows), (c) => c.charCodeAt(0));
+  const [rows, columns] = frame.grid;
+  const [left, right, bottom, top] = frame.extent;
+  const [across, up] = [(right - left) / Math.max(1, columns - 1), (top - bottom) / Math.max(1, rows - 1)];
+  const x = [];
+  const y = [];
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) {
+      const at = 2 * (r * columns + c);
+      const [u, v] = [(1.2 * across * bytes[at]) / 127, (1.2 * across * bytes[at + 1]) / 127];
+      if (!u && !v) continue;
+      const [x0, y0] = [left + across * c, bottom + up * r];
+      const head = (s) => [x0 + u - 0.35 * (u + s * 0.6 * v), y0 + v - 0.35 * (v - s * 0.6 * u)];
+      for (const place of [[x0, y0], [x0 + u, y0 + v], head(1), [x0 + u, y0 + v], head(-1), [null, null]]) {
+        x.push(place[0]);
+        y.push(place[1]);
+      }
+    }
+  }
+  return { x, y, type: "scatter", mode: "lines", name: "slopes", line: { color: colour("ink"), width: 1 }, hoverinfo: "skip" };
+}
+
 function plane(run, frame) {
   const data = [];
   if (frame.surface) {
@@ -42,6 +67,7 @@ function plane(run, frame) {
       contours: { start: run.centre, end: run.centre, size: 1, coloring: "none" },
     });
   }
+  if (frame.arrows && slopesBox.checked) data.push(slopes(frame));
   if (run.real) data.push(cloud(run.real, "real", colour("real"), 6, 0.45));
   data.push(cloud(frame.points, "generated", colour("fake"), 3.5, 0.9));
   const base = frameOf();
@@ -108,6 +134,9 @@ function startSamples() {
       showSamples();
     });
   }
+  const sloped = panels.some((p) => p.runs.some((r) => r.frames.some((f) => f.arrows)));
+  document.getElementById("sloped").hidden = !sloped;
+  slopesBox.addEventListener("change", showSamples);
   document.getElementById("ground").hidden = !panels.some((p) => p.runs.some((r) => r.kind === "points"));
   showSamples();
 }

@@ -24,6 +24,7 @@ class Snapshot(NamedTuple):
     points: Array  # (m, 2)
     surface: Array | None = None  # (rows, columns) of logits, row 0 at ymin
     extent: Sequence[float] | None = None  # xmin, xmax, ymin, ymax of the surface
+    slope: Array | None = None  # (rows, columns, 2) of grad log sigmoid(d) on the same extent
 
 
 def pick_panels(iterations: Sequence[int], most: int = 6) -> list[int]:
