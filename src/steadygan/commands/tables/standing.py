@@ -140,7 +140,7 @@ class Standing(NamedTuple):
                         f"published is {LABELS[printed]}, ours {LABELS[figure]}: compare how rows differ, not the "
                         "numbers"
                     )
-        return [*told, *self.table.notes, *RULES.splitlines()]
+        return [*told, *self.table.notes, *RULES]
 
     def show(self, console: Console) -> None:
         """For a terminal."""

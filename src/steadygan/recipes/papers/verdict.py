@@ -15,14 +15,16 @@ Word: TypeAlias = Literal["reproduced", "in the same direction", "within the noi
 NOISE = 2.0  # standard errors of the difference of two means
 ENOUGH = 0.5  # of the published effect
 
-RULES = f"""\
-An effect is the difference of the two rows' means over seeds, as a share of the row it starts from.
-reproduced: it has the paper's sign, is more than {NOISE:g} standard errors of the difference from 0, and at least half
-of the published effect (of any size where none was published in numbers).
-in the same direction: the same, but smaller than that.
-within the noise: less than {NOISE:g} standard errors from 0; where the paper says that there is no effect: reproduced.
-not reproduced: of the other sign, or there where the paper says that there is none.
-not comparable: a row has fewer than two seeds, or was not measured."""
+RULES = (
+    "An effect is the difference of the two rows' means over seeds, as a share of the row it starts from.",
+    f"reproduced: it has the paper's sign, is more than {NOISE:g} standard errors of the difference from 0, and at least "
+    "half of the published effect (of any size where none was published in numbers).",
+    "in the same direction: the same, but smaller than that.",
+    f"within the noise: less than {NOISE:g} standard errors from 0; where the paper says that there is no effect: "
+    "reproduced.",
+    "not reproduced: of the other sign, or there where the paper says that there is none.",
+    "not comparable: a row has fewer than two seeds, or was not measured.",
+)
 
 
 def published_effect(table: PaperTable, claim: Claim) -> float | None:
