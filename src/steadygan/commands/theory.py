@@ -19,6 +19,7 @@ from .options import option
 if TYPE_CHECKING:
     from rich.console import Console
 
+WORDS = 32  # columns that what was read takes at least, beside long rows of numbers
 VERDICTS = {"holds": "green", "holds_as_corrected": "yellow", "fails": "red"}
 
 
@@ -85,6 +86,7 @@ def show_statement(each: Checked, console: Console) -> None:
         if text:
             console.print(f"{words}: {text}", soft_wrap=False)
     table = new_table(f"{each.statement.name} [{each.statement.source}]", "", "predicted", "measured", "", words=4)
+    table.columns[0].min_width = WORDS
     for reading in each.readings:
         sign = {"=": "", "<": "below ", ">": "above "}[reading.relation]
         verdict = "agrees" if reading.agrees else "does not, as printed" if reading.printed else "does not"
