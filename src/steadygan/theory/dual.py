@@ -136,6 +136,7 @@ def _log_d1(fake: Counts) -> float:
 def equation_9(
     against_d1: Law = lambda p, q, log_d1: kl(q, p) - 2 * js(p, q) + 2 * log(2) + log_d1,
     against_both: Law = lambda p, q: kl(q, p),
+    least: Law = -LOG2,
 ) -> Iterator[Reading]:
     """Dual discriminators, equation 9: what G minimises against each discriminator."""
     p = shares(REAL)
@@ -144,6 +145,8 @@ def equation_9(
         told = f"E_q[-log D1*], counts of q {fake}"
         yield Reading(told, against_d1(p, q, _log_d1(fake)), found.g_values[0], NEAR)
         yield Reading(f"G's whole loss, counts of q {fake}: KL(q || p)", against_both(p, q), sum(found.g_values), NEAR)
+    yield Reading("E_p log D1* where q = p, its least", least, _log_d1(REAL), NEAR)
+    yield Reading("the same of another q, above it", least, _log_d1(NEARER), relation=">")
     constant = [_log_d1(FAKE), _log_d1(NEARER)]
     yield Reading(
         "E_p log D1*, as printed a constant when G is optimised", constant[0], constant[1], 1e-3, printed=True
