@@ -17,8 +17,8 @@ ENOUGH = 0.5  # of the published effect
 
 RULES = (
     "An effect is the difference of the two rows' means over seeds, as a share of the row it starts from.",
-    f"reproduced: it has the paper's sign, is more than {NOISE:g} standard errors of the difference from 0, and at least "
-    "half of the published effect (of any size where none was published in numbers).",
+    f"reproduced: it has the paper's sign, is more than {NOISE:g} standard errors of the difference from 0, and at "
+    "least half of the published effect (of any size where none was published in numbers).",
     "in the same direction: the same, but smaller than that.",
     f"within the noise: less than {NOISE:g} standard errors from 0; where the paper says that there is no effect: "
     "reproduced.",
