@@ -360,3 +360,17 @@ def test_a_row_trains_and_goes_on(row: Row, quick: Callable[..., Settings], tmp_
     run = build.trainer(settings, tmp_path / "run", resume=True).fit(3)
     assert (run.iteration, run.failure) == (3, None)
     assert run.settings["recipe"].endswith(row.name)
+
+
+@pytest.mark.parametrize(("data", "side"), [("cifar10", 32), ("cifar100", 32), ("tiny-imagenet", 64)])
+@pytest.mark.parametrize("base", ["lsgan", "wgan-gp", "hinge", "sngan"])
+def test_sdp_trains_sngans_networks(data: str, side: int, base: str) -> None:
+    """Its standard CNN has batch norm in G and no spectral norm; the ResNet has both."""
+    for settings in (RECIPES[f"paper/sdp/{data}-{base}-{kind}"]() for kind in ("plain", "sdp")):
+        name = f"sngan{side}" if base == "sngan" else f"sngan{side}_cnn"
+        assert (settings.generator.name, settings.discriminator.name) == (name, name)
+        assert settings.generator.norm == "batch"  # type: ignore[attr-defined]
+        assert ("spectral_norm" in settings.constraint) == (base == "sngan")
+        assert settings.optimizer.betas == ((0.0, 0.9) if base == "sngan" else (0.5, 0.999))
+    bare = RECIPES["paper/sdp/cifar10-wgan-gp-bare-sdp"]()
+    assert (bare.generator.name, bare.generator.norm) == ("sngan32_cnn", "none")  # type: ignore[attr-defined]

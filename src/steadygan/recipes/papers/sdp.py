@@ -29,7 +29,7 @@ RESNET = {
     "constraint": Constraints(spectral_norm=SpectralNormSettings()),
 }
 GP = {"loss": PlainLoss("wasserstein"), "penalty": Penalties(one_gp=GradientPenaltySettings(10.0)), "d_steps": 5}
-NETS = {"cifar10": {"sngan": "sngan32"}, "cifar100": {"sngan": "sngan32"}, "tiny_imagenet": {"sngan": "sngan64"}}
+SIDES = {"cifar10": 32, "cifar100": 32, "tiny_imagenet": 64}
 BASES: dict[str, dict[str, Any]] = {  # what each base is, beside its networks
     "lsgan": {**CNN, "loss": LeastSquaresSettings()},
     "wgan-gp": {**CNN, **GP},
@@ -43,12 +43,12 @@ START = 3000  # from this iteration on fakes count as realistic; a tenth of a sh
 def gan(data: str, base: str, weight: float, norm: bool = True, **changes: Any) -> Settings:
     """Batch 64, 100,000 iterations at 2e-4, no average; SDP of this weight as algorithm 1 has it, none at 0.
 
-    norm: a CNN's generator has batch norm.
+    norm: G has batch norm, as SN-GAN's networks have it.
     """
-    name = {"autogan": "autogan32"}.get(base) or NETS[data].get(base) or "dcgan"
-    nets = network(name)
-    if name == "dcgan" and norm:
-        nets["generator"] = replace(nets["generator"], norm="batch")
+    kind = {"autogan": "autogan{}", "sngan": "sngan{}"}.get(base, "sngan{}_cnn")
+    nets = network(kind.format(SIDES[data]))
+    if not norm:
+        nets["generator"] = replace(nets["generator"], norm="none")
     sdp = SampleDifferencesSettings(weight=weight, start=START, feature_layers=("all",), reuse_batch=True, pairs="once")
     common = {
         **nets,
@@ -99,7 +99,7 @@ def table(name: str, text: str, *pairs: tuple[Row, Row]) -> PaperTable:
 
 
 OPEN = (
-    "the CNN is called standard: dcgan was taken, its norm layers are batch norm in G",
+    "the CNN is called standard: SN-GAN's was taken without its spectral norm; its norm layers are batch norm in G",
     "SN-GAN is taken as its ResNet, with hinge loss; lambda is a mean over the k pairs",
 )
 FAST: dict[str, Any] = {"kind": "fast", "lr_g": 1e-3}
