@@ -13,13 +13,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from steadygan.errors import InputError
-from steadygan.figures import FIGURES, Clouds, Curves, Field, Final, Grids, Group, PaperFigure, figure_named
+from steadygan.figures import FIGURES, Clouds, Curves, Final, Grids, Group, PaperFigure, figure_named
 from steadygan.figures.draw import Trace, draw, draw_arrows, draw_lines, published
 from steadygan.figures.figure import COSTS, cost_key, hours
 from steadygan.quantities import KNOWN
 from steadygan.recipes import RECIPES
 from steadygan.runs.folder import RunFolder
-from steadygan.viz.series import Series
 
 PAPERS = {
     *(f"fargan-{i}" for i in range(1, 9)),
@@ -42,7 +41,7 @@ def test_what_a_figure_shows_can_be_trained_and_told(figure: PaperFigure) -> Non
     for recipe in figure.recipes:
         full, small = RECIPES[recipe](), RECIPES[recipe](scale="small")
         assert small.horizon <= full.horizon
-        if isinstance(figure.drawing, Clouds | Field):  # each of its iterations is one at which samples are kept
+        if isinstance(figure.drawing, Clouds):  # each of its iterations is one at which samples are kept
             for settings in (full, small):
                 at = {i * settings.horizon // full.horizon for i in figure.drawing.at}
                 assert {i % settings.evaluate.every for i in at} == {0}
@@ -79,7 +78,7 @@ def run(folder: Path, values: Sequence[float], key: str = "balance") -> RunFolde
     return made
 
 
-def shown(drawing: Clouds | Curves | Field | Final | Grids, *groups: Group) -> PaperFigure:
+def shown(drawing: Clouds | Curves | Final | Grids, *groups: Group) -> PaperFigure:
     return PaperFigure("test", "a figure", "tao2020", "a claim", groups, drawing)
 
 
@@ -107,8 +106,8 @@ def test_arrows_keep_directions_and_cut_the_longest(tmp_path: Path) -> None:
     assert np.allclose((u[1:], v[1:]), np.array([[1.4], [0.0]]))
 
 
-def test_curves_are_the_records_and_their_mean_and_range(tmp_path: Path) -> None:
-    own = [Series(np.array([0.0, 100.0]), np.array(values)) for values in ([1.0, 3.0], [3.0, 9.0])]
+def test_curves_are_the_records_and_their_mean_and_deviation(tmp_path: Path) -> None:
+    own = [[{"iteration": 100 * i, "balance": value} for i, value in enumerate(values)] for values in ((1, 3), (3, 9))]
     axes = Figure().subplots()
     draw_lines(axes, [Trace("", RING, "far", "balance", own)])
     mean, ideal = axes.lines
@@ -116,7 +115,7 @@ def test_curves_are_the_records_and_their_mean_and_range(tmp_path: Path) -> None
     assert ideal.get_ydata()[0] == 1.0  # as even as real data
     (band,) = axes.collections
     edges = band.get_paths()[0].vertices
-    assert (edges[:, 1].min(), edges[:, 1].max()) == (1.0, 9.0)
+    assert (edges[:, 1].min(), edges[:, 1].max()) == pytest.approx((2.0 - 2.0**0.5, 6.0 + 18.0**0.5))
     runs = {
         recipe: [run(tmp_path / f"{i}{seed}", [i + seed, 0.5]) for seed in range(2)]
         for i, (recipe, _) in enumerate(BOTH.lines)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from steadygan.reporting.charts import Curve, curve, rounded, thinned
+from steadygan.reporting.charts import rounded, thinned
+from steadygan.viz.series import Curve, curve
 
 
 def whole(count, seed=0):

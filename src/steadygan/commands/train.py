@@ -104,7 +104,9 @@ def recipes(
         raise unknown("paper", paper, papers)
     rows = {table.recipe(row): row for table in TABLES.values() for row in table.rows}
     entries = [
-        entry for name, entry in RECIPES.items() if entry.paper == paper or (paper is None and name[:6] != "paper/")
+        entry
+        for name, entry in RECIPES.items()
+        if entry.paper == paper or (paper is None and not name.startswith("paper/"))
     ]
     console = new_console()
     if not console.is_terminal:

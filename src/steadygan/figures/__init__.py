@@ -1,14 +1,13 @@
 """The papers' figures, each drawn by one command from the runs that it shows."""
 
 from . import dual, fargan, sdp, zero_gp
-from .figure import FIGURES, Clouds, Curves, Field, Final, Grids, Group, PaperFigure
+from .figure import FIGURES, Clouds, Curves, Final, Grids, Group, PaperFigure
 from .figure import figure as figure_named
 
 __all__ = [
     "FIGURES",
     "Clouds",
     "Curves",
-    "Field",
     "Final",
     "Grids",
     "Group",

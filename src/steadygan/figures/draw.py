@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from functools import singledispatch
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,31 +13,25 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import beside
-from ..quantities import KNOWN, Quantity
+from ..quantities import KNOWN
 from ..recipes import RECIPES
 from ..recipes.papers import TABLES, Published
 from ..runs.folder import RunFolder
+from ..runs.history import real_points
 from ..runs.records import read_records
 from ..viz import Snapshot
-from ..viz.canvas import CYCLE, DASHES, INK, QUIET, canvas, iteration_axis, without_backend
-from ..viz.clouds import draw_clouds, draw_surface, logit_scale, view
-from ..viz.curves import log_axis, tame
+from ..viz.canvas import CYCLE, INK, QUIET, canvas, iteration_axis, without_backend
+from ..viz.clouds import capped, draw_clouds, draw_surface, logit_scale, snapshot, view
+from ..viz.curves import draw_quantity
 from ..viz.scatter import cloud_legend
-from ..viz.series import Series, series
-from .figure import Clouds, Curves, Field, Final, Grids, Group, PaperFigure
+from ..viz.series import Records, Series, curve, series
+from .figure import Clouds, Curves, Final, Grids, Group, PaperFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MOST = 1000  # points of each kind that a panel shows
 Runs = Mapping[str, Sequence[RunFolder]]  # of each recipe, seed by seed
-
-
-class Shot(NamedTuple):
-    """A panel of points: of which run, what was asked for and what there is."""
-
-    label: str
-    snapshot: Snapshot
-    slope: Any  # (rows, columns, 2), as it was kept, or None
 
 
 def draw(figure: PaperFigure, runs: Runs, stem: Path, scale: str) -> list[Path]:
@@ -59,52 +54,44 @@ def sizes(recipe: str, scale: str) -> tuple[int, int]:
     return RECIPES[recipe]().horizon, RECIPES[recipe](scale=scale).horizon
 
 
-def shot(folder: RunFolder, label: str, at: int) -> Shot:
+def shot(folder: RunFolder, at: int) -> Snapshot:
     """What the run made at this iteration, or at the nearest one that was kept."""
-    shots = {int(path.stem): path for path in folder.shots(".npz")}
-    if not shots:
+    nearest = sorted(folder.shots(".npz"), key=lambda path: abs(int(path.stem) - at))
+    found = next((each for path in nearest if (each := snapshot(path)) is not None), None)
+    if found is None:
         raise InputError(f"expected samples in {folder.samples}, found none: train the run to its end")
-    nearest = min(shots, key=lambda iteration: abs(iteration - at))
-    with np.load(shots[nearest]) as arrays:
-        kept = Snapshot(nearest, arrays["points"], arrays.get("surface"), arrays.get("extent"))
-        return Shot(label, kept, arrays.get("slope"))
+    return found
 
 
 def real_of(folder: RunFolder) -> Any:
     """The real points that a run kept."""
-    if not folder.real.exists():
+    points = real_points(folder.path, None, MOST)
+    if points is None:
         raise InputError(f"expected real points in '{folder.real}', found none: train the run to its end")
-    with np.load(folder.real) as arrays:
-        return arrays["points"]
+    return points
 
 
-@drawn.register(Clouds)
-@drawn.register(Field)
-def _points(drawing: Clouds | Field, figure: PaperFigure, runs: Runs, stem: Path, scale: str) -> Iterator[Path]:
-    lines = [line for group in figure.groups for line in group.lines]
-    shots: list[list[Shot]] = []
-    for recipe, label in lines:
-        full, length = sizes(recipe, scale)
-        shots.append([shot(runs[recipe][0], label, at * length // full) for at in drawing.at])
-    reals = [real_of(runs[recipe][0]) for recipe, _ in lines]
-    alone = len(lines) == 1
-    panels = shots if alone else [list(row) for row in zip(*shots, strict=True)]
+@drawn.register
+def _points(drawing: Clouds, figure: PaperFigure, runs: Runs, stem: Path, scale: str) -> Iterator[Path]:
     arrays: dict[str, Any] = {}
-    for (_, label), real in zip(lines, reals, strict=True):
+    columns: list[list[tuple[str, Snapshot, Any]]] = []  # of each recipe, its panels
+    for recipe, label in [line for group in figure.groups for line in group.lines]:
+        folder, (full, length) = runs[recipe][0], sizes(recipe, scale)
+        shots = [shot(folder, at * length // full) for at in drawing.at]
+        real = real_of(folder)
+        columns.append([(label, each, real) for each in shots])
         arrays[f"{label}: real"] = real
-    for own in shots:
-        for each in own:
-            for key, value in (("points", each.snapshot.points), ("surface", each.snapshot.surface),
-                               ("extent", each.snapshot.extent), ("slope", each.slope)):  # fmt: skip
-                if value is not None:
-                    arrays[f"{each.label}, {each.snapshot.iteration}: {key}"] = value
+        for each in shots:
+            for key, value in each._asdict().items():
+                if value is not None and key != "iteration":
+                    arrays[f"{label}, {each.iteration}: {key}"] = value
+    rows = columns if len(columns) == 1 else [*zip(*columns, strict=True)]
     for suffix in (".png", ".pdf"):
-        rows, columns = len(panels), len(panels[0])
-        with canvas(stem.with_suffix(suffix), 2.7 * columns + 0.4, 2.8 * rows + 0.9, figure.text) as page:
-            grid = page.subplots(rows, columns, squeeze=False)
-            for i, row in enumerate(panels):
-                for j, each in enumerate(row):
-                    panel(grid[i, j], each, reals[0 if alone else j], isinstance(drawing, Field))
+        width, height = 2.7 * len(rows[0]) + 0.4, 2.8 * len(rows) + 0.9
+        with canvas(stem.with_suffix(suffix), width, height, figure.text) as page:
+            grid = page.subplots(len(rows), len(rows[0]), squeeze=False)
+            for axes, (label, each, real) in zip(grid.ravel(), chain.from_iterable(rows), strict=True):
+                panel(axes, label, each, real, drawing.arrows)
             cloud_legend(page, grid[0, 0])
         yield stem.with_suffix(suffix)
     with beside(stem.with_suffix(".npz")) as part, part.open("wb") as file:
@@ -112,53 +99,42 @@ def _points(drawing: Clouds | Field, figure: PaperFigure, runs: Runs, stem: Path
     yield stem.with_suffix(".npz")
 
 
-def panel(axes: Axes, each: Shot, real: Any, arrows: bool) -> None:
+def panel(axes: Axes, label: str, each: Snapshot, real: Any, arrows: bool) -> None:
     """Points over the real ones, on D's surface or under arrows."""
-    snapshot = each.snapshot
-    if snapshot.surface is not None and snapshot.extent is not None and not arrows:
-        draw_surface(axes, snapshot.surface, snapshot.extent, *logit_scale([snapshot.surface]))
-    draw_clouds(axes, real, snapshot.points, most=1000)
-    left, right, bottom, top = view(real, [snapshot])
-    if arrows and each.slope is not None and snapshot.extent is not None:
-        draw_arrows(axes, each.slope, snapshot.extent)
+    if each.surface is not None and each.extent is not None and not arrows:
+        draw_surface(axes, each.surface, each.extent, *logit_scale([each.surface]))
+    draw_clouds(axes, real, each.points, most=MOST)
+    left, right, bottom, top = view(real, [each])
+    if arrows and each.slope is not None and each.extent is not None:
+        draw_arrows(axes, each.slope, each.extent)
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axes.spines[["top", "right"]].set_visible(True)
     axes.locator_params(nbins=4)
-    axes.set_title(f"{each.label}\niteration {snapshot.iteration:,}")
+    axes.set_title(f"{label}\niteration {each.iteration:,}")
 
 
 def draw_arrows(axes: Axes, slope: Any, extent: Any) -> None:
-    """grad log sigmoid(d) (rows, columns, 2) on the extent: equally long arrows would hide how uneven it is."""
+    """grad log sigmoid(d) (rows, columns, 2) on the extent, as `capped`: equally long arrows would say less."""
     left, right, bottom, top = (float(edge) for edge in extent)
     rows, columns, _ = slope.shape
     x, y = np.meshgrid(np.linspace(left, right, columns), np.linspace(bottom, top, rows))
-    length = np.linalg.norm(slope, axis=2)
-    usual = float(np.percentile(length[np.isfinite(length)], 95)) if np.isfinite(length).any() else 0.0
-    if usual > 0.0:
-        step = (right - left) / columns
-        shrunk = slope / np.maximum(length, usual)[..., None] * 1.4 * step  # the longest 5 % are cut to one length
-        axes.quiver(x, y, shrunk[..., 0], shrunk[..., 1], angles="xy", scale_units="xy", scale=1.0, color=INK,
-                    width=0.004, alpha=0.8, zorder=3)  # fmt: skip
+    u, v = np.moveaxis(1.4 * (right - left) / columns * capped(slope), 2, 0)
+    axes.quiver(x, y, u, v, angles="xy", scale_units="xy", scale=1.0, color=INK, width=0.004, alpha=0.8, zorder=3)
 
 
 class Trace(NamedTuple):
-    """One recipe's curve in one panel: each seed's."""
+    """One quantity of one recipe in one panel: the records of each seed."""
 
     group: str
     recipe: str
     label: str
     key: str
-    seeds: Sequence[Series]
+    records: Sequence[Records]
 
-
-def measured(runs: Sequence[RunFolder], keys: str) -> tuple[str, list[Series]]:
-    """Of keys joined by |, the first that the runs' records hold, with each seed's curve."""
-    records = [read_records(folder.metrics) for folder in runs]
-    for key in keys.split("|"):
-        found = [series(own, key) for own in records]
-        if all(curve.drawable for curve in found):
-            return key, found
-    return keys.split("|")[0], []
+    @property
+    def seeds(self) -> list[Series]:
+        """The curve of each seed."""
+        return [series(own, self.key) for own in self.records]
 
 
 def curves_of(figure: PaperFigure, keys: Sequence[str], runs: Runs) -> dict[tuple[Group, str], list[Trace]]:
@@ -168,10 +144,13 @@ def curves_of(figure: PaperFigure, keys: Sequence[str], runs: Runs) -> dict[tupl
         for asked in keys:
             own = panels.setdefault((group, asked), [])
             for recipe, label in group.lines:
-                key, found = measured(runs[recipe], asked)
-                if not found:
-                    raise InputError(f"expected {key} in the records of {recipe}, found none: train the run to its end")
-                own.append(Trace(group.title, recipe, label, key, found))
+                records = [read_records(folder.metrics) for folder in runs[recipe]]
+                each = [Trace(group.title, recipe, label, key, records) for key in asked.split("|")]
+                found = next((one for one in each if all(seed.drawable for seed in one.seeds)), None)
+                if found is None:
+                    told = f"expected {each[0].key} in the records of {recipe}, found none"
+                    raise InputError(f"{told}: train the run to its end")
+                own.append(found)
     return panels
 
 
@@ -181,8 +160,8 @@ def kept(path: Path, lines: Sequence[Trace]) -> Path:
         writer = csv.writer(file)
         writer.writerow(("group", "recipe", "label", "seed", "iteration", "quantity", "value"))
         for line in lines:
-            for seed, curve in enumerate(line.seeds):
-                for iteration, value in zip(*curve, strict=True):
+            for seed, own in enumerate(line.seeds):
+                for iteration, value in zip(*own, strict=True):
                     writer.writerow(
                         (line.group, line.recipe, line.label, seed, int(iteration), line.key, repr(float(value)))
                     )
@@ -211,30 +190,21 @@ def _curves(drawing: Curves, figure: PaperFigure, runs: Runs, stem: Path, scale:
 
 
 def draw_lines(axes: Axes, lines: Sequence[Trace]) -> None:
-    """Each recipe's mean over seeds at the iterations that all have, with the range between the lowest and highest."""
-    quantity = KNOWN.get(lines[0].key, Quantity(lines[0].key, lines[0].key, short=lines[0].key))
-    every = [curve for line in lines for curve in line.seeds]
-    if quantity.kind == "log":
-        log_axis(axes, every)
-    else:
-        tame(axes, every)
-    for i, line in enumerate(lines):
-        colour, dashes = CYCLE[i % len(CYCLE)], DASHES[i % len(DASHES)]
-        shared = sorted(set.intersection(*(set(curve.iteration.tolist()) for curve in line.seeds)))
-        values = np.array([[dict(zip(*curve, strict=True))[at] for at in shared] for curve in line.seeds])
-        if len(values) > 1:
-            axes.fill_between(shared, np.nanmin(values, 0), np.nanmax(values, 0), color=colour, alpha=0.15, linewidth=0)
-        axes.plot(shared, values.mean(0), color=colour, linestyle=dashes, label=line.label, linewidth=1.3)
-    if quantity.ideal is not None:
-        axes.axhline(quantity.ideal, color=QUIET, linestyle=":", linewidth=1.2)
-    axes.set_ylabel(f"{quantity.short} ({quantity.unit})" if quantity.log and quantity.unit else quantity.short)
+    """Each recipe's mean over seeds, and a band of one standard deviation around it."""
+    known = [(line.label, curve(line.records, line.key)) for line in lines]
+    found = {label: own for label, own in known if own is not None}
+    draw_quantity(axes, {label: Series(own.x, own.y) for label, own in found.items()}, KNOWN[lines[0].key], CYCLE)
+    for i, own in enumerate(found.values()):
+        if own.low is not None and own.high is not None:
+            colour = CYCLE[i % len(CYCLE)]
+            axes.fill_between(own.x, own.low, own.high, color=colour, alpha=0.15, linewidth=0)
     iteration_axis(axes)
 
 
 @drawn.register
 def _final(drawing: Final, figure: PaperFigure, runs: Runs, stem: Path, scale: str) -> Iterator[Path]:
     (lines,) = curves_of(figure, (drawing.key,), runs).values()
-    last = [np.array([curve.value[-1] for curve in line.seeds]) for line in lines]
+    last = [np.array([own.value[-1] for own in line.seeds]) for line in lines]
     printed = published(drawing.key.split("|")[0])
     for suffix in (".png", ".pdf"):
         with canvas(stem.with_suffix(suffix), 7.2, 0.32 * len(lines) + 1.4, figure.text) as page:
@@ -247,7 +217,7 @@ def _final(drawing: Final, figure: PaperFigure, runs: Runs, stem: Path, scale: s
             left.invert_yaxis()
             named = (drawing.key.split("|")[0], lines[0].key)
             for axes, word, key in zip((left, right), ("published", "ours, at the end"), named, strict=True):
-                axes.set(title=word, xlabel=KNOWN[key].short if key in KNOWN else key)
+                axes.set(title=word, xlabel=KNOWN[key].short)
                 axes.grid(visible=True, axis="x")
         yield stem.with_suffix(suffix)
     yield kept(stem.with_suffix(".csv"), lines)

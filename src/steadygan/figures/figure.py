@@ -38,22 +38,18 @@ class Group(NamedTuple):
 class Clouds:
     """Generated points over real ones, and over D's surface, at these iterations of the full length; of seed 0.
 
-    One line of panels for one recipe; for several, a column each, and a line for each iteration.
+    One line of panels for one recipe; for several, a column each, and a line for each iteration. With `arrows`, they
+    are grad log sigmoid(d) on a grid, the way in which D asks fakes to move, in place of its surface.
     """
 
     at: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Field:
-    """The same panels with arrows: grad log sigmoid(d) on a grid, the way in which D asks fakes to move."""
-
-    at: tuple[int, ...]
+    arrows: bool = False
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Figures of the records over iterations, a panel for each group and key: the mean of the seeds and their range.
+    """Figures of the records over iterations, a panel for each group and key: the mean of the seeds and their
+    deviation.
 
     Of several keys joined by |, the first that was measured is drawn.
     """
@@ -73,7 +69,7 @@ class Grids:
     """The last images of seed 0 of each run, side by side."""
 
 
-Drawing: TypeAlias = Clouds | Field | Curves | Final | Grids
+Drawing: TypeAlias = Clouds | Curves | Final | Grids
 
 
 @dataclass(frozen=True)

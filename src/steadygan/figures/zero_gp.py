@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .figure import Clouds, Curves, Field, Grids, Group, PaperFigure, enrol
+from .figure import Clouds, Curves, Grids, Group, PaperFigure, enrol
 
 LONG = (1000, 10_000)
 
@@ -44,7 +44,7 @@ enrol(
             "8 far Gaussians: which way D asks fakes to move",
             "only with 0-GP are gradients spread evenly over the modes; the others pull fakes to few of them",
             RING,
-            Field((1000, 10_000, 20_000)),
+            Clouds((1000, 10_000, 20_000), arrows=True),
             seeds=1,
             notes=("TTUR is taken as three times G's rate for D",),
         ),
@@ -75,7 +75,7 @@ enrol(
             "8 far Gaussians with 0-GP of weight 100",
             "fakes find all modes one after the other",
             rows(("ring8-zero-gp-w100", "0-GP, weight 100")),
-            Field((0, 1000, 2000, 5000, 20_000)),
+            Clouds((0, 1000, 2000, 5000, 20_000), arrows=True),
             seeds=1,
         ),
         figure(
@@ -83,13 +83,13 @@ enrol(
             "a spiral, as it is and ten times as large",
             "1-GP has a bad pattern of gradients, and fails on the large one",
             SPIRAL,
-            Field((20_000,)),
+            Clouds((20_000,), arrows=True),
             seeds=1,
         ),
         figure(
             "zero-gp-6-clouds",
             "a spiral, as it is and ten times as large, over what D says",
-            "as above",
+            "1-GP fails on the large one",
             SPIRAL,
             Clouds((20_000,)),
             seeds=1,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..quantities import Quantity, plain, tone
 from ..viz.plot import Plot, Stroke, arrow_paths, spacing
-from ..viz.series import Floats, series
+from ..viz.series import Curve, Floats, curve
 from .groups import RunGroup
 
 EQUILIBRIUM = {"d_loss": 0, "g_loss": 1}
@@ -210,42 +210,6 @@ def _tame(layout: Chart, curves: Sequence[Curve], captions: list[str]) -> None:
     captions.append(
         f"Beyond the axis: {plain(float(values[worst]))} at iteration {at[worst]:,.0f}. A double click shows all."
     )
-
-
-class Curve(NamedTuple):
-    """Values over iterations, of equal lengths; `low` and `high` are a standard deviation off the mean of several."""
-
-    x: Floats  # (n,), rising
-    y: Floats  # (n,), NaN where a value was not finite
-    low: Floats | None = None
-    high: Floats | None = None
-
-    @property
-    def rows(self) -> list[Floats]:
-        """What is drawn: the values, and the edges of the band."""
-        return [self.y] + [edge for edge in (self.low, self.high) if edge is not None]
-
-
-def curve(runs: Sequence[Sequence[Mapping[str, Any]]], key: str) -> Curve | None:
-    """The values of one run under `key`, or the mean over runs and the sample standard deviation around it.
-
-    Of several runs, an iteration counts when all of them that got so far have a value there: a mean over whichever
-    happened to be measured would jump. None where no value is finite.
-    """
-    found = [one for one in (series(records, key) for records in runs) if len(one.iteration)]
-    if not any(one.drawable for one in found):
-        return None
-    if len(found) == 1:
-        return Curve(found[0].iteration, found[0].value)
-    values: dict[float, list[float]] = {}
-    for one in found:
-        for at, value in dict(zip(one.iteration.tolist(), one.value.tolist(), strict=True)).items():
-            values.setdefault(at, []).append(value)
-    ends = [float(one.iteration[-1]) for one in found]
-    x = [at for at in sorted(values) if len(values[at]) == sum(end >= at for end in ends)]
-    mean = np.array([np.mean(values[at]) for at in x])
-    std = np.array([np.std(values[at], ddof=1) if len(values[at]) > 1 else 0.0 for at in x])
-    return Curve(np.array(x), mean, mean - std, mean + std)
 
 
 def thinned(whole: Curve, most: int = MOST) -> Curve:

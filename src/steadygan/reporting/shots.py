@@ -13,7 +13,17 @@ import numpy as np
 
 from ..runs.folder import RunFolder
 from ..runs.history import RunHistory, real_points
-from ..viz.clouds import Array, Snapshot, logit_scale, pick_panels, share_outside, thin, view
+from ..viz.clouds import (
+    Array,
+    Snapshot,
+    capped,
+    logit_scale,
+    pick_panels,
+    share_outside,
+    snapshot,
+    thin,
+    view,
+)
 from .charts import rounded
 
 POINTS = 500  # of each kind that a panel shows
@@ -39,7 +49,7 @@ def shots(run: RunHistory, budget: int, real: bool = False) -> dict[str, Any] | 
 def _points(run: RunHistory, files: list[Path], budget: int, asked: bool) -> dict[str, Any] | None:
     each = 14 * POINTS + 7_000  # bytes of a frame, about
     chosen = _picked(files, min(FRAMES, max(2, budget // each)))
-    read = [shot for path in chosen if (shot := _snapshot(path)) is not None]
+    read = [shot for path in chosen if (shot := snapshot(path)) is not None]
     if not read:
         return None
     columns = read[0].points.shape[1]
@@ -62,23 +72,6 @@ def _points(run: RunHistory, files: list[Path], budget: int, asked: bool) -> dic
     }
 
 
-def _snapshot(path: Path) -> Snapshot | None:
-    """The points of one file, with the critic's surface where it has one that can be drawn."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            points = np.asarray(arrays["points"], dtype=np.float64)
-            surface, extent, slope = (arrays.get(key) for key in ("surface", "extent", "slope"))
-    except Exception:  # a damaged file raises whatever its bytes lead to
-        return None
-    if points.ndim != 2 or points.shape[1] < 2:
-        return None
-    whole = surface is not None and extent is not None and surface.ndim == 2 and np.isfinite(extent).all()
-    if not whole or extent is None or extent.shape != (4,):
-        return Snapshot(int(path.stem), points)
-    drawable = slope is not None and slope.ndim == 3 and slope.shape[2] == 2 and slope.size > 0
-    return Snapshot(int(path.stem), points, surface, [float(edge) for edge in extent], slope if drawable else None)
-
-
 def _frame(shot: Snapshot, box: tuple[float, float, float, float], centre: float, half: float) -> dict[str, Any]:
     frame: dict[str, Any] = {
         "iteration": shot.iteration,
@@ -94,14 +87,8 @@ def _frame(shot: Snapshot, box: tuple[float, float, float, float], centre: float
 
 
 def _arrows(slope: Array) -> str:
-    """(u, v) as bytes -127 to 127, row by row: the longest twentieth has length 127, what is not finite is 0."""
-    slope = np.asarray(slope, dtype=np.float64)
-    finite = np.isfinite(slope[..., 0]) & np.isfinite(slope[..., 1])
-    slope = np.where(finite[..., None], slope, 0.0)
-    length = np.hypot(slope[..., 0], slope[..., 1])
-    usual = float(np.percentile(length[finite], 95)) if finite.any() else 0.0
-    shown = slope / np.maximum(length, usual)[..., None] if usual > 0.0 else np.zeros_like(slope)
-    return b64encode(np.round(127.0 * shown).astype(np.int8).tobytes()).decode("ascii")
+    """(u, v) as bytes -127 to 127, row by row."""
+    return b64encode(np.round(127.0 * capped(slope)).astype(np.int8).tobytes()).decode("ascii")
 
 
 def _levels(surface: Array, centre: float, half: float) -> str:

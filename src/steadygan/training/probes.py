@@ -31,7 +31,7 @@ from ..types import Batch, Now, Opponent
 from ..types.critic import evaluating, kept_buffers
 from ..types.labels import occurring
 from ..types.networks import like_probabilities
-from ..viz import curves, images, scatter
+from ..viz import clouds, curves, images, scatter
 from .setup import Setup
 
 POINTS, IMAGES = 512, 128  # samples whose gradients are looked at
@@ -235,10 +235,7 @@ class Probes:
             with np.load(shots[-1][1]) as arrays:
                 scatter.scatter_matrix(points, arrays["points"], figures / "samples.png", title, source.columns or None)
             return
-        strip = []
-        for iteration, path in shots:
-            with np.load(path) as arrays:
-                strip.append((iteration, arrays["points"], arrays.get("surface"), arrays.get("extent")))
+        strip = [found for _, path in shots if (found := clouds.snapshot(path)) is not None]
         scatter.evolution_strip(points, strip, figures / "evolution.png", title, source.columns or None)
 
 

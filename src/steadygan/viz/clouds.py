@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -25,6 +26,36 @@ class Snapshot(NamedTuple):
     surface: Array | None = None  # (rows, columns) of logits, row 0 at ymin
     extent: Sequence[float] | None = None  # xmin, xmax, ymin, ymax of the surface
     slope: Array | None = None  # (rows, columns, 2) of grad log sigmoid(d) on the same extent
+
+
+def snapshot(path: Path) -> Snapshot | None:
+    """The points of a file that a run kept, with the critic's surface and slopes where it has any that can be drawn."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            points = np.asarray(arrays["points"], dtype=np.float64)
+            surface, extent, slope = (arrays.get(key) for key in ("surface", "extent", "slope"))
+    except Exception:  # a damaged file raises whatever its bytes lead to
+        return None
+    if points.ndim != 2 or points.shape[1] < 2:
+        return None
+    whole = surface is not None and extent is not None and surface.ndim == 2 and np.isfinite(extent).all()
+    if not whole or extent is None or extent.shape != (4,):
+        return Snapshot(int(path.stem), points)
+    drawable = slope is not None and slope.ndim == 3 and slope.shape[2] == 2 and slope.size > 0
+    return Snapshot(int(path.stem), points, surface, [float(edge) for edge in extent], slope if drawable else None)
+
+
+def capped(slope: Array) -> Array:
+    """Arrows (..., 2) in units of the length that the longest twentieth exceed, and that is cut to; 0 if not finite.
+
+    With the longest as the unit, one steep place would hide all others.
+    """
+    slope = np.asarray(slope, dtype=np.float64)
+    finite = np.isfinite(slope[..., 0]) & np.isfinite(slope[..., 1])
+    slope = np.where(finite[..., None], slope, 0.0)
+    length = np.hypot(slope[..., 0], slope[..., 1])
+    usual = float(np.percentile(length[finite], 95)) if finite.any() else 0.0
+    return slope / np.maximum(length, usual)[..., None] if usual > 0.0 else np.zeros_like(slope)
 
 
 def pick_panels(iterations: Sequence[int], most: int = 6) -> list[int]:

@@ -45,6 +45,42 @@ def series(records: Records, key: str) -> Series:
     return Series(table[:, 0], table[:, 1])
 
 
+class Curve(NamedTuple):
+    """Values over iterations, of equal lengths; `low` and `high` are a standard deviation off the mean of several."""
+
+    x: Floats  # (n,), rising
+    y: Floats  # (n,), NaN where a value was not finite
+    low: Floats | None = None
+    high: Floats | None = None
+
+    @property
+    def rows(self) -> list[Floats]:
+        """What is drawn: the values, and the edges of the band."""
+        return [self.y] + [edge for edge in (self.low, self.high) if edge is not None]
+
+
+def curve(runs: Sequence[Records], key: str) -> Curve | None:
+    """The values of one run under `key`, or the mean over runs and the sample standard deviation around it.
+
+    Of several runs, an iteration counts when all of them that got so far have a value there: a mean over whichever
+    happened to be measured would jump. None where no value is finite.
+    """
+    found = [one for one in (series(records, key) for records in runs) if len(one.iteration)]
+    if not any(one.drawable for one in found):
+        return None
+    if len(found) == 1:
+        return Curve(found[0].iteration, found[0].value)
+    values: dict[float, list[float]] = {}
+    for one in found:
+        for at, value in dict(zip(one.iteration.tolist(), one.value.tolist(), strict=True)).items():
+            values.setdefault(at, []).append(value)
+    ends = [float(one.iteration[-1]) for one in found]
+    x = [at for at in sorted(values) if len(values[at]) == sum(end >= at for end in ends)]
+    mean = np.array([np.mean(values[at]) for at in x])
+    std = np.array([np.std(values[at], ddof=1) if len(values[at]) > 1 else 0.0 for at in x])
+    return Curve(np.array(x), mean, mean - std, mean + std)
+
+
 def running(statistic: Callable[[Floats], Any], values: Floats, width: int) -> Floats:
     """`statistic` over a centred window of `width` values, shorter at both ends; NaNs are passed over and stay NaN."""
     half = width // 2

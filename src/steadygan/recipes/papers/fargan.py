@@ -58,14 +58,18 @@ def row(
     )
     settings = partial(gan, data, net, loss, count, factor, **changes)
     published = {"fid": fid, "inception_score": score}
-    what = "no fake counted as real" if count == 0 else f"{count} of {factor * count} fakes counted as real"
     return Row(
         f"{data}-{net}-{loss}-{kind}",
-        f"{data}, {NETS[net]}, {WORDS[loss]} and r1: {what}",
+        f"{data}, {NETS[net]}, {WORDS[loss]} and r1: {counted(count, factor)}",
         settings,
         partial(short, settings, ITERATIONS[net]),
         {key: Published(*value) for key, value in published.items() if value is not None},
     )
+
+
+def counted(count: int, factor: int) -> str:
+    """N0 and f in words."""
+    return "no fake counted as real" if count == 0 else f"{count} of {factor * count} fakes counted as real"
 
 
 def pair(data: str, net: str, loss: str, *printed: Any, **changes: Any) -> tuple[tuple[Row, Row], Claim]:
@@ -90,12 +94,16 @@ CONTROLS = ((0, 8), (32, 1), (32, 2), (32, 4), (32, 8), (32, 16), (8, 8), (16, 8
 def control(net: str) -> tuple[tuple[Row, ...], tuple[Claim, ...]]:
     """Figure 7's rows on a network, and what is said of them."""
     rows = tuple(row("cifar10", net, "ns", count, factor) for count, factor in CONTROLS)
-    name = f"cifar10-{net}-ns"
-    return rows, (
-        Claim(f"{net}: the least realistic of 8 candidates help", f"{name}-far", f"{name}-0gp"),
-        Claim(f"{net}: fakes chosen at random do not help", f"{name}-f1", f"{name}-0gp", same=True),
-        Claim(f"{net}: the choice matters, not the count", f"{name}-far", f"{name}-f1"),
-        Claim(f"{net}: 48 of 64 are too many", f"{name}-far", f"{name}-n48"),
+    return rows, control_claims(net, f"cifar10-{net}-ns", "0gp", "far")
+
+
+def control_claims(what: str, name: str, none: str, best: str) -> tuple[Claim, ...]:
+    """What the paper says of figure 7's rows; none, best: the ends of the names of N0 = 0, and of N0 = 32 and f = 8."""
+    return (
+        Claim(f"{what}: the least realistic of 8 candidates help", f"{name}-{best}", f"{name}-{none}"),
+        Claim(f"{what}: fakes chosen at random do not help", f"{name}-f1", f"{name}-{none}", same=True),
+        Claim(f"{what}: the choice matters, not the count", f"{name}-{best}", f"{name}-f1"),
+        Claim(f"{what}: 48 of 64 are too many", f"{name}-{best}", f"{name}-n48"),
     )
 
 

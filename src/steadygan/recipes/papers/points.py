@@ -12,6 +12,7 @@ from ...config.networks import Mlp, MlpDiscriminator
 from ...config.optimisation import Evaluate
 from ...config.parts import FakeAsRealSettings, GradientPenaltySettings, Methods, Penalties
 from ..bases import POINT_BASES, sgd
+from .fargan import CONTROLS, control_claims, counted
 from .table import Claim, PaperTable, Row, enrol, enrol_rows
 
 FAR_MODES = Ring8(scale=10.0)
@@ -73,7 +74,6 @@ def control(name: str, data: MadePoints, count: int, factor: int, horizon: int) 
     return base.but(horizon=horizon, ema=None, penalty=r1, method=far, evaluate=every, checkpoint_every=horizon // 10)
 
 
-CONTROLS = ((0, 8), (32, 1), (32, 2), (32, 4), (32, 8), (32, 16), (8, 8), (16, 8), (48, 8))  # N0 and f of figure 7
 CONTROLLED: dict[str, tuple[MadePoints, int]] = {"ring8": (FAR_MODES, 200_000), "grid25": (Grid25(), 40_000)}
 
 
@@ -84,21 +84,15 @@ def controls(data: str) -> tuple[tuple[Row, ...], tuple[Claim, ...]]:
         kind = (
             "n0" if not count else "f8" if (count, factor) == (32, 8) else f"f{factor}" if count == 32 else f"n{count}"
         )
-        what = "no fake counted as real" if not count else f"{count} of {factor * count} fakes counted as real"
         rows.append(
             Row(
                 f"{data}-{kind}",
-                f"{data}, nonsaturating and r1: {what}",
+                f"{data}, nonsaturating and r1: {counted(count, factor)}",
                 partial(control, data, made, count, factor, horizon),
                 partial(control, data, made, count, factor, horizon // 2),
             )
         )
-    return tuple(rows), (
-        Claim(f"{data}: the least realistic of 8 candidates help", f"{data}-f8", f"{data}-n0"),
-        Claim(f"{data}: fakes chosen at random do not help", f"{data}-f1", f"{data}-n0", same=True),
-        Claim(f"{data}: the choice matters, not the count", f"{data}-f8", f"{data}-f1"),
-        Claim(f"{data}: 48 of 64 are too many", f"{data}-f8", f"{data}-n48"),
-    )
+    return tuple(rows), control_claims(data, data, "n0", "f8")
 
 
 RING, GRID = controls("ring8"), controls("grid25")
