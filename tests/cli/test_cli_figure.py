@@ -59,7 +59,7 @@ def test_a_figure_is_trained_once_and_drawn_again(
         ],
         tmp_path,
     )
-    assert "found none: train the run to its end" in missing.refused()
+    assert "found none that can be read: train the run to its end" in missing.refused()
     assert one.code == 0
     told = json.loads(drawn.out)
     assert told["seeds"] == 1

@@ -143,6 +143,7 @@ def test_images_stand_side_by_side(tmp_path: Path) -> None:
         made = RunFolder(tmp_path / label)
         made.samples.mkdir(parents=True)
         Image.new("RGB", (16, 16), (200, 30, 30)).save(made.samples / "000000100.png")
+        (made.samples / "000000200.png").write_bytes(b"cut short")
         runs[recipe] = [made]
     *_, kept = draw(shown(Grids(), group), runs, tmp_path / "test", "small")
     with np.load(kept) as arrays:
@@ -158,3 +159,13 @@ def test_what_is_missing_is_one_line(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=words):
             draw(shown(drawing, BOTH), nothing, tmp_path / "test", "small")
+
+
+def test_of_damaged_samples_the_nearest_sound_ones_are_drawn(tmp_path: Path) -> None:
+    made = run(tmp_path / "run", [0.0] * 3)
+    (made.samples / "000000200.npz").write_bytes(b"cut short")
+    *_, kept = draw(
+        shown(Clouds((500_000,), arrows=True), Group("", ((RING, "far"),))), {RING: [made]}, tmp_path / "t", "small"
+    )
+    with np.load(kept) as arrays:
+        assert "far, 100: points" in arrays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import singledispatch
 from itertools import chain
 from pathlib import Path
@@ -59,7 +60,7 @@ def shot(folder: RunFolder, at: int) -> Snapshot:
     nearest = sorted(folder.shots(".npz"), key=lambda path: abs(int(path.stem) - at))
     found = next((each for path in nearest if (each := snapshot(path)) is not None), None)
     if found is None:
-        raise InputError(f"expected samples in {folder.samples}, found none: train the run to its end")
+        raise InputError(f"expected samples in {folder.samples}, found none that can be read: train the run to its end")
     return found
 
 
@@ -231,17 +232,12 @@ def published(key: str) -> dict[str, Published]:
 
 @drawn.register
 def _grids(drawing: Grids, figure: PaperFigure, runs: Runs, stem: Path, scale: str) -> Iterator[Path]:
-    without_backend()
-    from matplotlib.image import imread
-
     lines = [(group.title, recipe, label) for group in figure.groups for recipe, label in group.lines]
     pages = []
     for title, recipe, label in lines:
-        shots = runs[recipe][0].shots(".png")
-        if not shots:
-            raise InputError(f"expected samples in {runs[recipe][0].samples}, found none: train the run to its end")
+        iteration, pixels = last_grid(runs[recipe][0])
         name = f"{title}, {label}" if title else label
-        pages.append((f"{name}\niteration {int(shots[-1].stem):,}", imread(shots[-1])))
+        pages.append((f"{name}\niteration {iteration:,}", pixels))
     columns = min(5, len(pages))
     rows = -(-len(pages) // columns)
     for suffix in (".png", ".pdf"):
@@ -257,3 +253,14 @@ def _grids(drawing: Grids, figure: PaperFigure, runs: Runs, stem: Path, scale: s
         arrays: dict[str, Any] = {name.replace("\n", ", "): pixels for name, pixels in pages}
         np.savez_compressed(file, **arrays)
     yield stem.with_suffix(".npz")
+
+
+def last_grid(folder: RunFolder) -> tuple[int, Any]:
+    """The last grid of images that can be read, and its iteration."""
+    without_backend()
+    from matplotlib.image import imread
+
+    for path in reversed(folder.shots(".png")):
+        with suppress(Exception):  # a damaged file raises whatever its bytes lead to
+            return int(path.stem), imread(path)
+    raise InputError(f"expected samples in {folder.samples}, found none that can be read: train the run to its end")
