@@ -104,6 +104,13 @@ QUANTITIES = (
     _known("steepness", "steepness of D at fakes", "logit / reals' spread", GRADIENTS, log=True),
     _known("gradient_norm_g", "gradient of G's weights", NORM, GRADIENTS, log=True),
     _known("gradient_norm_d", "gradient of D's weights", NORM, GRADIENTS, log=True),
+    _known("quality", "quality of the live fakes", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
+    _known("average_quality", "quality of the average's fakes", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
+    _known("quality_error", "standard error of the quality", SHARE, PAIRS),
+    _known("average_quality_error", "the same of the average's", SHARE, PAIRS),
+    _known("served", "data that the live fakes serve", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
+    _known("average_served", "data that the average's fakes serve", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
+    _known("class_agreement", "fakes of the class asked for", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("batch_distance", "distance of fakes from reals", "reals' spread", PAIRS, ideal=0.0, meaning=PERFECT),
     _known("batch_balance", "balance of a batch", RATIO, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("batch_coverage", "reals with a fake nearby", SHARE, PAIRS),
@@ -137,15 +144,17 @@ LABELS = {  # of the figures that tables on a terminal have, in their order
     for key, each in KNOWN.items()
     if key in TABLED or (each.group == QUALITY and not key.endswith("_std"))
 }
-TONES = {  # verdicts from the best to the worst, and how they are coloured; one that is not known is plain
+TONES = {  # states from the best to the worst, and how they are coloured; one that is not known is plain
     "learning": "calm",
-    "healthy": "good",
+    "good": "good",
+    "healthy": "good",  # from here to `dead_discriminator`, what earlier versions said
     "drifting": "warn",
     "exploding": "bad",
     "collapsing": "bad",
-    "collapsed": "bad",
-    "stalled": "bad",
     "dead_discriminator": "bad",
+    "stalled": "bad",
+    "losing": "bad",
+    "collapsed": "bad",
     "non_finite": "bad",
 }
 

@@ -74,20 +74,20 @@ def _told(folders: Sequence[Path]) -> tuple[list[sg.Diagnosis], list[str]]:
 def together(told: Sequence[sg.Diagnosis], notes: Sequence[str]) -> dict[str, object]:
     """Several seeds as one object: the gravest verdict, and each run's own."""
     plain = gravest(told).plain()
-    head = {key: plain[key] for key in ("verdict", "reason", "evidence", "advice", "what")}
+    head = {key: plain[key] for key in ("state", "causes", "reason", "evidence", "advice", "what")}
     return head | {"notes": list(notes), "runs": [each.plain() for each in told]}
 
 
 def gravest(told: Sequence[sg.Diagnosis]) -> sg.Diagnosis:
     """The one that needs looking at most."""
-    return max(told, key=lambda each: [*q.TONES, each.verdict].index(each.verdict))
+    return max(told, key=lambda each: [*q.TONES, each.state].index(each.state))
 
 
 def show(told: sg.Diagnosis, console: Console) -> None:
     """One run on one page."""
     from rich.text import Text
 
-    head = Text(f"{told.what}: ") + coloured(told.verdict)
+    head = Text(f"{told.what}: ") + coloured(told.state)
     if told.since is not None and told.iteration is not None:
         head.append(f" since iteration {told.since:,}; last look at {told.iteration:,}")
     console.print(head, soft_wrap=False)
@@ -118,7 +118,7 @@ def show_seeds(told: Sequence[sg.Diagnosis], console: Console) -> None:
     table = _table("", "verdict", "since", "reason", numbers=("since",))
     for each in told:
         since = "" if each.since is None else f"{each.since:,}"
-        table.add_row(Path(each.what).name, coloured(each.verdict), since, each.reason)
+        table.add_row(Path(each.what).name, coloured(each.state), since, each.reason)
     console.print(table)
     for each in told:
         for note in each.notes:

@@ -20,19 +20,22 @@ from ..latents import CHUNK, Latent, generate, label_chunks, latents, normal_lat
 from ..losses import NonSaturating
 from ..metrics.summary import GRADIENTS, Summary, final_and_best
 from ..runs.folder import RunFolder
-from ..runs.history import history
+from ..runs.history import RunHistory, history
 from ..runs.records import Turn, turns
 from ..types import Batch, Loss, Now
 from ..types import critic as as_critic
 from ..types.critic import evaluating, kept_buffers
 from ..types.labels import label_parameter, needs_label
 from ..types.networks import bare_network, check_logits
+from .causes import Setting
 from .gradients import Sight
 from .look import PAIRS, Subject, take_look
+from .monitor import is_free
 from .norms import parameter_norm
 from .outputs import off_equilibrium
-from .rules import Thresholds
-from .verdicts import GOOD, Verdict, judge, judge_once
+from .space import Space
+from .states import ALARMS, BEFORE
+from .verdicts import Verdict, judge, judge_once
 from .yardstick import Yardstick
 
 TOGETHER = 128  # samples that D meets at once
@@ -42,7 +45,7 @@ LEAST = 4  # training samples: two to compare with, and two that show what is no
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A verdict, why, on which evidence, and what helps; `figures` are all indicators of the last look by name.
+    """A state, why, on which evidence, and what helps; `figures` are all indicators of the last look by name.
 
     real: what real samples get of those figures, where that was measured. Of a run also: the `iteration` of the last
     look, `since` when the verdict stands, `first`, the figures of the first look, `history`, the changes of the
@@ -50,11 +53,12 @@ class Diagnosis:
     `reference`, what real data gets of these. notes: what a user should be told.
     """
 
-    verdict: str
+    state: str
     reason: str
     evidence: Mapping[str, float]
     advice: str
     figures: Mapping[str, float]
+    causes: tuple[str, ...] = ()
     what: str = ""
     iteration: int | None = None
     since: int | None = None
@@ -69,13 +73,14 @@ class Diagnosis:
 
     @property
     def alarm(self) -> bool:
-        """Whether something is wrong."""
-        return self.verdict not in GOOD
+        """Whether quality is lost, or not to be had."""
+        return self.state in ALARMS
 
     def plain(self) -> dict[str, Any]:
         """For JSON; a number that is not finite becomes None."""
         told: dict[str, Any] = {
-            "verdict": self.verdict,
+            "state": self.state,
+            "causes": list(self.causes),
             "reason": self.reason,
             "evidence": _numbers(self.evidence),
             "advice": self.advice,
@@ -152,7 +157,7 @@ def diagnose(
     with borrowed(seed, where):
         fake = _fakes(G, draw, n, seed, _labels(G, D, source, n, seed), source)
         training, fresh, unseen = _shown(source, held_out, n, seed, fake.label is not None)
-        yardstick = Yardstick(training.x[:PAIRS], fresh[:PAIRS])
+        yardstick = Yardstick(training.x[:PAIRS], fresh[:PAIRS], Space.of(source))
         subject = Subject(as_critic(D), loss.at(now), D, together=TOGETHER, alone=TOGETHER, rest=True)
         spare = Batch(fresh) if unseen else None
         told = f"D cannot take samples of shape {tuple(fake.x.shape[1:])}"
@@ -161,13 +166,13 @@ def diagnose(
             look = take_look({"D": subject}, fake, training, yardstick, spare)
         figures = _losses(subject.loss, look.sight) | look.figures
     figures |= {"weight_norm_g": parameter_norm(G), "weight_norm_d": parameter_norm(D)}
-    level = loss.equilibrium[0]
-    found = judge_once(figures, free=level is None or level == 0.0)
+    found = judge_once(figures, Setting(is_free(loss.equilibrium[0])))
     return Diagnosis(
-        verdict=found.verdict,
-        reason=found.reason or calm(found.verdict, figures),
+        state=found.state,
+        reason=found.reason or calm(found.state, figures),
         evidence=found.evidence,
         advice=found.advice,
+        causes=found.causes,
         figures=figures,
         real={key: 0.0 if key == "batch_distance" else value for key, value in yardstick.own.items()},  # less itself
         notes=tuple(notes),
@@ -254,21 +259,21 @@ def of_run(folder: Path) -> Diagnosis:
             "with the monitor on"
         )
     last, notes = looks[-1], list(run.notes)
-    level = run.equilibrium[0]
-    judged = judge(rows, free=level is None or level == 0.0)
+    judged = judge(rows, setting_told(run))
     told = run.verdicts
     if not told:
         notes.append("made before there were verdicts: judged anew from its records")
-        told = [Turn(int(row["iteration"]), each.verdict, each.reason) for row, each in zip(rows, judged, strict=True)]
+        told = [Turn(int(row["iteration"]), each.state, each.reason) for row, each in zip(rows, judged, strict=True)]
     changes = turns(told)
     found = _now(told[-1], changes[-1], judged[-1])
     at = int(last["iteration"])
     behind = [f"the last look was at iteration {at:,} of {run.last:,}"] if run.last > at else []
     return Diagnosis(
-        verdict=found.verdict,
-        reason=found.reason or (calm(found.verdict, last) if found.verdict in GOOD else ""),
+        state=found.state,
+        reason=found.reason or ("" if found.alarm else calm(found.state, last)),
         evidence=found.evidence,
         advice=found.advice,
+        causes=found.causes,
         figures={key: value for key, value in last.items() if key != "iteration"},
         what=str(folder),
         iteration=at,
@@ -283,29 +288,43 @@ def of_run(folder: Path) -> Diagnosis:
     )
 
 
+def setting_told(run: RunHistory) -> Setting:
+    """How a run was trained, as far as its settings tell."""
+    free = is_free(run.equilibrium[0])
+    if run.settings is None:
+        return Setting(free)
+    own = next(iter(run.settings.judges().values()))
+    penalties = {name: float(getattr(block, "weight", 1.0)) for name, block in own.penalty.items()}
+    return Setting(
+        free,
+        penalties,
+        frozenset((*own.method, *own.constraint)),
+        int(getattr(own.method.get("fake_as_real"), "count", 0)),
+        (run.settings.lr_g, run.settings.lr_g if run.settings.lr_d is None else run.settings.lr_d),
+        run.settings.batch_size,
+        known=True,
+    )
+
+
 def _now(told: Turn, turn: Turn, judged: Verdict) -> Verdict:
     """The last verdict with its evidence, which is worked out anew: records hold none."""
-    if judged.verdict == told.verdict:
+    state = BEFORE.get(told.verdict, told.verdict)
+    if judged.state == state:
         since = judged.since if judged.alarm else turn.iteration
         return judged._replace(reason=told.reason or judged.reason, since=since)
     advice = told.reason.rpartition("): ")[2] if "): " in told.reason else ""
-    return Verdict(told.verdict, told.reason, since=turn.iteration, advice=advice)
+    return Verdict(state, told.reason, since=turn.iteration, advice=advice)
 
 
-def calm(verdict: str, figures: Mapping[str, float]) -> str:
-    """The reason of a verdict that is good, in what was measured; "" where nothing is known of the fakes."""
-    distance, diversity = figures.get("batch_distance"), figures.get("diversity")
-    if distance is None or diversity is None:
+def calm(state: str, figures: Mapping[str, float]) -> str:
+    """What was measured in a run without an alarm; "" where nothing is known of the fakes."""
+    if "quality" not in figures:
         return ""
-    near = "fakes lie among the reals"
-    if verdict != "healthy":
-        t = Thresholds()
-        away, uneven = distance >= t.near, figures.get("batch_balance", 1.0) < t.even
-        yet = "fakes are not there yet" if away else f"{near}, {'not evenly' if uneven else 'not for long'} yet"
-        near = f"no sign of trouble, {yet}"
-    told = f"{near}: distance {max(0.0, distance):.2g} (0 is as real data), spread {diversity:.2g} times that of reals"
-    balance = figures.get("batch_balance")
-    return told if balance is None else f"{told}, balance {balance:.2g} (1 is as real data)"
+    whose = "fakes serve" if "average_quality" not in figures else "the average's fakes serve"
+    first = "average_" if "average_quality" in figures else ""
+    served, quality = figures[f"{first}served"], figures[f"{first}quality"]
+    yet = "" if state == "good" else ", not there yet"
+    return f"{whose} {served:.0%} of the data, their quality is {quality:.2g} (1 is as real data){yet}"
 
 
 def _numbers(figures: Mapping[str, float]) -> dict[str, float | None]:

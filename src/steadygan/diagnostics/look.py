@@ -110,6 +110,9 @@ def take_look(
             figures = {"d_gradient_mean": slopes["mean"], "d_gradient_max": slopes["max"], "dead_units": 1.0 - active}
             where = fake.x if placed is None else placed
             figures |= _described(sight, slopes["mean"], where, yardstick, spare, alone)
+            if fake.label is not None:
+                agreement = yardstick.agreement(fake.x[:PAIRS], fake.label[:PAIRS])
+                figures |= {} if agreement is None else {"class_agreement": agreement}
     assert first is not None
     alike = [each for each in received if each.shape == received[0].shape]  # packs have another shape
     total = torch.stack(alike).sum(0) if len(alike) > 1 else alike[0]

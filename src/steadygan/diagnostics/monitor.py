@@ -18,11 +18,13 @@ from ..types import critic as as_critic
 from ..types.critic import as_output, evaluating, looks_coupled
 from ..types.labels import label_parameter
 from ..types.networks import bare_network, check_logits
+from .causes import Setting
 from .look import PAIRS, Subject, take_look
 from .norms import gradient_norm, non_finite, parameter_norm
 from .outputs import off_equilibrium, output_figures
 from .remedy import Remedy
-from .rules import Thresholds
+from .space import Space
+from .states import Thresholds
 from .verdicts import Judge, Verdict
 from .yardstick import Yardstick
 
@@ -82,16 +84,16 @@ class CollapseMonitor:
         self.thresholds = thresholds or Thresholds()
         self.records: list[dict[str, Any]] = []
         self.calls = 0
-        self._judge = self.judge(self.loss.equilibrium[0])
+        self._judge = self.judge(Setting(is_free(self.loss.equilibrium[0])))
         self._real: list[Tensor] = []  # the first ones: half becomes the yardstick, half shows what is normal
         self._fake: deque[Batch] = deque()  # the last ones
         self._losses: dict[str, list[Tensor]] = {}
         self._yardstick: Yardstick | None = None
         self._measured = 0  # real samples that the yardstick was made of
 
-    def judge(self, equilibrium: float | None) -> Judge:
-        """A judge with these thresholds, for a loss of D with this equilibrium (None where it is free)."""
-        return Judge(self.thresholds, free=equilibrium is None or equilibrium == 0.0)
+    def judge(self, setting: Setting) -> Judge:
+        """A judge with these thresholds, of a run that is trained so."""
+        return Judge(self.thresholds, setting)
 
     @property
     def verdict(self) -> Verdict:
@@ -164,7 +166,7 @@ class CollapseMonitor:
         if record.get("gradient_norm_g") == record.get("gradient_norm_d") == 0.0:  # the loop has set them to 0
             del record["gradient_norm_g"], record["gradient_norm_d"]
         verdict = self._judge.update(record)
-        self.records.append({**record, "verdict": verdict.verdict, "reason": verdict.reason})
+        self.records.append({**record, **verdict.record()})
         return verdict
 
     def _remember(self, real: Batch, fake: Batch, **losses: Tensor | float | None) -> None:
@@ -186,7 +188,10 @@ class CollapseMonitor:
             self._measured = len(known)
             known = known[known.flatten(1).isfinite().all(1)]
             half = len(known) // 2  # in turns, as data that is not shuffled comes in stretches of one kind
-            self._yardstick = Yardstick(known[: 2 * half : 2], known[1 : 2 * half : 2]) if half > 1 else None
+            self._yardstick = None
+            if half > 1:
+                space = Space.of_shape(known.shape[1:])
+                self._yardstick = Yardstick(known[: 2 * half : 2], known[1 : 2 * half : 2], space)
         return self._yardstick
 
     def _told_losses(self) -> dict[str, float]:
@@ -245,9 +250,14 @@ class CollapseMonitor:
         self._real, self._fake = list(state["real"]), deque(Batch(*each) for each in state["fake"])
         self._losses = {key: list(losses) for key, losses in state["losses"].items()}
         self._yardstick, self._measured = None, 0
-        self._judge = Judge(self.thresholds, free=self._judge.free)
+        self._judge = self._judge.anew()
         for record in self.records:
             self._judge.update(record)
+
+
+def is_free(equilibrium: float | None) -> bool:
+    """Whether a loss of D has no equilibrium but 0, so that its distance from it is in the loss's own unit."""
+    return equilibrium is None or equilibrium == 0.0
 
 
 def checked(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> Batch:

@@ -7,30 +7,48 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .rules import Figures, Past, Thresholds, arrived, rules
+from .causes import CAUSES, Cause, Change, Figures, Past, Setting, startling
+from .states import ALARMS, Course, Thresholds
 
-GOOD = ("learning", "healthy")
-VERDICTS = (*GOOD, "drifting", "exploding", "collapsing", "collapsed", "stalled", "dead_discriminator", "non_finite")
+HELD = 2  # looks in a row that a cause must show
+QUIET = 3  # looks without a gain after which a cause is worth a warning
+NAMED = 2  # causes that a verdict tells
 
 
 class Verdict(NamedTuple):
-    """What is to be thought of a run; `since` is the iteration at which the evidence began, `alarm` whether to act."""
+    """What is to be thought of a run: its state, since which iteration, why, and what helps.
 
-    verdict: str
+    causes: names of what is seen of the mechanism, the gravest first; without a measured loss they are a warning.
+    evidence: the figures that it was seen by. advice: settings and values that are not those of the run.
+    """
+
+    state: str
     reason: str = ""
     evidence: Mapping[str, float] = {}
     since: int = 0
     advice: str = ""
+    causes: tuple[str, ...] = ()
+    change: Change = Change()
 
     @property
     def alarm(self) -> bool:
-        """Whether something is wrong."""
-        return self.verdict not in GOOD
+        """Whether quality is lost, or not to be had: what a policy acts upon."""
+        return self.state in ALARMS
+
+    @property
+    def warning(self) -> bool:
+        """Whether the mechanism of a failure is seen, but no loss."""
+        return bool(self.causes) and not self.alarm
+
+    def record(self) -> dict[str, str]:
+        """What a record says of it; the reason only where there is one."""
+        causes = {"causes": " ".join(self.causes)} if self.causes else {}
+        return {"verdict": self.state, **causes, **({"reason": self.reason} if self.reason else {})}
 
     @property
     def told(self) -> str:
         """The verdict and its reason, in one line."""
-        name = self.verdict.replace("_", " ")
+        name = self.state.replace("_", " ")
         return f"{name}: {self.reason}" if self.reason else name
 
 
@@ -38,65 +56,121 @@ class Verdict(NamedTuple):
 class Judge:
     """Looks at records one by one; `update` says what is to be thought of the run by now.
 
-    A figure that a record lacks, or that is NaN, shows nothing. free: D's loss has no equilibrium other than 0
-    (Wasserstein), whose distance is in the loss's own unit and tells nothing.
+    A figure that a record lacks, or that is NaN, shows nothing. setting: how the run is trained.
     """
 
     thresholds: Thresholds = field(default_factory=Thresholds)
-    free: bool = False
-    past: Past = field(default_factory=Past)
+    setting: Setting = field(default_factory=Setting)
     verdict: Verdict = field(default_factory=lambda: Verdict("learning"))
 
     def __post_init__(self) -> None:
-        self.rules = rules(self.thresholds)
-        self._since: list[int | None] = [None] * len(self.rules)
-        self._shown = [0] * len(self.rules)
+        self.course, self.past = Course(self.thresholds), Past()
+        self._shown = dict.fromkeys(range(len(CAUSES)), 0)
+
+    def anew(self) -> Judge:
+        """Another one that has seen nothing yet."""
+        return Judge(self.thresholds, self.setting)
+
+    def startled(self, losses: Figures) -> bool:
+        """Whether one iteration's losses (`d_loss`, `g_loss`) are so unusual that a look is due at once."""
+        return startling(self.past, losses)
 
     def update(self, record: Figures) -> Verdict:
         """One more record; those without a look leave the verdict as it was."""
         record = {key: value for key, value in record.items() if isinstance(value, str) or not math.isnan(value)}
-        if "batch_distance" not in record and "d_gradient_mean" not in record and not record.get("non_finite"):
+        if "quality" not in record and "d_gradient_mean" not in record and not record.get("non_finite"):
             return self.verdict
         iteration = int(record.get("iteration", self.past.looks))
+        if record.get("data_changed"):
+            self.course = Course(self.thresholds)
+        shown = [cause for i, cause in enumerate(CAUSES) if self._seen(i, cause, record) >= self._wanted(cause)]
+        before, lost = self.course.state, bool(record.get("non_finite"))
+        state = self.course.update(iteration, record, any(cause.stuck for cause in shown), lost)
         self.past.add(record)
-        found: Verdict | None = None
-        for i, rule in enumerate(self.rules):
-            ripe = self.past.looks > (self.thresholds.settled if rule.after is None else rule.after)
-            if not (rule.known(record, self.free) and ripe and rule.shows(record, self.past)):
-                self._shown[i], self._since[i] = 0, None
-                continue
-            self._shown[i] += 1
-            since = self._since[i] = iteration if self._since[i] is None else self._since[i]
-            if self._shown[i] >= rule.looks and found is None:
-                assert since is not None
-                told, evidence = rule.told(record)
-                when = f"since iteration {since:,}" if since < iteration else f"at iteration {iteration:,}"
-                found = Verdict(rule.verdict, f"{told} ({when}): {rule.advice}", evidence, since, rule.advice)
-        self.past.remember(record)
-        if found is None:
-            there = arrived(record, self.thresholds) and self.past.looks > self.thresholds.settled
-            found = Verdict("healthy" if there else "learning", since=iteration)
-            if found.verdict == self.verdict.verdict:
-                found = self.verdict
-        self.verdict = found
-        return found
+        side = self.course.told
+        worth = state in ALARMS or side.fell > 0 or (state == "learning" and side.since >= QUIET)
+        found = verdict_of(state, shown if worth else [], record, self.setting, self.course.entered, self.course)
+        same = state == before and found.causes == self.verdict.causes and not found.alarm
+        self.verdict = self.verdict if same else found
+        return self.verdict
+
+    def _seen(self, i: int, cause: Cause, record: Figures) -> int:
+        self._shown[i] = self._shown[i] + 1 if cause.shows(record, self.past, self.setting) else 0
+        return self._shown[i]
+
+    @staticmethod
+    def _wanted(cause: Cause) -> int:
+        return 1 if cause.name == "d_dead" or cause.name.endswith("unsteady") else HELD
 
 
-def judge(records: Iterable[Figures], free: bool = False, thresholds: Thresholds | None = None) -> list[Verdict]:
+def verdict_of(
+    state: str, shown: list[Cause], figures: Figures, setting: Setting, since: int, course: Course | None = None
+) -> Verdict:
+    """The verdict in words: what was measured, then why, then what to do."""
+    told, evidence = measured(state, figures, course)
+    names: dict[str, Cause] = {}
+    for cause in shown:
+        names.setdefault(cause.name, cause)
+    first = list(names.values())[:NAMED]
+    if not first and state not in ALARMS:
+        return Verdict(state, since=since)
+    evidence |= {key: float(figures[key]) for cause in first for key in cause.keys}
+    iteration = int(figures.get("iteration", since))
+    when = f" (since iteration {since:,})" if since < iteration else f" (at iteration {iteration:,})" * bool(iteration)
+    change = next((c.change(setting) for c in first if c.change(setting) != Change()), None)
+    advice = [cause.help(setting) for cause in first]
+    if change is None and state in ALARMS and not any(cause.stuck for cause in first):
+        change = fallback(state, figures, setting)
+        advice.append(", ".join(change.words(setting)))
+    reason = "; ".join(filter(None, [told, *(cause.told(figures) for cause in first)])) + when
+    help_ = "; ".join(dict.fromkeys(filter(None, advice)))
+    reason += f": {help_}" if help_ else ""
+    return Verdict(state, reason, evidence, since, help_, tuple(names), change or Change())
+
+
+def fallback(state: str, figures: Figures, setting: Setting) -> Change:
+    """What is changed where no cause is seen: lower rates, and a smoother D where it has no penalty."""
+    from .causes import slower
+
+    return slower(setting)
+
+
+def measured(state: str, figures: Figures, course: Course | None) -> tuple[str, dict[str, float]]:
+    """What an alarm was raised for, in words, and its figures."""
+    if state == "non_finite":
+        count = figures.get("non_finite", 0.0)
+        return f"{count:.0f} values of logits, samples or gradients are not finite", {"non_finite": float(count)}
+    if state not in ALARMS or course is None or "quality" not in figures:
+        return "", {}
+    side = course.told
+    whose = "fakes" if course.average is None else "the average's fakes"
+    key = "quality" if course.average is None else "average_quality"
+    if state == "stalled" or not side.best:
+        return f"{whose} stay at a quality of {side.now:.2g} (1 is as real data)", {key: side.now}
+    if side is not course.live and not side.fell and course.live.fell:
+        side, whose, key = course.live, "fakes", "quality"
+    return f"{whose} have a quality of {side.now:.2g} after {side.best:.2g} (1 is as real data)", {key: side.now}
+
+
+def judge(
+    records: Iterable[Figures], setting: Setting | None = None, thresholds: Thresholds | None = None
+) -> list[Verdict]:
     """The verdict after each of a run's records."""
-    own = Judge(thresholds or Thresholds(), free)
+    own = Judge(thresholds or Thresholds(), setting or Setting())
     return [own.update(record) for record in records]
 
 
-def judge_once(figures: Figures, free: bool = False, thresholds: Thresholds | None = None) -> Verdict:
-    """The gravest sign that one look shows; those that compare with the past, or ask how long it lasts, are left out.
-
-    free: D's loss has no equilibrium other than 0, as in `Judge`. Fakes that have `arrived` are healthy, and
-    whatever shows no sign is learning.
-    """
-    t, past = thresholds or Thresholds(), Past(looks=1)
-    for rule in rules(t):
-        if rule.lone and rule.known(figures, free) and rule.shows(figures, past):
-            told, evidence = rule.told(figures)
-            return Verdict(rule.verdict, f"{told}: {rule.advice}", evidence, advice=rule.advice)
-    return Verdict("healthy" if arrived(figures, t) else "learning")
+def judge_once(figures: Figures, setting: Setting | None = None, thresholds: Thresholds | None = None) -> Verdict:
+    """What one look shows: whether fakes are good, or little is left of the data, and the causes that need no past."""
+    t, own, past = thresholds or Thresholds(), setting or Setting(), Past(looks=1)
+    shown = [cause for cause in CAUSES if cause.lone and cause.shows(figures, past, own)]
+    quality = figures.get("quality")
+    if figures.get("non_finite"):
+        state = "non_finite"
+    elif any(cause.stuck for cause in shown):
+        state = "stalled"
+    elif quality is not None and quality >= t.good:
+        state = "good"
+    else:
+        state = "learning"
+    return verdict_of(state, shown if state != "good" else [], figures, own, 0)

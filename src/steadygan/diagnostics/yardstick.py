@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+import warnings
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import InputError, NonFiniteError, check_number
 from ..metrics.blocks import FEW, ball_tiles, first_least, flat_samples
+from ..metrics.modes import served
 from ..metrics.neighbours import NearestNeighbour, perplexity
+from .space import Space, as_they_are
 
 NEIGHBOUR = 5  # a real sample's ball reaches to its fifth nearest other one
 ROUNDING = 1e-14  # of squared distances by product of matrices, seen from the centre
 CLOSE = 0.01  # of the median distance between real samples
+CLUSTERS, EACH = 24, 16  # parts of data of which none are known, at most, and real samples of each, at least
+QUALITY = ("served", "covered", "quality", "quality_error")
 EDGE = 1.0 + 2.0**-25  # the balls of `ball_tiles` are open, and end a little early: with this, their edge lies inside
 
 
@@ -27,23 +33,45 @@ class Yardstick:
     [naeem2020];
     batch_distance = (2 E ||x - y|| - E ||y - y'|| - E ||x - x'||) / E ||x - x'||, the energy distance in units of the
     reals' spread, less what the fresh samples get where that is above 0 [szekely2013].
+    `quality(fake)` is how much of the data the fakes serve, and how near they are. Both compare vectors that `space`
+    makes of samples; `spread`, the reals' mean distance, is in the data's own unit.
     Real samples that occur twice count once; where all of them are equal, diversity and batch_distance are absent.
     `own` are the figures of the fresh samples themselves: what a perfect generator would get. Raises InputError for
     samples of shapes that differ, or fewer than two, and NonFiniteError for real ones that are not finite.
+    label (n,): the classes of `real`, where the fakes are asked for some.
     """
 
-    def __init__(self, real: Tensor, fresh: Tensor) -> None:
-        x = flat_samples(real.detach().to(torch.float64), "real", 2)
-        self.shape = real.shape[1:]
-        self._x = x = torch.unique(x, dim=0)
+    def __init__(self, real: Tensor, fresh: Tensor, space: Space | None = None, label: Tensor | None = None) -> None:
+        self.shape, self.space = real.shape[1:], space or Space()
+        whole = flat_samples(real.detach().to(torch.float64), "real", 2)
+        self._like = whole[:1].reshape(-1, *self.shape)
+        vectors, others = self._flat(real.detach(), "real"), self._flat(fresh.detach(), "fresh real")
+        self._x = x = torch.unique(vectors, dim=0)
         apart = F.pdist(x)
         self.delta = CLOSE * median(apart) if x.shape[0] > 1 else 0.0
-        self.spread = float(apart.mean()) if x.shape[0] > 1 else 0.0
+        self._spread = float(apart.mean()) if x.shape[0] > 1 else 0.0
+        self.spread = self._spread
+        if self.space.embed is not as_they_are:
+            whole = torch.unique(whole, dim=0)
+            self.spread = float(F.pdist(whole).mean()) if whole.shape[0] > 1 else 0.0
         self._close = (EDGE * self.delta) ** 2 + _rounding(x)
         k = min(NEIGHBOUR, x.shape[0] - 1)
         self._ball = _distances(x, x).kthvalue(k + 1, dim=1).values  # the nearest is each sample itself
-        self._fresh_cells = first_least(_distances(self._flat(fresh.detach(), "fresh real"), x))
-        self._noise = 0.0
+        self._fresh_cells = first_least(_distances(others, x))
+        known = torch.cat([vectors, others])
+        self._centres = None if self.space.part is not None else clusters(known, min(CLUSTERS, len(known) // EACH))
+        self._parts = self.space.parts if self._centres is None else len(self._centres)
+        self._reference = self._counts(known)
+        self._class_parts: Tensor | None = None  # in which part most reals of a class lie
+        self._agreement = 0.0
+        if label is not None:
+            where = self._where(vectors)
+            table = where.new_zeros(int(label.max()) + 1, self._parts)
+            self._class_parts = table.index_put_((label, where), where.new_ones(()), accumulate=True).argmax(1)
+            self._agreement = float((self._class_parts[label] == where).double().mean())
+        centre = x.mean(0, keepdim=True)
+        self._worst = 2.0 * float(_distances(x, centre).mean()) / self._spread - 1.0 if self._spread else 0.0
+        self._noise, self._covered = 0.0, 0.0
         self.own, _ = self.figures(fresh)
         if "batch_distance" in self.own:
             self._noise = max(0.0, self.own["batch_distance"])
@@ -60,8 +88,9 @@ class Yardstick:
         except NonFiniteError:
             return dict.fromkeys(self.own, math.nan), None
         n, m = self._x.shape[0], y.shape[0]
-        across, again = _distances(y, self._x), _distances(y, y)
-        within = float(again.fill_diagonal_(0.0).sum()) / (m * (m - 1))
+        across, again = _distances(y, self._x), _distances(y, y).fill_diagonal_(0.0)
+        within = float(again.sum()) / (m * (m - 1))
+        quality = self._quality(y, across, again.sum(1) / (m - 1))
         close = (across <= math.sqrt(self._close)).sum(0)
         near = again.fill_diagonal_(math.inf).amin(1) <= math.sqrt(self._close + _rounding(y))
         cells = first_least(across)
@@ -73,14 +102,89 @@ class Yardstick:
             "batch_coverage": float((across.amin(0) <= self._ball).sum()) / n,
             "batch_balance": _evenness(cells) / _evenness(self._fresh_cells[:m]),  # all where there are fewer
         }
-        if self.spread > 0.0:
-            figures["diversity"] = within / self.spread
-            apart = (2.0 * float(across.mean()) - within) / self.spread - 1.0
+        if self._spread > 0.0:
+            figures["diversity"] = within / self._spread
+            apart = (2.0 * float(across.mean()) - within) / self._spread - 1.0
             figures["batch_distance"] = apart - self._noise
-        return figures, cells
+        return figures | quality, cells
+
+    @torch.no_grad()
+    def quality(self, fake: Tensor) -> dict[str, float]:
+        """How good fakes (m, *shape) are, m >= 2, as a share: 1 is as real data. NaN where one is not finite.
+
+        served is that of `metrics.modes.served` over the parts of the data; covered is batch_coverage over that of the
+        fresh reals, at most 1; quality = served * nearness, where nearness
+        = 1 - d / d_1, between 0 and 1, d the energy distance and d_1 that of fakes which all lie in the middle of the
+        reals: no generator that knows more of the data than its middle is further. quality_error is the standard error
+        of what chance does to both. Where all reals are equal, quality is the share of fakes that equal them.
+        """
+        try:
+            y = self._flat(fake.detach(), "fake")
+        except NonFiniteError:
+            return dict.fromkeys(QUALITY, math.nan)
+        again = _distances(y, y).fill_diagonal_(0.0).sum(1) / (len(y) - 1)
+        return self._quality(y, _distances(y, self._x), again)
+
+    def _quality(self, y: Tensor, apart: Tensor, again: Tensor) -> dict[str, float]:
+        """Of vectors y (m, dim), their distances from the reals (m, n), and their mean ones from each other (m,)."""
+        m, across = y.shape[0], apart.mean(1)
+        share, error = served(self._counts(y), self._reference)
+        coverage = float((apart.amin(0) <= self._ball).double().mean())
+        self._covered = self._covered or coverage or 1.0  # of the fresh reals, which come first
+        found = {"served": share, "covered": min(1.0, coverage / self._covered)}
+        if self._worst <= 0.0:
+            return {**found, "quality": float((across == 0.0).double().mean()), "quality_error": m**-0.5}
+        energy = (2.0 * float(across.mean()) - float(again.mean())) / self._spread - 1.0 - self._noise
+        own = float((2.0 * (across - again)).std()) / math.sqrt(m)  # each fake counts in two distances of the mean
+        chance = math.hypot(own / self._spread, 1.0 / m) / self._worst
+        near = min(1.0, max(0.0, 1.0 - energy / self._worst))
+        return {**found, "quality": share * near, "quality_error": math.hypot(near * error, share * chance)}
+
+    @torch.no_grad()
+    def agreement(self, fake: Tensor, label: Tensor) -> float | None:
+        """The share of fakes in the part of the data in which most reals of their class lie, over that of the reals.
+
+        None where classes are unknown, or not what the parts tell apart: reals themselves agree in less than half.
+        """
+        parts = self._class_parts
+        if parts is None or self._agreement < 0.5:
+            return None
+        try:
+            where = self._where(self._flat(fake.detach(), "fake"))
+        except NonFiniteError:
+            return None
+        known = label < len(parts)
+        return float((parts[label[known]] == where[known]).double().mean()) / self._agreement
+
+    def _where(self, y: Tensor) -> Tensor:
+        """In which part of the data each of these vectors lies."""
+        if self._centres is None:
+            assert self.space.part is not None
+            return self.space.part(y)
+        return first_least(_distances(y, self._centres))
+
+    def _counts(self, y: Tensor) -> Tensor:
+        """How many of these vectors lie in each part of the data."""
+        return self._where(y).bincount(minlength=self._parts)
 
     def _flat(self, x: Tensor, name: str) -> Tensor:
-        return flat_samples(x, name, 2, like=self._x.reshape(-1, *self.shape))
+        flat = flat_samples(x, name, 2, like=self._like)
+        if self.space.embed is as_they_are:
+            return flat
+        return self.space.embed(x).to(torch.float64).flatten(1)
+
+
+def clusters(x: Tensor, most: int) -> Tensor:
+    """The centres (k, dim) of at most `most` clusters of x (n, dim), by k-means from a fixed beginning [arthur2007]."""
+    from scipy.cluster.vq import kmeans2
+
+    points = x.cpu().numpy()
+    if most < 2:
+        return x.mean(0, keepdim=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a cluster without samples, which is left out
+        centres, where = kmeans2(points, most, iter=20, minit="++", missing="warn", seed=0)
+    return torch.from_numpy(centres[np.unique(where)]).to(x)
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:

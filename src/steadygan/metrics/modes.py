@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -80,6 +82,34 @@ def expected_kl(shares: Tensor, n: int, against: Tensor | None = None, draws: in
     rng = np.random.default_rng(seed)
     p = torch.from_numpy(rng.multinomial(n, data.numpy(), size=draws) / n)
     return float(torch.special.xlogy(p, p / reference).sum(1).mean())
+
+
+@torch.no_grad()
+def served(counts: Tensor, reference: Tensor) -> tuple[float, float]:
+    """The share of the data that fakes serve, and its standard error, from counts (parts,) of fakes and of reals.
+
+    exp(-KL(p || q)) of the fakes' shares p of the parts of the data and the reals' shares q: 1 where fakes are as
+    frequent everywhere as reals, 1/2 where they are evenly spread over half of the data and miss the other. The KL is
+    less what independent draws of p = q have on average, (parts - 1)(1/n + 1/m) / 2 for n fakes and m reals, and not
+    below 0; a part counts half a real sample more than it has, so that one without any has a finite price. The error
+    is that of the mean log ratio over the fakes, and of the KL itself at p = q, whose mean does not vary there.
+    Raises InputError when there are no fakes or no reals, or for counts of other parts.
+    """
+    if counts.shape != reference.shape or counts.ndim != 1:
+        raise InputError(
+            f"expected counts of the same parts, got {tuple(counts.shape)} and {tuple(reference.shape)}: count alike"
+        )
+    fakes, reals = float(counts.sum()), float(reference.sum())
+    if fakes <= 0 or reals <= 0:
+        raise InputError(f"expected fakes and reals, got {fakes:g} and {reals:g}: draw some")
+    p, q = _as_shares(counts), _as_shares(reference + 0.5)
+    ratio = torch.where(p > 0, (p / q).log(), 0.0)
+    kl = float((p * ratio).sum())
+    spare = (counts.shape[0] - 1) / 2.0
+    noise = 1.0 / fakes + 1.0 / reals
+    variance = float((p * (ratio - kl) ** 2).sum()) / fakes + spare * noise**2
+    share = math.exp(-max(0.0, kl - spare * noise))
+    return share, share * math.sqrt(variance)
 
 
 def _as_shares(shares: Tensor) -> Tensor:

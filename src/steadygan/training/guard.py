@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..diagnostics.monitor import Policy
 from ..diagnostics.remedy import Remedy
-from ..diagnostics.verdicts import GOOD, Verdict
+from ..diagnostics.states import is_good
+from ..diagnostics.verdicts import Verdict
 from ..engine.draws import Needs
 from ..errors import CollapseError, InputError
 from ..methods.chain import added, parts_of
@@ -20,8 +21,6 @@ from ..runs.folder import RunFolder
 from ..runs.interventions import Intervention
 from ..types import Opponent, Penalty
 from .setup import Setup, ready
-
-GENTLE = ("drifting",)  # is told, and not acted upon
 
 
 class Action(NamedTuple):
@@ -55,7 +54,7 @@ class Guard:
         self, verdict: Verdict, iteration: int, records: Sequence[Mapping[str, Any]], saved: Sequence[int]
     ) -> Action | None:
         """What an alarm asks for; saved: the iterations of the run's checkpoints, oldest first."""
-        if not verdict.alarm or self.policy == "warn" or verdict.verdict in GENTLE:
+        if not verdict.alarm or self.policy == "warn":
             return None
         told = f"iteration {iteration}: {verdict.told}"
         if self.policy == "stop":
@@ -74,7 +73,7 @@ class Guard:
         if to is None:
             return Action(f"{told}: stopped, as there is no healthy checkpoint to go back to")
         remedy = self.remedy.told_again if self.done else self.remedy.told
-        done = Intervention(iteration, to, seen.verdict, seen.reason, remedy)
+        done = Intervention(iteration, to, seen.state, seen.reason, remedy)
         return Action(f"iteration {iteration}: {done.told} ({len(self.done) + 1} of {self.times})", done)
 
     def healthy(
@@ -87,7 +86,7 @@ class Guard:
         known = sorted(verdicts)
         for at in reversed(saved):
             seen = [iteration for iteration in known if iteration <= at]
-            if (before is None or at < before or at == 0) and (not seen or verdicts[seen[-1]] in GOOD):
+            if (before is None or at < before or at == 0) and (not seen or is_good(verdicts[seen[-1]])):
                 return at
         return None
 

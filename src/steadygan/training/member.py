@@ -14,8 +14,8 @@ import torch
 
 from ..callbacks import Callback
 from ..devices import global_states, kept, restore_global_states
+from ..diagnostics.causes import MILDER
 from ..diagnostics.remedy import Remedy
-from ..diagnostics.rules import MILDER
 from ..diagnostics.verdicts import Judge, Verdict
 from ..engine.draws import BLOCK, Draws
 from ..engine.executor import Eager, State
@@ -35,7 +35,7 @@ from .checks import check_networks
 from .guard import Action, Guard, fresh_draws, healed, taken
 from .plan import Plan, training
 from .probes import Probes
-from .setup import Setup
+from .setup import Setup, setting_of
 from .sums import Sums
 
 
@@ -61,6 +61,7 @@ class Member:
         self.events: list[str] = []  # of the run before it was rolled back
         self.missing = ""  # what it cannot be measured with, in words
         self._dead: set[str] = set()
+        self._startled = False
 
     @property
     def iteration(self) -> int:
@@ -108,7 +109,7 @@ class Member:
             if plan.layout == "channels_last":
                 network.to(memory_format=torch.channels_last)
         generator = torch.Generator(setup.device).manual_seed(setup.seed)
-        self.plan, self.left, self._dead = plan, False, set()
+        self.plan, self.left, self._dead, self._startled = plan, False, set(), False
         self.draws = Draws(setup.needs, setup.source.stream(setup.seed), setup.latent, generator, setup.prior)
         optimizers = setup.optimizer, setup.optimizer
         self.executor = Eager(
@@ -131,7 +132,7 @@ class Member:
         self.sums = Sums(self.executor.opponents, squares=setup.monitor is not None)
         self.judge, self.guard = None, None
         if setup.monitor is not None:
-            self.judge = setup.monitor.judge(self.run.equilibrium[0])
+            self.judge = setup.monitor.judge(setting_of(setup, self.run.equilibrium[0]))
             self.guard = Guard(setup.monitor.policy, setup.monitor.times, setup.monitor.remedy, done)
         if self.resumed is not None:
             self._go_on_from(self.resumed, done)
@@ -231,9 +232,15 @@ class Member:
             self.tick(closing=False)
             self.save()
 
+    def startled(self, terms: Sequence[Mapping[str, float]]) -> bool:
+        """Whether the losses of an iteration just done are so unusual that a look is due; told until the next tick."""
+        if self.judge is not None and not self._startled:
+            self._startled = any(self.judge.startled(self.sums.weighted(row)) for row in terms)
+        return self._startled
+
     def pause(self) -> None:
         """What is due at this iteration: a tick, a checkpoint."""
-        if self.rhythm.tells(self.iteration):
+        if self.rhythm.tells(self.iteration) or self._startled:
             self.tick(closing=False)
         if self.going and self.iteration % self.rhythm.checkpoint == 0:  # whoever looked may have made it leave
             self.save()
@@ -258,6 +265,7 @@ class Member:
         if again:
             record = self.log.records[-1] | record  # no iterations since: the losses are those of the tick just told
             self.reconsider(self.log.records[:-1])
+        self._startled = False
         figures, dead = self.probes.look(self.iteration)
         record |= figures
         began, picture = time.perf_counter(), None
@@ -294,22 +302,22 @@ class Member:
             return None
         before = self.judge.verdict
         verdict = self.judge.update(record)
-        record["verdict"] = verdict.verdict
-        record.pop("reason", None)
-        if verdict.reason:
-            record["reason"] = verdict.reason
-        told = again or (told and "dead_discriminator" in (verdict.verdict, before.verdict))
-        if verdict.verdict != before.verdict and not told:
-            if verdict.alarm:
-                self.log.event(f"iteration {self.iteration}: {verdict.told}", self.iteration)
+        for key in ("causes", "reason"):
+            record.pop(key, None)
+        record |= verdict.record()
+        told = again or (told and "d_dead" in (*verdict.causes, *before.causes))
+        if (verdict.state, verdict.causes[:1]) != (before.state, before.causes[:1]) and not told:
+            if verdict.alarm or verdict.warning:
+                kind = "warning: " * verdict.warning
+                self.log.event(f"iteration {self.iteration}: {kind}{verdict.told}", self.iteration)
             elif before.alarm:
-                self.log.event(f"iteration {self.iteration}: {verdict.verdict} again", self.iteration)
+                self.log.event(f"iteration {self.iteration}: {verdict.state} again", self.iteration)
         return verdict
 
     def reconsider(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Lets the judge know these records and no others."""
         if self.judge is not None:
-            self.judge = Judge(self.judge.thresholds, self.judge.free)
+            self.judge = self.judge.anew()
             for record in records:
                 self.judge.update(record)
 

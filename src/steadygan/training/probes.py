@@ -20,6 +20,7 @@ from ..devices import borrowed
 from ..diagnostics.gradients import Sight, log_slopes
 from ..diagnostics.look import PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
+from ..diagnostics.space import Space
 from ..diagnostics.yardstick import Yardstick
 from ..engine.draws import drawn, noise_of, shown_shape
 from ..engine.executor import Eager
@@ -58,7 +59,7 @@ class Probes:
         generator = torch.Generator(device).manual_seed(seed + 2)
         self.real = source.fresh(SHOWN, generator)
         self._size = POINTS if len(source.shape) == 1 else IMAGES
-        self._training = self._training_samples(self._size, generator)
+        self._training = self._training_samples(max(self._size, PAIRS), generator)
         self._held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
         self._seed, self._looks, self._asks = seed + 3, setup.monitor is not None, True
 
@@ -77,7 +78,8 @@ class Probes:
 
     @cached_property
     def _yardstick(self) -> Yardstick:
-        return Yardstick(self._training.x[:PAIRS], self.real[: self._size][:PAIRS])
+        label = None if self._training.label is None else self._training.label[:PAIRS]
+        return Yardstick(self._training.x[:PAIRS], self.real[:PAIRS], Space.of(self.source), label)
 
     def look(self, iteration: int) -> tuple[dict[str, float], dict[str, str]]:
         """The figures, and why each dead opponent counts as dead; nothing where looks are off.
@@ -94,11 +96,16 @@ class Probes:
             subjects = {name: self._subject(name, own, iteration) for name, own in executor.opponents.items()}
             # real samples that D is not trained on, of classes that it need not be told
             held_out = Batch(self.real[: self._size]) if self._held_out and label is None else None
-            look = take_look(subjects, fake, self._training, yardstick, held_out)
+            few = self._size < PAIRS  # of images: more are held against reals than D's gradients are asked of
+            placed = self._made(executor.G) if few else None
+            training = self._training.first(self._size)
+            look = take_look(subjects, fake, training, yardstick, held_out, placed)
         self._say_where_squashed(subjects, look.sight)
         figures = look.figures | {"weight_norm_g": parameter_norm(executor.G)}
         figures["weight_norm_d"] = parameter_norm(executor.networks[next(iter(subjects))])
         if executor.average is not None:
+            own = yardstick.quality(self._made(executor.average.network))
+            figures |= {f"average_{key}": value for key, value in own.items()}
             figures["ema_distance"] = ema_distance(executor.average.network, executor.G)
         return figures, look.dead
 
@@ -148,6 +155,12 @@ class Probes:
         upto = -(-n // CHUNK) * CHUNK
         with borrowed(self._seed, self.device):
             return generate(network, self._z[:upto], n, None if label is None else label[:upto])
+
+    def _made(self, network: torch.nn.Module) -> Tensor:
+        """The first of the probe's fakes, made by G's live weights or their average."""
+        label = None if self._label is None else self._label[:PAIRS]
+        with borrowed(self._seed, self.device):
+            return generate(network, self._z[:PAIRS], PAIRS, label)
 
     def metrics(self) -> dict[str, float]:
         """What the evaluator says of the samples."""

@@ -185,7 +185,7 @@ class Session:
 
     def _look(self, segment: Segment) -> None:
         """The statistics of a segment, with one transfer; then what is due at this iteration."""
-        self.iteration = segment.done[-1][0] + 1
+        self.iteration, startled = segment.done[-1][0] + 1, False
         for index, (member, (*terms, norms, weights)) in enumerate(zip(self.members, segment.told(), strict=True)):
             if member not in self.going:
                 continue
@@ -194,12 +194,13 @@ class Session:
             bad = first_bad(checked)
             if bad is None:
                 member.sums.add([*terms[:-1], {**terms[-1], **norms}])  # what is merely seen stops no run
+                startled = member.startled(terms) or startled
             else:
                 evidence = Evidence(self.executor, index, segment.before, segment.block, segment.done, checked)
                 member.fail(*evidence.written(member.folder, *bad))
                 self._release(index)
         self._tell_time()
-        if self.members[0].rhythm.due(self.iteration):
+        if startled or self.members[0].rhythm.due(self.iteration):
             self.executor.settle()
             self._each(Member.pause)
             self._prune()

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Source
-from ..diagnostics.monitor import CollapseMonitor
+from ..diagnostics.causes import Setting
+from ..diagnostics.monitor import CollapseMonitor, is_free
 from ..engine.draws import BLOCK, Needs
 from ..engine.objective import Sides
 from ..engine.optim import Ema, OptimizerFactory, Schedule
@@ -23,7 +24,8 @@ from ..features import FeatureNetwork
 from ..latents import Latent
 from ..losses import NonSaturating, Nothing
 from ..methods import Plain, chain
-from ..penalties import GradientPenalty
+from ..methods.chain import parts_of
+from ..penalties import CONSTRAINTS, GradientPenalty
 from ..types import Constraint, Critic, Loss, Method, Opponent, Penalty
 from ..types.labels import LABEL, label_parameter, needs_label, occurring, spans
 from ..types.networks import Gives, bare_network, compiled_part, is_opened, opened
@@ -179,6 +181,22 @@ def _told(thing: object) -> str:
 
 def _name(function: object) -> str:
     return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def setting_of(setup: Setup, equilibrium: float | None) -> Setting:
+    """How a run is trained, as far as the monitor's advice depends on it; of several discriminators the first."""
+    first = next(iter(setup.opponents.values()))
+    parts = {part.name: part for part in parts_of(first.method)}
+    constraint = [name for name, kind in CONSTRAINTS.items() if isinstance(first.constraint, kind)]
+    return Setting(
+        free=is_free(equilibrium),
+        penalties={penalty.name: float(getattr(penalty, "weight", 1.0)) for penalty in first.penalties},
+        parts=frozenset((*parts, *constraint)),
+        count=int(getattr(parts.get("fake_as_real"), "count", 0)),
+        rates=setup.rates,
+        batch=setup.sides.real,
+        known=True,
+    )
 
 
 @dataclass(frozen=True)

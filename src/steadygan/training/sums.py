@@ -32,7 +32,7 @@ class Sums:
     def losses(self, equilibrium: tuple[float | None, float | None]) -> dict[str, float]:
         """Means since the last tick: d_loss and g_loss without penalties, then every other term by its name."""
         means = {key: float(value[0] / value[1]) for key, value in self.state.items()}
-        losses = self._weighted(means)
+        losses = self.weighted(means)
         for key, level in zip(("d", "g"), equilibrium, strict=True):
             mean, square = losses.get(f"{key}_loss"), means.pop(f"{key}_loss squared", None)
             if mean is not None and square is not None:
@@ -48,7 +48,7 @@ class Sums:
         lone = len(self.opponents) == 1
         return losses | {(_of_a_lone_one(key) if lone else key): value for key, value in means.items()}
 
-    def _weighted(self, terms: Mapping[str, float]) -> dict[str, float]:
+    def weighted(self, terms: Mapping[str, float]) -> dict[str, float]:
         """Each player's loss without penalties, the weighted sum over the opponents."""
         losses = {}
         for player, key in (("d", "d_loss"), ("g", "g_loss")):
@@ -60,7 +60,7 @@ class Sums:
 
     def _squared(self, row: Mapping[str, float]) -> dict[str, float]:
         """The squares of an iteration's losses: their means tell how much they go up and down."""
-        return {f"{key} squared": value * value for key, value in self._weighted(row).items()}
+        return {f"{key} squared": value * value for key, value in self.weighted(row).items()}
 
 
 def _of_a_lone_one(key: str) -> str:

@@ -1,0 +1,392 @@
+"""Why a run fails, as far as its figures tell: what is seen of the mechanism, and which setting helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from ..quantities import DEAD_GRADIENT
+
+Figures: TypeAlias = Mapping[str, float]
+LOOKS = 5  # whose losses show what is usual
+AT_REST = 0.005  # deviation of a loss that counts as none: a run at its equilibrium stirs by many times itself
+WILD = 7.0  # times as much as usual that a loss goes up and down
+OUT = 10.0  # usual deviations from the usual loss beyond which one iteration asks for a look
+STEEP = 10.0  # logits that D's slope at the fakes makes of the reals' mean distance
+FLAT, TO_TEACH = 0.005, 0.03  # of the same, and the distance of fakes that leaves something to teach
+TOO_WELL = -0.3  # distance of D's loss from its equilibrium
+BY_HEART = 0.75  # deviations by which D rates its training samples above held-out ones
+WIDE, ALIKE = 1.8, 0.4  # mean distance of fakes over that of reals
+APART = 0.2  # quality that live fakes have and the average's have not
+POOR, BLIND = 0.5, 0.25  # quality to which D should object; deviations between D's logits of reals and fakes
+GROWN = 10.0  # times as far apart as at first that an unbounded critic puts the sides
+PENALISED = ("r1", "zero_gp", "one_gp", "dragan", "pair_difference", "close_pair_difference")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known of how a run is trained, so that advice names what is not on yet.
+
+    free: D's loss has no equilibrium but 0, so its logits are in a unit of their own. penalties: name -> weight; parts:
+    names of methods and constraints; count: N0 of fake-as-real; rates: of G and D; batch: real samples of a step.
+    known: whether penalties and parts are known at all; in a loop of one's own they are not.
+    """
+
+    free: bool = False
+    penalties: Mapping[str, float] = field(default_factory=dict)
+    parts: frozenset[str] = frozenset()
+    count: int = 0
+    rates: tuple[float, float] | None = None
+    batch: int = 64
+    known: bool = False
+
+    @property
+    def smooth(self) -> str | None:
+        """The first penalty that keeps D's slope small."""
+        return next((name for name in PENALISED if name in self.penalties), None)
+
+
+class Change(NamedTuple):
+    """What a roll-back may change: factors, and parts that are switched on, by name with their first setting."""
+
+    lr_g: float = 1.0
+    lr_d: float = 1.0
+    penalty_weights: float = 1.0
+    penalty: tuple[str, float] | None = None
+    fakes: int = 0
+
+    def words(self, setting: Setting) -> list[str]:
+        """As settings of the command line, or as what one calls in a loop of one's own."""
+        told = []
+        if self.penalty is not None:
+            name, weight = self.penalty
+            told.append(f"penalty.{name}.weight={weight:g}" if setting.known else f"sg.penalties.{name}({weight:g})")
+        if self.penalty_weights != 1.0:
+            for name, weight in setting.penalties.items():
+                told.append(f"penalty.{name}.weight={weight * self.penalty_weights:g}")
+        if self.fakes:
+            told.append(
+                f"method.fake_as_real.count={self.fakes}" if setting.known else f"sg.methods.FakeAsReal({self.fakes})"
+            )
+        for key, factor, at in (("lr_g", self.lr_g, 0), ("lr_d", self.lr_d, 1)):
+            if factor != 1.0:
+                rate = None if setting.rates is None else setting.rates[at] * factor
+                told.append(f"{key} x {factor:g}" if rate is None else f"{key}={rate:.3g}")
+        return told
+
+
+Changing: TypeAlias = Callable[[Setting], Change]
+
+
+def smoother(setting: Setting) -> Change:
+    """A D whose slope is held smaller: a penalty where there is none, else ten times its weight."""
+    name = setting.smooth
+    if name is None:
+        return Change(penalty=("one_gp", 10.0) if setting.free else ("r1", 1.0), lr_d=0.5)
+    return Change(penalty_weights=10.0, lr_d=0.5)
+
+
+def slower(setting: Setting) -> Change:
+    """Both rates a fifth, and a D that is held smooth."""
+    first = smoother(setting) if setting.smooth is None else Change()
+    return first._replace(lr_g=0.2, lr_d=0.2)
+
+
+def stronger(setting: Setting) -> Change:
+    """A D that may tell more."""
+    heaviest = max(setting.penalties.values(), default=0.0)
+    return Change(penalty_weights=0.01 if heaviest > 100.0 else 0.1) if heaviest else Change(lr_g=0.3)
+
+
+def fairer(setting: Setting) -> Change:
+    """What keeps fakes from being drawn to few points."""
+    if setting.count or not setting.known:
+        return smoother(setting)._replace(lr_g=0.5)
+    return smoother(setting)._replace(fakes=max(1, setting.batch // 8))
+
+
+def bounded(setting: Setting) -> Change:
+    """A critic that is held to slopes of 1."""
+    if setting.smooth is None and not setting.parts & {"weight_clipping", "spectral_norm"}:
+        return Change(penalty=("one_gp", 10.0))
+    return Change(lr_d=0.2, lr_g=0.2)
+
+
+def nothing(setting: Setting) -> Change:
+    """Nothing that a setting could mend."""
+    return Change()
+
+
+@dataclass
+class Past:
+    """What is kept of the looks so far, for those signs that compare."""
+
+    last: dict[str, float] = field(default_factory=dict)
+    losses: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # mean and deviation of the last looks
+    gap: float = 0.0  # the first logit gaps' mean
+
+    looks: int = 0
+
+    def usual(self, key: str) -> tuple[float, float] | None:
+        """The median of a loss's means, and of its deviations; None while too few are known."""
+        known = self.losses.get(key, ())
+        if len(known) < LOOKS:
+            return None
+        means, stds = (sorted(values)[len(known) // 2] for values in zip(*known, strict=True))
+        return means, max(stds, AT_REST)
+
+    def still(self, figures: Figures, player: str) -> bool:
+        """Whether a player's weights are those of the look before, to the last bit."""
+        key, at = f"weight_norm_{player}", "iteration"
+        moved = figures.get(at, 0.0) > self.last.get(at, 0.0)
+        return moved and figures.get(key, 0.0) != 0.0 and figures.get(key) == self.last.get(key)
+
+    def add(self, figures: Figures) -> None:
+        """One more look."""
+        self.looks += 1
+        self.last = {key: figures[key] for key in ("iteration", "weight_norm_g", "weight_norm_d") if key in figures}
+        for key in ("g_loss", "d_loss"):
+            if key in figures and f"{key}_std" in figures:
+                kept = self.losses.setdefault(key, [])
+                kept.append((figures[key], figures[f"{key}_std"]))
+                del kept[:-LOOKS]
+        gap = abs(figures.get("logit_gap", 0.0))
+        if self.looks <= LOOKS:
+            self.gap = max(self.gap, gap)
+
+
+Sign: TypeAlias = Callable[[Figures, Past, Setting], bool]
+
+
+class Cause(NamedTuple):
+    """A mechanism: its `sign` in a look's figures, which it tells in `words`, and what helps.
+
+    keys: figures without which it cannot be told. change: what a roll-back changes for it; advice: what is to be done
+    by hand, beside or instead. stuck: no player can get on, whatever the samples are like. lone: one look tells it.
+    """
+
+    name: str
+    sign: Sign
+    words: str
+    keys: tuple[str, ...]
+    change: Changing = nothing
+    advice: str = ""
+    stuck: bool = False
+    lone: bool = True
+
+    def shows(self, figures: Figures, past: Past, setting: Setting) -> bool:
+        """Whether a look shows it."""
+        return all(key in figures for key in self.keys) and self.sign(figures, past, setting)
+
+    def told(self, figures: Figures) -> str:
+        """What it sees, in words."""
+        return self.words.format(**{key: figures[key] for key in self.keys})
+
+    def help(self, setting: Setting) -> str:
+        """What to do, in words: settings first."""
+        settings = self.change(setting).words(setting)
+        return "; ".join(filter(None, [", ".join(settings), self.advice]))
+
+
+def above(key: str, limit: float) -> Sign:
+    """A figure that is too large."""
+    return lambda figures, _past, _setting: figures[key] > limit
+
+
+def below(key: str, limit: float) -> Sign:
+    """A figure that is too small."""
+    return lambda figures, _past, _setting: figures[key] < limit
+
+
+def nought(key: str) -> Sign:
+    """A figure that is exactly 0."""
+    return lambda figures, _past, _setting: figures[key] == 0.0
+
+
+def levelled(*signs: Sign) -> Sign:
+    """All of them, for a loss whose logits are in a unit that is known: one with an equilibrium."""
+    return lambda figures, past, setting: not setting.free and all(sign(figures, past, setting) for sign in signs)
+
+
+def grown(figures: Figures, past: Past, setting: Setting) -> bool:
+    """A critic without an equilibrium that puts the sides much further apart than it did at first."""
+    return setting.free and past.looks > LOOKS and abs(figures["logit_gap"]) > GROWN * past.gap > 0.0
+
+
+def blind(figures: Figures, _past: Past, _setting: Setting) -> bool:
+    """A D that hardly tells fakes from reals, though they are not alike."""
+    return figures["quality"] < POOR and abs(figures["separation"]) < BLIND and figures["diversity"] < WIDE
+
+
+def behind(figures: Figures, _past: Past, _setting: Setting) -> bool:
+    """An average of G's weights that is worse than G."""
+    return figures["quality"] - figures["average_quality"] > APART
+
+
+def wild(key: str) -> Sign:
+    """A loss that suddenly goes up and down."""
+
+    def sign(figures: Figures, past: Past, _: Setting) -> bool:
+        usual = past.usual(key)
+        return usual is not None and figures[f"{key}_std"] > WILD * usual[1]
+
+    return sign
+
+
+MILDER = "lower the learning rates or raise the penalty"
+REVIVE = "use leaky ReLU in D, a lower lr_d, and begin anew"
+UNCUT = "look for a clamp or an activation that is saturated everywhere"
+MOVE = "look for requires_grad=False, a rate of 0, or an optimizer that does not hold its weights"
+CAUSES = (
+    Cause(
+        "d_dead",
+        below("d_gradient_mean", DEAD_GRADIENT),
+        "D has no slope at the fakes (mean {d_gradient_mean:.2g}): it teaches G nothing",
+        ("d_gradient_mean",),
+        advice=REVIVE,
+        stuck=True,
+    ),
+    Cause(
+        "d_dead",
+        above("dead_units", 0.99),
+        "{dead_units:.1%} of D's hidden units say the same of everything",
+        ("dead_units",),
+        advice=REVIVE,
+        stuck=True,
+    ),
+    Cause(
+        "g_dead",
+        nought("gradient_norm_g"),
+        "no gradient reaches G's weights",
+        ("gradient_norm_g",),
+        advice=UNCUT,
+        stuck=True,
+    ),
+    Cause(
+        "d_saturated",
+        nought("gradient_norm_d"),
+        "no gradient reaches D's weights: its loss has nothing left to ask for",
+        ("gradient_norm_d",),
+        smoother,
+        UNCUT,
+        stuck=True,
+    ),
+    Cause(
+        "d_still",
+        lambda figures, past, _: past.still(figures, "d"),
+        "D's weights do not change",
+        ("weight_norm_d",),
+        advice=MOVE,
+        stuck=True,
+        lone=False,
+    ),
+    Cause(
+        "g_still",
+        lambda figures, past, _: past.still(figures, "g"),
+        "G's weights do not change",
+        ("weight_norm_g",),
+        advice=MOVE,
+        stuck=True,
+        lone=False,
+    ),
+    Cause(
+        "classes_ignored",
+        below("class_agreement", 0.5),
+        "only {class_agreement:.0%} of fakes look like the class that they were asked for, where real samples do",
+        ("class_agreement",),
+        advice="look whether labels reach G and D and belong to the samples",
+    ),
+    Cause(
+        "critic_unbounded",
+        grown,
+        "the critic's outputs grow without bound (reals over fakes {logit_gap:.3g})",
+        ("logit_gap",),
+        bounded,
+        lone=False,
+    ),
+    Cause(
+        "g_unsteady",
+        wild("g_loss"),
+        "G's loss goes up and down {g_loss_std:.2g}, many times as much as before",
+        ("g_loss_std",),
+        slower,
+        lone=False,
+    ),
+    Cause(
+        "d_unsteady",
+        wild("d_loss"),
+        "D's loss goes up and down {d_loss_std:.2g}, many times as much as before",
+        ("d_loss_std",),
+        slower,
+        lone=False,
+    ),
+    Cause(
+        "d_steep",
+        levelled(above("steepness", STEEP)),
+        "D's slope at the fakes, {steepness:.3g} logits over the reals' mean distance, explodes",
+        ("steepness",),
+        smoother,
+    ),
+    Cause(
+        "g_driven_out",
+        above("diversity", WIDE),
+        "fakes lie {diversity:.2g} times as far apart as reals: G is driven out of the data",
+        ("diversity",),
+        slower,
+    ),
+    Cause(
+        "d_flat",
+        levelled(below("steepness", FLAT), above("batch_distance", TO_TEACH)),
+        "D is flat (steepness {steepness:.2g}) while fakes are {batch_distance:.2g} from the reals",
+        ("steepness", "batch_distance"),
+        stronger,
+        "widen D",
+    ),
+    Cause(
+        "d_overfits",
+        above("overfitting_gap", BY_HEART),
+        "D rates its training samples {overfitting_gap:.2g} deviations above held-out ones: it knows them by heart",
+        ("overfitting_gap",),
+        smoother,
+        "use more training samples, or method.diff_augment",
+    ),
+    Cause(
+        "d_too_strong",
+        levelled(below("d_off", TOO_WELL)),
+        "D's loss is {d_off:.0%} off its equilibrium: it tells fakes from reals too well",
+        ("d_off",),
+        smoother,
+    ),
+    Cause(
+        "d_too_weak",
+        blind,
+        "D hardly tells fakes from reals ({separation:.2g} deviations) though their quality is {quality:.2g}",
+        ("quality", "separation", "diversity"),
+        stronger,
+        "widen D, or give it more steps",
+    ),
+    Cause(
+        "average_behind",
+        behind,
+        "the average of G's weights is worse than G ({average_quality:.2g}, {quality:.2g})",
+        ("quality", "average_quality"),
+        advice="a shorter half-life of the average (ema.half_life), or wait for it",
+    ),
+    Cause(
+        "fakes_alike",
+        below("diversity", ALIKE),
+        "fakes differ {diversity:.2g} times as much as reals",
+        ("diversity",),
+        fairer,
+    ),
+)
+
+
+def startling(past: Past, losses: Figures) -> bool:
+    """Whether one iteration's losses are so far from the usual that a look is due."""
+    for key, value in losses.items():
+        usual = past.usual(key)
+        if usual is not None and abs(value - usual[0]) > OUT * usual[1]:
+            return True
+    return False

@@ -1,0 +1,90 @@
+"""Where fakes and reals are compared: as points or by features of images; and which parts of the data there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from ..data import Source
+from ..features import FEATURES, extract
+from ..metrics.neighbours import NearestNeighbour
+from ..pixels import to_pixels
+
+Embed: TypeAlias = Callable[[Tensor], Tensor]
+FILTERS, PLACES = 32, 4  # of the random convolutions: channels, and places per side that are left of an image
+MOST = 32  # parts beyond which a look has too few samples of each
+
+
+def as_they_are(x: Tensor) -> Tensor:
+    """Samples (n, *shape) as vectors (n, numbers)."""
+    return x.flatten(1)
+
+
+@dataclass(frozen=True)
+class Space:
+    """`embed` makes vectors (n, dim) of samples (n, *shape); `part` says in which part of the data, of `parts`, each lies.
+
+    Without `part` the parts are clusters of the real samples, found by whoever holds these.
+    """
+
+    embed: Embed = as_they_are
+    part: Callable[[Tensor], Tensor] | None = None
+    parts: int = 0
+
+    @staticmethod
+    def of_shape(shape: torch.Size | tuple[int, ...]) -> Space:
+        """Of samples of which no more is known: images (c, h, w) by random convolutions, all else as it is."""
+        return Space(RandomConvolutions(shape[0])) if looks_like_images(shape) else Space()
+
+    @staticmethod
+    def of(source: Source) -> Space:
+        """Of a source: modes and classes where it knows them, features of images by its own network, or random ones."""
+        if source.centres is not None and len(source.centres) <= MOST:
+            return Space(part=NearestNeighbour(source.centres.flatten(1)).assign, parts=len(source.centres))
+        if not source.image:
+            return Space.of_shape(source.shape)
+        if source.features in FEATURES:
+            network = FEATURES[str(source.features)](source.shape)
+            classes = network.classes if network.classes is not None and network.classes <= MOST else None
+
+            def embed(x: Tensor) -> Tensor:
+                found = extract(network, to_pixels(x))
+                told = [] if classes is None or found.logits is None else [found.logits]
+                return torch.cat([found.vectors, *told], 1).to(x.device)
+
+            return Space(embed, None if classes is None else lambda v: v[:, -classes:].argmax(1), classes or 0)
+        if source.nearest_classes and source.classes is not None and source.classes <= MOST and source.size is not None:
+            known = source.at(torch.arange(min(source.size, 2000), device=source.device))
+            return Space(part=NearestNeighbour(known.x.flatten(1), known.label).classify, parts=source.classes)
+        return Space.of_shape(source.shape)
+
+
+def looks_like_images(shape: torch.Size | tuple[int, ...]) -> bool:
+    """Whether samples have channels of at least four pixels a side."""
+    return len(shape) == 3 and min(shape[1:]) >= PLACES
+
+
+class RandomConvolutions(nn.Module):
+    """Two layers of fixed random filters: what two images share is seen without a network that was trained.
+
+    vectors (n, 32 x 4 x 4) = means over 4 x 4 places of leaky ReLU of 3 x 3 convolutions with normal weights, a step of
+    2 each. The same for the same number of channels everywhere.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        draw = torch.Generator().manual_seed(0)
+        layers: list[nn.Module] = []
+        for inputs in (channels, FILTERS):
+            layer = nn.Conv2d(inputs, FILTERS, 3, 2, 1, bias=False, device="meta")
+            weight = torch.randn(layer.weight.shape, generator=draw) * (2.0 / (9 * inputs)) ** 0.5
+            layer.weight = nn.Parameter(weight, requires_grad=False)
+            layers += [layer, nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(PLACES), nn.Flatten())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body.to(x.device)(x.float())  # type: ignore[no-any-return]
