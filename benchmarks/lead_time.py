@@ -1,13 +1,15 @@
-"""How early the collapse monitor calls runs that fail, and how often it calls healthy ones: docs/results/monitor.md.
+"""How early the collapse monitor calls a run that fails, on kinds that its thresholds were not chosen on.
 
-    python benchmarks/monitored_runs.py reported --out records
-    python benchmarks/lead_time.py records/reported [--write]
+    python benchmarks/monitored_runs.py --out records
+    python benchmarks/lead_time.py records [--write]
 
-A run is called at the first look whose verdict is neither learning nor healthy. It has lost quality at the first of two
-evaluations in a row that find less than 80 % of the most modes, or of the best balance, found so far, once half of the
-modes, or a balance of one half, was found: below that there was nothing to lose. A run called at or after its loss does
-not count as called. Failing runs are those of a failing kind that end with less than 80 % of what healthy runs on the
-same data have in the median, or lost quality on the way.
+A run is *called* at the first look whose state is an alarm. It has *lost quality* at the first of two looks in a row at
+which the evenness of what is exported over the modes (the coverage in features where there are none), told from fakes
+that the monitor does not see, is less than 80 % of the best so far, once that was a half. A run of a failing kind has
+*failed* when it lost quality, came upon a term that is not finite, or ends with less than 80 % of what healthy runs of
+the same data have in the median. *In time*: called before quality was lost; of a sudden fault also at the first look
+after it. Every kind is judged with thresholds that are chosen on all others: most failing runs in time, of those with at
+most 2 % of healthy runs ever called. Intervals are those of a bootstrap over kinds, as the seeds of one are alike.
 """
 
 from __future__ import annotations
@@ -15,211 +17,240 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
+
+import numpy as np
+import torch
+
+import steadygan as sg
+from steadygan.config import override
+from steadygan.data import Source
+from steadygan.diagnostics import causes, space, yardstick
+from steadygan.diagnostics.causes import Setting
+from steadygan.diagnostics.diagnosis import setting_told
+from steadygan.diagnostics.look import PAIRS
+from steadygan.diagnostics.monitor import is_free
+from steadygan.diagnostics.space import Space
+from steadygan.diagnostics.states import ALARMS, Thresholds
+from steadygan.diagnostics.verdicts import Judge, Verdict
+from steadygan.diagnostics.yardstick import Yardstick
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "monitor.md"
-MODES = {"ring8": 8, "grid25": 25, "digits": 10}
-LOST = 0.8
-IN_A_ROW = 2
-GOOD = ("learning", "healthy")
-CONFIDENCE = 0.95
+LOST, FLOOR, IN_A_ROW = 0.8, 0.5, 2
+FALSE = 0.02  # of healthy runs that may be called
+GRID: Mapping[str, Sequence[float]] = {
+    "sure": (3.0, 4.0, 5.0),
+    "part": (0.1, 0.15, 0.2),
+    "good": (0.7, 0.75, 0.8),
+    "patience": (0.3, 0.4, 0.5),
+}
+DRAWS = 2000  # of the bootstrap
 
 
-class Outcome(NamedTuple):
-    """One run: when it was called and by which verdict, when it lost quality, whether it failed."""
+@dataclass
+class Run:
+    """One run: its figures at each look, and what is true of it."""
 
     kind: str
+    group: str
     data: str
     seed: int
-    failing: bool  # by design
-    failed: bool  # by outcome
-    called: int | None
-    verdict: str
-    lost: int | None
+    setting: Setting
+    looks: list[dict[str, float]]
+    truth: list[tuple[int, float]]
+    fault: int | None
+    broke: int | None  # the iteration after which a term was not finite
+    failed: bool = False
+    lost: int | None = None
+    verdicts: list[Verdict] = field(default_factory=list)
 
     @property
-    def in_time(self) -> bool:
-        """Called before quality was lost."""
-        return self.called is not None and (self.lost is None or self.called < self.lost)
+    def failing(self) -> bool:
+        """Whether its kind is meant to fail."""
+        return self.group != "healthy"
+
+    def judged(self, thresholds: Thresholds) -> list[Verdict]:
+        """The verdict at each look."""
+        judge = Judge(thresholds, self.setting)
+        return [judge.update(look) for look in self.looks]
+
+    def called(self, alarms: Sequence[bool]) -> int | None:
+        """The first look that raises an alarm; what is not finite stops the run, and is told."""
+        found = (int(look["iteration"]) for look, alarm in zip(self.looks, alarms, strict=True) if alarm)
+        return next(found, None if self.broke is None else self.broke + 1)
+
+    def in_time(self, called: int | None) -> bool:
+        """Whether it was called before quality was lost, or at the first look after a sudden fault."""
+        if called is None:
+            return False
+        if self.fault is not None:
+            first = next((int(k["iteration"]) for k in self.looks if k["iteration"] > self.fault), None)
+            if called == first:
+                return True
+            if called <= self.fault:  # of a run that was well: no merit
+                return False
+        return self.lost is None or called < self.lost
 
 
-def evaluations(records: Iterable[Mapping[str, Any]], key: str) -> list[tuple[int, float]]:
-    """(iteration, value) of a figure."""
-    return [(int(record["iteration"]), float(record[key])) for record in records if key in record]
+def loss_of(truth: Sequence[tuple[int, float]]) -> int | None:
+    """The iteration at which quality was lost."""
+    best, below = 0.0, list[int]()
+    for iteration, value in truth:
+        below = [*below, iteration] if best >= FLOOR and value < LOST * best else []
+        if len(below) == IN_A_ROW:
+            return below[0]
+        best = max(best, value)
+    return None
 
 
-def loss_of(records: Sequence[Mapping[str, Any]], data: str, share: float = 0.5) -> int | None:
-    """The iteration at which a run lost quality; share: of what real data have, from which on there is any."""
-    floors = {"modes": share * MODES.get(data, float("inf")), "balance": share}
+@cache
+def version() -> str:
+    """Of what makes figures of fakes."""
+    parts = (Path(module.__file__ or "").read_bytes() for module in (yardstick, space))
+    return sha256(b"".join(parts)).hexdigest()[:16]
+
+
+def space_of(about: Mapping[str, Any], shape: tuple[int, ...], real: np.lib.npyio.NpzFile) -> Space:
+    """That of the kind's data, as the probe of a run has it."""
+    data = str(about["recipe"]).split("/")[0]
+    if "centres" in real:
+        source = Source(data, shape, sampler=lambda n, g: torch.zeros(n, *shape), centres=torch.from_numpy(real["centres"]))
+        return Space.of(source)
+    return Space.of_shape(shape)
+
+
+def figures(folder: Path, about: Mapping[str, Any]) -> list[list[dict[str, float]]]:
+    """Of each seed and look: quality of live and averaged fakes; kept beside the runs."""
+    path = folder / f"figures-{version()}.json"
+    if path.exists():
+        return json.loads(path.read_text("utf-8"))  # type: ignore[no-any-return]
+    with np.load(folder / "real.npz") as real:
+        x = torch.from_numpy(real["x"]).float()
+        after = torch.from_numpy(real["after"]).float() if "after" in real else None
+        change = int(real["change"]) if after is not None else None
+        shape = shape_of(about, x.shape[1])
+        known = space_of(about, shape, real)
+    x = x.view(-1, *shape)
+    ruler = Yardstick(x[:PAIRS], x[PAIRS : 2 * PAIRS], known)
+    later = None if after is None else Yardstick(after[:PAIRS], after[PAIRS : 2 * PAIRS], known_after(known))
     found = []
-    for key, floor in floors.items():
-        best, below = 0.0, list[int]()
-        for iteration, value in evaluations(records, key):
-            below = [*below, iteration] if best >= floor and value < LOST * best else []
-            if len(below) == IN_A_ROW:
-                found.append(below[0])
-                break
-            best = max(best, value)
-    return min(found, default=None)
+    for seed in about["seeds"]:
+        with np.load(folder / f"seed-{seed}.npz") as kept:
+            rows = []
+            for i, iteration in enumerate(kept["iteration"]):
+                own = ruler if change is None or iteration <= change else later
+                assert own is not None
+                row = {"iteration": int(iteration)}
+                for name, first in (("live", ""), ("average", "average_")):
+                    if name in kept:
+                        fake = torch.from_numpy(kept[name][i][:PAIRS]).float().view(-1, *shape)
+                        made = own.figures(fake)[0] if not first else own.quality(fake)
+                        row |= {f"{first}{key}": value for key, value in made.items()}
+                if change is not None and own is later and not any("data_changed" in each for each in rows):
+                    row["data_changed"] = 1.0
+                rows.append(row)
+        found.append(rows)
+    path.write_text(json.dumps(found), encoding="utf-8")
+    return found
 
 
-def usual(runs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """data -> figure -> what healthy runs end with, the median."""
-    ends: dict[str, dict[str, list[float]]] = {}
-    for run in runs:
-        for key in ("modes", "balance") if not run["failing"] else ():
-            for _, value in evaluations(run["records"], key)[-1:]:
-                ends.setdefault(data_of(run), {}).setdefault(key, []).append(value)
-    return {data: {key: median(values) for key, values in own.items()} for data, own in ends.items()}
+def known_after(known: Space) -> Space:
+    """The parts of other data are not known."""
+    return Space(known.embed)
 
 
-def data_of(run: Mapping[str, Any]) -> str:
-    """ring8, of ring8/far."""
-    return str(run["recipe"]).split("/")[0]
+def shape_of(about: Mapping[str, Any], numbers: int) -> tuple[int, ...]:
+    """Of a sample of this many numbers."""
+    return {64: (1, 8, 8), 784: (1, 28, 28), 3072: (3, 32, 32)}.get(numbers, (numbers,))
 
 
-def outcome(run: Mapping[str, Any], ends: Mapping[str, Mapping[str, float]], share: float = 0.5) -> Outcome:
-    """What became of a run."""
-    records, data = run["records"], data_of(run)
-    call = next((record for record in records if record.get("verdict", GOOD[0]) not in GOOD), None)
-    lost = loss_of(records, data, share)
-    last = {key: evaluations(records, key)[-1][1] for key in ends.get(data, {}) if evaluations(records, key)}
-    short = any(value < LOST * ends[data][key] for key, value in last.items())
-    called = None if call is None else int(call["iteration"])
-    if call is None and run["failure"] is not None:  # the run was stopped, and told why
-        called = int(records[-1]["iteration"]) + run["every"]
-    return Outcome(
-        run["kind"],
-        data,
-        run["seed"],
-        run["failing"],
-        run["failure"] is not None or lost is not None or short,
-        called,
-        "" if call is None else call["verdict"],
-        lost,
-    )
+def setting_of(about: Mapping[str, Any], run: Mapping[str, Any]) -> Setting:
+    """How a run was trained."""
+    level = (run["equilibrium"] or [1.0])[0]
+    free = is_free(level)
+    if about["recipe"] not in sg.RECIPES:
+        return Setting(free)
+    try:
+        settings = override(sg.RECIPES[about["recipe"]](), list(about["words"]))
+    except sg.errors.InputError:
+        return Setting(free)
+    return setting_told(type("Told", (), {"equilibrium": [level], "settings": settings})())
 
 
-def interval(successes: int, n: int) -> tuple[float, float]:
-    """The exact binomial interval [clopper1934], by bisection."""
-    from math import comb
-
-    def upto(p: float, k: int) -> float:
-        return sum(comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
-
-    def solve(k: int, tail: float) -> float:
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if upto(middle, k) > tail else (low, middle)
-        return low
-
-    tail = (1 - CONFIDENCE) / 2
-    return (0.0 if successes == 0 else solve(successes - 1, 1 - tail)), (
-        1.0 if successes == n else solve(successes, tail)
-    )
-
-
-def share(successes: int, n: int) -> str:
-    """96.8 % (92.1-99.1)."""
-    low, high = interval(successes, n)
-    return f"{100 * successes / n:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
-
-
-def table(outcomes: Sequence[Outcome]) -> str:
-    """All kinds, failing ones first, and the totals."""
-    rows = [
-        [
-            "kind",
-            "data",
-            "runs",
-            "failed",
-            "called in time",
-            "first call (median)",
-            "quality lost",
-            "verdicts at the call",
-        ],
-        ["-"] * 8,
-    ]
-    kinds: dict[tuple[bool, str, str], list[Outcome]] = {}
-    for each in outcomes:
-        kinds.setdefault((not each.failing, each.kind, each.data), []).append(each)
-    for (healthy, kind, data), own in sorted(kinds.items()):
-        judged = own if healthy else [each for each in own if each.failed]
-        calls = [each.called for each in own if each.called is not None]
-        lost = [each.lost for each in own if each.lost is not None]
-        names = sorted({each.verdict.replace("_", " ") for each in own if each.verdict})
-        told = (
-            f"{sum(each.called is not None for each in own)} false" if healthy else f"{sum(e.in_time for e in judged)}"
-        )
-        rows.append(
-            [
-                kind,
-                data,
-                str(len(own)),
-                "-" if healthy else str(len(judged)),
-                told,
-                f"{median(calls):,.0f}" if calls else "-",
-                f"{min(lost):,}-{max(lost):,} ({len(lost)} runs)" if lost and not healthy else "-",
-                ", ".join(names) or "-",
-            ]
-        )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def summary(runs: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]) -> str:
-    """The figures asked of a monitor, in one list."""
-    failed = [each for each in outcomes if each.failing and each.failed]
-    healthy = [each for each in outcomes if not each.failing]
-    in_time = sum(each.in_time for each in failed)
-    false = sum(each.called is not None for each in healthy)
-    leads = [
-        each.lost - each.called for each in failed if each.in_time and each.lost is not None and each.called is not None
-    ]
-    ends = usual(runs)
-    early = [outcome(run, ends, 1 / 3) for run in runs]
-    strict = [each for each in early if each.failing and each.failed]
-    went = [run for run in runs if run["failing"]]
-    lines = [
-        "- Failing runs called before they had lost quality:"
-        f" **{in_time} of {len(failed)}, {share(in_time, len(failed))}**"
-        f" (in brackets the exact {100 * CONFIDENCE:.0f} % interval). {len(went) - len(failed)} of the {len(went)} runs"
-        " of failing kinds ended as healthy ones do, and are left out.",
-        f"- Healthy runs called: **{false} of {len(healthy)}, {share(false, len(healthy))}**.",
-        f"- {len(leads)} of the failing runs called in time lost quality later, in the median **{median(leads):,.0f}"
-        f" iterations** after the call (from {min(leads):,} to {max(leads):,}); the others had never won what they"
-        " could lose."
-        if leads
-        else "- No failing run that was called in time lost quality later: they had never won what they could lose.",
-        f"- With a third instead of half of the modes, or of the balance, as what can be lost:"
-        f" {sum(each.in_time for each in strict)} of {len(strict)} called in time,"
-        f" {share(sum(each.in_time for each in strict), len(strict))}.",
-    ]
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("records", type=Path)
-    parser.add_argument("--write", action="store_true", help="put the figures into docs/results/monitor.md")
-    chosen = parser.parse_args()
-    runs = [run for path in sorted(chosen.records.glob("*.json")) for run in json.loads(path.read_text("utf-8"))]
-    ends = usual(runs)
-    outcomes = [outcome(run, ends) for run in runs]
-    told = {"summary": summary(runs, outcomes), "table": table(outcomes)}
-    print("\n\n".join(told.values()))
-    if chosen.write:
-        text = PAGE.read_text("utf-8")
-        for name, content in told.items():
-            text = re.sub(
-                rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", lambda m, c=content: m[1] + c + m[2], text, flags=re.DOTALL
+def read(records: Path) -> list[Run]:
+    """All runs of a folder of kinds."""
+    found: list[Run] = []
+    for path in sorted(records.glob("*/runs.json")):
+        about = json.loads(path.read_text("utf-8"))
+        key = "evenness" if about["modes"] else "coverage"
+        for run, rows in zip(about["runs"], figures(path.parent, about), strict=True):
+            records_of = {int(record["iteration"]): record for record in run["records"] if not record.get("final")}
+            looks = [{**numbers(records_of.get(int(row["iteration"]), {})), **row} for row in rows]
+            truth = run["truth"].get("average", run["truth"]["live"])
+            told = [*zip(run["truth"]["iteration"], truth[key], strict=True)]
+            last = looks[-1]["iteration"] if looks else 0
+            broke = None if run["failure"] is None else int(last)
+            setting = setting_of(about, run)
+            own = Run(
+                about["kind"], about["group"], data_of(about), run["seed"], setting, looks, told, about["fault"], broke
             )
-        PAGE.write_text(text, encoding="utf-8")
+            own.lost = loss_of(told)
+            found.append(own)
+    ends: dict[str, list[float]] = {}
+    for own in found:
+        if not own.failing:
+            ends.setdefault(own.data, []).append(own.truth[-1][1])
+    for own in found:
+        usual = median(ends.get(own.data, [1.0]))
+        own.failed = own.broke is not None or own.lost is not None or own.truth[-1][1] < LOST * usual
+    return found
 
 
-if __name__ == "__main__":
-    main()
+def numbers(record: Mapping[str, Any]) -> dict[str, float]:
+    """Those of a record; what an earlier monitor thought of it is left out."""
+    return {key: value for key, value in record.items() if isinstance(value, int | float)}
+
+
+def data_of(about: Mapping[str, Any]) -> str:
+    """ring8, of ring8/far."""
+    return str(about["recipe"]).split("/")[0]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a rule makes of runs."""
+
+    in_time: int
+    called: int
+    failed: int
+    false: int
+    healthy: int
+
+    @property
+    def share(self) -> float:
+        return self.in_time / max(self.failed, 1)
+
+    @property
+    def alarms(self) -> float:
+        return self.false / max(self.healthy, 1)
+
+
+def score(runs: Sequence[Run], alarms: Callable[[Run], Sequence[bool]]) -> Score:
+    """Of runs that failed, and of healthy ones that did not."""
+    bad = [run for run in runs if run.failing and run.failed]
+    good = [run for run in runs if not run.failing and not run.failed]
+    calls = [run.called(alarms(run)) for run in bad]
+    return Score(
+        sum(run.in_time(call) for run, call in zip(bad, calls, strict=True)),
+        sum(call is not None for call in calls),
+        len(bad),
+        sum(run.called(alarms(run)) is not None for run in good),
+        len(good),
+    )

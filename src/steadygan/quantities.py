@@ -110,6 +110,8 @@ QUANTITIES = (
     _known("average_quality_error", "the same of the average's", SHARE, PAIRS),
     _known("served", "data that the live fakes serve", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("average_served", "data that the average's fakes serve", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
+    _known("covered", "reals with a live fake nearby", RATIO, PAIRS, ideal=1.0, meaning=PERFECT),
+    _known("average_covered", "reals with a fake of the average nearby", RATIO, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("class_agreement", "fakes of the class asked for", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("batch_distance", "distance of fakes from reals", "reals' spread", PAIRS, ideal=0.0, meaning=PERFECT),
     _known("batch_balance", "balance of a batch", RATIO, PAIRS, ideal=1.0, meaning=PERFECT),

@@ -26,9 +26,10 @@ from .remedy import Remedy
 from .space import Space
 from .states import Thresholds
 from .verdicts import Judge, Verdict
-from .yardstick import Yardstick
+from .yardstick import RECENT, Standard, Yardstick
 
 Policy = Literal["warn", "stop", "rollback"]
+ASKED = 4  # times between two looks that losses are asked whether one is due at once
 POLICIES: tuple[str, ...] = get_args(Policy)
 
 
@@ -87,8 +88,10 @@ class CollapseMonitor:
         self._judge = self.judge(Setting(is_free(self.loss.equilibrium[0])))
         self._real: list[Tensor] = []  # the first ones: half becomes the yardstick, half shows what is normal
         self._fake: deque[Batch] = deque()  # the last ones
+        self._newest: deque[Tensor] = deque()  # the last real ones
+        self._average: deque[Tensor] = deque()  # the last ones of the average
         self._losses: dict[str, list[Tensor]] = {}
-        self._yardstick: Yardstick | None = None
+        self._standard: Standard | None = None
         self._measured = 0  # real samples that the yardstick was made of
 
     def judge(self, setting: Setting) -> Judge:
@@ -112,6 +115,7 @@ class CollapseMonitor:
         d_loss: Tensor | float | None = None,
         g_loss: Tensor | float | None = None,
         G: nn.Module | None = None,
+        average: Tensor | Batch | None = None,
         iteration: int | None = None,
     ) -> Verdict | None:
         """One step of a training loop; a `Verdict` at every look, else None.
@@ -119,7 +123,8 @@ class CollapseMonitor:
         real (n, *shape), fake (m, *shape): the step's samples, as `types.Batch(x, label)` for a D that takes labels.
         real_logits (n,), fake_logits (m,): what D said of them in the step; D says it again at a look unless they are
         given. held_out (k, *shape): real samples that D is not trained on, for the over-fitting gap. d_loss, g_loss:
-        without penalties. G: for the norms of weights and gradients. iteration: for the reason; the number of the call
+        without penalties. G: for the norms of weights and gradients. average (k, *shape): fakes of the average of G's
+        weights, where that is what you will use: it decides then. iteration: for the reason; the number of the call
         unless given. Looks begin once four real samples and two fakes are known. Nothing is changed: no gradient,
         buffer, mode or random state; a D that is no module is called as it is. Values that are not finite are a
         verdict, never an error. Raises InputError for samples, labels or logits that do not fit, losses that are no
@@ -130,6 +135,7 @@ class CollapseMonitor:
         x = checked("real", real, shape)
         y = checked("fake", fake, x.x.shape[1:])
         spare = None if held_out is None else checked("held-out", held_out, x.x.shape[1:])
+        averaged = None if average is None else checked("average", average, x.x.shape[1:])
         for name, logits, batch in (("real", real_logits, x), ("fake", fake_logits, y)):
             if logits is not None and logits.numel() != batch.size:
                 raise InputError(
@@ -144,11 +150,13 @@ class CollapseMonitor:
             check_call(D, *filter(None, (x, y, spare)))
         if self.calls == 0:
             try_call(D, y)
-        self._remember(x, y, d_loss=d_loss, g_loss=g_loss)
+        self._remember(x, y, averaged, d_loss=d_loss, g_loss=g_loss)
         self.calls += 1
-        if self.calls % self.every:
+        if self.calls % self.every and not self._startled():
             return None
-        yardstick, fakes = self._measure(), last(cat(*(beside(batch, y.x) for batch in self._fake)))
+        changed, standard = self._measure()
+        yardstick = None if standard is None else standard.yardstick
+        fakes = last(cat(*(beside(batch, y.x) for batch in self._fake)))
         lost = non_finite(x.x, y.x)
         if (yardstick is None or fakes.size < 2) and not lost:
             return None
@@ -157,6 +165,10 @@ class CollapseMonitor:
         if yardstick is not None and fakes.size >= 2:
             with borrowed(0, y.x.device), torch.inference_mode(False), torch.autocast(y.x.device.type, enabled=False):
                 record |= self._figures(D, yardstick, x, y, fakes, (real_logits, fake_logits), spare)
+                others = torch.cat([part.to(y.x) for part in self._average]) if self._average else y.x[:0]
+                if len(others) > 1:
+                    record |= {f"average_{key}": value for key, value in yardstick.quality(others[-PAIRS:]).items()}
+        record |= {"data_changed": 1.0} if changed else {}
         record["non_finite"] = max(record.get("non_finite", 0.0), float(lost))
         for key, network in (("g", G), ("d", D)):
             if isinstance(network, nn.Module):
@@ -169,7 +181,16 @@ class CollapseMonitor:
         self.records.append({**record, **verdict.record()})
         return verdict
 
-    def _remember(self, real: Batch, fake: Batch, **losses: Tensor | float | None) -> None:
+    def _startled(self) -> bool:
+        """Whether losses of the calls just made are so unusual that a look is due; asked a few times between looks."""
+        block = max(1, self.every // ASKED)
+        if self.calls % block or not self._losses:
+            return False
+        newest = {key: torch.stack([loss.cpu().double() for loss in own[-block:]]) for key, own in self._losses.items()}
+        ends = ({key: float(end(own)) for key, own in newest.items()} for end in (torch.amin, torch.amax))
+        return any(self._judge.startled(losses) for losses in ends)
+
+    def _remember(self, real: Batch, fake: Batch, average: Batch | None, **losses: Tensor | float | None) -> None:
         """Keeps copies of what a look will need, as a loop may write over its own; nothing waits for the device."""
         for key, loss in losses.items():
             if loss is not None:
@@ -180,19 +201,31 @@ class CollapseMonitor:
         self._fake.append(last(fake))
         while sum(batch.size for batch in self._fake) - self._fake[0].size >= PAIRS:
             self._fake.popleft()
+        for kept, most, x in ((self._newest, RECENT, real.x), (self._average, PAIRS, average and average.x)):
+            if x is not None:
+                kept.append(x[-most:].clone())
+                while sum(map(len, kept)) - len(kept[0]) >= most:
+                    kept.popleft()
 
-    def _measure(self) -> Yardstick | None:
-        """The yardstick, made anew while there are not all the real samples that it wants; None for too few."""
+    def _measure(self) -> tuple[bool, Standard | None]:
+        """What fakes are held against, made anew while there are not all the reals that it wants; None for too few.
+
+        And whether the data changed, which is asked once all are there.
+        """
         known = torch.cat([part.to(self._real[-1]) for part in self._real])
         if len(known) > self._measured:
             self._measured = len(known)
             known = known[known.flatten(1).isfinite().all(1)]
             half = len(known) // 2  # in turns, as data that is not shuffled comes in stretches of one kind
-            self._yardstick = None
+            self._standard = None
             if half > 1:
                 space = Space.of_shape(known.shape[1:])
-                self._yardstick = Yardstick(known[: 2 * half : 2], known[1 : 2 * half : 2], space)
-        return self._yardstick
+                self._standard = Standard(Yardstick(known[: 2 * half : 2], known[1 : 2 * half : 2], space))
+            return False, self._standard
+        if self._standard is None or self._measured < 2 * PAIRS:
+            return False, self._standard
+        newest = torch.cat([part.to(self._real[-1]) for part in self._newest])
+        return self._standard.renew(newest[-RECENT:]), self._standard
 
     def _told_losses(self) -> dict[str, float]:
         """Means and deviations since the last look, how far D's is off its equilibrium, and what was not finite."""
@@ -239,6 +272,9 @@ class CollapseMonitor:
             "real": list(self._real),
             "fake": [tuple(batch) for batch in self._fake],
             "losses": {key: list(losses) for key, losses in self._losses.items()},
+            "newest": list(self._newest),
+            "average": list(self._average),
+            "standard": {} if self._standard is None else self._standard.state(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -249,7 +285,12 @@ class CollapseMonitor:
         self.calls, self.records = int(state["calls"]), [dict(record) for record in state["records"]]
         self._real, self._fake = list(state["real"]), deque(Batch(*each) for each in state["fake"])
         self._losses = {key: list(losses) for key, losses in state["losses"].items()}
-        self._yardstick, self._measured = None, 0
+        self._newest, self._average = deque(state["newest"]), deque(state["average"])
+        self._standard, self._measured = None, 0
+        if self._real:
+            self._measure()
+        if self._standard is not None:
+            self._standard.restore(state["standard"])
         self._judge = self._judge.anew()
         for record in self.records:
             self._judge.update(record)

@@ -26,7 +26,7 @@ def as_they_are(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Space:
-    """`embed` makes vectors (n, dim) of samples (n, *shape); `part` says in which part of the data, of `parts`, each lies.
+    """`embed` makes vectors (n, dim) of samples (n, *shape); `part` says in which of the data's `parts` each lies.
 
     Without `part` the parts are clusters of the real samples, found by whoever holds these.
     """

@@ -18,6 +18,9 @@ BEFORE = {  # what records of earlier versions say, and which state that is
 }
 
 
+CHANCE = 0.05  # of the reals that are covered, which a few hundred fakes may cover more by luck
+
+
 def is_good(verdict: str) -> bool:
     """Whether a record's verdict raises no alarm, in words of this version or an earlier one."""
     return BEFORE.get(verdict, verdict) in GOOD
@@ -29,7 +32,8 @@ class Thresholds:
 
     sure: standard errors of a difference that chance is not held to make. part: the share of the run's best quality
     whose loss matters. crash: the share of it that is left after a loss which one look suffices for. good: quality
-    from which fakes are good, and `part` less until they no longer are. little: the share of the best, or of real
+    from which fakes are good, and `part` less until they no longer are, where they cover as many reals as fresh ones
+    do, but for a factor of `little` (half of that keeps it). little: the share of the best, or of real
     data in a run that stands still, below which it is collapsed. patience: the share of the iterations so far without a
     gain after which a run stands still, `least` iterations and `looks` looks at least.
     """
@@ -54,7 +58,9 @@ class Side:
     best_error: float = 0.0
     now: float = 0.0
     error: float = 0.0
-    mark: float = 0.0  # what was gained last
+    covered: float = 1.0
+    mark: float = 0.0  # the quality that was gained last
+    reach: float = 0.0  # the same of the reals that are covered
     gained: int = 0  # at which iteration
     looks: int = 0
     since: int = 0  # looks since the last gain
@@ -62,18 +68,20 @@ class Side:
     rose: int = 0  # looks in a row that show none
     began: int = 0  # the iteration of the first of them that shows a loss
 
-    def add(self, iteration: int, quality: float, error: float) -> None:
+    def add(self, iteration: int, quality: float, error: float, covered: float) -> None:
         """One more look."""
         t = self.t
         if self.looks:
             mean, its = (quality + self.now) / 2.0, math.hypot(error, self.error) / 2.0
+            reach = (covered + self.covered) / 2.0
             if mean > self.best:
                 self.best, self.best_error = mean, its
             self.since += 1
-            if mean > self.mark + max(t.part * t.part, 2.0 * its):
-                self.mark, self.gained, self.since = mean, iteration, 0
+            if mean > self.mark + max(t.part * t.part, 2.0 * its) or reach > self.reach + CHANCE:
+                self.mark, self.reach = max(self.mark, mean), max(self.reach, reach)
+                self.gained, self.since = iteration, 0
         self.looks += 1
-        self.now, self.error = quality, error
+        self.now, self.error, self.covered = quality, error, covered
         chance = t.sure * math.hypot(error, self.best_error)
         lost = self.best - quality
         self.began = iteration if not self.fell else self.began
@@ -120,12 +128,14 @@ class Course:
             return self._enter("non_finite", iteration)
         if "quality" not in figures:
             return self._enter("stalled", iteration) if stuck else self.state
-        self.live.add(iteration, figures["quality"], figures["quality_error"])
+        self.live.add(iteration, figures["quality"], figures["quality_error"], figures.get("covered", 1.0))
         if "average_quality" in figures:
             self.average = self.average or Side(self.t)
-            self.average.add(iteration, figures["average_quality"], figures["average_quality_error"])
+            key = "average_quality"
+            self.average.add(iteration, figures[key], figures[f"{key}_error"], figures.get("average_covered", 1.0))
         own, t = self.told, self.t
-        fallen = own.lost or (self.live.crashed and self.live.fell >= t.held)
+        ahead = self.live.fell >= t.held  # of the average, which is yet to follow
+        fallen = own.lost or (ahead and (self.live.crashed or (self.live.fell >= 2 * t.held <= own.since)))
         if self.state in ("losing", "collapsed") and not fallen:
             fallen = own.rose < t.held or self.live.crashed
         if fallen:
@@ -134,7 +144,8 @@ class Course:
             return self._enter("collapsed" if little else "losing", began)
         if stuck:
             return self._enter("stalled", iteration)
-        if own.now >= t.good - t.part * (self.state == "good") and own.looks > 1:
+        was = self.state == "good"
+        if own.now >= t.good - t.part * was and own.covered >= t.little / (1 + was) and own.looks > 1:
             return self._enter("good", iteration)
         if own.idle(iteration):
             return self._enter("collapsed" if own.now < t.little else "stalled", own.gained)

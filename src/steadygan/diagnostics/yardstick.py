@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +24,8 @@ ROUNDING = 1e-14  # of squared distances by product of matrices, seen from the c
 CLOSE = 0.01  # of the median distance between real samples
 CLUSTERS, EACH = 24, 16  # parts of data of which none are known, at most, and real samples of each, at least
 QUALITY = ("served", "covered", "quality", "quality_error")
+RECENT = 512  # reals that are held against the yardstick, and become one
+OTHER, SURE, TWICE = 0.2, 4.0, 2  # quality that reals of the same data lose by chance, errors of it, looks in a row
 EDGE = 1.0 + 2.0**-25  # the balls of `ball_tiles` are open, and end a little early: with this, their edge lies inside
 
 
@@ -76,6 +81,11 @@ class Yardstick:
         if "batch_distance" in self.own:
             self._noise = max(0.0, self.own["batch_distance"])
             self.own["batch_distance"] -= self._noise
+
+    @property
+    def device(self) -> torch.device:
+        """Where its samples are."""
+        return torch.device(self._x.device)
 
     @torch.no_grad()
     def figures(self, fake: Tensor) -> tuple[dict[str, float], Tensor | None]:
@@ -172,6 +182,46 @@ class Yardstick:
         if self.space.embed is as_they_are:
             return flat
         return self.space.embed(x).to(torch.float64).flatten(1)
+
+
+@dataclass
+class Standard:
+    """The yardstick of a run, which is made anew once the data are other ones than it was made of.
+
+    They are when the newest real samples, `RECENT` of them, are held against it at `TWICE` looks in a row and their
+    quality is below 1 by more than `OTHER` and by `SURE` standard errors. Then half of them become the next yardstick,
+    whose parts are clusters: which modes other data have is not known.
+    """
+
+    yardstick: Yardstick
+    odd: int = 0  # looks in a row at which the newest reals did not fit
+    made_of: Tensor | None = None  # the reals of one that was made anew
+
+    def renew(self, reals: Tensor) -> bool:
+        """Whether the newest reals (n, *shape) now show for long enough that the data changed; it is made anew then."""
+        if len(reals) < RECENT or not bool(reals.isfinite().all()):
+            return False
+        found = self.yardstick.quality(reals[: RECENT // 2])
+        self.odd = self.odd + 1 if 1.0 - found["quality"] > max(OTHER, SURE * found["quality_error"]) else 0
+        if self.odd < TWICE:
+            return False
+        self.put(reals[:RECENT].clone(), 0)
+        return True
+
+    def put(self, made_of: Tensor, odd: int) -> None:
+        """Makes a yardstick of these reals (RECENT, *shape)."""
+        self.made_of, self.odd = made_of, odd
+        self.yardstick = Yardstick(made_of[::2], made_of[1::2], Space(self.yardstick.space.embed))
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it; nothing while it is the first."""
+        return {} if self.made_of is None and not self.odd else {"made_of": self.made_of, "odd": self.odd}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Puts a `state` back, on the yardstick that the data of the beginning gave."""
+        self.odd = int(state.get("odd", 0))
+        if state.get("made_of") is not None:
+            self.put(state["made_of"].to(self.yardstick.device), self.odd)
 
 
 def clusters(x: Tensor, most: int) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..callbacks import Callback
 from ..devices import global_states, kept, restore_global_states
@@ -62,6 +63,7 @@ class Member:
         self.missing = ""  # what it cannot be measured with, in words
         self._dead: set[str] = set()
         self._startled = False
+        self.seen: Tensor | None = None  # the newest reals of its D, where these may change
 
     @property
     def iteration(self) -> int:
@@ -177,6 +179,8 @@ class Member:
         if done:
             state = state._replace(random=fresh_draws(state.random, self.setup.seed, done, at))
         self.restore(state)
+        if saved.get("standard"):
+            self.probes.standard.restore(saved["standard"])
         self.iteration, self.sums.state = at, dict(state.sums)
         self.resumed = {"plan": saved.get("plan", {}), "stopped": stopped.told}  # the rest was put back
 
@@ -266,7 +270,7 @@ class Member:
             record = self.log.records[-1] | record  # no iterations since: the losses are those of the tick just told
             self.reconsider(self.log.records[:-1])
         self._startled = False
-        figures, dead = self.probes.look(self.iteration)
+        figures, dead = self.probes.look(self.iteration, self.seen)
         record |= figures
         began, picture = time.perf_counter(), None
         if closing or self.iteration % self.rhythm.evaluate == 0:
@@ -353,7 +357,11 @@ class Member:
         """Writes a checkpoint, where there is a folder: the state, and all that `load` needs beside it."""
         if self.folder is not None:
             meta = {"settings": dict(self.run.settings), "plan": asdict(self.plan), **meta_of(self.run), **more}
-            checkpoint.write(self.folder.checkpoints, self.state(), meta)
+            checkpoint.write(self.folder.checkpoints, self.state(), meta | {"standard": self._standard()})
+
+    def _standard(self) -> dict[str, Any]:
+        """What fakes are held against, where that was made anew."""
+        return self.probes.standard.state() if self.setup.watches_data else {}
 
     def prune(self) -> None:
         """Removes old checkpoints, now that all members of the stack have written their new ones."""

@@ -21,7 +21,7 @@ from ..diagnostics.gradients import Sight, log_slopes
 from ..diagnostics.look import PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
 from ..diagnostics.space import Space
-from ..diagnostics.yardstick import Yardstick
+from ..diagnostics.yardstick import Standard, Yardstick
 from ..engine.draws import drawn, noise_of, shown_shape
 from ..engine.executor import Eager
 from ..evaluation.evaluator import Evaluate
@@ -77,19 +77,22 @@ class Probes:
         return found if self._label is not None else Batch(found.x)
 
     @cached_property
-    def _yardstick(self) -> Yardstick:
+    def standard(self) -> Standard:
+        """What fakes are held against."""
         label = None if self._training.label is None else self._training.label[:PAIRS]
-        return Yardstick(self._training.x[:PAIRS], self.real[:PAIRS], Space.of(self.source), label)
+        return Standard(Yardstick(self._training.x[:PAIRS], self.real[:PAIRS], Space.of(self.source), label))
 
-    def look(self, iteration: int) -> tuple[dict[str, float], dict[str, str]]:
+    def look(self, iteration: int, seen: Tensor | None = None) -> tuple[dict[str, float], dict[str, str]]:
         """The figures, and why each dead opponent counts as dead; nothing where looks are off.
 
+        seen: the newest reals that D was trained on, which may be other ones than those of the beginning.
         Weights, buffers and random numbers stay as they were.
         """
         if not self._looks:
             return {}, {}
         executor, label = self.executor, None if self._label is None else self._label[: self._size]
-        yardstick = self._yardstick
+        changed = seen is not None and self.standard.renew(seen)
+        yardstick = self.standard.yardstick
         with undisturbed(executor, self._seed, self.device):
             made = executor.made(self._z[: self._size], label)
             fake = Batch(made.x.detach(), made.label)
@@ -102,6 +105,7 @@ class Probes:
             look = take_look(subjects, fake, training, yardstick, held_out, placed)
         self._say_where_squashed(subjects, look.sight)
         figures = look.figures | {"weight_norm_g": parameter_norm(executor.G)}
+        figures |= {"data_changed": 1.0} if changed else {}
         figures["weight_norm_d"] = parameter_norm(executor.networks[next(iter(subjects))])
         if executor.average is not None:
             own = yardstick.quality(self._made(executor.average.network))

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from ..devices import global_states, plain_modes, restore_global_states
+from ..diagnostics.yardstick import RECENT
 from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
+from ..engine.members import StackedBlocks
 from ..errors import InputError, Interrupted, NonFiniteError, check_whole, first_line
 from ..files import writing
 from ..runs.run import Run
@@ -202,6 +204,9 @@ class Session:
         self._tell_time()
         if startled or self.members[0].rhythm.due(self.iteration):
             self.executor.settle()
+            for index, member in enumerate(self.members):
+                if member in self.going:
+                    member.seen = segment.reals(index)
             self._each(Member.pause)
             self._prune()
 
@@ -283,6 +288,8 @@ class Segment:
         stop = rhythm.next_stop(first, until)
         self.numbers, self.block = range(first, stop), session.blocks(first // BLOCK)
         self.executor, self.members = session.executor, len(session.members)
+        self.stacked = isinstance(session.blocks, StackedBlocks)
+        self.drawn = [member.setup.watches_data for member in session.members]
         self.schedule, self.horizon = session.members[0].setup.schedule, session.horizon or 1
         self.before = self.executor.snapshot()
         looks = session.members[0].setup.monitor is not None and rhythm.tells(stop)
@@ -296,6 +303,19 @@ class Segment:
         factor = self.schedule.factor(number, self.horizon)
         self.done.append((number, factor))
         return self.block[number % BLOCK], number, factor, self.norms if number == self.looked else None
+
+    def reals(self, index: int) -> Tensor | None:
+        """The newest reals of a member's D steps, where they are drawn anew and may come to be other ones."""
+        if not self.drawn[index]:
+            return None
+        found: list[Tensor] = []
+        for number, _ in reversed(self.done):
+            if sum(len(x) for x in found) >= RECENT:
+                break
+            for step in reversed(self.block[number % BLOCK].d):
+                if step.real is not None:
+                    found.append(step.real.x[index] if self.stacked else step.real.x)
+        return torch.cat(found)[:RECENT] if found else None
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """Keeps the terms of an iteration."""

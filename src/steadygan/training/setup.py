@@ -131,6 +131,11 @@ class Setup:
         return [*self.named_networks.values()]
 
     @property
+    def watches_data(self) -> bool:
+        """Whether reals are held against those of the beginning: where they are drawn anew, they may change."""
+        return self.monitor is not None and self.source.size is None
+
+    @property
     def about(self) -> dict[str, Any]:
         """What is worth knowing of the training data without having it, as plain types."""
         source, prior = self.source, self.prior
