@@ -31,7 +31,7 @@ import torch
 
 import steadygan as sg
 from steadygan.config import override
-from steadygan.data import Source
+from steadygan.data.build import built
 from steadygan.diagnostics import causes, space, yardstick
 from steadygan.diagnostics.causes import Setting
 from steadygan.diagnostics.diagnosis import setting_told
@@ -41,9 +41,11 @@ from steadygan.diagnostics.space import Space
 from steadygan.diagnostics.states import ALARMS, Thresholds
 from steadygan.diagnostics.verdicts import Judge, Verdict
 from steadygan.diagnostics.yardstick import Yardstick
+from steadygan.recipes import RECIPES
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "monitor.md"
 LOST, FLOOR, IN_A_ROW = 0.8, 0.5, 2
+ENOUGH = 0.1  # share of fakes of high quality whose evenness counts in full
 FALSE = 0.02  # of healthy runs that may be called
 GRID: Mapping[str, Sequence[float]] = {
     "sure": (3.0, 4.0, 5.0),
@@ -120,9 +122,8 @@ def version() -> str:
 def space_of(about: Mapping[str, Any], shape: tuple[int, ...], real: np.lib.npyio.NpzFile) -> Space:
     """That of the kind's data, as the probe of a run has it."""
     data = str(about["recipe"]).split("/")[0]
-    if "centres" in real:
-        source = Source(data, shape, sampler=lambda n, g: torch.zeros(n, *shape), centres=torch.from_numpy(real["centres"]))
-        return Space.of(source)
+    if data in ("ring8", "grid25") and "loop" not in str(about["recipe"]):
+        return Space.of(built(data))
     return Space.of_shape(shape)
 
 
@@ -175,10 +176,10 @@ def setting_of(about: Mapping[str, Any], run: Mapping[str, Any]) -> Setting:
     """How a run was trained."""
     level = (run["equilibrium"] or [1.0])[0]
     free = is_free(level)
-    if about["recipe"] not in sg.RECIPES:
+    if about["recipe"] not in RECIPES:
         return Setting(free)
     try:
-        settings = override(sg.RECIPES[about["recipe"]](), list(about["words"]))
+        settings = override(RECIPES[about["recipe"]](), list(about["words"]))
     except sg.errors.InputError:
         return Setting(free)
     return setting_told(type("Told", (), {"equilibrium": [level], "settings": settings})())
@@ -194,7 +195,8 @@ def read(records: Path) -> list[Run]:
             records_of = {int(record["iteration"]): record for record in run["records"] if not record.get("final")}
             looks = [{**numbers(records_of.get(int(row["iteration"]), {})), **row} for row in rows]
             truth = run["truth"].get("average", run["truth"]["live"])
-            told = [*zip(run["truth"]["iteration"], truth[key], strict=True)]
+            value = truth[key] if about["modes"] is None else counting(truth)
+            told = [*zip(run["truth"]["iteration"], value, strict=True)]
             last = looks[-1]["iteration"] if looks else 0
             broke = None if run["failure"] is None else int(last)
             setting = setting_of(about, run)
@@ -211,6 +213,11 @@ def read(records: Path) -> list[Run]:
         usual = median(ends.get(own.data, [1.0]))
         own.failed = own.broke is not None or own.lost is not None or own.truth[-1][1] < LOST * usual
     return found
+
+
+def counting(truth: Mapping[str, Sequence[float]]) -> list[float]:
+    """Evenness, less where hardly a fake is of high quality: of a handful, evenness is a matter of luck."""
+    return [even * min(1.0, share / ENOUGH) for even, share in zip(truth["evenness"], truth["quality"], strict=True)]
 
 
 def numbers(record: Mapping[str, Any]) -> dict[str, float]:
@@ -254,3 +261,78 @@ def score(runs: Sequence[Run], alarms: Callable[[Run], Sequence[bool]]) -> Score
         sum(run.called(alarms(run)) is not None for run in good),
         len(good),
     )
+
+
+def combinations() -> list[Thresholds]:
+    """All thresholds of the grid."""
+    return [replace(Thresholds(), **dict(zip(GRID, values, strict=True))) for values in product(*GRID.values())]
+
+
+@dataclass(frozen=True)
+class Called:
+    """What one set of thresholds makes of each run: the first alarm, and whether that was in time."""
+
+    thresholds: Thresholds
+    at: Sequence[int | None]
+    timely: Sequence[bool]
+
+    @staticmethod
+    def of(runs: Sequence[Run], thresholds: Thresholds) -> Called:
+        calls = [run.called([v.alarm for v in run.judged(thresholds)]) for run in runs]
+        return Called(thresholds, calls, [run.in_time(call) for run, call in zip(runs, calls, strict=True)])
+
+    def worth(self, runs: Sequence[Run], without: str) -> tuple[bool, float, float]:
+        """How good it is on all kinds but one: few false alarms first, then kinds' mean share in time."""
+        by_kind: dict[str, list[bool]] = {}
+        false = healthy = 0
+        for run, call, timely in zip(runs, self.at, self.timely, strict=True):
+            if run.kind == without:
+                continue
+            if run.failing and run.failed:
+                by_kind.setdefault(run.kind, []).append(timely)
+            elif not run.failing and not run.failed:
+                healthy, false = healthy + 1, false + (call is not None)
+        share = float(np.mean([np.mean(own) for own in by_kind.values()])) if by_kind else 0.0
+        return false <= FALSE * healthy, share - (0.0 if false <= FALSE * healthy else false / max(healthy, 1)), -false
+
+
+def left_out(runs: Sequence[Run], grid: Sequence[Thresholds]) -> dict[str, Called]:
+    """kind -> what the thresholds make of it that are best on all others."""
+    tried = [Called.of(runs, thresholds) for thresholds in grid]
+    return {kind: max(tried, key=lambda each: each.worth(runs, kind)) for kind in dict.fromkeys(r.kind for r in runs)}
+
+
+if __name__ == "__main__":
+    import sys
+    from collections import Counter
+
+    runs = read(Path(sys.argv[1]))
+    t = Thresholds()
+    kinds: dict[str, list[Run]] = {}
+    for run in runs:
+        kinds.setdefault(run.kind, []).append(run)
+    tot = Counter()
+    for kind, own in sorted(kinds.items(), key=lambda k: (not k[1][0].failing, k[0])):
+        rows = []
+        for run in own:
+            v = run.judged(t)
+            c = run.called([x.alarm for x in v])
+            changes = sum(a.state != b.state for a, b in zip(v, v[1:]))
+            first = next((x for x in v if x.alarm), None)
+            warned = any(x.warning for x in v)
+            tim = run.in_time(c)
+            rows.append(
+                f"{'F' if run.failed else '.'}{'' if run.lost is None else run.lost}:{'-' if c is None else c}{'!' if tim else ''}{'w' if warned else ''}/{v[-1].state[:5]}/{changes}"
+            )
+            if run.failing and run.failed:
+                tot["failed"] += 1
+                tot["timely"] += tim
+                tot["called"] += c is not None
+                tot["ends good"] += v[-1].state == "good"
+            if not run.failing and not run.failed:
+                tot["healthy"] += 1
+                tot["false"] += c is not None
+                tot["warned"] += warned
+                tot["back"] += changes > 4
+        print(f"{kind:22s} {own[0].group:8s} fault {own[0].fault}", *rows)
+    print(dict(tot))

@@ -11,16 +11,14 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from known import F64, normal
-from steadygan.diagnostics.rules import Thresholds
+from steadygan.diagnostics.states import Thresholds
 from steadygan.engine.draws import BLOCK
 from steadygan.runs import checkpoint
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.run import Run
 
 N = 8  # batch size
-NONE = Thresholds(  # no alarm: runs as small as these are no GANs that work
-    steep=1e9, flat=0.0, few=0.0, wide=1e9, far=1e9, apart=1e9, lost=1e9, winning=-1e9, by_heart=1e9, jump=1e9
-)
+NONE = Thresholds(sure=1e9, least=10**9)  # no loss is sure, no pause too long: runs as small as these are no real GANs
 Build = Callable[[], nn.Module]
 
 

@@ -18,7 +18,9 @@ BEFORE = {  # what records of earlier versions say, and which state that is
 }
 
 
-CHANCE = 0.05  # of the reals that are covered, which a few hundred fakes may cover more by luck
+COUNTED = 128  # reals of which a look tells whether they are covered, at least
+CHANCE = 0.01  # least variance of one of them
+KEPT = 8  # looks that tell how much a figure usually changes
 
 
 def is_good(verdict: str) -> bool:
@@ -28,65 +30,67 @@ def is_good(verdict: str) -> bool:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What tells a state from another; quality is a share, 1 is as real data, and comes with a standard error.
+    """What tells a state from another; qualities are shares, 1 is as real data, and come with standard errors.
 
     sure: standard errors of a difference that chance is not held to make. part: the share of the run's best quality
-    whose loss matters. crash: the share of it that is left after a loss which one look suffices for. good: quality
-    from which fakes are good, and `part` less until they no longer are, where they cover as many reals as fresh ones
-    do, but for a factor of `little` (half of that keeps it). little: the share of the best, or of real
-    data in a run that stands still, below which it is collapsed. patience: the share of the iterations so far without a
-    gain after which a run stands still, `least` iterations and `looks` looks at least.
+    whose loss matters, `wide` times as much of the reals that are covered. crash: the share of the best that is left
+    after a loss which one look suffices for. good: quality from which fakes are good, and `part` less until they no
+    longer are, where `bare` of the reals are covered, half of that to stay so. little: the share of the best, or of
+    real data in a run that stands still, below which it is collapsed. patience: the share of the iterations so far
+    without a gain after which a run stands still, `least` iterations and `looks` looks at least. held: looks in a row
+    that a small loss must show, or the recovery from it.
     """
 
     sure: float = 4.0
     part: float = 0.1
+    wide: float = 2.5
     crash: float = 0.5
     good: float = 0.75
+    bare: float = 0.1
     little: float = 0.33
     patience: float = 0.4
     least: int = 1000
     looks: int = 5
-    held: int = 2  # looks in a row that a small loss, or the recovery from it, must show
+    held: int = 2
 
 
 @dataclass
-class Side:
-    """The quality of one generator, the live one or the average of its weights, over the looks so far."""
+class Track:
+    """One figure over the looks so far, a share that is better the larger it is, held against its own best.
 
+    Its noise is its standard error, or half of what it usually changes from look to look (the median over the last
+    `KEPT`) times 1.5, where a run goes up and down by more than chance would.
+    """
+
+    part: float
     t: Thresholds
-    best: float = 0.0  # the largest mean of two looks in a row
-    best_error: float = 0.0
     now: float = 0.0
-    error: float = 0.0
-    covered: float = 1.0
-    mark: float = 0.0  # the quality that was gained last
-    reach: float = 0.0  # the same of the reals that are covered
-    gained: int = 0  # at which iteration
+    noise: float = 0.0
+    best: float = 0.0  # the largest mean of two looks in a row
+    mark: float = 0.0  # that of the last gain
     looks: int = 0
-    since: int = 0  # looks since the last gain
     fell: int = 0  # looks in a row that show a loss
     rose: int = 0  # looks in a row that show none
     began: int = 0  # the iteration of the first of them that shows a loss
+    steps: list[float] = field(default_factory=list)
 
-    def add(self, iteration: int, quality: float, error: float, covered: float) -> None:
-        """One more look."""
-        t = self.t
+    def add(self, iteration: int, value: float, error: float) -> bool:
+        """One more look; whether something was gained."""
+        gained = False
         if self.looks:
-            mean, its = (quality + self.now) / 2.0, math.hypot(error, self.error) / 2.0
-            reach = (covered + self.covered) / 2.0
-            if mean > self.best:
-                self.best, self.best_error = mean, its
-            self.since += 1
-            if mean > self.mark + max(t.part * t.part, 2.0 * its) or reach > self.reach + CHANCE:
-                self.mark, self.reach = max(self.mark, mean), max(self.reach, reach)
-                self.gained, self.since = iteration, 0
-        self.looks += 1
-        self.now, self.error, self.covered = quality, error, covered
-        chance = t.sure * math.hypot(error, self.best_error)
-        lost = self.best - quality
-        self.began = iteration if not self.fell else self.began
-        self.fell = self.fell + 1 if lost > max(t.part * self.best, chance) else 0
-        self.rose = self.rose + 1 if lost < max(0.5 * t.part * self.best, chance) else 0
+            self.steps = [*self.steps, abs(value - self.now)][-KEPT:]
+            mean = (value + self.now) / 2.0
+            self.best = max(self.best, mean)
+            if mean > self.mark + max(self.part * self.part, 2.0 * error / math.sqrt(2.0)):
+                self.mark, gained = mean, True
+        usual = sorted(self.steps[:-1])  # what just happened is what is asked about
+        self.noise = max(error, 0.75 * usual[len(usual) // 2] if usual else 0.0)
+        self.looks, self.now = self.looks + 1, value
+        lost, chance = self.best - value, self.t.sure * self.noise
+        self.began = self.began if self.fell else iteration
+        self.fell = self.fell + 1 if lost > max(self.part * self.best, chance) else 0
+        self.rose = self.rose + 1 if lost < max(0.5 * self.part * self.best, chance) else 0
+        return gained
 
     @property
     def crashed(self) -> bool:
@@ -95,8 +99,48 @@ class Side:
 
     @property
     def lost(self) -> bool:
-        """Whether quality is lost that the run had."""
+        """Whether something is lost that the run had."""
         return self.fell >= self.t.held or self.crashed
+
+
+@dataclass
+class Side:
+    """What is known of one generator, the live one or the average of its weights: quality, and reals covered."""
+
+    t: Thresholds
+    quality: Track = field(init=False)
+    covered: Track = field(init=False)
+    gained: int = 0  # at which iteration something was gained last
+    since: int = 0  # looks since then
+
+    def __post_init__(self) -> None:
+        self.quality, self.covered = Track(self.t.part, self.t), Track(self.t.wide * self.t.part, self.t)
+
+    def add(self, iteration: int, quality: float, error: float, covered: float) -> None:
+        """One more look."""
+        chance = math.sqrt(max(covered * (1.0 - covered), CHANCE) / COUNTED)
+        gains = self.quality.add(iteration, quality, error), self.covered.add(iteration, covered, chance)
+        self.gained, self.since = (iteration, 0) if any(gains) else (self.gained, self.since + 1)
+
+    @property
+    def tracks(self) -> tuple[Track, Track]:
+        """Both figures."""
+        return self.quality, self.covered
+
+    @property
+    def lost(self) -> bool:
+        """Whether one of them is lost."""
+        return any(track.lost for track in self.tracks)
+
+    @property
+    def back(self) -> bool:
+        """Whether neither is missing any more."""
+        return all(track.rose >= self.t.held for track in self.tracks)
+
+    @property
+    def worst(self) -> Track:
+        """The one of which least is left."""
+        return min(self.tracks, key=lambda track: track.now / track.best if track.best else 1.0)
 
     def idle(self, iteration: int) -> bool:
         """Whether nothing was gained for long."""
@@ -133,22 +177,22 @@ class Course:
             self.average = self.average or Side(self.t)
             key = "average_quality"
             self.average.add(iteration, figures[key], figures[f"{key}_error"], figures.get("average_covered", 1.0))
-        own, t = self.told, self.t
-        ahead = self.live.fell >= t.held  # of the average, which is yet to follow
-        fallen = own.lost or (ahead and (self.live.crashed or (self.live.fell >= 2 * t.held <= own.since)))
+        own, live, t = self.told, self.live.quality, self.t
+        ahead = live.fell >= t.held and (live.crashed or (live.fell >= 2 * t.held <= own.since))
+        fallen = own.lost or ahead  # the average is yet to follow
         if self.state in ("losing", "collapsed") and not fallen:
-            fallen = own.rose < t.held or self.live.crashed
+            fallen = not own.back or live.crashed
         if fallen:
-            little = own.now < t.little * own.best or (self.state == "collapsed" and own.now < t.crash * own.best)
-            began = own.began if own.fell else self.live.began if self.live.fell else iteration
-            return self._enter("collapsed" if little else "losing", began)
+            worst = own.worst if own.lost or not ahead else live
+            left = t.crash if self.state == "collapsed" else t.little
+            return self._enter("collapsed" if worst.now < left * worst.best else "losing", worst.began)
         if stuck:
             return self._enter("stalled", iteration)
-        was = self.state == "good"
-        if own.now >= t.good - t.part * was and own.covered >= t.little / (1 + was) and own.looks > 1:
+        was, quality = self.state == "good", own.quality
+        if quality.now >= t.good - t.part * was and own.covered.now >= t.bare / (1 + was) and quality.looks > 1:
             return self._enter("good", iteration)
         if own.idle(iteration):
-            return self._enter("collapsed" if own.now < t.little else "stalled", own.gained)
+            return self._enter("collapsed" if quality.now < t.little else "stalled", own.gained)
         return self._enter("learning", iteration)
 
     def _enter(self, state: str, since: int) -> str:

@@ -88,7 +88,7 @@ class Judge:
         state = self.course.update(iteration, record, any(cause.stuck for cause in shown), lost)
         self.past.add(record)
         side = self.course.told
-        worth = state in ALARMS or side.fell > 0 or (state == "learning" and side.since >= QUIET)
+        worth = state in ALARMS or side.quality.fell > 0 or (state == "learning" and side.since >= QUIET)
         found = verdict_of(state, shown if worth else [], record, self.setting, self.course.entered, self.course)
         same = state == before and found.causes == self.verdict.causes and not found.alarm
         self.verdict = self.verdict if same else found
@@ -144,12 +144,17 @@ def measured(state: str, figures: Figures, course: Course | None) -> tuple[str, 
         return "", {}
     side = course.told
     whose = "fakes" if course.average is None else "the average's fakes"
-    key = "quality" if course.average is None else "average_quality"
-    if state == "stalled" or not side.best:
-        return f"{whose} stay at a quality of {side.now:.2g} (1 is as real data)", {key: side.now}
-    if side is not course.live and not side.fell and course.live.fell:
-        side, whose, key = course.live, "fakes", "quality"
-    return f"{whose} have a quality of {side.now:.2g} after {side.best:.2g} (1 is as real data)", {key: side.now}
+    if state == "stalled" or not side.quality.best:
+        key = "quality" if course.average is None else "average_quality"
+        return f"{whose} stay at a quality of {side.quality.now:.2g} (1 is as real data)", {key: side.quality.now}
+    track, first = side.worst, "" if course.average is None else "average_"
+    if not side.lost and course.live.quality.fell:
+        track, whose, first = course.live.quality, "fakes", ""
+    if track is side.covered:
+        told = f"{whose} cover {track.now:.0%} of what they should, after {track.best:.0%}"
+        return told, {f"{first}covered": track.now}
+    told = f"{whose} have a quality of {track.now:.2g} after {track.best:.2g} (1 is as real data)"
+    return told, {f"{first}quality": track.now}
 
 
 def judge(

@@ -24,6 +24,7 @@ ROUNDING = 1e-14  # of squared distances by product of matrices, seen from the c
 CLOSE = 0.01  # of the median distance between real samples
 CLUSTERS, EACH = 24, 16  # parts of data of which none are known, at most, and real samples of each, at least
 QUALITY = ("served", "covered", "quality", "quality_error")
+TRIED, CLEAR = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20), 0.7  # numbers of clusters, and when these stand apart
 RECENT = 512  # reals that are held against the yardstick, and become one
 OTHER, SURE, TWICE = 0.2, 4.0, 2  # quality that reals of the same data lose by chance, errors of it, looks in a row
 EDGE = 1.0 + 2.0**-25  # the balls of `ball_tiles` are open, and end a little early: with this, their edge lies inside
@@ -146,9 +147,13 @@ class Yardstick:
             return {**found, "quality": float((across == 0.0).double().mean()), "quality_error": m**-0.5}
         energy = (2.0 * float(across.mean()) - float(again.mean())) / self._spread - 1.0 - self._noise
         own = float((2.0 * (across - again)).std()) / math.sqrt(m)  # each fake counts in two distances of the mean
-        chance = math.hypot(own / self._spread, 1.0 / m) / self._worst
-        near = min(1.0, max(0.0, 1.0 - energy / self._worst))
+        chance = math.hypot(own / self._spread, 1.0 / m)
+        less, near, more = (self._nearness(energy + by) for by in (chance, 0.0, -chance))
+        chance = max(near - less, more - near)
         return {**found, "quality": share * near, "quality_error": math.hypot(near * error, share * chance)}
+
+    def _nearness(self, energy: float) -> float:
+        return min(1.0, max(0.0, 1.0 - energy / self._worst))
 
     @torch.no_grad()
     def agreement(self, fake: Tensor, label: Tensor) -> float | None:
@@ -225,16 +230,40 @@ class Standard:
 
 
 def clusters(x: Tensor, most: int) -> Tensor:
-    """The centres (k, dim) of at most `most` clusters of x (n, dim), by k-means from a fixed beginning [arthur2007]."""
+    """The centres (k, dim) of at most `most` clusters of x (n, dim), by k-means from a fixed beginning [arthur2007].
+
+    As many as stand apart most clearly where some do (mean silhouette of `CLEAR` and more [rousseeuw1987]), else `most`.
+    """
     from scipy.cluster.vq import kmeans2
 
-    points = x.cpu().numpy()
-    if most < 2:
-        return x.mean(0, keepdim=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a cluster without samples, which is left out
-        centres, where = kmeans2(points, most, iter=20, minit="++", missing="warn", seed=0)
-    return torch.from_numpy(centres[np.unique(where)]).to(x)
+    points, found, clearest = x.cpu().numpy(), x.mean(0, keepdim=True), CLEAR
+    apart = _distances(x, x)
+    for k in (k for k in (*TRIED, most) if 2 <= k <= most):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a cluster without samples, which is left out
+            centres, where = kmeans2(points, k, iter=20, minit="++", missing="warn", seed=0)
+        used, own = np.unique(where, return_inverse=True)
+        clear = silhouette(apart, torch.from_numpy(own).to(x.device)) if len(used) > 1 else 0.0
+        if clear > clearest or (k == most and clearest == CLEAR):
+            found, clearest = torch.from_numpy(centres[used]).to(x), max(clear, clearest)
+    return found
+
+
+def silhouette(apart: Tensor, where: Tensor) -> float:
+    """mean_i (b_i - a_i) / max(a_i, b_i) of samples with distances `apart` (n, n) in clusters `where` (n,).
+
+    a_i: the mean distance from the others of its own cluster, b_i: that from the nearest other cluster; 0 for a sample
+    that is alone in its cluster [rousseeuw1987].
+    """
+    inside = F.one_hot(where).to(apart)
+    count = inside.sum(0)
+    mean = apart @ inside / count
+    own = inside.bool()
+    alone = count[where] < 2
+    a = mean[own] * count[where] / (count[where] - 1).clamp(min=1)
+    b = mean.masked_fill(own, math.inf).amin(1)
+    score = torch.where(alone, 0.0, (b - a) / torch.maximum(a, b).clamp(min=torch.finfo(a.dtype).tiny))
+    return float(score.mean())
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:

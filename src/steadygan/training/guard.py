@@ -1,4 +1,4 @@
-"""What the monitor's alarms ask for: nothing, a stop, or a step back to where the run was healthy, with a remedy."""
+"""What the monitor's alarms ask for: nothing, a stop, or a step back to where the run was well, with a remedy."""
 
 from __future__ import annotations
 
@@ -58,35 +58,37 @@ class Guard:
             return None
         told = f"iteration {iteration}: {verdict.told}"
         if self.policy == "stop":
-            to = self.healthy(records, saved)
-            kept = "" if to is None else f"; the last healthy checkpoint is that of iteration {to}"
+            to = self.good(records, saved)
+            kept = "" if to is None else f"; the last good checkpoint is that of iteration {to}"
             return Action(f"{told}: stopped by the monitor{kept}")
         return self.back(verdict, iteration, told, records, saved)
 
     def back(
         self, seen: Verdict, iteration: int, told: str, records: Sequence[Mapping[str, Any]], saved: Sequence[int]
     ) -> Action:
-        """Back to the newest checkpoint that was healthy before it; an end where there is none, or too often."""
+        """Back to the newest checkpoint that was good before it; an end where there is none, or too often."""
         if len(self.done) >= self.times:
             return Action(f"{told}: given up after {len(self.done)} roll-back{'s' * (len(self.done) != 1)}")
-        to = self.healthy(records, saved, seen.since)
+        to = self.good(records, saved, seen.since)
         if to is None:
-            return Action(f"{told}: stopped, as there is no healthy checkpoint to go back to")
+            return Action(f"{told}: stopped, as there is no good checkpoint to go back to")
         remedy = self.remedy.told_again if self.done else self.remedy.told
         done = Intervention(iteration, to, seen.state, seen.reason, remedy)
         return Action(f"iteration {iteration}: {done.told} ({len(self.done) + 1} of {self.times})", done)
 
-    def healthy(
-        self, records: Sequence[Mapping[str, Any]], saved: Sequence[int], before: int | None = None
-    ) -> int | None:
-        """The newest checkpoint of an iteration whose verdict was good, before `before`; None without one."""
+    def good(self, records: Sequence[Mapping[str, Any]], saved: Sequence[int], before: int | None = None) -> int | None:
+        """The newest checkpoint of an iteration whose verdict was good; None without one.
+
+        before: the iteration at which a sign was first seen; what happened after the look before it is not trusted.
+        """
         if self.policy == "warn":
             return None
         verdicts = {int(r["iteration"]): r["verdict"] for r in records if "verdict" in r}
         known = sorted(verdicts)
+        trusted = None if before is None else max((look for look in known if look < before), default=0)
         for at in reversed(saved):
             seen = [iteration for iteration in known if iteration <= at]
-            if (before is None or at < before or at == 0) and (not seen or is_good(verdicts[seen[-1]])):
+            if (trusted is None or at <= trusted) and (not seen or is_good(verdicts[seen[-1]])):
                 return at
         return None
 
