@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from statistics import median
 
 STATES = ("learning", "good", "stalled", "losing", "collapsed", "non_finite")
 GOOD = STATES[:2]
@@ -20,7 +21,7 @@ BEFORE = {  # what records of earlier versions say, and which state that is
 
 COUNTED = 128  # reals of which a look tells whether they are covered, at least
 CHANCE = 0.01  # least variance of one of them
-KEPT = 8  # looks that tell how much a figure usually changes
+KEPT, FEW = 8, 4  # bends that tell how much a figure usually goes up and down; and fewer than it takes
 
 
 def is_good(verdict: str) -> bool:
@@ -35,8 +36,9 @@ class Thresholds:
     sure: standard errors of a difference that chance is not held to make. part: the share of the run's best quality
     whose loss matters, `wide` times as much of the reals that are covered. crash: the share of the best that is left
     after a loss which one look suffices for. good: quality from which fakes are good, and `part` less until they no
-    longer are, where `bare` of the reals are covered, half of that to stay so. little: the share of the best, or of
-    real data in a run that stands still, below which it is collapsed. patience: the share of the iterations so far
+    longer are, where `bare` of the reals are covered, half of that to stay so. little: what a run must have had to lose
+    it; and the share of the best, or of real data in a run that stands still, below which it is collapsed; a run stands still only where it is short of
+    good by half of `sure` errors. patience: the share of the iterations so far
     without a gain after which a run stands still, `least` iterations and `looks` looks at least. held: looks in a row
     that a small loss must show, or the recovery from it.
     """
@@ -58,8 +60,10 @@ class Thresholds:
 class Track:
     """One figure over the looks so far, a share that is better the larger it is, held against its own best.
 
-    Its noise is its standard error, or half of what it usually changes from look to look (the median over the last
-    `KEPT`) times 1.5, where a run goes up and down by more than chance would.
+    Its noise is told by itself: the deviation of independent errors that would bend it from look to look as it is
+    usually bent, median |x_i - 2 x_{i-1} + x_{i-2}| / 1.65 over the last `KEPT`, which a steady rise is not. Latents and
+    reals that stay the same from look to look leave less of it than the standard error says, of which a third at least
+    is kept, and all of it while few looks are known; a run that goes up and down has more.
     """
 
     part: float
@@ -72,23 +76,26 @@ class Track:
     fell: int = 0  # looks in a row that show a loss
     rose: int = 0  # looks in a row that show none
     began: int = 0  # the iteration of the first of them that shows a loss
-    steps: list[float] = field(default_factory=list)
+    level: float = 0.0  # the mean of the last two looks
+    last: list[float] = field(default_factory=list)
 
     def add(self, iteration: int, value: float, error: float) -> bool:
         """One more look; whether something was gained."""
         gained = False
         if self.looks:
-            self.steps = [*self.steps, abs(value - self.now)][-KEPT:]
-            mean = (value + self.now) / 2.0
-            self.best = max(self.best, mean)
-            if mean > self.mark + max(self.part * self.part, 2.0 * error / math.sqrt(2.0)):
-                self.mark, gained = mean, True
-        usual = sorted(self.steps[:-1])  # what just happened is what is asked about
-        self.noise = max(error, 0.75 * usual[len(usual) // 2] if usual else 0.0)
+            self.level = (value + self.now) / 2.0
+            self.best = max(self.best, self.level)
+            if self.level > self.mark + max(self.part * self.part, 2.0 * error / math.sqrt(2.0)):
+                self.mark, gained = self.level, True
+        x = self.last  # without this look, which is what is asked about
+        bends = [abs(x[i] - 2.0 * x[i - 1] + x[i - 2]) for i in range(2, len(x))]
+        self.noise = error if len(bends) < FEW else max(error / 3.0, median(bends) / 1.65)
         self.looks, self.now = self.looks + 1, value
-        lost, chance = self.best - value, self.t.sure * self.noise
+        lost, chance = (self.best - value) * (self.best >= self.t.little), self.t.sure * self.noise
         self.began = self.began if self.fell else iteration
         self.fell = self.fell + 1 if lost > max(self.part * self.best, chance) else 0
+        if self.fell < self.t.held:  # what is lost is no noise
+            self.last = [*x, value][-KEPT - 2 :]
         self.rose = self.rose + 1 if lost < max(0.5 * self.part * self.best, chance) else 0
         return gained
 
@@ -188,11 +195,12 @@ class Course:
             return self._enter("collapsed" if worst.now < left * worst.best else "losing", worst.began)
         if stuck:
             return self._enter("stalled", iteration)
-        was, quality = self.state == "good", own.quality
-        if quality.now >= t.good - t.part * was and own.covered.now >= t.bare / (1 + was) and quality.looks > 1:
+        was, level = self.state == "good", own.quality.level
+        if level >= t.good - t.part * was and own.covered.level >= t.bare / (1 + was) and own.quality.looks > 1:
             return self._enter("good", iteration)
-        if own.idle(iteration):
-            return self._enter("collapsed" if quality.now < t.little else "stalled", own.gained)
+        short = level < t.good - t.sure * own.quality.noise / 2.0 or own.covered.level < t.bare
+        if own.idle(iteration) and short:
+            return self._enter("collapsed" if level < t.little else "stalled", own.gained)
         return self._enter("learning", iteration)
 
     def _enter(self, state: str, since: int) -> str:
