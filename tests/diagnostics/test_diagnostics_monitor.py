@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from known import F64, Constant, Linear, normal, seeded, tensor
-from steadygan.diagnostics.verdicts import GOOD, Verdict
+from steadygan.diagnostics.states import GOOD
+from steadygan.diagnostics.verdicts import Verdict
 from steadygan.errors import InputError
 from steadygan.types import Batch
 

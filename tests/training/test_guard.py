@@ -83,9 +83,7 @@ def test_watching_changes_no_bit(ema: float | None) -> None:
 
 def test_stops_with_exit_code_4(tmp_path: Path) -> None:
     made = pushed(tmp_path, "stop", Push(20))
-    with pytest.raises(
-        CollapseError, match=r"iteration 24: collapsed: .*stopped by the monitor; the last good"
-    ) as e:
+    with pytest.raises(CollapseError, match=r"iteration 24: collapsed: .*stopped by the monitor; the last good") as e:
         made.fit(40)
     assert e.value.exit_code == 4
     assert "iteration 14" in str(e.value)

@@ -84,13 +84,13 @@ class Judge:
         if record.get("data_changed"):
             self.course = Course(self.thresholds)
         shown = [cause for i, cause in enumerate(CAUSES) if self._seen(i, cause, record) >= self._wanted(cause)]
-        before, lost = self.course.state, bool(record.get("non_finite"))
+        lost = bool(record.get("non_finite"))
         state = self.course.update(iteration, record, any(cause.stuck for cause in shown), lost)
         self.past.add(record)
         side = self.course.told
         worth = state in ALARMS or side.quality.fell > 0 or (state == "learning" and side.since >= QUIET)
         found = verdict_of(state, shown if worth else [], record, self.setting, self.course.entered, self.course)
-        same = state == before and found.causes == self.verdict.causes and not found.alarm
+        same = state == self.verdict.state and found.causes == self.verdict.causes and not found.alarm
         self.verdict = self.verdict if same else found
         return self.verdict
 
