@@ -20,7 +20,9 @@ from steadygan.runs.run import Run
 from steadygan.training.guard import healed
 from tiny import NONE, assert_same, networks, saved, state, trainer
 
-LOSS = replace(NONE, sure=4.0, part=0.98, crash=0.02)  # nothing but the loss of nearly all that a run had is an alarm
+LOSS = replace(
+    NONE, sure=4.0, part=0.98, crash=0.02, little=0.01
+)  # nothing but the loss of nearly all that a run had is an alarm
 
 pytestmark = pytest.mark.usefixtures("short_blocks")
 
@@ -228,10 +230,10 @@ def test_parts_are_switched_on_once(tmp_path: Path) -> None:
 
 def test_remedies_add_up() -> None:
     made = trainer(penalties=[sg.penalties.r1(2.0)])
-    setup = healed(made.setup, sg.Remedy(lr_g=0.5, penalty_weights=2.0, penalties=[sg.penalties.r1(9.0)]), 2)
+    setup = healed(made.setup, *[sg.Remedy(lr_g=0.5, penalty_weights=2.0, penalties=[sg.penalties.r1(9.0)])] * 2)
     assert setup.rates == (0.25e-2, 1e-2)
     assert [p.weight for p in setup.opponents["D"].penalties] == [8.0]  # type: ignore[attr-defined]
-    assert healed(made.setup, sg.Remedy(lr_g=0.5), 0) is healed(made.setup, sg.Remedy(), 3) is made.setup
+    assert healed(made.setup) is healed(made.setup, sg.Remedy(), sg.Remedy()) is made.setup
 
 
 def test_a_member_of_a_stack_goes_back_alone(tmp_path: Path) -> None:
@@ -286,3 +288,22 @@ def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "interventions.json").write_text("[{]")
     with pytest.raises(InputError, match="is not a readable list of roll-backs"):
         pushed(tmp_path, "rollback", Push(20), resume=True).fit(40)
+
+
+def test_the_monitors_own_remedy(tmp_path: Path) -> None:
+    """What the verdict advises is changed, more at a second roll-back, and done again when the run is resumed."""
+    own = sg.Remedy(own=True)
+    made = pushed(tmp_path / "a", "rollback", Push(20, times=2), remedy=own)
+    run = made.fit(40)
+    done = interventions(tmp_path / "a" / "interventions.json")
+    assert [each.remedy for each in done] == ["lr_g x 0.2, lr_d x 0.2, r1(weight=1) on", "lr_g x 0.2, lr_d x 0.2"]
+    assert made.session.executor.rates == (pytest.approx(4e-4), pytest.approx(4e-4))  # type: ignore[union-attr]
+    assert "penalty/r1" in run.metrics[-1]
+    pushed(tmp_path / "b", "rollback", Push(20, times=2), remedy=own).fit(32)
+    with pytest.raises(InputError, match=r"rolled back with the remedy 'lr_g x 0.2, .*, and now 'none' is given"):
+        pushed(tmp_path / "b", "rollback", Push(20, times=0), resume=True).fit(40)
+    resumed = pushed(tmp_path / "b", "rollback", Push(20, times=0), remedy=own, resume=True).fit(40)
+    assert resumed.metrics == run.metrics
+    assert_same(saved(tmp_path / "b")["state"], saved(tmp_path / "a")["state"])
+    with pytest.raises(InputError, match="expected own=True alone in a remedy"):
+        sg.Remedy(own=True, lr_d=0.5)

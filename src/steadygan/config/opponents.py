@@ -40,12 +40,16 @@ class RemedyMethods(Methods):
 
 @dataclass(frozen=True)
 class RemedyFactors(Block):
-    """What a roll-back multiplies each time: the learning rates and the weights of all penalties."""
+    """What a roll-back multiplies each time: the learning rates and the weights of all penalties.
+
+    own: what the verdict advises is changed, each time anew, in place of anything given here.
+    """
 
     key = "remedy"
     lr_g: Positive = 1.0
     lr_d: Positive = 1.0
     penalty_weights: Positive = 1.0
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,17 @@ class RemedySettings(RemedyFactors):
 
     @classmethod
     def expand(cls, value: Text) -> dict[str, Any]:
-        """A lone value says nothing of what it is to change."""
+        """`own` is the monitor's own; another lone value says nothing of what it is to change."""
+        if value == "own":
+            return {"own": True}
         raise InputError(
-            f"monitor.remedy: expected one of its settings, got {value}: write monitor.remedy.lr_d={value}"
+            f"monitor.remedy: expected own, or one of its settings, got {value}: write monitor.remedy.lr_d={value}"
         )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.own and self != RemedySettings(own=True):
+            raise InputError("monitor.remedy: expected own alone, got other changes beside it: leave one of them out")
 
 
 @dataclass(frozen=True)

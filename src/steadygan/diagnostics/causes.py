@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from ..errors import InputError
 from ..quantities import DEAD_GRADIENT
 
 Figures: TypeAlias = Mapping[str, float]
@@ -55,6 +57,21 @@ class Change(NamedTuple):
     penalty_weights: float = 1.0
     penalty: tuple[str, float] | None = None
     fakes: int = 0
+
+    @property
+    def text(self) -> str:
+        """In one word that `read` understands; "" for none."""
+        return "" if self == Change() else json.dumps(self._asdict())
+
+    @staticmethod
+    def read(text: str) -> Change:
+        """The change of such a text; raises InputError for another."""
+        try:
+            found = json.loads(text) if text else {}
+            penalty = found.pop("penalty", None)
+            return Change(**found, penalty=None if penalty is None else (str(penalty[0]), float(penalty[1])))
+        except (ValueError, TypeError, AttributeError, IndexError, KeyError):
+            raise InputError(f"expected a change as a roll-back writes it, got {text!r}: start the run anew") from None
 
     def words(self, setting: Setting) -> list[str]:
         """As settings of the command line, or as what one calls in a loop of one's own."""

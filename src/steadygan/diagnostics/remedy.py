@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
 
 from ..config.opponents import RemedyFactors
 from ..errors import InputError
+from ..methods import FakeAsReal
+from ..penalties import PENALTIES
 from ..types import Method, Part, Penalty
+from .causes import Change
 
 
 @dataclass(frozen=True)
@@ -15,8 +19,9 @@ class Remedy(RemedyFactors):
     """Changes that each roll-back makes once more: factors on the learning rates and on the weights of all penalties.
 
     penalties, methods: switched on for every discriminator that has none of that name, such as penalties.r1(1.0)
-    [mescheder2018] or FakeAsReal(8) [tao2020]. Nothing is changed unless it is asked for. Raises InputError for factors
-    that are not above 0, and for parts that are neither penalties nor methods.
+    [mescheder2018] or FakeAsReal(8) [tao2020]. Nothing is changed unless it is asked for; own=True asks for what the
+    verdict advises each time. Raises InputError for factors that are not above 0, for parts that are neither penalties
+    nor methods, and for anything beside own=True.
     """
 
     penalties: Sequence[Penalty] = ()
@@ -24,6 +29,8 @@ class Remedy(RemedyFactors):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.own and (self.changes or self.penalties or self.methods):
+            raise InputError("expected own=True alone in a remedy, got other changes beside it: leave one of them out")
         for name, given, kind in (("penalties", self.penalties, Penalty), ("methods", self.methods, Method)):
             if not isinstance(given, Sequence) or not all(isinstance(each, kind) for each in given):
                 raise InputError(f"remedy.{name} must be a list of {name}, not {given!r}: put them in brackets")
@@ -33,6 +40,19 @@ class Remedy(RemedyFactors):
                     f"expected methods in a remedy that any discriminator can take, got {method.name}, which needs one "
                     "of its own: train with it from the beginning"
                 )
+
+    @staticmethod
+    def of(change: Change) -> Remedy:
+        """What a verdict advises."""
+        make: Any = None if change.penalty is None else PENALTIES[change.penalty[0]]
+        penalties = [] if change.penalty is None else [make(change.penalty[1])]
+        methods = [FakeAsReal(change.fakes)] if change.fakes else []
+        return Remedy(change.lr_g, change.lr_d, change.penalty_weights, penalties=penalties, methods=methods)
+
+    @property
+    def changes(self) -> bool:
+        """Whether a factor changes anything."""
+        return (self.lr_g, self.lr_d, self.penalty_weights) != (1.0, 1.0, 1.0)
 
     @property
     def told(self) -> str:

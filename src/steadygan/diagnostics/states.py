@@ -36,11 +36,11 @@ class Thresholds:
     sure: standard errors of a difference that chance is not held to make. part: the share of the run's best quality
     whose loss matters, `wide` times as much of the reals that are covered. crash: the share of the best that is left
     after a loss which one look suffices for. good: quality from which fakes are good, and `part` less until they no
-    longer are, where `bare` of the reals are covered, half of that to stay so. little: what a run must have had to lose
-    it; and the share of the best, or of real data in a run that stands still, below which it is collapsed; a run stands still only where it is short of
-    good by half of `sure` errors. patience: the share of the iterations so far
-    without a gain after which a run stands still, `least` iterations and `looks` looks at least. held: looks in a row
-    that a small loss must show, or the recovery from it.
+    longer are, where `bare` of the reals are covered, half of that to stay so; a run that is short of it by half of
+    `sure` errors may stand still. little: what a run must have had to lose it, and the share of the best, or of real
+    data in a run that stands still, below which it is collapsed. patience: the share of the iterations so far without
+    a gain after which a run stands still, `least` iterations and `looks` looks at least. held: looks in a row that a
+    small loss must show, or the recovery from it.
     """
 
     sure: float = 4.0
@@ -61,9 +61,9 @@ class Track:
     """One figure over the looks so far, a share that is better the larger it is, held against its own best.
 
     Its noise is told by itself: the deviation of independent errors that would bend it from look to look as it is
-    usually bent, median |x_i - 2 x_{i-1} + x_{i-2}| / 1.65 over the last `KEPT`, which a steady rise is not. Latents and
-    reals that stay the same from look to look leave less of it than the standard error says, of which a third at least
-    is kept, and all of it while few looks are known; a run that goes up and down has more.
+    usually bent, median |x_i - 2 x_{i-1} + x_{i-2}| / 1.65 over the last `KEPT`, as a steady rise is not. Latents and
+    reals that stay the same leave less of it than the standard error says, of which a third at least is kept, and all
+    of it while few looks are known; a run that goes up and down has more.
     """
 
     part: float

@@ -232,7 +232,7 @@ class Standard:
 def clusters(x: Tensor, most: int) -> Tensor:
     """The centres (k, dim) of at most `most` clusters of x (n, dim), by k-means from a fixed beginning [arthur2007].
 
-    As many as stand apart most clearly where some do (mean silhouette of `CLEAR` and more [rousseeuw1987]), else `most`.
+    As many as stand apart most clearly where some do (mean silhouette above `CLEAR` [rousseeuw1987]), else `most`.
     """
     from scipy.cluster.vq import kmeans2
 

@@ -82,8 +82,9 @@ def monitor(settings: Settings) -> CollapseMonitor | None:
         return None
     if own.policy != "rollback":
         return CollapseMonitor(policy=own.policy, times=own.times)
-    lr_g, lr_d, weights, penalty, method = values(own.remedy).values()
-    remedy = Remedy(lr_g, lr_d, weights, built(PENALTIES, penalty), built(METHODS, method))
+    given = dict(values(own.remedy))
+    parts = built(PENALTIES, given.pop("penalty")), built(METHODS, given.pop("method"))
+    remedy = Remedy(**given, penalties=parts[0], methods=parts[1])
     return CollapseMonitor(policy=own.policy, times=own.times, remedy=remedy)
 
 

@@ -25,6 +25,7 @@ class Intervention(Block):
     verdict: str
     reason: str
     remedy: str
+    change: str = ""  # the monitor's own, as it writes it
     begun: bool = False  # what came after `to` is yet to be removed
 
     @property
@@ -64,7 +65,8 @@ def interventions_told(path: Path) -> tuple[tuple[Mapping[str, Any], ...], list[
     """The roll-backs of a run, and a word where they cannot be read."""
     try:
         return tuple(
-            {key: value for key, value in vars(each).items() if key != "begun"} for each in interventions(path)
+            {key: value for key, value in vars(each).items() if key not in ("begun", "change")}
+            for each in interventions(path)
         ), []
     except InputError:
         return (), [f"{path.name} cannot be read: roll-backs are left out"]

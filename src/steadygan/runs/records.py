@@ -62,7 +62,7 @@ def unreadable(path: Path) -> int:
 
 def _is_value(key: str, value: Any) -> bool:
     """Whether it may stand in a record: words, whether it closes the run, else a finite number."""
-    if key in (*REASONS, "verdict"):
+    if key in (*REASONS, "verdict", "causes"):
         return isinstance(value, str)
     told = number(value)
     return isinstance(value, bool) if key == "final" else told is not None and isfinite(told)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..diagnostics.causes import Change
 from ..diagnostics.monitor import Policy
 from ..diagnostics.remedy import Remedy
 from ..diagnostics.states import is_good
@@ -72,8 +73,9 @@ class Guard:
         to = self.good(records, saved, seen.since)
         if to is None:
             return Action(f"{told}: stopped, as there is no good checkpoint to go back to")
-        remedy = self.remedy.told_again if self.done else self.remedy.told
-        done = Intervention(iteration, to, seen.state, seen.reason, remedy)
+        own = self.remedy.own
+        remedy = Remedy.of(seen.change).told if own else self.remedy.told_again if self.done else self.remedy.told
+        done = Intervention(iteration, to, seen.state, seen.reason, remedy, seen.change.text if own else "")
         return Action(f"iteration {iteration}: {done.told} ({len(self.done) + 1} of {self.times})", done)
 
     def good(self, records: Sequence[Mapping[str, Any]], saved: Sequence[int], before: int | None = None) -> int | None:
@@ -93,9 +95,11 @@ class Guard:
         return None
 
 
-def healed(setup: Setup, remedy: Remedy, times: int = 1) -> Setup:
-    """The setup with the remedy taken so many times; raises InputError where its parts do not fit what is there."""
-    for _ in range(times if remedy.told else 0):
+def healed(setup: Setup, *remedies: Remedy) -> Setup:
+    """The setup with these remedies taken in turn; raises InputError where their parts do not fit what is there."""
+    for remedy in remedies:
+        if not remedy.told:
+            continue
         opponents = {name: treated(opponent, remedy) for name, opponent in setup.opponents.items()}
         setup = replace(
             setup,
@@ -106,16 +110,20 @@ def healed(setup: Setup, remedy: Remedy, times: int = 1) -> Setup:
     return setup
 
 
-def taken(folder: RunFolder, done: Sequence[Intervention], remedy: Remedy) -> int:
-    """How often a run has taken its remedy; raises InputError where that was another one than is given now."""
+def taken(folder: RunFolder, done: Sequence[Intervention], remedy: Remedy) -> list[Remedy]:
+    """The remedies that a run has taken; raises InputError where they are others than is given now."""
+    found = []
     for i, each in enumerate(done):
-        given = remedy.told_again if i else remedy.told
-        if each.remedy != given:
+        own = Remedy.of(Change.read(each.change))
+        given = own.told if remedy.own else remedy.told_again if i else remedy.told
+        if each.remedy != given or bool(each.change) > remedy.own:
             raise InputError(
                 f"{folder.path} was rolled back with the remedy '{each.remedy or 'none'}', and now "
-                f"'{given or 'none'}' is given: resume with the same one, or choose another --out"
+                f"'{'own' if remedy.own else given or 'none'}' is given: resume with the same one, or choose another "
+                "--out"
             )
-    return len(done)
+        found.append(own if remedy.own else remedy)
+    return found
 
 
 def check_new(setup: Setup, remedy: Remedy) -> None:

@@ -104,7 +104,7 @@ class Member:
         done = [] if at is None or folder is None else interventions(folder.interventions)
         if folder is not None and done:
             remedy = Remedy() if setup.monitor is None else setup.monitor.remedy
-            setup = healed(setup, remedy, taken(folder, done, remedy))
+            setup = healed(setup, *taken(folder, done, remedy))
         self.resumed = None if at is None or folder is None else checkpoint.read(folder.checkpoint(at))
         for network in setup.networks:
             network.to(setup.device, setup.dtype)
