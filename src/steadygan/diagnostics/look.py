@@ -20,6 +20,10 @@ from .units import HiddenUnits, dead_discriminator
 from .yardstick import Yardstick, diversity
 
 PAIRS = 256  # samples of each side of which all pairs are looked at
+OF_FAKES = (  # figures of where fakes lie and how far apart, which are not D's
+    *("close_pairs", "most_on_one_real", "nearest_share", "duplicates", "batch_coverage", "batch_balance"),
+    *("diversity", "batch_distance", "feature_diversity", "over_coverage"),
+)
 FEATURES = 128  # the same of D's features, which change from look to look
 
 

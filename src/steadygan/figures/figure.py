@@ -108,7 +108,7 @@ def figure(name: str) -> PaperFigure:
 
 def cost_key(settings: Settings) -> tuple[bool, str, int, int, int]:
     """What decides how long an iteration takes, about: images or points, network, width, batch and D steps."""
-    network, image = settings.generator, bool(settings.data.image)
+    network, image = settings.generator or settings.discriminator, bool(settings.data.image)
     return image, network.name, getattr(network, "width", 0), settings.batch_size, settings.d_steps
 
 

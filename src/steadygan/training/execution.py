@@ -135,7 +135,7 @@ def worthwhile(members: Sequence[Member], until: int, stored: str | None) -> tup
 
 def on_gpu(members: Sequence[Member]) -> bool:
     """Whether the networks are on a GPU."""
-    return next(members[0].executor.G.parameters()).device.type == "cuda"
+    return members[0].setup.device.type == "cuda"
 
 
 def rehearse_all(chosen: Execution, first: Member) -> None:

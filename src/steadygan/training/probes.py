@@ -18,7 +18,7 @@ from torch import Tensor
 from ..data import Source
 from ..devices import borrowed
 from ..diagnostics.gradients import Sight, log_slopes
-from ..diagnostics.look import PAIRS, Subject, take_look
+from ..diagnostics.look import OF_FAKES, PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
 from ..diagnostics.yardstick import Yardstick
 from ..engine.draws import drawn, noise_of, shown_shape
@@ -61,6 +61,7 @@ class Probes:
         self._training = self._training_samples(self._size, generator)
         self._held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
         self._seed, self._looks, self._asks = seed + 3, setup.monitor is not None, True
+        self._alone, self._optimum = setup.fakes is not None, setup.optimum
 
     def keep_real(self, path: Path) -> None:
         """Keeps real points beside the run, for those who draw it without its data."""
@@ -96,7 +97,8 @@ class Probes:
             held_out = Batch(self.real[: self._size]) if self._held_out and label is None else None
             look = take_look(subjects, fake, self._training, yardstick, held_out)
         self._say_where_squashed(subjects, look.sight)
-        figures = look.figures | {"weight_norm_g": parameter_norm(executor.G)}
+        figures = {key: value for key, value in look.figures.items() if not (self._alone and key in OF_FAKES)}
+        figures |= {} if self._alone else {"weight_norm_g": parameter_norm(executor.G)}
         figures["weight_norm_d"] = parameter_norm(executor.networks[next(iter(subjects))])
         if executor.average is not None:
             figures["ema_distance"] = ema_distance(executor.average.network, executor.G)
@@ -150,7 +152,11 @@ class Probes:
             return generate(network, self._z[:upto], n, None if label is None else label[:upto])
 
     def metrics(self) -> dict[str, float]:
-        """What the evaluator says of the samples."""
+        """What the evaluator says of the samples, and how far a D that is trained alone is from its optimum."""
+        if self._optimum is not None:
+            name = next(iter(self.executor.opponents))
+            with undisturbed(self.executor, self._seed, self.device):
+                return {"optimum_distance": self._optimum.distance(self.executor.critics[name])}
         if self.evaluate is None:
             return {}
         samples = self.samples(self.n)
