@@ -1,251 +1,239 @@
-"""Short runs, healthy and failing ones, whose records the collapse monitor is judged by: trained once, kept as JSON.
+"""Runs of many kinds, failing and healthy, kept with all that the collapse monitor's rules can be derived from offline.
 
-    python benchmarks/monitored_runs.py tuning --out records
-    python benchmarks/monitored_runs.py reported --out records [--only NAME ...]
+    python benchmarks/monitored_runs.py --list
+    python benchmarks/monitored_runs.py --out records [--only NAME ...] [--data mnist=FOLDER ...]
 
-Thresholds are chosen on the runs of `tuning`; what docs/results/monitor.md reports is of `reported`: other seeds, and
-other kinds of failure.
+Each kind leaves a folder: `runs.json` with the settings, and of each seed the records and the truth at every look;
+`seed-<k>.npz` with the fakes of the probe's fixed latents at every look (`iteration`, `live`, `average` where there is
+one, `label` where there are classes); `real.npz` with fresh reals in the same unit (`x`, `label`; `after` and `change`
+where the data change on the way). A kind that is there is not trained again. Where an image is worth more than its
+bits, fakes are float16; points are float32.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import partial
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from filelock import FileLock, Timeout
+from monitored_kinds import Kind, kinds, table
+from monitored_points import ring
+from monitored_truth import FAKES, Ground, ground_of
+from torch import Tensor, nn
 
 import steadygan as sg
-from steadygan.config import override
-from steadygan.engine.optim import Schedule
-from steadygan.recipes import RECIPES
-from steadygan.recipes.build import trainer
+from steadygan.latents import generate
 from steadygan.runs.run import Run
+from steadygan.types import Batch
 
-SEEDS = 8  # side by side
-RHYTHM = {
-    "points": ("log_every=200", "evaluate.every=200", "evaluate.n=2500"),
-    "digits": ("log_every=100", "evaluate.every=100", "evaluate.n=1000"),
-}
-
-Change = Callable[[sg.Trainer], None]
+KEPT = 512  # fakes of a look
+LARGE = 256  # numbers of a sample from which fewer fakes tell the truth
+FEWER = 1000
+POINT = 8  # numbers of a sample up to which they are kept as float32
 
 
-@dataclass(frozen=True)
-class Kind:
-    """Runs of one kind: a recipe with some settings changed, and what a change of the trainer makes of it."""
+class Kept:
+    """The looks at one run: its fakes, and the truth."""
 
-    name: str
-    recipe: str
-    iterations: int
-    words: tuple[str, ...] = ()
-    change: Change | None = None
-    first_seed: int = 0
-    failing: bool = True
+    def __init__(self, seed: int, grounds: Sequence[Ground], change: int | None = None) -> None:
+        self.seed, self.grounds, self.change = seed, grounds, change
+        self.iteration: list[int] = []
+        self.fakes: dict[str, list[np.ndarray[Any, Any]]] = {"live": [], "average": []}
+        self.truth: dict[str, list[dict[str, float]]] = {"live": [], "average": []}
+        self.label: Tensor | None = None
 
-    def build(self, seed: int) -> sg.Trainer:
-        """The trainer of one seed; nothing is written."""
-        rhythm = RHYTHM["digits" if self.recipe.startswith("digits") else "points"]
-        settings = override(
-            RECIPES[self.recipe](scale="full"),
-            ["threads=1", f"seed={seed}", f"horizon={self.iterations}", *rhythm, *self.words],
-        )
-        made = trainer(settings)
-        if self.change is not None:
-            self.change(made)
+    def __call__(self, run: Run, iteration: int, record: Mapping[str, Any]) -> None:
+        """Looks at the run: the first fakes are those of the probe's latents."""
+        n = FEWER if self.grounds[0].sample[0].numel() >= LARGE else FAKES
+        ways = {"live": "live"} | ({} if run.G is run.G_live else {"average": "ema"})
+        found = {name: self._drawn(run, n, way) for name, way in ways.items()}
+        self.label = next(iter(found.values())).label
+        self.add(iteration, {name: batch.x[:KEPT] for name, batch in found.items()}, found)
+
+    def _drawn(self, run: Run, n: int, weights: Any) -> Batch:
+        parts = [*run.stream(n, seed=self.seed + 1, weights=weights)]
+        x = torch.cat([part.x for part in parts])
+        if run.units is not None:
+            x = ((x - run.units[0]) / run.units[1]).to(torch.float32)
+        labels = [part.label for part in parts if part.label is not None]
+        return Batch(x, torch.cat(labels) if labels else None)
+
+    def add(self, iteration: int, kept: Mapping[str, Tensor], judged: Mapping[str, Batch]) -> None:
+        """One look, once."""
+        if iteration in self.iteration[-1:]:
+            return
+        self.iteration.append(iteration)
+        ground = self.grounds[0 if self.change is None or iteration <= self.change else -1]
+        for name, x in kept.items():
+            self.fakes[name].append(small(x))
+        for name, batch in judged.items():
+            self.truth[name].append(ground.truth(*batch))
+
+    def write(self, path: Path) -> None:
+        """The fakes."""
+        arrays = {name: np.stack(looks) for name, looks in self.fakes.items() if looks}
+        if self.label is not None:
+            arrays["label"] = self.label[:KEPT].numpy()
+        np.savez(path, iteration=np.array(self.iteration), **arrays)
+
+    def told(self) -> dict[str, Any]:
+        """The truth as columns: weights -> figure -> one number per look."""
+        columns = {
+            name: {key: [look[key] for look in looks] for key in looks[0]}
+            for name, looks in self.truth.items()
+            if looks
+        }
+        return {"iteration": self.iteration, **columns}
+
+
+def small(x: Tensor) -> np.ndarray[Any, Any]:
+    """Samples as points in as few bits as they need."""
+    flat = x.detach().flatten(1).cpu()
+    return flat.to(torch.float32 if flat.shape[1] <= POINT else torch.float16).numpy()
+
+
+def trained(kind: Kind, kept: Sequence[Kept]) -> list[dict[str, Any]]:
+    """What is told of each seed of a kind beside the truth, side by side where that can be done."""
+    if kind.loop is not None:
+        return [looped(kind, each) for each in kept]
+    own = {each.seed: each for each in kept}
+
+    def build(seed: int) -> sg.Trainer:
+        made = kind.build(seed)
+        made.callbacks.insert(0, own[seed])  # it sees the networks before anything is done to them
         return made
 
-    def trained(self) -> list[Run]:
-        """All of its seeds."""
-        seeds = range(self.first_seed, self.first_seed + SEEDS)
-        return sg.Seeds(self.build, seeds).fit(self.iterations)
-
-
-@dataclass(frozen=True)
-class Spiked(Schedule):
-    """Another schedule, with rates that are `factor` times as high for a while."""
-
-    base: Schedule
-    start: int
-    length: int
-    times: float
-
-    def factor(self, iteration: int, horizon: int) -> float:
-        spike = self.times if self.start <= iteration < self.start + self.length else 1.0
-        return spike * self.base.factor(iteration, horizon)
-
-
-class Seldom(torch.optim.Adam):
-    """Adam that takes one step of ten."""
-
-    calls = 0
-
-    def step(self, closure: Any = None) -> Any:
-        self.calls += 1
-        return super().step(closure) if self.calls % 10 == 0 else None
-
-
-def seldom(made: sg.Trainer) -> None:
-    """D takes one step of ten, G all of them."""
-    rate = made.setup.rates[1] * 1.0001  # D's, told by its rate
-
-    def optimizer(parameters: Iterable[Any], lr: float) -> torch.optim.Optimizer:
-        kind = Seldom if lr == rate else torch.optim.Adam
-        return kind(list(parameters), lr, betas=(0.5, 0.9))
-
-    made.setup = replace(made.setup, optimizer=optimizer, rates=(made.setup.rates[0], rate))
-
-
-def spiked(made: sg.Trainer, start: int, length: int, times: float) -> None:
-    """The rates rise for a while."""
-    made.setup = replace(made.setup, schedule=Spiked(made.setup.schedule, start, length, times))
-
-
-def at(iteration: int, act: Callable[[Run], None], made: sg.Trainer) -> None:
-    """Something happens to the networks, once."""
-
-    def callback(run: Run, now: int, record: dict[str, float]) -> None:
-        if now == iteration:
-            with torch.no_grad():
-                act(run)
-
-    made.callbacks.append(callback)
-
-
-def killed(run: Run) -> None:
-    """No hidden unit of D fires any more."""
-    for name, parameter in run.D.named_parameters():  # type: ignore[union-attr]
-        if name.endswith("bias"):
-            parameter.fill_(-1e3)
-
-
-def shaken(run: Run) -> None:
-    """G's weights grow by half."""
-    for parameter in run.G_live.parameters():
-        parameter.mul_(1.5)
-
-
-def reset(run: Run) -> None:
-    """D begins anew, with small weights."""
-    for parameter in run.D.parameters():  # type: ignore[union-attr]
-        parameter.mul_(0.1)
-
-
-PLAIN_D = "discriminator.activation=relu"
-FAST = ("lr_g=3e-3",)
-
-
-def tuning() -> list[Kind]:
-    """What the thresholds are chosen on: seeds from 0."""
-    good = partial(Kind, failing=False)
-    healthy = [
-        good("ring8-rpgan", "ring8/rpgan", 6000),
-        good("ring8-zero_gp", "ring8/zero_gp", 6000),
-        good("ring8-far-slow", "ring8/far", 6000, ("lr_g=5e-4",)),
-        good("ring8-r1", "ring8/r1", 6000, FAST),
-        good("ring8-wgan-gp", "ring8/wgan-gp", 6000),
-        good("grid25-r1", "grid25/r1", 10_000, FAST),
-        good("grid25-rpgan", "grid25/rpgan", 10_000, FAST),
-        good("swissroll-far", "swissroll/far", 6000),
-        good("digits-rpgan", "digits/rpgan", 1500),
-        good("digits-r1", "digits/r1", 1500),
-    ]
-    failing = [
-        Kind("g-rate-too-high", "ring8/r1", 6000, ("lr_g=2e-2", "lr_d=1e-3")),
-        Kind("d-rate-too-high", "ring8/nsgan", 6000, ("lr_d=2e-2",)),
-        Kind("wgan-without-constraint", "ring8/wgan", 6000, ("constraint.weight_clipping=none", "lr_g=1e-3")),
-        Kind("momentum", "ring8/nsgan", 6000, ("optimizer.betas=[0.9,0.9]", "lr_g=5e-3")),
-        Kind("g-too-small", "grid25/r1", 6000, ("generator.width=3", "generator.depth=1", *FAST)),
-        Kind("g-shaken", "ring8/far", 6000, (), partial(at, 4000, shaken)),
-        Kind("d-reset", "ring8/nsgan", 6000, (), partial(at, 3000, reset)),
-        Kind("batch-of-four", "grid25/nsgan", 8000, ("batch_size=4", *FAST)),
-        Kind("minimax", "ring8/nsgan", 6000, ("loss=minimax", "d_steps=5")),
-        Kind("zero-gp-too-large", "ring8/zero_gp", 6000, ("penalty.zero_gp.weight=3000",)),
-        Kind("d-slow", "grid25/r1", 6000, ("lr_d=2e-5", "lr_g=3e-3")),
-        Kind("hinge-few-samples", "grid25/hinge", 8000, ("data.n=100", *FAST)),
-        Kind("digits-g-rate", "digits/nsgan", 1500, ("lr_g=2e-2", "lr_d=1e-3")),
-        Kind("digits-d-steps", "digits/nsgan", 1500, ("d_steps=5", "lr_d=5e-3")),
-    ]
-    return healthy + failing
-
-
-def reported() -> list[Kind]:
-    """What is reported: other seeds, and other kinds of failure."""
-    good = partial(Kind, failing=False)
-    healthy = [
-        *(good("ring8-far", "ring8/far", 6000, first_seed=seed) for seed in (200, 208)),
-        *(good("ring8-r1", "ring8/r1", 6000, first_seed=seed) for seed in (200, 208)),
-        *(good("ring8-dragan", "ring8/dragan", 6000, first_seed=seed) for seed in (200, 208)),
-        *(good("grid25-far", "grid25/far", 10_000, FAST, first_seed=seed) for seed in (200, 208)),
-        *(good("grid25-zero_gp", "grid25/zero_gp", 10_000, FAST, first_seed=seed) for seed in (200, 208)),
-        *(good("grid25-r1", "grid25/r1", 10_000, FAST, first_seed=seed) for seed in (200, 208)),
-        *(good("gaussian-r1", "gaussian/r1", 6000, ("optimizer=adam", "lr_g=1e-3"), first_seed=s) for s in (200, 208)),
-        *(good("swissroll-r1", "swissroll/r1", 6000, first_seed=seed) for seed in (200, 208)),
-        *(good("digits-far", "digits/far", 1500, first_seed=seed) for seed in (200, 208)),
-        *(good("digits-r1", "digits/r1", 1500, first_seed=seed) for seed in (200, 208)),
-    ]
-    bad = partial(Kind, first_seed=200)
-    failing = [
-        bad("rates-too-high", "ring8/nsgan", 6000, ("lr_g=2e-2",)),
-        bad("rates-too-high-digits", "digits/nsgan", 1500, ("lr_g=1e-2",)),
-        bad("few-samples", "ring8/nsgan", 6000, ("data.n=64",)),
-        bad("few-samples-grid", "grid25/nsgan", 10_000, ("data.n=125", *FAST)),
-        bad("count-48-of-64", "ring8/far", 6000, ("method.fake_as_real.count=48",)),
-        bad("count-48-of-64-grid", "grid25/far", 10_000, ("method.fake_as_real.count=48", *FAST)),
-        bad("lambda-too-large", "ring8/r1", 6000, ("penalty.r1.weight=1e5",)),
-        bad("lambda-too-large-digits", "digits/r1", 1500, ("penalty.r1.weight=1e5",)),
-        bad("one-d-step-of-ten", "ring8/nsgan", 6000, (), seldom),
-        bad("one-d-step-of-ten-grid", "grid25/r1", 8000, FAST, seldom),
-        bad("dead-d", "ring8/r1", 4000, (PLAIN_D,), partial(at, 0, killed)),
-        bad("dead-d-half-way", "grid25/r1", 8000, (PLAIN_D, *FAST), partial(at, 4000, killed)),
-        bad("d-too-small", "ring8/nsgan", 6000, ("discriminator.width=4", "discriminator.depth=1")),
-        bad("d-too-small-digits", "digits/nsgan", 1500, ("discriminator.width=1",)),
-        bad("rate-spike", "ring8/r1", 6000, FAST, partial(spiked, start=3100, length=300, times=20.0)),
-        bad("rate-spike-late", "ring8/r1", 6000, FAST, partial(spiked, start=5100, length=300, times=60.0)),
-        bad("rate-spike-late-digits", "digits/far", 1500, (), partial(spiked, start=1250, length=150, times=60.0)),
-        bad("rate-spike-digits", "digits/far", 1500, (), partial(spiked, start=850, length=150, times=20.0)),
-    ]
-    return healthy + failing
-
-
-def write(kind: Kind, folder: Path) -> None:
-    """Trains a kind and keeps the records of all of its seeds, unless they are there."""
-    path = folder / f"{kind.name}-{kind.first_seed}.json"
-    if path.exists():
-        return
-    runs = kind.trained()
-    found = [
+    runs = sg.Seeds(build, [*own]).fit(kind.iterations)
+    return [
         {
-            "kind": kind.name,
-            "recipe": kind.recipe,
-            "seed": run.settings["seed"],
-            "failing": kind.failing,
-            "every": run.settings["log_every"],
+            "seed": each.seed,
             "failure": None if run.failure is None else str(run.failure),
             "equilibrium": run.equilibrium,
+            "notes": run.notes,
             "records": run.metrics,
         }
-        for run in runs
+        for each, run in zip(kept, runs, strict=True)
     ]
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found) + "\n", encoding="utf-8")
-    print(f"{path.name}: {runs[0].wall_time:.0f} s", flush=True)
+
+
+def looped(kind: Kind, kept: Kept) -> dict[str, Any]:
+    """One seed of a plain loop: the fakes that are kept are the newest of those that the monitor was told of."""
+    assert kind.loop is not None
+    z = torch.randn(FAKES, 2, generator=torch.Generator().manual_seed(kept.seed + 1))
+
+    def look(iteration: int, newest: Tensor, G: nn.Module) -> None:
+        kept.add(iteration, {"live": newest}, {"live": Batch(generate(G, z, FAKES))})
+
+    records = kind.loop.train(ring(), kept.seed, kind.iterations, 200, look, KEPT)
+    whole = bool(records) and records[-1]["iteration"] == kind.iterations
+    failure = None if whole else "a loss was not finite"
+    return {"seed": kept.seed, "failure": failure, "equilibrium": None, "notes": [], "records": records}
+
+
+def write(kind: Kind, out: Path) -> str | None:
+    """Trains a kind and keeps it, unless it is there or another process is at it; what came of it in a line."""
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / f".{kind.name}.lock", timeout=0):
+            return None if (out / kind.name / "runs.json").exists() else train(kind, out)
+    except Timeout:
+        return None
+
+
+def train(kind: Kind, out: Path) -> str:
+    """Trains a kind, and renames its folder once it is whole."""
+    folder, part = out / kind.name, out / f".{kind.name}.part"
+    began = time.perf_counter()
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    sources = (ring(),) if kind.loop is not None else kind.sources()
+    grounds = [ground_of(source) for source in sources]
+    kept = [Kept(seed, grounds, kind.change_at) for seed in range(kind.seeds)]
+    runs = trained(kind, kept)
+    for run, each in zip(runs, kept, strict=True):
+        run["truth"] = each.told()
+        each.write(part / f"seed-{each.seed}.npz")
+    reals = {"x": small(grounds[0].sample)}
+    if grounds[0].label is not None:
+        reals["label"] = grounds[0].label.numpy()
+    if kind.change_at is not None:
+        reals |= {"after": small(grounds[-1].sample), "change": np.array(kind.change_at)}
+    np.savez(part / "real.npz", **reals)
+    seconds = time.perf_counter() - began
+    about = {
+        "kind": kind.name,
+        "group": kind.group,
+        "failing": kind.failing,
+        "recipe": kind.recipe,
+        "words": [*kind.rhythm, *kind.words],
+        "note": kind.note,
+        "iterations": kind.iterations,
+        "seeds": [*range(kind.seeds)],
+        "fault": kind.fault,
+        "change": kind.change_at,
+        "modes": grounds[-1].known,
+        "real": [ground.of_reals(source) for ground, source in zip(grounds, sources, strict=True)],
+        "seconds": seconds,
+        "runs": runs,
+    }
+    (part / "runs.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    return line(kind, seconds, runs)
+
+
+def line(kind: Kind, seconds: float, runs: Sequence[Mapping[str, Any]]) -> str:
+    """Final and best evenness of each seed, live and of the average, and the final coverage."""
+    told = [f"{kind.name} ({'failing' if kind.failing else 'healthy'}) {seconds:.0f} s"]
+    for name in ("live", "average"):
+        own = [run["truth"][name] for run in runs if name in run["truth"]]
+        if own:
+            ends = {
+                "evenness": [truth["evenness"][-1] for truth in own],
+                "best": [max(truth["evenness"]) for truth in own],
+                "coverage": [truth["coverage"][-1] for truth in own],
+            }
+            told.append(f"{name} " + " ".join(f"{key} {' '.join(f'{v:.2f}' for v in vs)}" for key, vs in ends.items()))
+    failed = sum(run["failure"] is not None for run in runs)
+    return "; ".join([*told, *([f"{failed} stopped"] if failed else [])])
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", choices=("tuning", "reported"))
+    parser.add_argument("--list", action="store_true", help="the kinds, in one table")
     parser.add_argument("--out", type=Path, default=Path("records"))
-    parser.add_argument("--only", nargs="*", default=None, metavar="NAME")
+    parser.add_argument("--only", nargs="+", default=None, metavar="NAME")
+    parser.add_argument("--data", nargs="+", default=[], metavar="NAME=PATH", help="where a data set lies")
     chosen = parser.parse_args()
-    for kind in {"tuning": tuning, "reported": reported}[chosen.set]():
-        if chosen.only is None or kind.name in chosen.only:
-            write(kind, chosen.out / chosen.set)
+    if chosen.list:
+        print(table())
+        return
+    torch.set_num_threads(1)
+    paths = dict(each.split("=", 1) for each in chosen.data)
+    found = [kind for kind in kinds() if chosen.only is None or kind.name in chosen.only]
+    if missing := {*(chosen.only or ())} - {kind.name for kind in found}:
+        parser.error(f"expected names of kinds (--list), got {', '.join(sorted(missing))}")
+    for kind in found:
+        if kind.data in paths:
+            kind = replace(kind, words=(*kind.words, f"data.path={paths[kind.data]}"))
+        progress = chosen.out / "PROGRESS.txt"
+        try:
+            told = write(kind, chosen.out)
+        except Exception as error:  # the others are trained nonetheless
+            told = f"{kind.name} could not be trained: {type(error).__name__}: {error}"
+        if told is not None:
+            print(told, flush=True)
+            with progress.open("a", encoding="utf-8") as file:
+                file.write(told + "\n")
 
 
 if __name__ == "__main__":
