@@ -118,7 +118,8 @@ def panel(axes: Axes, label: str, each: Snapshot, real: Any, arrows: bool) -> No
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axes.spines[["top", "right"]].set_visible(True)
     axes.locator_params(nbins=4)
-    axes.set_title(f"{label}\niteration {each.iteration:,}")
+    told = f"iteration {each.iteration:,}"
+    axes.set_title(f"{label}\n{told}" if label else told)
 
 
 def draw_arrows(axes: Axes, slope: Any, extent: Any) -> None:
