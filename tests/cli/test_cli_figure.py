@@ -95,3 +95,21 @@ def test_the_field_of_a_run(commands: Callable[..., list[Any]], tmp_path: Path) 
     assert "expected the folder of a run after 'figure field'" in none.refused()
     assert "found no such folder" in nowhere.refused()
     assert "with 'figure field' alone" in other.refused()
+
+
+def test_a_gallery_of_drawn_figures(commands: Callable[..., list[Any]], quick: None, tmp_path: Path) -> None:
+    nothing, drawn, told, page = commands(
+        [
+            ["figure", "--gallery", "runs/figures"],
+            [*WORDS],
+            ["figure", "--gallery", "runs/figures", "--json"],
+            ["figure", "--gallery", "runs/figures"],
+        ],
+        tmp_path,
+    )
+    assert "expected a folder of drawn figures at 'runs/figures'" in nothing.refused()
+    assert drawn.code == 0
+    assert json.loads(told.out)["figures"] == ["fargan-supplement-1-small"]
+    assert "gallery.html, with 1 figure\n" in page.out
+    text = (tmp_path / "runs" / "figures" / "gallery.html").read_text(encoding="utf-8")
+    assert "both are covered evenly" in text

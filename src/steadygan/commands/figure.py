@@ -14,7 +14,9 @@ from ..config.values import ReadError, Text, whole
 from ..errors import EXIT_INTERRUPTED, InputError, unknown
 from ..figures import FIGURES, PaperFigure, figure_named
 from ..figures.figure import hours
+from ..figures.gallery import Said, drawn_figures, write_gallery
 from ..recipes import RECIPES
+from ..recipes.papers import TABLES
 from ..runs.folder import RunFolder
 from ..runs.history import run_folders
 from .compare import planned_jobs
@@ -25,6 +27,7 @@ from .options import SEEDS, Data, Iterations, option
 if TYPE_CHECKING:
     from rich.console import Console
 
+LEAST = 3  # seeds that are looked for, where a figure draws one
 FIELD = "field"  # of one run, beside the papers' figures
 ITERATION = whole(0)
 
@@ -53,6 +56,9 @@ def figure(
     out: Annotated[
         Path | None, option("Where the runs are, by default runs; a field goes there, else to RUN.", "DIR")
     ] = (None),
+    gallery: Annotated[
+        Path | None, option("A page with all figures that are drawn in this folder, such as runs/figures.", "FOLDER")
+    ] = None,
     as_is: Annotated[bool, option("Train nothing: draw what there is.", None, "--as-is")] = False,
     as_json: Annotated[bool, option("Print the paths as JSON.", None, "--json")] = False,
 ) -> int:
@@ -61,6 +67,8 @@ def figure(
     `figure field RUN` draws one run's slopes of D, grad log sigmoid(d), at chosen iterations.
     """
     console = new_console(as_json)
+    if gallery is not None:
+        return show_gallery(console, gallery, as_json)
     if name is None or listed:
         list_figures(console)
         return 0
@@ -99,6 +107,37 @@ def figure(
     console.print(f"the paper: {shown.claim}")
     for line in (*shown.notes, *map(str, paths)):
         console.print(line, style="dim", soft_wrap=True)
+    return 0
+
+
+def said_of(figure: PaperFigure, root: Path, scale: str) -> list[Said]:
+    """What finished runs in `root` say of the claims of tables whose rows a figure shows; nothing is trained."""
+    from .tables.standing import Standing
+
+    found = []
+    for table in TABLES.values():
+        shown = [row for row in table.rows if table.recipe(row) in figure.recipes]
+        seeds = max(figure.seeds, LEAST)
+        planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, None, None, root) for row in shown}
+        standing = Standing.of(table, scale, planned, 0, new_console(errors=True))
+        for claim, _, ours, word in standing.claims():
+            if ours is not None:
+                least = min(len(standing.runs[name]) for name in (claim.better, claim.worse))
+                found.append(Said(claim.text, ours, word, least))
+    return found
+
+
+def show_gallery(console: Console, folder: Path, as_json: bool) -> int:
+    """One page with all drawn figures, and what the runs beside the folder say of their claims."""
+    found = drawn_figures(folder)
+    said = {
+        one.name: said_of(one.figure, folder.resolve().parent, one.scale) for one in found if one.figure is not None
+    }
+    path = write_gallery(folder, said)
+    if as_json:
+        print(json.dumps({"page": str(path), "figures": [one.name for one in found]}, indent=2))
+        return 0
+    console.print(f"page: {path}, with {len(found)} figure{'s' * (len(found) > 1)}", soft_wrap=True)
     return 0
 
 
