@@ -60,7 +60,10 @@ enrol(
             "does less, with 0-GP it is nearest to the best",
             ALONE,
             Surfaces(-2.5, 4.5),
-            notes=("its 10,000 iterations are the code's epochs of 5 steps; more samples are taken as 10,000 of each",),
+            notes=(
+                "its 10,000 iterations are the code's epochs of 5 steps",
+                "more samples are taken as 10,000 of each, for as many steps",
+            ),
         ),
         figure(
             "zero-gp-2",

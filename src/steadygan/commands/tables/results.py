@@ -47,8 +47,15 @@ class Result(NamedTuple):
 
 def finished(job: Job) -> bool:
     """Whether the folder's run got as far as the comparison goes and was measured there."""
+    every, alone = job.settings.evaluate.every, job.settings.generator is None
+
+    def measured(record: Mapping[str, Any]) -> bool:
+        if alone:  # of a D alone there may be nothing to measure
+            return record["iteration"] % every == 0 or bool(record.get("final"))
+        return "energy_distance" in record
+
     records = read_records(RunFolder(job.folder).metrics)
-    return any(record["iteration"] >= job.length and "energy_distance" in record for record in records)
+    return any(record["iteration"] >= job.length and measured(record) for record in records)
 
 
 def results_of(jobs: Sequence[Job], console: Console) -> list[Result]:

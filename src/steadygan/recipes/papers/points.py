@@ -188,7 +188,8 @@ enrol(
         (
             "the paper shows surfaces and gives no numbers: ours are the mean of |D - p_real / (p_real + p_fake)| over "
             "10,000 fresh samples of both sides",
-            "its 10,000 iterations are the code's epochs of 5 steps; its larger set is taken as 10,000 of each",
+            "its 10,000 iterations are the code's epochs of 5 steps; its larger set is taken as 10,000 of each, and is "
+            "trained on for as many steps, not epochs",
             "0-GP-sample is r1",
         ),
     ),
