@@ -151,8 +151,11 @@ def shocks() -> Iterator[Kind]:
     shock = partial(Kind, group="shock")
     hit = lambda i, act: partial(faults.at, iteration=i, act=act)  # noqa: E731
     yield shock("g-shaken", recipe="ring8/far", iterations=5000, change=hit(4000, faults.shaken), fault=4000)
-    late = partial(faults.shaken, factor=2.0)
-    yield shock("g-shocked-average", recipe="ring8/far", iterations=5000, change=hit(4600, late), fault=4600)
+    late = partial(shock, recipe="ring8/far", iterations=5000)
+    words = ("schedule=constant", "ema.decay=0.9995", "lr_g=2e-3")  # G comes back fast, its average slowly
+    yield late("g-shocked-average", words=words, change=hit(4000, faults.shaken), fault=4000)
+    twice = partial(faults.shaken, factor=2.0)
+    yield late("g-shaken-late", change=hit(4600, twice), fault=4600, note="too late for G to come back")
     yield shock("d-reset", recipe="ring8/nsgan", iterations=5000, change=hit(3000, faults.begun_anew), fault=3000)
     frozen = partial(faults.paced, d=lambda k: float(k < 2500))
     yield shock("d-frozen-half-way", recipe="ring8/r1", iterations=5000, words=FAST, change=frozen, fault=2500)
