@@ -156,7 +156,18 @@ def test_nothing_is_said_of_a_generator() -> None:
     assert told.keys() >= {"d_loss", "d_gradient_mean", "overfitting_gap", "optimum_distance", "weight_norm_d"}
     about_g = {"g_loss", "gradient_norm_g", "weight_norm_g", "ema_distance", "d_off", "g_off", "energy_distance"}
     assert not about_g & told.keys()
-    assert not {"batch_distance", "batch_coverage", "diversity", "duplicates", "over_coverage"} & told.keys()
+    assert (
+        not {
+            "gradient_mean",
+            "gradient_top1_share",
+            "batch_distance",
+            "batch_coverage",
+            "diversity",
+            "duplicates",
+            "over_coverage",
+        }
+        & told.keys()
+    )
     assert run.equilibrium == (None, None)
     assert run.notes[0].startswith("no generator: D is trained alone")
 
@@ -262,3 +273,15 @@ def test_the_recipes_train_and_are_read_back(name: str, tmp_path: Path) -> None:
     assert isinstance(again.G, NoGenerator)
     assert_close(weights(again.D), weights(run.D), rtol=0, atol=0)
     assert again.protocols == run.protocols
+
+
+def test_mirrored_images_are_so_in_half_of_their_visits() -> None:
+    """A picture that differs from its mirror image: one column is light."""
+    x = torch.full((1, 1, 4, 4), -1.0)
+    x[..., 0] = 1.0
+    source = Source("column", (1, 4, 4), x, image=True, flip=True)
+    drawn = FakeSide(source)(200, torch.Generator().manual_seed(0))
+    left, right = (drawn[:, 0, 0, column] > 0 for column in (0, 3))
+    assert torch.equal(left, ~right)
+    assert 60 < int(left.sum()) < 140
+    assert (FakeSide(source)(50, torch.Generator().manual_seed(1)).sum((1, 2, 3)) == x.sum()).all()

@@ -23,12 +23,19 @@ class FakeSide:
     source: Source
 
     def __call__(self, n: int, generator: torch.Generator) -> Tensor:
-        """Those of a finite set in rounds, each once before any comes again; new ones of an unlimited source."""
+        """Those of a finite set in rounds, each once before any comes again; new ones of an unlimited source.
+
+        Images of a source that flips are mirrored left to right in half of their visits.
+        """
         size, device = self.source.size, generator.device
         if size is None:
             return self.source.fresh(n, generator)
         rounds = [torch.randperm(size, generator=generator, device=device) for _ in range(-(-n // size))]
-        return self.source.at(torch.cat(rounds)[:n] if rounds else torch.empty(0, dtype=torch.int64)).x
+        x = self.source.at(torch.cat(rounds)[:n] if rounds else torch.empty(0, dtype=torch.int64)).x
+        if self.source.flip:
+            coins = torch.rand(n, generator=generator, device=device) < 0.5
+            x = torch.where(coins.to(x.device).view(-1, 1, 1, 1), x.flip(-1), x)
+        return x
 
 
 def fake_side(given: Any, real: Source) -> FakeSide:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..data import Source
 from ..devices import borrowed
 from ..diagnostics.gradients import Sight, log_slopes
-from ..diagnostics.look import OF_FAKES, PAIRS, Subject, take_look
+from ..diagnostics.look import OF_G, PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
 from ..diagnostics.yardstick import Yardstick
 from ..engine.draws import drawn, noise_of, shown_shape
@@ -97,7 +97,7 @@ class Probes:
             held_out = Batch(self.real[: self._size]) if self._held_out and label is None else None
             look = take_look(subjects, fake, self._training, yardstick, held_out)
         self._say_where_squashed(subjects, look.sight)
-        figures = {key: value for key, value in look.figures.items() if not (self._alone and key in OF_FAKES)}
+        figures = {key: value for key, value in look.figures.items() if not (self._alone and key in OF_G)}
         figures |= {} if self._alone else {"weight_norm_g": parameter_norm(executor.G)}
         figures["weight_norm_d"] = parameter_norm(executor.networks[next(iter(subjects))])
         if executor.average is not None:
