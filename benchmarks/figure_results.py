@@ -1,6 +1,6 @@
 """What the papers say that their figures show, and what our runs say of it: docs/results/figures.md.
 
-    python benchmarks/figure_results.py [--runs runs] [--scale full] --write
+    python benchmarks/figure_results.py [--runs runs] [--scale full|small] --write
 
 Nothing is trained. A claim of a table is one of a figure that shows both of its rows; rules are those of the tables.
 """
@@ -8,32 +8,23 @@ Nothing is trained. A claim of a table is one of a figure that shows both of its
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 from method_tables import DOCS, lines, put
 
 from steadygan.commands.compare import planned_jobs
-from steadygan.commands.console import new_console
-from steadygan.commands.tables.standing import Standing
+from steadygan.commands.figure import said_of
+from steadygan.commands.tables.results import finished
 from steadygan.figures import FIGURES, PaperFigure
-from steadygan.recipes.papers import TABLES
 
-LEAST = 3  # seeds that are looked for, where the figure draws one
+NOT_YET = "not trained yet"
 PAGE = DOCS / "results" / "figures.md"
 
 
-def claims(figure: PaperFigure, runs: Path, scale: str) -> Iterator[str]:
-    """What became of each claim whose rows the figure shows, where both have runs."""
-    seeds = max(figure.seeds, LEAST)
-    for table in TABLES.values():
-        shown = [row for row in table.rows if table.recipe(row) in figure.recipes]
-        planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, None, None, runs) for row in shown}
-        standing = Standing.of(table, scale, planned, 0, new_console(errors=True))
-        for claim, _, effect, word in standing.claims():
-            if effect is not None:
-                least = min(len(standing.runs[name]) for name in (claim.better, claim.worse))
-                yield f"{claim.text}: {100 * effect:+.0f} %, **{word}** ({least} seeds)"
+def without_claims(figure: PaperFigure, runs: Path, scale: str) -> str:
+    """Whether its runs are there, where no table compares them."""
+    jobs = [planned_jobs(recipe, (), scale, 1, None, None, runs)[0] for recipe in figure.recipes]
+    return "trained; no table has its rows, see the picture" if all(map(finished, jobs)) else NOT_YET
 
 
 def main() -> None:
@@ -45,12 +36,15 @@ def main() -> None:
     given = parser.parse_args()
     rows = [["figure", "the paper", "our runs"]]
     for figure in FIGURES.values():
-        told = [*claims(figure, given.runs, given.scale)] or ["not trained yet"]
-        rows.append([f"`{figure.name}`", figure.claim, "; ".join(told)])
+        told = [*map(str, said_of(figure, given.runs, given.scale))] or [
+            without_claims(figure, given.runs, given.scale)
+        ]
+        if told != [NOT_YET] or given.scale == "full":
+            rows.append([f"`{figure.name}`", figure.claim, "; ".join(told)])
     text = lines(rows)
     print(text)
     if given.write:
-        put(PAGE, "<!-- table: figures -->", text)
+        put(PAGE, "<!-- table: figures -->" if given.scale == "full" else "<!-- table: shorter -->", text)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@
 
 writes a row for every run that it finds in DIR into the table of docs/gallery/README.md.
 
+    python benchmarks/gallery.py --figures runs/figures
+
+trains nothing: all figures that `steadygan figure` drew there on one sheet, docs/gallery/figures.png.
+
 A recipe lives when after 1,000 iterations all its terms were finite, every matrix and kernel of both networks has moved
 (a relativistic loss does not see D's last bias), the mean gradient at the fakes was above 1e-6 at every tick, and 256
 fakes lie at least a quarter as far apart as 256 real images do (mean distance between pixels over all pairs). Runs are
@@ -15,7 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -25,12 +29,13 @@ from torch import Tensor
 
 from steadygan.config import override
 from steadygan.data import Source
+from steadygan.figures.gallery import Drawn, drawn_figures
 from steadygan.models.build import networks
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import trainer
 from steadygan.runs.run import Run, load
 from steadygan.viz import image_grid
-from steadygan.viz.canvas import canvas
+from steadygan.viz.canvas import canvas, without_backend
 
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
 BEGIN, END = "<!-- table: made by the command above -->", "<!-- end of the table -->"
@@ -115,6 +120,30 @@ def contact_sheet(found: dict[str, tuple[Run, dict[str, Any]]], path: Path) -> N
             axes.set_title(f"{name}\n{lives}, diversity {100 * row['share']:.0f} %", fontsize=8)
 
 
+def figures_sheet(found: Sequence[Drawn], path: Path, columns: int = 3) -> None:
+    """All pictures on one sheet, each under its name; those that cannot be read are left out."""
+    without_backend()
+    from matplotlib.image import imread
+
+    pages = []
+    for one in found:
+        try:
+            pages.append((one.name, imread(one.picture)))
+        except Exception:  # a damaged file raises whatever its bytes lead to
+            continue
+    if not pages:
+        raise SystemExit("expected drawn figures that can be read, found none")
+    columns = min(columns, len(pages))
+    rows = -(-len(pages) // columns)
+    with canvas(path, 5.0 * columns, 3.4 * rows) as sheet:
+        grid = sheet.subplots(rows, columns, squeeze=False).ravel().tolist()
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, (name, pixels) in zip(grid, pages, strict=False):
+            axes.imshow(pixels, interpolation="antialiased")
+            axes.set_title(name)
+
+
 def write_table(out: Path) -> None:
     """Puts a row for each recipe that was run into the page, in the order of the recipes."""
     names = [name for name in RECIPES if (out / f"{name.replace('/', '-')}.json").exists()]
@@ -137,11 +166,17 @@ def write_table(out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     for name in ("mnist", "cifar10", "folder"):
-        parser.add_argument(f"--{name}", required=True)
+        parser.add_argument(f"--{name}")
     parser.add_argument("--only", default="*")
     parser.add_argument("--out", type=Path, default=Path("runs/gallery"))
     parser.add_argument("--sheet", type=Path, help="check only: 1,000 iterations each, and all grids on this sheet")
+    parser.add_argument("--figures", type=Path, help="nothing but a sheet of the papers' figures drawn there")
     given = parser.parse_args()
+    if given.figures is not None:
+        figures_sheet(drawn_figures(given.figures), GALLERY / "figures.png")
+        return
+    if missing := [name for name in ("mnist", "cifar10", "folder") if getattr(given, name) is None]:
+        parser.error(f"expected --{missing[0]}, got none")
     places = {"mnist": given.mnist, "stacked-mnist": given.mnist, "cifar10": given.cifar10, "folder": given.folder}
     GALLERY.mkdir(parents=True, exist_ok=True)
     given.out.mkdir(parents=True, exist_ok=True)

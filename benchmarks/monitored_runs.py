@@ -1,7 +1,7 @@
 """Runs of many kinds, failing and healthy, kept with all that the collapse monitor's rules can be derived from offline.
 
     python benchmarks/monitored_runs.py --list
-    python benchmarks/monitored_runs.py --out records [--only NAME ...] [--data mnist=FOLDER ...]
+    python benchmarks/monitored_runs.py --out records [--only NAME ...] [--seeds N] [--data mnist=FOLDER ...]
 
 Each kind leaves a folder: `runs.json` with the settings, and of each seed the records and the truth at every look;
 `seed-<k>.npz` with the fakes of the probe's fixed latents at every look (`iteration`, `live`, `average` where there is
@@ -212,6 +212,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="the kinds, in one table")
     parser.add_argument("--out", type=Path, default=Path("records"))
     parser.add_argument("--only", nargs="+", default=None, metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=None, metavar="N", help="at most so many of each kind")
     parser.add_argument("--data", nargs="+", default=[], metavar="NAME=PATH", help="where a data set lies")
     chosen = parser.parse_args()
     if chosen.list:
@@ -223,6 +224,8 @@ def main() -> None:
     if missing := {*(chosen.only or ())} - {kind.name for kind in found}:
         parser.error(f"expected names of kinds (--list), got {', '.join(sorted(missing))}")
     for kind in found:
+        if chosen.seeds is not None:
+            kind = replace(kind, seeds=min(kind.seeds, chosen.seeds))
         if kind.data in paths:
             kind = replace(kind, words=(*kind.words, f"data.path={paths[kind.data]}"))
         progress = chosen.out / "PROGRESS.txt"

@@ -85,7 +85,7 @@ THINGS = {
         rows("zero-gp-figure2", "figure 2, eight far modes"),
         Thing("figure 5, weight 100", "paper/zero-gp/ring8-zero-gp-w100", FIGURES, "`steadygan figure`"),
         rows("zero-gp-figure6", "figure 6, spirals"),
-        Thing("figure 1, D alone on two Gaussians", "data=two_gaussians", "data/test_data_synthetic.py", "data alone"),
+        rows("zero-gp-figure1", "figure 1, D alone on two Gaussians"),
         Thing("two rates (TTUR)", "lr_d=", "engine/test_optim.py", "every optimiser by hand"),
         Thing("propositions 1 and 2, sections 3.2, 3.4 and 3.5", "`steadygan theory`", "theory", THEORY),
     ),

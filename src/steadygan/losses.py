@@ -42,6 +42,7 @@ class NonSaturating(Loss):
     """D: E sp(-d(x)) + E sp(d(y)); G: E sp(-d(y)); equilibrium 2 log 2 / log 2 [goodfellow2014]."""
 
     equilibrium = (2 * log(2), log(2))
+    odds = True
 
     def d(self, real: Tensor, fake: Tensor) -> Terms:
         return {"real": Term(F.softplus(-real)), "fake": Term(F.softplus(fake))}

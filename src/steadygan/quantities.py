@@ -56,6 +56,7 @@ QUANTITIES = (
     _known("veegan_high_quality", "high-quality share of these", SHARE, QUALITY),
     _known("confidence", "mean top probability", "probability", QUALITY),
     _known("balance", "balance", RATIO, PAIRS, "balance (1 = as even as real)", ideal=1.0, meaning=PERFECT),
+    _known("optimum_distance", "D's distance from the best D", "probability", QUALITY),
     _known("energy_distance", "energy distance", "data units", QUALITY, log=True),
     _known("class_score", "class score", "classes", QUALITY),
     _known("class_score_std", "class score, deviation of splits", "classes", QUALITY),

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from steadygan.config.optimisation import Evaluate
@@ -68,3 +69,47 @@ def test_a_figure_is_trained_once_and_drawn_again(
     ]
     assert all((tmp_path / path).stat().st_size for path in told["files"])
     assert "both are covered evenly" in again.out
+
+
+def test_the_field_of_a_run(commands: Callable[..., list[Any]], tmp_path: Path) -> None:
+    words = ["evaluate.every=2", "evaluate.n=100", "log_every=2", "threads=1"]
+    trained, drawn, elsewhere, word, none, nowhere, other = commands(
+        [
+            ["train", "ring8/nsgan", "--iterations", "4", "--out", "run", *words],
+            ["figure", "field", "run", "--at", "0, 4"],
+            ["figure", "field", "run", "--out", "there", "--json"],
+            ["figure", "field", "run", "--at", "0,later"],
+            ["figure", "field"],
+            ["figure", "field", "nowhere"],
+            ["figure", "fargan-1", "run"],
+        ],
+        tmp_path,
+    )
+    assert (trained.code, drawn.code, elsewhere.code) == (0, 0, 0)
+    with np.load(tmp_path / "run" / "field.npz") as arrays:
+        assert arrays["iterations"].tolist() == [0, 4]
+        assert arrays["4: slope"].shape == (20, 20, 2)
+    assert [Path(path).name for path in json.loads(elsewhere.out)["files"]] == ["field.png", "field.pdf", "field.npz"]
+    assert (tmp_path / "there" / "field.pdf").exists()
+    assert "got 'later': write --at 0,2000" in word.refused()
+    assert "expected the folder of a run after 'figure field'" in none.refused()
+    assert "found no such folder" in nowhere.refused()
+    assert "with 'figure field' alone" in other.refused()
+
+
+def test_a_gallery_of_drawn_figures(commands: Callable[..., list[Any]], quick: None, tmp_path: Path) -> None:
+    nothing, drawn, told, page = commands(
+        [
+            ["figure", "--gallery", "runs/figures"],
+            [*WORDS],
+            ["figure", "--gallery", "runs/figures", "--json"],
+            ["figure", "--gallery", "runs/figures"],
+        ],
+        tmp_path,
+    )
+    assert "expected a folder of drawn figures at 'runs/figures'" in nothing.refused()
+    assert drawn.code == 0
+    assert json.loads(told.out)["figures"] == ["fargan-supplement-1-small"]
+    assert "gallery.html, with 1 figure\n" in page.out
+    text = (tmp_path / "runs" / "figures" / "gallery.html").read_text(encoding="utf-8")
+    assert "both are covered evenly" in text

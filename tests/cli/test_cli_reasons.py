@@ -86,3 +86,12 @@ def test_losses_without_an_equilibrium_are_not_judged() -> None:
 def test_data_without_modes_are_told_by_their_balance() -> None:
     told = reasons([case("points/far", records(0.1, balance=0.75))])
     assert told.startswith("points/far ends at a balance of 0.750 (real data: 1).")
+
+
+def test_a_discriminator_alone_is_told_by_its_distance_and_nothing_of_a_generator() -> None:
+    told = [{"iteration": i, "d_loss": 1.0, "d_gradient_mean": 9.0, "optimum_distance": 0.25} for i in (0, 50, 100)]
+    free = (None, None)
+    cases = [case(f"two-gaussians/{name}", *[told] * 3, equilibrium=free) for name in ("none", "zero_gp")]
+    assert reasons(cases) == (
+        "two-gaussians/none ends 0.250 from the best D; two-gaussians/zero_gp ends 0.250 from the best D."
+    )

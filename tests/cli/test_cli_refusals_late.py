@@ -152,3 +152,26 @@ def test_no_space_left_loses_no_checkpoint(
     assert not list((tmp_path / "run").rglob("*.part"))
     (after,) = commands([words], tmp_path)  # space was made: the same command goes on
     assert after.code == 0, after
+
+
+def test_what_needs_a_generator_is_refused_of_a_run_without_one(tmp_path: Path, commands: Callable[..., Any]) -> None:
+    words = ["two-gaussians/none", "--scale", "small", *TINY, "--out", "run"]
+    trained, *asked, changed, again, reported = commands(
+        [
+            ["train", *words],
+            ["sample", "run"],
+            ["export", "run"],
+            ["evaluate", "run", "--against", "own"],
+            ["train", *words, "--resume", "fakes.seed=1"],
+            ["train", *words, "--resume"],
+            ["report", "run"],
+        ],
+        tmp_path,
+    )
+    assert trained.code == 0, trained
+    assert "more with: steadygan sample" not in trained.out
+    for answer in asked:
+        assert "expected a run with a generator, got one of a discriminator alone" in answer.refused()
+    assert "fakes.seed: 0 in the run, 1 now" in changed.refused()
+    assert "nothing is left to do" in again.out
+    assert reported.code == 0

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
+from torch.distributions import MultivariateNormal
 
+from steadygan.config import override
+from steadygan.data.sets.gaussians import TWO_GAUSSIANS_FAKE, TWO_GAUSSIANS_REAL
 from steadygan.errors import InputError
-from steadygan.figures import FIGURES, Clouds, Curves, Final, Grids, Group, PaperFigure, figure_named
-from steadygan.figures.draw import Trace, draw, draw_arrows, draw_lines, published
+from steadygan.figures import FIGURES, Clouds, Curves, Final, Grids, Group, PaperFigure, Surfaces, figure_named
+from steadygan.figures.draw import Trace, apart, draw, draw_arrows, draw_lines, published, value_of
 from steadygan.figures.figure import COSTS, cost_key, hours
 from steadygan.quantities import KNOWN
-from steadygan.recipes import RECIPES
+from steadygan.recipes import RECIPES, build
 from steadygan.runs.folder import RunFolder
 
 PAPERS = {
     *(f"fargan-{i}" for i in range(1, 9)),
     *(f"fargan-supplement-{i}" for i in range(1, 5)),
-    *(f"zero-gp-{i}" for i in range(2, 9)),
+    *(f"zero-gp-{i}" for i in range(1, 9)),
     "sdp-2", "sdp-3", "sdp-4", "dual-2", "dual-tables",
 }  # fmt: skip
 RING = "paper/fargan/ring8-far"
@@ -78,7 +83,7 @@ def run(folder: Path, values: Sequence[float], key: str = "balance") -> RunFolde
     return made
 
 
-def shown(drawing: Clouds | Curves | Final | Grids, *groups: Group) -> PaperFigure:
+def shown(drawing: Clouds | Curves | Final | Grids | Surfaces, *groups: Group) -> PaperFigure:
     return PaperFigure("test", "a figure", "tao2020", "a claim", groups, drawing)
 
 
@@ -150,11 +155,60 @@ def test_images_stand_side_by_side(tmp_path: Path) -> None:
         assert set(arrays) == {"CIFAR, both, iteration 100", "CIFAR, MD, iteration 100"}
 
 
+def test_surfaces_of_a_discriminator_alone_beside_the_best(tmp_path: Path) -> None:
+    """D with a bias alone says one number everywhere: its distance from D*, which torch's densities give."""
+    lines = (("two-gaussians/none", "none"), ("two-gaussians/r1", "r1"))
+    runs: dict[str, list[RunFolder]] = {}
+    for value, (recipe, _) in zip((0.5, 0.8), lines, strict=True):
+        words = ["discriminator.depth=0", "evaluate.n=100", "threads=1"]
+        for seed in range(2):
+            settings = override(RECIPES[recipe](seed, scale="small"), words)
+            made = build.trainer(settings, tmp_path / recipe / str(seed))
+            D = made.setup.networks[1]
+            with torch.no_grad():
+                for p in D.parameters():
+                    p.fill_(math.log(value / (1 - value)) if p.shape == (1,) else 0.0)
+            made.fit(0)
+            runs.setdefault(recipe, []).append(RunFolder(tmp_path / recipe / str(seed)))
+    paths = draw(shown(Surfaces(-2.5, 4.5), Group("", lines)), runs, tmp_path / "out" / "test", "small")
+    assert [path.suffix for path in paths] == [".png", ".pdf", ".npz", ".csv"]
+    axis = torch.linspace(-2.5, 4.5, 100, dtype=torch.float64)
+    at = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)  # row 0 is the lowest
+    real, fake = (
+        MultivariateNormal(*(torch.tensor(part, dtype=torch.float64) for part in told)).log_prob(at)
+        for told in (TWO_GAUSSIANS_REAL, TWO_GAUSSIANS_FAKE)
+    )
+    best = torch.sigmoid(real - fake).numpy()
+    with np.load(paths[2]) as arrays:
+        assert set(arrays) == {"none", "r1", "best", "extent"}
+        assert np.allclose(arrays["best"], best, atol=1e-5)
+        assert np.allclose(arrays["r1"], 0.8, atol=1e-6)
+        assert arrays["none"].shape == (2, 100, 100)
+    with paths[3].open(encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    assert len(rows) == 8
+    for row in rows:
+        value = 0.8 if row["label"] == "r1" else 0.5
+        if row["quantity"] == "distance over the square":
+            assert float(row["value"]) == pytest.approx(np.abs(best - value).mean(), abs=1e-5)
+    title = apart([value_of(folder, Surfaces(-2.5, 4.5)) for folder in runs["two-gaussians/none"]])
+    assert title.startswith(f"{np.abs(best - 0.5).mean():.3f} ± 0.000 from the best,\n")
+
+
+def test_surfaces_of_a_run_with_a_generator_are_refused(tmp_path: Path) -> None:
+    words = ["evaluate.n=100", "threads=1"]
+    build.trainer(override(RECIPES["ring8/nsgan"](), words), tmp_path / "run").fit(0)
+    figure = shown(Surfaces(-1.0, 1.0), Group("", ((RING, "far"),)))
+    with pytest.raises(InputError, match="expected one discriminator of two known densities in"):
+        draw(figure, {RING: [RunFolder(tmp_path / "run")]}, tmp_path / "test", "full")
+
+
 def test_what_is_missing_is_one_line(tmp_path: Path) -> None:
     nothing = {recipe: [RunFolder(tmp_path / "nothing")] for recipe, _ in BOTH.lines}
     for drawing, words in (
         (Clouds((0,)), "expected samples in"),
         (Grids(), "expected samples in"),
+        (Surfaces(0.0, 1.0), "holds no run"),
         (Curves(("balance",)), f"expected balance in the records of {RING}"),
     ):
         with pytest.raises(InputError, match=words):

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config.values import whole
-from ..errors import EXIT_INTERRUPTED, unknown
+from ..config.values import ReadError, Text, whole
+from ..errors import EXIT_INTERRUPTED, InputError, unknown
 from ..figures import FIGURES, PaperFigure, figure_named
 from ..figures.figure import hours
+from ..figures.gallery import Said, drawn_figures, write_gallery
 from ..recipes import RECIPES
+from ..recipes.papers import TABLES
 from ..runs.folder import RunFolder
+from ..runs.history import run_folders
 from .compare import planned_jobs
 from .console import new_console, new_table
 from .job import again, known_scale, refuse_early
@@ -24,9 +27,18 @@ from .options import SEEDS, Data, Iterations, option
 if TYPE_CHECKING:
     from rich.console import Console
 
+LEAST = 3  # seeds that are looked for, where a figure draws one
+FIELD = "field"  # of one run, beside the papers' figures
+ITERATION = whole(0)
+
 
 def figure(
-    name: Annotated[str | None, typer.Argument(metavar="FIGURE", help="As listed without one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="FIGURE", help="As listed without one; or field, of a run.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="With field: whose D's slopes are drawn as arrows.")
+    ] = None,
     listed: Annotated[bool, option("List the figures, with what each takes.", None, "--list")] = False,
     scale: Annotated[str, option("small: what two cores can train; paper is another word for full.", "full|small")] = (
         "full"
@@ -38,15 +50,33 @@ def figure(
     rows: Annotated[str | None, option("Train only these recipes, and draw nothing.", "A,B")] = None,
     iterations: Iterations = None,
     data: Data = None,
-    out: Annotated[Path | None, option("Where the runs are, by default runs.", "DIR")] = None,
+    at: Annotated[str | None, option("With field: iterations at which samples were kept, by default four.", "I,J")] = (
+        None
+    ),
+    out: Annotated[
+        Path | None, option("Where the runs are, by default runs; a field goes there, else to RUN.", "DIR")
+    ] = (None),
+    gallery: Annotated[
+        Path | None, option("A page with all figures that are drawn in this folder, such as runs/figures.", "FOLDER")
+    ] = None,
     as_is: Annotated[bool, option("Train nothing: draw what there is.", None, "--as-is")] = False,
     as_json: Annotated[bool, option("Print the paths as JSON.", None, "--json")] = False,
 ) -> int:
-    """Trains what is missing, then draws; the picture and its data go to `figures` beside the runs."""
+    """Trains what is missing, then draws; the picture and its data go to `figures` beside the runs.
+
+    `figure field RUN` draws one run's slopes of D, grad log sigmoid(d), at chosen iterations.
+    """
     console = new_console(as_json)
+    if gallery is not None:
+        return show_gallery(console, gallery, as_json)
     if name is None or listed:
         list_figures(console)
         return 0
+    if name == FIELD:
+        return field(console, run, at, out, as_json)
+    if run is not None or at is not None:
+        got = f"the run {run}" if run is not None else f"--at {at}"
+        raise InputError(f"expected a run and --at with 'figure {FIELD}' alone, got {got}: leave it out")
     shown, root = figure_named(name), out or Path("runs")
     scale = known_scale("full" if scale == "paper" else scale)
     count = seeds or shown.seeds
@@ -78,6 +108,64 @@ def figure(
     for line in (*shown.notes, *map(str, paths)):
         console.print(line, style="dim", soft_wrap=True)
     return 0
+
+
+def said_of(figure: PaperFigure, root: Path, scale: str) -> list[Said]:
+    """What finished runs in `root` say of the claims of tables whose rows a figure shows; nothing is trained."""
+    from .tables.standing import Standing
+
+    found = []
+    for table in TABLES.values():
+        shown = [row for row in table.rows if table.recipe(row) in figure.recipes]
+        seeds = max(figure.seeds, LEAST)
+        planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, None, None, root) for row in shown}
+        standing = Standing.of(table, scale, planned, 0, new_console(errors=True))
+        for claim, _, ours, word in standing.claims():
+            if ours is not None:
+                least = min(len(standing.runs[name]) for name in (claim.better, claim.worse))
+                found.append(Said(claim.text, ours, word, least))
+    return found
+
+
+def show_gallery(console: Console, folder: Path, as_json: bool) -> int:
+    """One page with all drawn figures, and what the runs beside the folder say of their claims."""
+    found = drawn_figures(folder)
+    said = {
+        one.name: said_of(one.figure, folder.resolve().parent, one.scale) for one in found if one.figure is not None
+    }
+    path = write_gallery(folder, said)
+    if as_json:
+        print(json.dumps({"page": str(path), "figures": [one.name for one in found]}, indent=2))
+        return 0
+    console.print(f"page: {path}, with {len(found)} figure{'s' * (len(found) > 1)}", soft_wrap=True)
+    return 0
+
+
+def field(console: Console, run: Path | None, at: str | None, out: Path | None, as_json: bool) -> int:
+    """Draws the slopes of a run's D, of several seeds those of the first."""
+    if run is None:
+        raise InputError(f"expected the folder of a run after 'figure {FIELD}', got none: give one")
+    asked = [] if at is None else [iteration(word) for word in at.split(",")]
+    (folder, *_), _ = run_folders([run], begun=True)
+    from ..figures.field import draw_field
+
+    paths = draw_field(RunFolder(folder), asked, (out or folder) / FIELD)
+    if as_json:
+        print(json.dumps({"figure": FIELD, "run": str(folder), "files": [str(path) for path in paths]}, indent=2))
+        return 0
+    console.print(f"{FIELD} of {folder}: grad log sigmoid(d), the way in which D asks fakes to move", markup=False)
+    for path in paths:
+        console.print(str(path), style="dim", soft_wrap=True)
+    return 0
+
+
+def iteration(word: str) -> int:
+    """The iteration that is meant; raises InputError for another thing."""
+    try:
+        return ITERATION(Text(word.strip()))  # type: ignore[no-any-return]
+    except ReadError:
+        told = f"--at: expected iterations from 0 with commas between them, got {word.strip()!r}"
+        raise InputError(f"{told}: write --at 0,2000") from None
 
 
 def shown_hours(time: float | None) -> str:

@@ -146,7 +146,7 @@ class Context(NamedTuple):
 
     where: str  # what stands before their keys
     judge: JudgeSettings
-    generator: Block
+    generator: Block | None
     batch_size: int
     conditional: bool  # networks are told classes
     image: bool | None  # whether data are images; None where that is not known yet

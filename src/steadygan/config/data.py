@@ -74,6 +74,12 @@ class TwoGaussians(DataSet):
     seed: Seed = 0
 
 
+class TwoGaussiansFake(TwoGaussians):
+    """The fake one of them, which no generator makes."""
+
+    name = "two_gaussians_fake"
+
+
 @dataclass(frozen=True)
 class PointsFile(DataSet):
     """The user's own points, a file of one per row; `standardise` trains on them with mean 0 and deviation 1."""
@@ -179,6 +185,6 @@ class Folder(ImageSet):
             raise InputError("data.channels: expected 1 (grey) or 3 (colour), or none, got 2")
 
 
-POINTS = (Gaussian, Ring8, Grid25, Swissroll, TwoGaussians, PointsFile)
+POINTS = (Gaussian, Ring8, Grid25, Swissroll, TwoGaussians, TwoGaussiansFake, PointsFile)
 IMAGES = (DigitsSet, Mnist, StackedMnist, Cifar10, Cifar100, TinyImagenet, Imagenet64, Folder)
 DATA = Kinds("data set", {each.name: each for each in (*POINTS, *IMAGES)}, DataSet)

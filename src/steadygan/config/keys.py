@@ -105,6 +105,9 @@ def unknown_key(root: type, branch: Branch, prefix: str, key: str) -> InputError
     if not here:
         return InputError(f"unknown setting {prefix + key!r}: {prefix.rstrip('.')} has no settings of its own")
     found = [] if rest else [leaf for leaf in dict.fromkeys(leaves(Branch((root,)))) if leaf.endswith(f".{first}")]
+    found = [
+        leaf for leaf in found if not leaf.startswith("fakes.")
+    ] or found  # as those of the data, if they are there
     elsewhere = [leaf for leaf in found if not any(leaf.endswith(f".{other}") for other in found)]  # not of opponents
     if elsewhere and not get_close_matches(prefix + first, here, n=1, cutoff=0.8):
         more = " ..." if len(elsewhere) > 3 else ""

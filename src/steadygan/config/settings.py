@@ -32,14 +32,15 @@ class Settings(Block):
     discriminators, where there is not one. `conditional` networks are told the classes of the data; `init_from` is a
     run whose weights are the first ones. `precision` is what the networks compute in, float32 meaning `dtype`;
     `candidates` is the same for samples that are only ranked, none meaning `precision`. `monitor` takes looks at every
-    tick, none taking none.
+    tick, none taking none. `fakes` are samples that a discriminator without a generator, none, is trained on.
     """
 
     recipe: Annotated[str, text("the name of a recipe")] = "custom"
     scale: Literal["full", "small"] = "full"
     seed: Seed = 0
     data: Annotated[DataSet, DATA]
-    generator: Annotated[Block, GENERATOR] = field(default_factory=Mlp)
+    fakes: Annotated[DataSet, DATA] | None = None
+    generator: Annotated[Block, GENERATOR] | None = field(default_factory=Mlp)
     discriminator: Annotated[Block, DISCRIMINATOR] = field(default_factory=MlpDiscriminator)
     latent_dim: Width = 2
     conditional: bool = False
@@ -72,7 +73,9 @@ class Settings(Block):
     def __post_init__(self) -> None:
         """What one setting alone cannot know."""
         super().__post_init__()
-        self._check_network("generator", self.generator)
+        self._check_fakes()
+        if self.generator is not None:
+            self._check_network("generator", self.generator)
         several, context = self.opponents, None
         for name, judge in self.judges().items():
             where, alone = f"opponents.{name}." if name in several else "", len(several) < 2
@@ -86,6 +89,30 @@ class Settings(Block):
         if fits is not None:
             fits(context)
         check_precision(self.dtype, self.precision, self.candidates)
+
+    def _check_fakes(self) -> None:
+        """There is a generator, or what stands for its samples."""
+        if self.generator is None and self.fakes is None:
+            raise InputError("fakes: expected a data set with generator=none, got none: set fakes, or a generator")
+        if self.fakes is None:
+            return
+        if self.generator is not None:
+            raise InputError(
+                f"generator: expected none with fakes={self.fakes.name}, which stand for its samples, got "
+                f"{self.generator.name}: set generator=none or fakes=none"
+            )
+        if self.conditional:
+            raise InputError("conditional: expected false with fakes, which have no classes, got true: leave it out")
+        if "denoising_feature_matching" in {name for judge in self.judges().values() for name in judge.method}:
+            raise InputError(
+                "method.denoising_feature_matching: expected a generator, which alone learns from it, got none: drop it"
+            )
+        if None not in (kinds := {self.data.image, self.fakes.image}) and len(kinds) > 1:
+            words = {True: "images", False: "points"}
+            raise InputError(
+                f"fakes: expected {words[bool(self.data.image)]}, as data={self.data.name}, got {self.fakes.name}: "
+                "choose others"
+            )
 
     def _check_network(self, key: str, network: Any) -> None:
         side = self.data.known_side
@@ -109,6 +136,8 @@ class Settings(Block):
         """Raises InputError where data of the user's own are expected and none are named."""
         if self.data.missing and getattr(self.data, "path", None) is None:
             raise InputError(f"{self.recipe}: {self.data.missing}")
+        if self.fakes is not None and self.fakes.missing and getattr(self.fakes, "path", None) is None:
+            raise InputError("fakes.path: expected a file of fakes, or a folder of them, got none: set fakes.path")
 
     def plain(self) -> dict[str, Any]:
         """The settings as JSON's types, nested as the command line names them."""

@@ -4,7 +4,16 @@ from .images.folder import folder
 from .points import points
 from .samples import InfiniteSampler, Mapped, Samples, Stacked
 from .sets.cifar import cifar10, cifar100
-from .sets.gaussians import gaussian, grid25, ring8, swissroll, two_gaussians, two_gaussians_fake, two_gaussians_real
+from .sets.gaussians import (
+    gaussian,
+    grid25,
+    ring8,
+    swissroll,
+    two_gaussians,
+    two_gaussians_fake,
+    two_gaussians_fakes,
+    two_gaussians_real,
+)
 from .sets.imagenet import imagenet64, tiny_imagenet
 from .sets.mnist import digits, mnist
 from .sets.stacked_mnist import stacked_mnist
@@ -35,5 +44,6 @@ __all__ = [
     "tiny_imagenet",
     "two_gaussians",
     "two_gaussians_fake",
+    "two_gaussians_fakes",
     "two_gaussians_real",
 ]

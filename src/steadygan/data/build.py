@@ -30,6 +30,20 @@ def source(settings: Settings, progress: Progress | None = None) -> Source:
     return found
 
 
+def fakes(settings: Settings, progress: Progress | None = None) -> Source | None:
+    """What a discriminator without a generator is shown as fake, in the units in which it is kept; None beside one.
+
+    Raises InputError for data that cannot be read.
+    """
+    own = settings.fakes
+    if own is None:
+        return None
+    settings.check_path()
+    if isinstance(own, PointsFile):
+        return DATA["points"](path=own.path)
+    return built(own.name, progress, **values(own))
+
+
 def built(name: str, progress: Progress | None = None, **own: Any) -> Source:
     """The data set of this name, with settings of its own; told who follows its progress, if it takes that."""
     build = DATA[name]

@@ -31,6 +31,7 @@ class Source:
         they are read: x = u / 127.5 - 1. A set that is not one tensor is anything that reads by index (`Samples`).
     sampler: (count, generator) -> (count, *shape), fresh samples of the true distribution on the generator's device.
     held_out, held_out_label: real data kept from training.
+    log_density: samples (k, *shape) -> (k,), the log of the density that they are drawn from, where it is known.
     centres, std: of a mixture of Gaussians, (modes, *shape) and the noise's standard deviation per coordinate.
     offset, scale: the user's units are `x * scale + offset`, both of a sample's shape; None when x is in them already.
     columns: names of the numbers of a point, where they have some.
@@ -51,6 +52,7 @@ class Source:
     train: Tensor | Samples | None = None
     label: Tensor | None = None
     sampler: Sampler | None = None
+    log_density: Callable[[Tensor], Tensor] | None = None
     held_out: Tensor | None = None
     held_out_label: Tensor | None = None
     centres: Tensor | None = None

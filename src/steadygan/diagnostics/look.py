@@ -20,6 +20,12 @@ from .units import HiddenUnits, dead_discriminator
 from .yardstick import Yardstick, diversity
 
 PAIRS = 256  # samples of each side of which all pairs are looked at
+OF_G = (  # what G receives, where its fakes lie and how far apart: figures that are not D's
+    *("gradient_mean", "gradient_max", "gradient_max_over_mean", "gradient_top1_share"),
+    *("close_pairs", "most_on_one_real", "nearest_share", "duplicates", "batch_coverage", "batch_balance"),
+    *("diversity", "batch_distance", "feature_diversity", "over_coverage", "class_agreement"),
+    *("served", "covered", "quality", "quality_error"),
+)
 FEATURES = 128  # the same of D's features, which change from look to look
 
 

@@ -46,7 +46,7 @@ class Executor(ABC):
 
     opponents: Mapping[str, Opponent]  # of every member alike
     rates: tuple[float, float]  # of G, of D
-    optimizers: Mapping[str, torch.optim.Optimizer]  # "G", "D"
+    optimizers: Mapping[str, torch.optim.Optimizer]  # "G", "D": of each player that has something to train
 
     def __init__(self) -> None:
         self._acting: dict[tuple[bool, ...], dict[str, Opponent]] = {}
@@ -146,12 +146,12 @@ class Executor(ABC):
         return [self._opponents(number * d_steps + index) for index in range(d_steps)]
 
     def _steps_of(self, draw: Iteration, acting: Sequence[Mapping[str, Opponent]]) -> dict[str, Tensor]:
-        """The D steps and the G step of an iteration: all that happens on the device."""
+        """The D steps of an iteration, and the G step where G has weights: all that happens on the device."""
         told: dict[str, list[Tensor]] = {}  # a list per term: one entry per D step in which it was evaluated
         for opponents, step, fake in zip(acting, draw.d, self.fakes_ahead(draw.d), strict=True):
             for key, value in self.d_step(opponents, step, draw.number, fake).items():
                 told.setdefault(f"d/{key}", []).append(value)
-        terms = self.g_step(draw.g, draw.number)
+        terms = self.g_step(draw.g, draw.number) if "G" in self.optimizers else {}
         means = {key: values[0] if len(values) == 1 else torch.stack(values).mean(0) for key, values in told.items()}
         return means | {f"g/{key}": value for key, value in terms.items()}
 
@@ -164,8 +164,9 @@ class Executor(ABC):
 
     def _set_rates(self, factor: float) -> None:
         if factor != self._factor:
-            for player, rate in zip(("G", "D"), self.rates, strict=True):
-                for group in self.optimizers[player].param_groups:
+            for player, optimizer in self.optimizers.items():
+                rate = self.rates[("G", "D").index(player)]
+                for group in optimizer.param_groups:
                     if isinstance(group["lr"], Tensor):  # a captured step reads it from where it stands
                         group["lr"].fill_(rate * factor)
                     else:
@@ -218,15 +219,13 @@ class Eager(Executor):
         self.constrained = {name: [p for p in own if id(p) not in aside] for name, own in self.d_parameters.items()}
         self._d_parameters = [p for parameters in self.d_parameters.values() for p in parameters]
         self.factories = optimizers
-        self.optimizers = {
-            "G": optimizers[0](self.g_parameters, rates[0]),
-            "D": optimizers[1](self._d_parameters, rates[1]),
-        }
+        each = zip(("G", "D"), optimizers, (self.g_parameters, self._d_parameters), rates, strict=True)
+        self.optimizers = {player: factory(own, rate) for player, factory, own, rate in each if own}
         self.precision = precision or Precision()
         self._as_made = self.precision.plain  # forwards need no context of their own
         self.critics = {name: self._critic(name) for name in self.opponents}
         self.average = None if ema is None else Average(G, ema)
-        device = self.g_parameters[0].device
+        device = self._d_parameters[0].device
         self.parts: dict[str, Any] = {
             name: {
                 key: {entry: value.to(device) for entry, value in state.items()}
@@ -330,7 +329,7 @@ class Eager(Executor):
             parameter.grad = None
 
     def largest_weights(self) -> dict[str, Tensor]:
-        players: dict[str, list[Tensor]] = {"G": [*self.g_parameters], "D": [*self._d_parameters]}
+        players: dict[str, list[Tensor]] = {player: [*self.trained(player).values()] for player in self.optimizers}
         with torch.no_grad():
             return {
                 f"{player}/weights": torch.stack(torch._foreach_norm(parameters, torch.inf)).amax()
@@ -339,11 +338,11 @@ class Eager(Executor):
 
     def snapshot(self) -> State:
         networks, ema, optimizers, parts = map(cloned, self.held())
-        return State(networks, ema, optimizers, parts, global_states(self.g_parameters[0].device))
+        return State(networks, ema, optimizers, parts, global_states(self._d_parameters[0].device))
 
     def go_back(self, snapshot: State) -> None:
         self.put(snapshot)
-        restore_global_states(snapshot.random, self.g_parameters[0].device)
+        restore_global_states(snapshot.random, self._d_parameters[0].device)
 
     def held(self) -> tuple[Mapping[str, Any], ...]:
         """Networks, the average, optimisers and parts as named tensors, by reference."""
@@ -368,7 +367,7 @@ class Eager(Executor):
             self.average.network.load_state_dict(dict(held.ema))
         for player, optimizer in self.optimizers.items():
             unpack(optimizer, self.names[player], held.optimizers[player])
-        self.parts = cloned(held.parts, self.g_parameters[0].device)
+        self.parts = cloned(held.parts, self._d_parameters[0].device)
 
     def made(self, z: Tensor, label: Tensor | None) -> Batch:
         """G(z), or G(z, label) for a generator that takes labels."""

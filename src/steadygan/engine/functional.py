@@ -54,8 +54,9 @@ class Functional(Executor):
         for player, factory, rate in zip(("G", "D"), first.factories, self.rates, strict=True):
             flat = torch.stack([self.layouts[player].joined(m.trained(player)) for m in members])
             leaf = nn.Parameter(flat)
-            self.optimizers[player] = factory([leaf], rate)
             self.weights[player] = leaf.detach()
+            if leaf.numel():
+                self.optimizers[player] = factory([leaf], rate)
         self.average: Tensor | None = None
         self._released: set[int] = set()
         self._taps = {
@@ -76,9 +77,10 @@ class Functional(Executor):
         """Takes the members' state over: afterwards their weights are views of the stacked ones."""
         for player, layout in self.layouts.items():
             self.weights[player].copy_(torch.stack([layout.joined(m.trained(player)) for m in self.members]))
-            gather(self.optimizers[player], [member.optimizers[player] for member in self.members])
             for k, member in enumerate(self.members):
                 layout.bind(member.trained(player), self.weights[player][k])
+        for player, optimizer in self.optimizers.items():
+            gather(optimizer, [member.optimizers[player] for member in self.members])
         averages = [member.average for member in self.members]
         if averages[0] is not None:
             layout = self.layouts["G"]
@@ -100,9 +102,9 @@ class Functional(Executor):
         self.settle()
 
     def settle(self) -> None:
-        for player, layout in self.layouts.items():
+        for player, optimizer in self.optimizers.items():
             own = [None if k in self._released else m.optimizers[player] for k, m in enumerate(self.members)]
-            expose(self.optimizers[player], own, layout)
+            expose(optimizer, own, self.layouts[player])
 
     def release(self, member: int) -> None:
         self.settle()
@@ -156,7 +158,7 @@ class Functional(Executor):
             self.average.lerp_(self.weights["G"], 1.0 - average.settings.at(number, self.first.sides.fake))
 
     def largest_weights(self) -> dict[str, Tensor]:
-        return {f"{player}/weights": weights.abs().amax(1) for player, weights in self.weights.items()}
+        return {f"{player}/weights": self.weights[player].abs().amax(1) for player in self.optimizers}
 
     def snapshot(self) -> Tree:
         states = {player: dict(o.state.get(leaf_of(o), {})) for player, o in self.optimizers.items()}

@@ -31,11 +31,11 @@ class Flat:
 
     def joined(self, parameters: Mapping[str, Tensor]) -> Tensor:
         """One vector (numbers,) of all of them, a copy."""
-        return torch.cat([parameters[name].detach().reshape(-1) for name in self.shapes])
+        return torch.cat([parameters[name].detach().reshape(-1) for name in self.shapes] or [torch.empty(0)])
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """The parameters in a vector (numbers,), by reference."""
-        parts = torch.split(flat, [shape.numel() for shape in self.shapes.values()])
+        parts = torch.split(flat, [shape.numel() for shape in self.shapes.values()]) if self.shapes else ()
         return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
     def bind(self, parameters: Mapping[str, Tensor], flat: Tensor) -> None:

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 
+from ..data.build import fakes, source
+from ..diagnostics.optimum import KnownOptimum, log_odds
 from ..errors import InputError
 from ..files import beside
 from ..quantities import KNOWN
@@ -20,18 +23,22 @@ from ..recipes.papers import TABLES, Published
 from ..runs.folder import RunFolder
 from ..runs.history import real_points
 from ..runs.records import read_records
+from ..runs.run import load
+from ..runs.settings import saved
+from ..types import critic
 from ..viz import Snapshot
-from ..viz.canvas import CYCLE, INK, QUIET, canvas, iteration_axis, without_backend
-from ..viz.clouds import capped, draw_clouds, draw_surface, logit_scale, snapshot, view
+from ..viz.canvas import CYCLE, FAKE, INK, QUIET, REAL, canvas, iteration_axis, without_backend
+from ..viz.clouds import capped, draw_clouds, draw_surface, logit_scale, snapshot, thin, view
 from ..viz.curves import draw_quantity
 from ..viz.scatter import cloud_legend
 from ..viz.series import Records, Series, curve, series
-from .figure import Clouds, Curves, Final, Grids, Group, PaperFigure
+from .figure import Clouds, Curves, Final, Grids, Group, PaperFigure, Surfaces
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST = 1000  # points of each kind that a panel shows
+SIDE = 100  # points per side of a square on which D is asked
 Runs = Mapping[str, Sequence[RunFolder]]  # of each recipe, seed by seed
 
 
@@ -111,7 +118,8 @@ def panel(axes: Axes, label: str, each: Snapshot, real: Any, arrows: bool) -> No
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axes.spines[["top", "right"]].set_visible(True)
     axes.locator_params(nbins=4)
-    axes.set_title(f"{label}\niteration {each.iteration:,}")
+    told = f"iteration {each.iteration:,}"
+    axes.set_title(f"{label}\n{told}" if label else told)
 
 
 def draw_arrows(axes: Axes, slope: Any, extent: Any) -> None:
@@ -228,6 +236,93 @@ def published(key: str) -> dict[str, Published]:
     """What the papers printed, by recipe."""
     rows = [(table.recipe(row), row) for table in TABLES.values() for row in table.rows]
     return {recipe: row.published[key] for recipe, row in rows if key in row.published}
+
+
+class Value(NamedTuple):
+    """What a run's D says of a square, (rows, columns) each, from the lower left, and how far that is from the best."""
+
+    own: Any
+    best: Any
+    square: float  # mean of |own - best|
+    samples: float | None  # the same over samples, as its last record has it
+
+
+def value_of(folder: RunFolder, drawing: Surfaces) -> Value:
+    """Of the newest checkpoint; raises InputError where there is none, or where no best D is known."""
+    run, settings = load(folder.path, device="cpu"), saved(folder.path)
+    fake = None if settings is None else fakes(settings)
+    odds = None if settings is None or fake is None else log_odds(source(settings), fake)
+    if odds is None or not isinstance(run.D, torch.nn.Module):
+        raise InputError(f"expected one discriminator of two known densities in {folder.path}, got another run")
+    axis = torch.linspace(drawing.low, drawing.high, SIDE)
+    at = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).reshape(-1, 2)
+    optimum = KnownOptimum.at(at.to(next(run.D.parameters()).dtype), odds)
+    judge = critic(run.D)
+    said = [values.reshape(SIDE, SIDE).numpy() for values in (optimum.said(judge), optimum.value)]
+    known = [record["optimum_distance"] for record in run.metrics if "optimum_distance" in record]
+    return Value(said[0], said[1], optimum.distance(judge), known[-1] if known else None)
+
+
+def trained_on(folder: RunFolder) -> tuple[Any, Any]:
+    """At most `MOST` of the real points and of the fakes that D saw."""
+    settings = saved(folder.path)
+    assert settings is not None
+    sides = source(settings), fakes(settings)
+    found = [np.zeros((0, 2)) if side is None or (x := side.some(MOST)) is None else x.numpy() for side in sides]
+    return found[0], found[1]
+
+
+@drawn.register
+def _surfaces(drawing: Surfaces, figure: PaperFigure, runs: Runs, stem: Path, scale: str) -> Iterator[Path]:
+    lines = [line for group in figure.groups for line in group.lines]
+    values = {recipe: [value_of(folder, drawing) for folder in runs[recipe]] for recipe, _ in lines}
+    panels = [(f"{label}\n{apart(values[recipe])}", values[recipe][0].own, runs[recipe][0]) for recipe, label in lines]
+    panels.append(("the best D", values[lines[-1][0]][0].best, runs[lines[-1][0]][0]))
+    extent, columns = (drawing.low, drawing.high) * 2, 3
+    rows = -(-len(panels) // columns)
+    for suffix in (".png", ".pdf"):
+        with canvas(stem.with_suffix(suffix), 2.7 * columns + 1.0, 2.9 * rows + 0.9, figure.text, "compressed") as page:
+            grid: list[Axes] = page.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel().tolist()
+            ground: Any = None
+            for axes, (title, surface, folder) in zip(grid, panels, strict=False):
+                ground = draw_surface(axes, surface, extent, 0.5, 0.5)
+                for points, colour, label in zip(trained_on(folder), (REAL, FAKE), ("real", "fake"), strict=True):
+                    x, y = thin(points, 200).T
+                    axes.scatter(x, y, s=5.0, c=colour, alpha=0.8, linewidths=0.0, label=label, rasterized=True)
+                axes.set(xlim=extent[:2], ylim=extent[2:], aspect="equal", title=title)
+                axes.spines[["top", "right"]].set_visible(True)
+            for axes in grid[len(panels) :]:
+                axes.set_visible(False)
+            bar = page.colorbar(ground, ax=grid, fraction=0.03, pad=0.015, aspect=30)
+            bar.set_label("←  fake      $D(v)$      real  →")
+            bar.outline.set_visible(False)
+            cloud_legend(page, grid[0], "$D(v) = 0.5$")
+        yield stem.with_suffix(suffix)
+    with beside(stem.with_suffix(".npz")) as part, part.open("wb") as file:
+        arrays: dict[str, Any] = {label: np.stack([each.own for each in values[recipe]]) for recipe, label in lines}
+        np.savez_compressed(file, **arrays, best=panels[-1][1], extent=np.array(extent))
+    yield stem.with_suffix(".npz")
+    with beside(stem.with_suffix(".csv")) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("recipe", "label", "seed", "quantity", "value"))
+        for recipe, label in lines:
+            for seed, each in enumerate(values[recipe]):
+                told = {"distance over the square": each.square, "optimum_distance": each.samples}
+                writer.writerows((recipe, label, seed, key, repr(own)) for key, own in told.items() if own is not None)
+    yield stem.with_suffix(".csv")
+
+
+def apart(values: Sequence[Value]) -> str:
+    """How far D is from the best one, over seeds."""
+    samples = [each.samples for each in values if each.samples is not None]
+    square = f"{mean_and_deviation([each.square for each in values])} from the best"
+    return f"{square},\n{mean_and_deviation(samples)} at samples" if samples else square
+
+
+def mean_and_deviation(values: Sequence[float]) -> str:
+    """0.123 ± 0.004."""
+    told = f"{np.mean(values):.3f}"
+    return f"{told} ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else told
 
 
 @drawn.register

@@ -12,6 +12,7 @@ from ..recipes import RECIPES
 
 # Milliseconds of an iteration by `cost_key` on one core of two, from benchmarks/figure_costs.py.
 COSTS = {
+    (False, "mlp", 64, 20, 1): 2.1,
     (False, "mlp", 64, 64, 1): 3.6,
     (False, "mlp", 512, 128, 1): 19.0,
     (True, "mlp", 512, 128, 1): 80.0,
@@ -69,7 +70,19 @@ class Grids:
     """The last images of seed 0 of each run, side by side."""
 
 
-Drawing: TypeAlias = Clouds | Curves | Final | Grids
+@dataclass(frozen=True)
+class Surfaces:
+    """D(v) = sigmoid(d(v)) on [low, high]^2 at the end, a panel for each recipe, over what seed 0 was trained on.
+
+    The last panel is the best D of the two densities; every other one says how far it is from that, over seeds: in the
+    mean of |D - D*| over the square, and over samples as the runs recorded it.
+    """
+
+    low: float
+    high: float
+
+
+Drawing: TypeAlias = Clouds | Curves | Final | Grids | Surfaces
 
 
 @dataclass(frozen=True)
@@ -108,7 +121,7 @@ def figure(name: str) -> PaperFigure:
 
 def cost_key(settings: Settings) -> tuple[bool, str, int, int, int]:
     """What decides how long an iteration takes, about: images or points, network, width, batch and D steps."""
-    network, image = settings.generator, bool(settings.data.image)
+    network, image = settings.generator or settings.discriminator, bool(settings.data.image)
     return image, network.name, getattr(network, "width", 0), settings.batch_size, settings.d_steps
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .figure import Clouds, Curves, Grids, Group, PaperFigure, enrol
+from .figure import Clouds, Curves, Grids, Group, PaperFigure, Surfaces, enrol
 
 LONG = (1000, 10_000)
 
@@ -37,8 +37,34 @@ SPIRAL = rows(
     ("swissroll-scaled-one-gp", "1-GP, scaled"),
 )
 
+ALONE = Group(
+    "",
+    tuple(
+        (f"two-gaussians/{name}", label)
+        for name, label in (
+            ("none", "no penalty"),
+            ("more-data", "no penalty, more samples"),
+            ("one_gp", "1-GP"),
+            ("r1", "0-GP-sample"),
+            ("zero_gp", "0-GP"),
+        )
+    ),
+)
+
 enrol(
     [
+        figure(
+            "zero-gp-1",
+            "D alone on samples of two Gaussians: what it says of the plane, beside the best D",
+            "without a penalty D overfits, whatever the number of samples, and 0-GP-sample is no help; with 1-GP it "
+            "does less, with 0-GP it is nearest to the best",
+            ALONE,
+            Surfaces(-2.5, 4.5),
+            notes=(
+                "its 10,000 iterations are the code's epochs of 5 steps",
+                "more samples are taken as 10,000 of each, for as many steps",
+            ),
+        ),
         figure(
             "zero-gp-2",
             "8 far Gaussians: which way D asks fakes to move",

@@ -14,8 +14,19 @@ FIGURES = (
     *("modes", "high_quality", "emptiest_mode", "mode_kl", "veegan_modes", "veegan_high_quality", "confidence"),
     *("balance", "balance_tv", "energy_distance", "class_score", "inception_score", "frechet", "fid"),
     *("kernel_distance", "kid", "precision", "recall", "density", "coverage", "support", "memorised"),
+    "optimum_distance",
 )
-LOWER = ("mode_kl", "balance_tv", "energy_distance", "frechet", "fid", "kernel_distance", "kid", "memorised")
+LOWER = (
+    "mode_kl",
+    "balance_tv",
+    "energy_distance",
+    "frechet",
+    "fid",
+    "kernel_distance",
+    "kid",
+    "memorised",
+    "optimum_distance",
+)
 ONE = ("balance", "density")  # as even as real data: more is spread, or crowds, where real data is not, or does not
 BETTER: dict[str, Literal["higher", "lower", "one"]] = {
     key: "lower" if key in LOWER else "one" if key in ONE else "higher" for key in FIGURES

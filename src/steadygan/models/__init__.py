@@ -2,7 +2,7 @@
 
 from .autoencoder import Autoencoder, dcgan_autoencoder, mlp_autoencoder
 from .autogan import autogan32_discriminator, autogan32_generator
-from .build import DISCRIMINATORS, GENERATORS
+from .build import DISCRIMINATORS, GENERATORS, NoGenerator
 from .dcgan import dcgan_discriminator, dcgan_generator
 from .dual import ResidualBlock, dual_discriminator, dual_generator
 from .heads import Denoised, Embedded, LabelledGenerator, ProjectionDiscriminator, denoiser
@@ -39,6 +39,7 @@ __all__ = [
     "Embedded",
     "LabelledGenerator",
     "MinibatchDiscrimination",
+    "NoGenerator",
     "ProjectionDiscriminator",
     "ResidualBlock",
     "activation",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..config.block import Block, Kinds, settings_of, values
 from ..config.keys import read, read_kind, shown
@@ -32,16 +32,29 @@ def refuse_classes(name: str, classes: int | None) -> None:
         raise InputError(f"{name} has no conditional form, but got classes={classes}: use dcgan, or leave labels out")
 
 
+class NoGenerator(nn.Module):
+    """Stands where there is no generator: it hands on the fakes that it is given, and has nothing to train."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+ABSENT = {"name": "none"}  # in a `network_settings`: there is no generator
+
+
 def networks(
     spec: Mapping[str, Mapping[str, Any]], seed: int = 0
 ) -> tuple[nn.Module, nn.Module | dict[str, nn.Module]]:
     """(G, D) of a `network_settings`, on the CPU, with the first weights of `seed`; D by name where there are several.
 
+    G is a `NoGenerator` where D was trained alone.
+
     Raises InputError for settings that the networks do not have, such as those of a run of another version.
     """
     several = spec.get("discriminators")
     with borrowed(seed), torch.device("cpu"):
-        G = _network(GENERATORS, GENERATOR, spec.get("generator"))
+        absent = spec.get("generator") == ABSENT
+        G = NoGenerator() if absent else _network(GENERATORS, GENERATOR, spec.get("generator"))
         if isinstance(several, Mapping):
             return G, {name: _network(DISCRIMINATORS, DISCRIMINATOR, own) for name, own in several.items()}
         return G, _network(DISCRIMINATORS, DISCRIMINATOR, spec.get("discriminator"))

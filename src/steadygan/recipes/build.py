@@ -13,7 +13,7 @@ from ..callbacks import Callback
 from ..config import Settings
 from ..config.block import JudgeSettings, Parts, values
 from ..data import Source
-from ..data.build import source
+from ..data.build import fakes, source
 from ..data.samples import Progress
 from ..devices import choose_device, plain_modes
 from ..diagnostics.monitor import CollapseMonitor
@@ -21,7 +21,7 @@ from ..diagnostics.remedy import Remedy
 from ..engine.optim import OptimizerSettings
 from ..losses import LOSSES, Nothing
 from ..methods import METHODS, Plain, chain
-from ..models.build import networks
+from ..models.build import ABSENT, networks
 from ..penalties import CONSTRAINTS, PENALTIES
 from ..runs.folder import RunFolder
 from ..runs.run import take_weights
@@ -50,17 +50,20 @@ def trainer(
     another model.
     """
     data = source(settings, progress) if data is None else data
-    spec = network_settings(settings, data)
+    spec, side = network_settings(settings, data), fakes(settings, progress)
     G, D = networks(spec, settings.seed)
     ds = {"D": D} if isinstance(D, nn.Module) else D
     judges = settings.judges()
     if settings.init_from is not None and not (resume and out is not None and any(RunFolder(Path(out)).saved)):
         take_weights(settings.init_from, G, ds)
+    given = {name: getattr(settings, name) for name in SAME}
+    given |= {} if side is None else {"latent_dim": None}
     return Trainer(
-        G,
+        G if side is None else None,
         {name: opponent(judge, ds[name]) for name, judge in judges.items()},
         data,
-        **{name: getattr(settings, name) for name in SAME},
+        fakes=side,
+        **given,
         optimizer=OptimizerSettings(**values(settings.optimizer)),
         dtype=whereabouts(settings)[1],
         evaluate_n=settings.evaluate.n,
@@ -109,8 +112,10 @@ def built(registry: Mapping[str, Any], own: Parts) -> list[Any]:
 
 def network_settings(settings: Settings, data: Source) -> dict[str, Any]:
     """What G and D are rebuilt from for samples of `data`: names, shapes and sizes as plain types."""
-    classes = data.classes if settings.conditional else None
-    generator = {"latent_dim": settings.latent_dim, "shape": [*data.shape], "classes": classes}
+    classes, generator = data.classes if settings.conditional else None, dict[str, Any](ABSENT)
+    if settings.generator is not None:
+        generator = {"latent_dim": settings.latent_dim, "shape": [*data.shape], "classes": classes}
+        generator |= {"name": settings.generator.name, **values(settings.generator)}
     discriminators = {}
     for name, judge in settings.judges().items():
         (first, *rest), own = data.shape, judge.discriminator
@@ -120,4 +125,4 @@ def network_settings(settings: Settings, data: Source) -> dict[str, Any]:
         if "spectral_norm" in judge.constraint:
             discriminators[name]["spectral"] = True
     told = {"discriminator": discriminators["D"]} if "D" in discriminators else {"discriminators": discriminators}
-    return {"generator": {**generator, "name": settings.generator.name, **values(settings.generator)}, **told}
+    return {"generator": generator, **told}

@@ -13,11 +13,18 @@ from .. import __version__
 PALETTE = 7  # colours that the style sheet knows; more groups than that share them, with other dashes
 
 
-def framed(template: str, scripts: Sequence[str], data: Mapping[str, Any], state: str = "", **context: Any) -> str:
+def framed(
+    template: str,
+    scripts: Sequence[str],
+    data: Mapping[str, Any],
+    state: str = "",
+    plotly: bool = True,
+    **context: Any,
+) -> str:
     """A page as text: `template` (Jinja's) extends `frame.html.j2`, whose blocks it fills from `context`.
 
     context: `title`, `kind` (report, theory ...), `above` (a line above the title) and what the template wants; data:
-    what the scripts read, of which the first is the library that draws. state: of a page that is followed.
+    what the scripts read. state: of a page that is followed; plotly: whether it has curves, which need that library.
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
@@ -33,7 +40,7 @@ def framed(template: str, scripts: Sequence[str], data: Mapping[str, Any], state
         version=__version__,
         palette=PALETTE,
         css=frame_file("page.css"),
-        plotly=get_plotlyjs(),
+        plotly=get_plotlyjs() if plotly else "",
         scripts=scripts,
         data=embedded({"palette": PALETTE, **data}),
         **context,

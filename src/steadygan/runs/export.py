@@ -53,10 +53,12 @@ def export(run: Run, out: str | Path, weights: Literal["ema", "live"] = "ema") -
 
     weights: as in `Run.stream`. The program takes z (n, latent_dim), of a conditional run label (n,) int64 too, for
     any n, and gives samples in the data's units, as G does: this is checked before anything is in place. Raises
-    InputError for latents of one's own, and for a network that torch.export cannot write down.
+    InputError for a run without a generator, for latents of one's own, and for a network that torch.export cannot
+    write down.
     """
     if weights not in ("ema", "live"):
         raise InputError(f"weights must be 'ema' or 'live', not {weights!r}")
+    run.check_generates()
     place, dim = Path(out), run.latent_dim
     _check_free(place)
     if dim is None:

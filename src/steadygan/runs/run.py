@@ -17,7 +17,7 @@ from ..errors import CollapseError, InputError, NonFiniteError, check_number, ch
 from ..files import read_json
 from ..latents import CHUNK, Latent, chunks, generate, label_chunks, normal_latent, rows, truncated
 from ..metrics import Protocol
-from ..models.build import generator_of, networks
+from ..models.build import NoGenerator, generator_of, networks
 from ..types import Batch
 from ..types.labels import occurring, spans
 from . import checkpoint
@@ -30,6 +30,7 @@ from .shipped import shipped_card, shipped_weights
 class Run:
     """A trained GAN: `G` is the average when there is one, `G_live` the network as trained, `D` its opponent(s).
 
+    Of a discriminator that was trained alone both are a `models.NoGenerator`, and there is nothing to sample.
     `settings` and `metrics` (one record per tick) are plain data; `events` are the lines a user should hear of.
     """
 
@@ -113,8 +114,10 @@ class Run:
         label: the class of all of them; None draws classes as frequent as in the training data.
         truncation: z from a normal distribution cut off at +- this number. interpolate: rows of so many samples, each
         from one latent to another along a great circle.
-        Raises InputError for n below 1, other weights, a class that does not exist, or latents that are not normal.
+        Raises InputError for n below 1, other weights, a class that does not exist, latents that are not normal, or a
+        run without a generator.
         """
+        self.check_generates()
         check_whole("n", n, 1)
         if weights not in ("ema", "live"):
             raise InputError(f"weights must be 'ema' or 'live', not {weights!r}")
@@ -137,6 +140,14 @@ class Run:
         else:
             pairs = zip(z, classes if classes is not None else repeat(None), strict=False)
         return self._generated(pairs, n, self.G if weights == "ema" else self.G_live)
+
+    def check_generates(self) -> None:
+        """Raises InputError where a discriminator was trained alone."""
+        if isinstance(self.G, NoGenerator):
+            raise InputError(
+                "expected a run with a generator, got one of a discriminator alone, trained on fixed fakes: train a G "
+                "beside it"
+            )
 
     def _generated(self, pairs: Iterator[tuple[Tensor, Tensor | None]], n: int, network: nn.Module) -> Iterator[Batch]:
         done = 0
@@ -200,6 +211,8 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     meta: Meta = content["meta"]
     settings = read_json(folder.settings)
     where = choose_device(device)
+    if G is None and "recipe" not in settings and settings.get("fakes") is not None:
+        G = NoGenerator()
     if G is None or D is None:
         if "recipe" not in settings:
             raise InputError(f"{path} was trained with modules of your own: call load(path, G=..., D=...) with them")

@@ -34,9 +34,12 @@ def difference(old: Settings, new: Settings, reading: bool = False) -> list[tupl
 
 PLAN_KEYS = frozenset({"device", "threads", "compile"})  # where a run is done: a matter of the plan
 KEEPING_KEYS = frozenset({"keep", "monitor"})  # how many checkpoints are kept, and who watches
-READING_KEYS = frozenset({"data.path", "data.workers"})  # where data is and who reads it: its content is compared
+READING_KEYS = frozenset(
+    {"data.path", "data.workers", "fakes.path", "fakes.workers"}
+)  # where data is and who reads it: its content is compared
 ABSENT = "absent"
 LATER = {  # settings that older runs do not name, and what they had
+    "fakes": None,
     "precision": "float32",
     "candidates": None,
     "discriminator.minibatch_discrimination": 0,
@@ -58,7 +61,7 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = Fals
         for key in sorted(before.keys() | now.keys())
         if before.get(key, ABSENT) != now.get(key, ABSENT)
         and key.split(".")[0] not in ignored
-        and (key not in READING_KEYS or (reading and key == "data.path"))
+        and (key not in READING_KEYS or (reading and key.endswith(".path")))
     ]
 
 

@@ -122,7 +122,7 @@ def worthwhile(members: Sequence[Member], until: int, stored: str | None) -> tup
         return False, f"compile=off: {missing}"
     gpu = on_gpu(members)
     least = STACKED if stacked or gpu else LONE
-    each = first.setup.needs.d_steps + 1
+    each = first.setup.needs.d_steps + (first.setup.fakes is None)
     told = f"{left:,} iterations of {each} steps are"
     if left * each < least:
         return False, f"compile=off: {told} fewer than the {least:,} steps from which it pays"
@@ -135,7 +135,7 @@ def worthwhile(members: Sequence[Member], until: int, stored: str | None) -> tup
 
 def on_gpu(members: Sequence[Member]) -> bool:
     """Whether the networks are on a GPU."""
-    return next(members[0].executor.G.parameters()).device.type == "cuda"
+    return members[0].setup.device.type == "cuda"
 
 
 def rehearse_all(chosen: Execution, first: Member) -> None:

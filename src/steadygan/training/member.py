@@ -31,7 +31,6 @@ from ..runs.interventions import interventions, note
 from ..runs.log import Log
 from ..runs.records import read_records, times, unreadable
 from ..runs.run import Run, meta_of
-from ..types.parts import equilibrium_of
 from .checks import check_networks
 from .guard import Action, Guard, fresh_draws, healed, taken
 from .plan import Plan, training
@@ -151,7 +150,7 @@ class Member:
             latent=setup.latent,
             settings=settings,
             metrics=[],
-            equilibrium=equilibrium_of((o.weight, o.loss) for o in opponents.values()),
+            equilibrium=setup.equilibrium,
             units=None if source.offset is None or source.scale is None else (source.offset, source.scale),
             device=setup.device,
             prior=setup.prior,
@@ -159,8 +158,9 @@ class Member:
             latent_dim=setup.latent_dim,
             network_settings=setup.network_settings,
         )
-        run.protocol = str(getattr(evaluate, "protocol", ""))
-        run.protocols = dict(getattr(evaluate, "protocols", {}))
+        measured = evaluate or setup.optimum
+        run.protocol = str(getattr(measured, "protocol", ""))
+        run.protocols = dict(getattr(measured, "protocols", {}))
         run.reference = dict(getattr(evaluate, "reference", {}))
         return run
 

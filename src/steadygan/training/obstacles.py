@@ -206,6 +206,8 @@ def _output(result: Any, features: bool = False) -> Tensor:
 def _together(name: str, networks: Sequence[nn.Module], inputs: Batch) -> str | None:
     """Whether the stacked forward says of each member what its own forward says."""
     weights = stack_module_state([*networks])
+    if not any(weights):  # the same for all
+        return None
 
     def one(parameters: Any, buffers: Any) -> Tensor:
         tensors = {**parameters, **buffers}

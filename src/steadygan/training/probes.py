@@ -18,7 +18,7 @@ from torch import Tensor
 from ..data import Source
 from ..devices import borrowed
 from ..diagnostics.gradients import Sight, log_slopes
-from ..diagnostics.look import PAIRS, Subject, take_look
+from ..diagnostics.look import OF_G, PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
 from ..diagnostics.space import Space
 from ..diagnostics.yardstick import Standard, Yardstick
@@ -62,6 +62,7 @@ class Probes:
         self._training = self._training_samples(max(self._size, PAIRS), generator)
         self._held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
         self._seed, self._looks, self._asks = seed + 3, setup.monitor is not None, True
+        self._alone, self._optimum = setup.fakes is not None, setup.optimum
 
     def keep_real(self, path: Path) -> None:
         """Keeps real points beside the run, for those who draw it without its data."""
@@ -104,7 +105,8 @@ class Probes:
             training = self._training.first(self._size)
             look = take_look(subjects, fake, training, yardstick, held_out, placed)
         self._say_where_squashed(subjects, look.sight)
-        figures = look.figures | {"weight_norm_g": parameter_norm(executor.G)}
+        figures = {key: value for key, value in look.figures.items() if not (self._alone and key in OF_G)}
+        figures |= {} if self._alone else {"weight_norm_g": parameter_norm(executor.G)}
         figures |= {"data_changed": 1.0} if changed else {}
         figures["weight_norm_d"] = parameter_norm(executor.networks[next(iter(subjects))])
         if executor.average is not None:
@@ -167,7 +169,11 @@ class Probes:
             return generate(network, self._z[:PAIRS], PAIRS, label)
 
     def metrics(self) -> dict[str, float]:
-        """What the evaluator says of the samples."""
+        """What the evaluator says of the samples, and how far a D that is trained alone is from its optimum."""
+        if self._optimum is not None:
+            name = next(iter(self.executor.opponents))
+            with undisturbed(self.executor, self._seed, self.device):
+                return {"optimum_distance": self._optimum.distance(self.executor.critics[name])}
         if self.evaluate is None:
             return {}
         samples = self.samples(self.n)

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Source
+from ..data.fake_side import FakeSide, fake_side
 from ..diagnostics.causes import Setting
 from ..diagnostics.monitor import CollapseMonitor, is_free
+from ..diagnostics.optimum import KnownOptimum, optimum_of
 from ..engine.draws import BLOCK, Needs
 from ..engine.objective import Sides
 from ..engine.optim import Ema, OptimizerFactory, Schedule
@@ -25,10 +27,12 @@ from ..latents import Latent
 from ..losses import NonSaturating, Nothing
 from ..methods import Plain, chain
 from ..methods.chain import parts_of
+from ..models.build import NoGenerator
 from ..penalties import CONSTRAINTS, GradientPenalty
 from ..types import Constraint, Critic, Loss, Method, Opponent, Penalty
 from ..types.labels import LABEL, label_parameter, needs_label, occurring, spans
 from ..types.networks import Gives, bare_network, compiled_part, is_opened, opened
+from ..types.parts import equilibrium_of
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Setup:
     G: nn.Module
     opponents: Mapping[str, Opponent]
     source: Source
+    fakes: Source | None  # what D is trained on in place of G's samples; then latents are they
     latent: Latent
     latent_dim: int | None
     sides: Sides
@@ -67,6 +72,13 @@ class Setup:
         """
         label = self.source.label
         wanting = [name for name, network in self.named_networks.items() if needs_label(network)]
+        if self.fakes is not None:
+            if wanting:
+                raise InputError(
+                    f"expected a discriminator without labels beside fakes, which have none, got {wanting[0]} that "
+                    "takes them: train without classes"
+                )
+            return None
         knows = self.labelled["G"] is not None
         if not wanting and (label is None or not knows):
             return None
@@ -93,7 +105,7 @@ class Setup:
     def class_notes(self) -> list[str]:
         """Who is told the classes of the data, where it may not be who one thinks."""
         label, by = self.source.label, self.labelled
-        if label is None:
+        if label is None or self.fakes is not None:
             return []
         others = [name for name in by if name != "G"]
         if self.prior is None:
@@ -119,6 +131,21 @@ class Setup:
     def trainable(self) -> frozenset[int]:
         """The ids of the parameters that are trained: those that are open when this is first asked for."""
         return frozenset(id(p) for network in self.networks for p in network.parameters() if p.requires_grad)
+
+    @property
+    def equilibrium(self) -> tuple[float | None, float | None]:
+        """The losses (D, G) when generated is like real; nothing that a D trained alone comes to."""
+        if self.fakes is not None:
+            return None, None
+        return equilibrium_of((o.weight, o.loss) for o in self.opponents.values())
+
+    @cached_property
+    def optimum(self) -> KnownOptimum | None:
+        """What a D that is trained alone is held against, where that is known of both sides."""
+        if self.fakes is None:
+            return None
+        first = next(iter(self.opponents.values()))
+        return optimum_of(self.source, self.fakes, first, max(1, self.evaluate_n // 2), self.seed + 4)
 
     @property
     def named_networks(self) -> dict[str, nn.Module]:
@@ -148,7 +175,7 @@ class Setup:
             "class_names": list(source.class_names),
             "class_counts": None if prior is None else prior.bincount(minlength=source.classes or 0).tolist(),
             "licence": source.licence,
-            "digest": source.fingerprint(),
+            "digest": " ".join(side.fingerprint() for side in (source, self.fakes) if side is not None),
         }
 
     def saved_settings(self, horizon: int) -> dict[str, Any]:
@@ -163,6 +190,7 @@ class Setup:
                 for name, o in self.opponents.items()
             },
             "data": {"name": self.source.name, "shape": list(self.source.shape), "size": self.source.size},
+            **({} if self.fakes is None else {"fakes": {"name": self.fakes.name, "size": self.fakes.size}}),
             "batch_size": self.sides.real,
             "d_steps": self.needs.d_steps,
             "lr_g": self.rates[0],
@@ -290,6 +318,25 @@ def module_of(network: Any, name: str) -> nn.Module:
             made = "torch.inference_mode()" if p.is_inference() else "torch.device('meta')"
             raise InputError(f"{name} was made under {made}, and cannot be trained: make it outside")
     return bare
+
+
+def generating(G: Any, given: Any, latents: Sequence[str], source: Source) -> tuple[nn.Module, FakeSide | None]:
+    """The generator, or what stands for it and the fakes that D is trained on without one.
+
+    latents: the words for latents that were given, of which a generator needs one. Raises InputError where they do not
+    go together.
+    """
+    if G is None and given is None:
+        raise InputError("expected a generator, or fakes that D is trained on alone, got G=None: give G or fakes=")
+    if G is not None:
+        if given is not None:
+            raise InputError("expected G=None beside fakes, which stand for its samples, got both: leave one out")
+        if len(latents) != 1:
+            raise InputError("give either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
+        return module_of(G, "G"), None
+    if latents:
+        raise InputError(f"expected no {latents[0]} beside fakes, as nothing takes latents then: leave it out")
+    return NoGenerator(), fake_side(given, source)
 
 
 def positive(**values: int) -> None:

@@ -30,7 +30,7 @@ from ..types.networks import Gives
 from .guard import check_new, healed
 from .member import Member
 from .session import Session
-from .setup import Rhythm, Setup, module_of, opponents_of, positive
+from .setup import Rhythm, Setup, generating, opponents_of, positive
 
 COMPILE = ("auto", "on", "off")
 
@@ -40,6 +40,7 @@ class Trainer:
 
     G: z -> sample. D: sample -> logit (n,) or (n, 1), higher = more real; or a mapping of `Opponent`s.
     data: tensor, array, torch `Dataset` of x or (x, label), or a `steadygan.data` source.
+    fakes: with G=None what D is trained on alone as fake, in the same forms as data and in the same units.
     latent_dim: z ~ N(0, I) of that size; or latent(n, generator) -> z of your own.
     loss, penalties, method (or several), constraint: how the one discriminator is trained.
     gives: "probability" where D ends in `nn.Sigmoid`, whose input is then read; "logit" where such a D is meant so.
@@ -57,10 +58,11 @@ class Trainer:
     @plain_modes()
     def __init__(
         self,
-        G: nn.Module,
+        G: nn.Module | None,
         D: nn.Module | Mapping[str, Opponent],
         data: Any,
         *,
+        fakes: Any = None,
         latent_dim: int | None = None,
         latent: Latent | None = None,
         loss: Loss | None = None,
@@ -111,19 +113,24 @@ class Trainer:
         check_number("lr_d", lr_d, 0, above=True)
         check_whole("seed", seed, 0)
         Precision(precision, candidates).check(dtype)
-        if (latent_dim is None) == (latent is None):
-            raise InputError("give either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
         where = choose_device(device)
         source = from_user(data).to(where, dtype)
         known = data.notes if isinstance(data, Source) else ()
         for note in source.notes[len(known) :]:
             warnings.warn(f"steadygan: {note}", stacklevel=2)
+        told = [name for name, own in (("latent_dim", latent_dim), ("latent", latent)) if own is not None]
+        G, side = generating(G, fakes, told, source)
+        if side is not None:
+            if evaluator not in ("auto", None):
+                raise InputError("expected no evaluator beside fakes, as it would measure what is fixed: leave it out")
+            latent, evaluator, ema = side, None, None
         opponents = opponents_of(D, loss, penalties, method, constraint, gives)
         sides = Sides(batch_size, batch_size)
         self.setup = Setup(
-            G=module_of(G, "G"),
+            G=G,
             opponents=opponents,
             source=source,
+            fakes=None if side is None else side.source,
             latent=latent if latent is not None else normal_latent(latent_dim or 0, dtype),
             latent_dim=latent_dim,
             sides=sides,

@@ -105,6 +105,7 @@ class Loss(Part):
 
     equilibrium: tuple[float | None, float | None] = (None, None)  # (D, G) loss when p_G = p_data
     empty: ClassVar[bool] = False  # has no terms: the method brings the whole objective
+    odds: ClassVar[bool] = False  # the best D's logit is log p_real - log p_fake
     bounded: ClassVar[bool] = False  # draws scores to numbers of its own, which may be 0 and 1
 
     def d(self, real: Tensor, fake: Tensor) -> Terms:

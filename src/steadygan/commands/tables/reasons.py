@@ -68,6 +68,8 @@ def _outcome(cases: Sequence[Case]) -> str:
             )
         elif "balance" in case.final:
             parts.append(f"{case.name} ends at a balance of {plain(case.final['balance'])} (real data: 1)")
+        elif "optimum_distance" in case.final:
+            parts.append(f"{case.name} ends {plain(case.final['optimum_distance'])} from the best D")
     return "; ".join(parts) + "." if parts else ""
 
 

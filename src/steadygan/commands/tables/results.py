@@ -47,8 +47,15 @@ class Result(NamedTuple):
 
 def finished(job: Job) -> bool:
     """Whether the folder's run got as far as the comparison goes and was measured there."""
+    every, alone = job.settings.evaluate.every, job.settings.generator is None
+
+    def measured(record: Mapping[str, Any]) -> bool:
+        if alone:  # of a D alone there may be nothing to measure
+            return record["iteration"] % every == 0 or bool(record.get("final"))
+        return "energy_distance" in record
+
     records = read_records(RunFolder(job.folder).metrics)
-    return any(record["iteration"] >= job.length and "energy_distance" in record for record in records)
+    return any(record["iteration"] >= job.length and measured(record) for record in records)
 
 
 def results_of(jobs: Sequence[Job], console: Console) -> list[Result]:
@@ -254,14 +261,16 @@ def close(console: Console, run: Run, job: Job) -> None:
     shares = [told for record in reversed(run.metrics) if (told := classes(record))]
     if shares:
         console.print(shares[0])
-    console.print(f"measured with: {run.protocol}", style="dim")
+    if run.protocol:
+        console.print(f"measured with: {run.protocol}", style="dim")
     console.print(f"wall time {clock(run.wall_time)}, {plain(run.iterations_per_second)} iterations per second")
     for event in run.events:
         console.print(event, style="bold yellow")
     figures = sorted(path.name for path in (folder / "figures").glob("*.png"))
     if figures:
         console.print(f"figures: {folder / 'figures'} ({', '.join(figures)})")
-    console.print(f"samples: {folder / 'samples'}, more with: steadygan sample {folder} -n 1000 --out samples.npz")
+    more = "" if settings.generator is None else f", more with: steadygan sample {folder} -n 1000 --out samples.npz"
+    console.print(f"samples: {folder / 'samples'}{more}")
     console.print(f"numbers: {folder / 'metrics.jsonl'}, live with: tensorboard --logdir {folder}")
 
 
@@ -282,6 +291,7 @@ def close_seeds(console: Console, runs: Sequence[Run], jobs: Sequence[Job]) -> i
         SideBySide.of(results).show(console)
         folder = results[0].job.folder
         console.print(f"runs: {folder.parent}/seed-*, each complete")
-        console.print(f"more samples with: steadygan sample {folder} -n 1000 --out samples.npz")
+        if results[0].job.settings.generator is not None:
+            console.print(f"more samples with: steadygan sample {folder} -n 1000 --out samples.npz")
     sys.stdout.flush()
     return exit_code(runs)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ...config.block import taking
-from ...config.data import Gaussian, Grid25, Ring8, Swissroll, TwoGaussians
+from ...config.data import Gaussian, Grid25, Ring8, Swissroll, TwoGaussians, TwoGaussiansFake
 from ..source import DATA, Sampler, Source
 
+FAKES = 0xFA4E  # added to the seed of fakes: those of one seed would else be the reals of another mean
 TWO_GAUSSIANS_REAL = ((0.4, 0.9), ((1.0, 0.5), (0.5, 1.0)))  # mean, covariance
 TWO_GAUSSIANS_FAKE = ((1.3, 1.2), ((1.0, 0.7), (0.7, 1.0)))
 
@@ -67,9 +68,19 @@ def swissroll(own: Swissroll) -> Source:
 def two_gaussians(own: TwoGaussians) -> Source:
     """The real one of two overlapping Gaussians: mean (0.4, 0.9), covariance [[1, .5], [.5, 1]] [thanhtung2019].
 
-    The fake one, which no generator makes, is `two_gaussians_fake`. n, seed: as for `gaussian`.
+    n, seed: as for `gaussian`.
     """
-    return _source("two_gaussians", two_gaussians_real, own.n, own.seed)
+    return _overlapping("two_gaussians", two_gaussians_real, TWO_GAUSSIANS_REAL, own.n, own.seed)
+
+
+@DATA.register("two_gaussians_fake")
+@taking(TwoGaussiansFake)
+def two_gaussians_fakes(own: TwoGaussiansFake) -> Source:
+    """The fake one, which no generator makes: mean (1.3, 1.2), covariance [[1, .7], [.7, 1]] [thanhtung2019].
+
+    n, seed: as for `gaussian`; fakes and reals of one seed do not depend on each other.
+    """
+    return _overlapping("two_gaussians_fake", two_gaussians_fake, TWO_GAUSSIANS_FAKE, own.n, own.seed + FAKES)
 
 
 def two_gaussians_real(n: int, generator: torch.Generator) -> Tensor:
@@ -80,6 +91,21 @@ def two_gaussians_real(n: int, generator: torch.Generator) -> Tensor:
 def two_gaussians_fake(n: int, generator: torch.Generator) -> Tensor:
     """Samples (n, 2) of the fake Gaussian: mean (1.3, 1.2), covariance [[1, .7], [.7, 1]] [thanhtung2019]."""
     return _correlated(n, generator, *TWO_GAUSSIANS_FAKE)
+
+
+def log_normal(x: Tensor, mean: tuple[float, ...], cov: tuple[Any, ...]) -> Tensor:
+    """log N(x; mean, cov) of x (n, 2): -(x - m)' C^-1 (x - m) / 2 - log det(2 pi C) / 2."""
+    factor = torch.linalg.cholesky(torch.tensor(cov, dtype=torch.float64)).to(x.device)
+    away = x.double() - torch.tensor(mean, dtype=torch.float64).to(x.device)
+    scaled = torch.linalg.solve_triangular(factor, away.T, upper=False)
+    constant = x.shape[1] * math.log(2 * math.pi) / 2 + factor.diagonal().log().sum()
+    log: Tensor = -0.5 * scaled.square().sum(0) - constant
+    return log.to(x.dtype)
+
+
+def _overlapping(name: str, sampler: Sampler, told: tuple[Any, Any], n: int | None, seed: int) -> Source:
+    mean, cov = told
+    return replace(_source(name, sampler, n, seed), log_density=partial(log_normal, mean=mean, cov=cov))
 
 
 def _normal(n: int, generator: torch.Generator, scale: float) -> Tensor:

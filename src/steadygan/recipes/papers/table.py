@@ -28,7 +28,10 @@ class Published(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its recipe is `paper/<paper>/<name>`; `short` makes what two cores train in place of its `settings`."""
+    """A row: its recipe is `paper/<paper>/<name>`; `short` makes what two cores train in place of its `settings`.
+
+    recipe: the name of its recipe, where it has one of its own.
+    """
 
     name: str
     text: str
@@ -36,6 +39,7 @@ class Row:
     short: Callable[[], Settings]
     published: Mapping[str, Published] = field(default_factory=dict)
     source: str = ""  # whose method it is, a key of REFERENCES.bib, where that is not the table's
+    recipe: str = ""
 
 
 class Claim(NamedTuple):
@@ -70,7 +74,7 @@ class PaperTable:
 
     def recipe(self, row: Row) -> str:
         """The name of a row's recipe."""
-        return f"paper/{self.paper}/{row.name}"
+        return row.recipe or f"paper/{self.paper}/{row.name}"
 
     @property
     def printed(self) -> tuple[str, ...]:
@@ -118,7 +122,7 @@ def enrol(*tables: PaperTable) -> None:
 def enrol_rows(paper: str, source: str, *rows: Row) -> None:
     """Enrols a recipe `paper/<paper>/<row>` for each row that has none yet."""
     for row in rows:
-        name = f"paper/{paper}/{row.name}"
+        name = row.recipe or f"paper/{paper}/{row.name}"
         if name not in tuple(RECIPES):  # to ask the registry itself would import plugins, which import this
             recipe(name, row.text, row.source or source, row.short)(row.settings)
 
