@@ -51,7 +51,7 @@ FALSE = 0.02  # of healthy runs that may be called
 GRID: Mapping[str, Sequence[float]] = {
     "sure": (3.0, 4.0, 5.0),
     "part": (0.1, 0.15, 0.2),
-    "good": (0.7, 0.75, 0.8),
+    "bare": (0.1, 0.2, 0.3),
     "patience": (0.3, 0.4, 0.5),
 }
 DRAWS = 2000  # of the bootstrap

@@ -48,7 +48,7 @@ class Thresholds:
     wide: float = 2.5
     crash: float = 0.5
     good: float = 0.75
-    bare: float = 0.1
+    bare: float = 0.2
     little: float = 0.33
     patience: float = 0.4
     least: int = 1000
@@ -186,6 +186,7 @@ class Course:
             self.average.add(iteration, figures[key], figures[f"{key}_error"], figures.get("average_covered", 1.0))
         own, live, t = self.told, self.live.quality, self.t
         ahead = live.fell >= t.held and (live.crashed or (live.fell >= 2 * t.held <= own.since))
+        ahead = ahead and own.quality.best >= t.little  # an average that has nothing to lose yet loses nothing
         fallen = own.lost or ahead  # the average is yet to follow
         if self.state in ("losing", "collapsed") and not fallen:
             fallen = not own.back or live.crashed
