@@ -62,7 +62,7 @@ def test_of_a_run_holds_everything_in_plain_types(tmp_path):
 def test_keeps_the_newest_few(tmp_path):
     for iteration in (0, 5, 999_999_999, 10):
         checkpoint.write(tmp_path, some(iteration), {})
-    checkpoint.prune(tmp_path, keep=1, held=5)
+    checkpoint.prune(tmp_path, keep=1, held=[5])
     assert listed(tmp_path) == ["000000005.pt", "999999999.pt"]
     checkpoint.prune(tmp_path, keep=2)
     assert listed(tmp_path) == ["000000005.pt", "999999999.pt"]

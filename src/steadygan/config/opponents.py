@@ -70,7 +70,7 @@ class RemedySettings(RemedyFactors):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.own and self != RemedySettings(own=True):
+        if self.own and ((self.lr_g, self.lr_d, self.penalty_weights) != (1.0,) * 3 or self.penalty or self.method):
             raise InputError("monitor.remedy: expected own alone, got other changes beside it: leave one of them out")
 
 

@@ -23,6 +23,7 @@ WIDE, ALIKE = 1.8, 0.4  # mean distance of fakes over that of reals
 APART = 0.2  # quality that live fakes have and the average's have not
 POOR, BLIND = 0.5, 0.25  # quality to which D should object; deviations between D's logits of reals and fakes
 GROWN = 10.0  # times as far apart as at first that an unbounded critic puts the sides
+FIFTH = 0.2  # to which rates are lowered
 PENALISED = ("r1", "zero_gp", "one_gp", "dragan", "pair_difference", "close_pair_difference")
 
 
@@ -107,7 +108,7 @@ def smoother(setting: Setting) -> Change:
 def slower(setting: Setting) -> Change:
     """Both rates a fifth, and a D that is held smooth."""
     first = smoother(setting) if setting.smooth is None else Change()
-    return first._replace(lr_g=0.2, lr_d=0.2)
+    return first._replace(lr_g=FIFTH, lr_d=FIFTH)
 
 
 def stronger(setting: Setting) -> Change:
@@ -121,6 +122,11 @@ def fairer(setting: Setting) -> Change:
     if setting.count or not setting.known:
         return smoother(setting)._replace(lr_g=0.5)
     return smoother(setting)._replace(fakes=max(1, setting.batch // 8))
+
+
+def revived(setting: Setting) -> Change:
+    """A D that is not thrown so far again."""
+    return Change(lr_d=FIFTH)
 
 
 def bounded(setting: Setting) -> Change:
@@ -200,11 +206,6 @@ class Cause(NamedTuple):
         """What it sees, in words."""
         return self.words.format(**{key: figures[key] for key in self.keys})
 
-    def help(self, setting: Setting) -> str:
-        """What to do, in words: settings first."""
-        settings = self.change(setting).words(setting)
-        return "; ".join(filter(None, [", ".join(settings), self.advice]))
-
 
 def above(key: str, limit: float) -> Sign:
     """A figure that is too large."""
@@ -252,7 +253,7 @@ def wild(key: str) -> Sign:
 
 
 MILDER = "lower the learning rates or raise the penalty"
-REVIVE = "use leaky ReLU in D, a lower lr_d, and begin anew"
+REVIVE = "use leaky ReLU in D, and go back to where it lived, or begin anew"
 UNCUT = "look for a clamp or an activation that is saturated everywhere"
 MOVE = "look for requires_grad=False, a rate of 0, or an optimizer that does not hold its weights"
 CAUSES = (
@@ -261,7 +262,8 @@ CAUSES = (
         below("d_gradient_mean", DEAD_GRADIENT),
         "D has no slope at the fakes (mean {d_gradient_mean:.2g}): it teaches G nothing",
         ("d_gradient_mean",),
-        advice=REVIVE,
+        revived,
+        REVIVE,
         stuck=True,
     ),
     Cause(
@@ -269,7 +271,8 @@ CAUSES = (
         above("dead_units", 0.99),
         "{dead_units:.1%} of D's hidden units say the same of everything",
         ("dead_units",),
-        advice=REVIVE,
+        revived,
+        REVIVE,
         stuck=True,
     ),
     Cause(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .causes import CAUSES, Cause, Change, Figures, Past, Setting, startling
+from .causes import CAUSES, FIFTH, Cause, Change, Figures, Past, Setting, slower, startling
 from .states import ALARMS, Course, Thresholds
 
 HELD = 2  # looks in a row that a cause must show
@@ -117,22 +117,28 @@ def verdict_of(
     evidence |= {key: float(figures[key]) for cause in first for key in cause.keys}
     iteration = int(figures.get("iteration", since))
     when = f" (since iteration {since:,})" if since < iteration else f" (at iteration {iteration:,})" * bool(iteration)
-    change = next((c.change(setting) for c in first if c.change(setting) != Change()), None)
-    advice = [cause.help(setting) for cause in first]
-    if change is None and state in ALARMS and not any(cause.stuck for cause in first):
-        change = fallback(state, figures, setting)
-        advice.append(", ".join(change.words(setting)))
+    change = change_for(state, first, setting, course)
+    words = ", ".join(change.words(setting))
+    advice = "; ".join(dict.fromkeys(filter(None, [words, *(cause.advice for cause in first)])))
     reason = "; ".join(filter(None, [told, *(cause.told(figures) for cause in first)])) + when
-    help_ = "; ".join(dict.fromkeys(filter(None, advice)))
-    reason += f": {help_}" if help_ else ""
-    return Verdict(state, reason, evidence, since, help_, tuple(names), change or Change())
+    reason += f": {advice}" if advice else ""
+    return Verdict(state, reason, evidence, since, advice, tuple(names), change)
 
 
-def fallback(state: str, figures: Figures, setting: Setting) -> Change:
-    """What is changed where no cause is seen: lower rates, and a smoother D where it has no penalty."""
-    from .causes import slower
+def change_for(state: str, causes: list[Cause], setting: Setting, course: Course | None) -> Change:
+    """What to change: for the gravest cause that a setting can mend; lower rates where an alarm has none.
 
-    return slower(setting)
+    A run that never had anything to lose is given lower rates beside whatever holds D back.
+    """
+    change = next((found for cause in causes if (found := cause.change(setting)) != Change()), Change())
+    if state not in ALARMS or any(cause.stuck for cause in causes):
+        return change
+    if change == Change():
+        return slower(setting)
+    never = course is not None and course.told.quality.best < course.t.little
+    if never and change.penalty_weights >= 1.0:
+        return change._replace(lr_g=min(change.lr_g, FIFTH), lr_d=min(change.lr_d, FIFTH))
+    return change
 
 
 def measured(state: str, figures: Figures, course: Course | None) -> tuple[str, dict[str, float]]:

@@ -6,7 +6,7 @@ import os
 import pickle
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -83,10 +83,11 @@ def write(folder: Path, state: TrainState, meta: Mapping[str, Any]) -> Path:
     return path
 
 
-def prune(folder: Path, keep: int, held: int | None = None) -> None:
-    """Removes all checkpoints but the newest `keep` and that of iteration `held`."""
+def prune(folder: Path, keep: int, held: Collection[int] = ()) -> None:
+    """Removes all checkpoints but the newest `keep` and those of the iterations `held`."""
+    kept = {name(iteration) for iteration in held}
     for old in listed(folder)[:-keep]:
-        if held is None or old.name != name(held):
+        if old.name not in kept:
             old.unlink(missing_ok=True)
 
 

@@ -78,6 +78,11 @@ class Guard:
         done = Intervention(iteration, to, seen.state, seen.reason, remedy, seen.change.text if own else "")
         return Action(f"iteration {iteration}: {done.told} ({len(self.done) + 1} of {self.times})", done)
 
+    def held(self, records: Sequence[Mapping[str, Any]], saved: Sequence[int]) -> list[int]:
+        """Checkpoints that are kept however old: the newest good one, and the beginning, for a run that never is."""
+        good = self.good(records, saved)
+        return [] if good is None else [good, *([0] if self.policy == "rollback" else [])]
+
     def good(self, records: Sequence[Mapping[str, Any]], saved: Sequence[int], before: int | None = None) -> int | None:
         """The newest checkpoint of an iteration whose verdict was good; None without one.
 

@@ -366,8 +366,8 @@ class Member:
     def prune(self) -> None:
         """Removes old checkpoints, now that all members of the stack have written their new ones."""
         if self.folder is not None and not self.left:
-            good = None if self.guard is None else self.guard.good(self.log.records, self.saved[:-1])
-            checkpoint.prune(self.folder.checkpoints, self.rhythm.keep, good)
+            held = [] if self.guard is None else self.guard.held(self.log.records, self.saved[:-1])
+            checkpoint.prune(self.folder.checkpoints, self.rhythm.keep, held)
 
     def obey(self, action: Action | None, finite: bool = True) -> None:
         """Does what the guard asks for: nothing, an end with a checkpoint of what is finite, or a step back."""
