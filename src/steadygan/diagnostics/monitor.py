@@ -291,9 +291,7 @@ class CollapseMonitor:
             self._measure()
         if self._standard is not None:
             self._standard.restore(state["standard"])
-        self._judge = self._judge.anew()
-        for record in self.records:
-            self._judge.update(record)
+        self._judge = self._judge.anew(self.records)
 
 
 def is_free(equilibrium: float | None) -> bool:

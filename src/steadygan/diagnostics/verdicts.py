@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .causes import CAUSES, Cause, Change, Figures, Past, Setting, startling
+from .causes import CAUSES, Cause, Change, Figures, Past, Setting, slower, startling
 from .states import ALARMS, Course, Thresholds
 
 HELD = 2  # looks in a row that a cause must show
@@ -67,9 +67,12 @@ class Judge:
         self.course, self.past = Course(self.thresholds), Past()
         self._shown = dict.fromkeys(range(len(CAUSES)), 0)
 
-    def anew(self) -> Judge:
-        """Another one that has seen nothing yet."""
-        return Judge(self.thresholds, self.setting)
+    def anew(self, records: Iterable[Figures] = ()) -> Judge:
+        """Another one that has seen these records and no others."""
+        judge = Judge(self.thresholds, self.setting)
+        for record in records:
+            judge.update(record)
+        return judge
 
     def startled(self, losses: Figures) -> bool:
         """Whether one iteration's losses (`d_loss`, `g_loss`) are so unusual that a look is due at once."""
@@ -130,8 +133,6 @@ def verdict_of(
 
 def fallback(state: str, figures: Figures, setting: Setting) -> Change:
     """What is changed where no cause is seen: lower rates, and a smoother D where it has no penalty."""
-    from .causes import slower
-
     return slower(setting)
 
 
