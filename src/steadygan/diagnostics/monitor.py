@@ -183,7 +183,7 @@ class CollapseMonitor:
 
     def _startled(self) -> bool:
         """Whether losses of the calls just made are so unusual that a look is due; asked a few times between looks."""
-        block = max(1, self.every // ASKED)
+        block = max(2, self.every // ASKED)  # a deviation wants two: of one number none is known
         if self.calls % block or not self._losses:
             return False
         newest = {key: torch.stack([loss.cpu().double() for loss in own[-block:]]) for key, own in self._losses.items()}

@@ -177,6 +177,8 @@ def judge_once(figures: Figures, setting: Setting | None = None, thresholds: Thr
         state = "stalled"
     elif quality is not None and quality >= t.good:
         state = "good"
+    elif quality is not None and quality < t.little and any(cause.name == "fakes_alike" for cause in shown):
+        state = "collapsed"
     else:
         state = "learning"
     return verdict_of(state, shown if state != "good" else [], figures, own, 0)

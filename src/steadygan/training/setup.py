@@ -16,13 +16,13 @@ from ..data import Source
 from ..data.fake_side import FakeSide, fake_side
 from ..diagnostics.causes import Setting
 from ..diagnostics.monitor import CollapseMonitor, is_free
-from ..diagnostics.optimum import KnownOptimum, optimum_of
 from ..engine.draws import BLOCK, Needs
 from ..engine.objective import Sides
 from ..engine.optim import Average, Ema, OptimizerFactory, Schedule
 from ..engine.precision import Precision
 from ..errors import InputError, check_whole
 from ..evaluation.evaluator import Evaluate
+from ..evaluation.optimum import KnownOptimum, optimum_of
 from ..features import FeatureNetwork
 from ..latents import Latent
 from ..losses import NonSaturating, Nothing
