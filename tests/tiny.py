@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from steadygan.runs.run import Run
 
 N = 8  # batch size
 NONE = Thresholds(sure=1e9, least=10**9)  # no loss is sure, no pause too long: runs as small as these are no real GANs
+# nothing but the loss of nearly all that a run had is an alarm
+LOSS = replace(NONE, sure=4.0, part=0.98, crash=0.02, little=0.01)
 Build = Callable[[], nn.Module]
 
 
@@ -167,3 +170,12 @@ def assert_same_run(there: tuple[sg.Trainer, Run], here: tuple[sg.Trainer, Run])
         shots = [sorted((run.path / "samples").iterdir()) for run in (run_a, run_b)]
         assert [p.name for p in shots[0]] == [p.name for p in shots[1]]
     assert_same(next_draws(b), next_draws(a))
+
+
+def wide(seed: int = 0) -> dict[str, Any]:
+    """Networks of which G begins where the data are: it has something to lose."""
+    G, D = networks(seed)
+    with torch.no_grad():
+        G[2].weight.mul_(4.0)  # type: ignore[index, operator, union-attr]
+        G[2].bias.fill_(1.0)  # type: ignore[index, operator, union-attr]
+    return {"G": G, "D": D}

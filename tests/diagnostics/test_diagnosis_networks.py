@@ -54,43 +54,49 @@ def perfect(D: nn.Module, **more: object) -> sg.Diagnosis:
     return sg.diagnose(nn.Identity(), D, DATA, latent=sampled, **more)
 
 
-def test_a_generator_that_samples_the_data_is_healthy():
+def test_a_generator_that_samples_the_data_is_good():
     found = perfect(critic())
-    assert (found.verdict, found.alarm, found.advice) == ("healthy", False, "")
+    assert (found.state, found.causes, found.alarm, found.advice) == ("good", (), False, "")
     assert found.since is None
     assert found.figures["diversity"] == pytest.approx(1.0, abs=0.05)
     assert found.figures["batch_balance"] == pytest.approx(1.0, abs=0.1)
     assert found.real["diversity"] == pytest.approx(1.0, abs=0.05)
     assert found.real["batch_distance"] == 0.0
-    assert "distance" in found.reason
+    assert found.figures["quality"] == pytest.approx(1.0, abs=0.06)
+    assert found.reason.startswith("fakes serve ")
+    assert found.reason.endswith("(1 is as real data)")
 
 
 def test_a_generator_of_one_point_is_collapsed():
     found = sg.diagnose(Point(), critic(), DATA, latent_dim=2)
-    assert (found.verdict, found.alarm) == ("collapsed", True)
-    assert found.evidence == {key: found.figures[key] for key in ("diversity", "batch_distance")}
+    assert (found.state, found.causes, found.alarm) == ("collapsed", ("fakes_alike",), True)
+    assert found.evidence == {"diversity": found.figures["diversity"]}
+    assert found.figures["quality"] == 0.0
+    assert found.figures["served"] == pytest.approx(1 / 8, abs=0.02)  # of eight modes one
     assert found.evidence["diversity"] < 0.001
     assert found.advice
     assert found.reason.endswith(found.advice)
 
 
 def test_a_discriminator_without_slope_is_dead():
-    assert perfect(Line(0.0)).verdict == "dead_discriminator"
+    assert (perfect(Line(0.0)).state, perfect(Line(0.0)).causes) == ("stalled", ("d_dead",))
     dead = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
     with torch.no_grad():
         dead[0].bias.fill_(-100.0)
     found = perfect(dead)
-    assert found.verdict == "dead_discriminator"
+    assert (found.state, found.causes, found.alarm) == ("stalled", ("d_dead",), True)
     assert found.figures["dead_units"] == 1.0
 
 
-def test_a_steep_discriminator_explodes():
-    found = perfect(Line(30.0))
-    assert found.verdict == "exploding"
+def test_a_steep_discriminator_is_a_cause_where_fakes_are_not_good():
+    half = {"latent": lambda n, g: 0.5 * sampled(n, g)}
+    found = sg.diagnose(nn.Identity(), Line(30.0), DATA, **half)
+    assert (found.state, found.causes, found.alarm) == ("learning", ("d_steep",), False)
     assert found.evidence == {"steepness": found.figures["steepness"]}
     assert found.figures["steepness"] > 30.0
-    gentle = perfect(Line(0.3))
-    assert gentle.verdict == "healthy"
+    gentle = sg.diagnose(nn.Identity(), Line(0.3), DATA, **half)
+    assert (gentle.state, gentle.causes) == ("learning", ())
+    assert perfect(Line(30.0)).causes == ()
     assert_close(found.figures["steepness"], 100.0 * gentle.figures["steepness"], rtol=1e-5, atol=0.0)
 
 
@@ -100,7 +106,7 @@ def test_broken_networks_are_not_finite():
             return torch.where(torch.arange(len(z))[:, None] == 3, torch.nan, z)
 
     found = sg.diagnose(Broken(), critic(), DATA, latent_dim=2)
-    assert found.verdict == "non_finite"
+    assert (found.state, found.alarm) == ("non_finite", True)
     assert "NaN" not in json.dumps(found.plain(), allow_nan=False)
 
 
@@ -238,13 +244,25 @@ def test_what_does_not_fit_is_told_in_one_line(expected):
 
 
 @pytest.mark.parametrize(
-    ("figures", "told"),
+    ("state", "figures", "told"),
     [
-        ({"batch_distance": 0.02, "batch_balance": 0.9}, "fakes are not there yet"),
-        ({"batch_distance": 0.019, "batch_balance": 0.49}, "fakes lie among the reals, not evenly yet"),
-        ({"batch_distance": 0.019, "batch_balance": 0.5}, "fakes lie among the reals, not for long yet"),
-        ({"batch_distance": 0.019}, "fakes lie among the reals, not for long yet"),
+        (
+            "good",
+            {"served": 0.875, "quality": 0.8},
+            "fakes serve 88% of the data, their quality is 0.8 (1 is as real data)",
+        ),
+        (
+            "learning",
+            {"served": 0.5, "quality": 0.3},
+            "fakes serve 50% of the data, their quality is 0.3 (1 is as real data), not there yet",
+        ),
+        (
+            "good",
+            {"served": 0.1, "quality": 0.1, "average_served": 1.0, "average_quality": 0.91},
+            "the average's fakes serve 100% of the data, their quality is 0.91 (1 is as real data)",
+        ),
+        ("learning", {"d_gradient_mean": 1.0}, ""),
     ],
 )
-def test_what_a_run_that_learns_is_short_of(figures: dict[str, float], told: str) -> None:
-    assert calm("learning", {"diversity": 1.0, **figures}).startswith(f"no sign of trouble, {told}: distance 0.0")
+def test_what_is_said_of_a_run_without_an_alarm(state: str, figures: dict[str, float], told: str) -> None:
+    assert calm(state, figures) == told

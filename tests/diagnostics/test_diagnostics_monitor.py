@@ -23,12 +23,14 @@ def mlp(seed: int = 0) -> nn.Module:
 
 
 def watched(
-    fakes: Callable[[int], Tensor], looks: int = 8, every: int = 4, D: Any = None, **given: Any
+    fakes: Callable[[int], Tensor], looks: int = 8, every: int = 4, D: Any = None, loss: Any = None, **given: Any
 ) -> tuple[sg.CollapseMonitor, list[Verdict | None]]:
-    """`looks` looks at steps with standard normal reals and these fakes."""
-    monitor = sg.CollapseMonitor(every)
-    D = mlp() if D is None else D
-    told = [monitor.observe(D=D, real=normal(2 * i, 64, 2), fake=fakes(i), **given) for i in range(looks * every)]
+    """`looks` looks at steps with standard normal reals, these fakes, and a D that moves unless one is given."""
+    monitor, told = sg.CollapseMonitor(every, loss=loss), []
+    for i in range(looks * every):
+        judge = mlp(i) if D is None else D
+        at = {key: value(i + 1) if callable(value) else value for key, value in given.items()}
+        told.append(monitor.observe(D=judge, real=normal(2 * i, 64, 2), fake=fakes(i), **at))
     return monitor, told
 
 
@@ -47,10 +49,16 @@ def test_looks_every_so_many_calls() -> None:
     assert numbered.records[0]["iteration"] == 7_000
 
 
-def test_fakes_as_reals_are_learning_then_healthy() -> None:
+def states(told: list[Verdict | None]) -> list[str]:
+    return [verdict.state for verdict in told if verdict is not None]
+
+
+def test_fakes_as_reals_are_learning_then_good() -> None:
+    """From the second look on: the mean of two in a row counts."""
     monitor, told = watched(good)
-    verdicts = [verdict.verdict for verdict in told if verdict is not None]
-    assert verdicts == ["learning"] * 4 + ["healthy"] * 4
+    assert states(told) == ["learning"] + ["good"] * 7
+    assert not any(verdict.alarm or verdict.warning for verdict in told if verdict is not None)
+    assert all(record["quality"] > 0.95 for record in monitor.records)
     assert abs(monitor.records[-1]["batch_distance"]) < 0.02
     assert monitor.records[-1]["diversity"] == pytest.approx(1.0, abs=0.15)
 
@@ -63,29 +71,68 @@ def test_records_are_small_and_one_per_look() -> None:
         assert len(record) < 50
 
 
+def point(where: float) -> Callable[[int], Tensor]:
+    return lambda i: 0.05 * good(i) + where
+
+
 @pytest.mark.parametrize("where", [0.0, 2.0])
-def test_all_fakes_in_one_place_have_collapsed(where: float) -> None:
-    monitor, told = watched(lambda i: 0.05 * good(i) + where)
+def test_all_fakes_in_one_place_after_good_ones_have_collapsed(where: float) -> None:
+    """At the first look at them; the looks before stay what they were."""
+    monitor, told = watched(lambda i: good(i) if i < 16 else point(where)(i))
+    assert states(told) == ["learning", *["good"] * 3, *["collapsed"] * 4]
     last = told[-1]
     assert last is not None
-    assert last.verdict == "collapsed"
     assert last.alarm
+    assert not last.warning
+    assert last.since == 20
+    assert last.evidence["quality"] == monitor.records[-1]["quality"] < 0.1
+    assert "fakes_alike" in last.causes
     assert last.evidence["diversity"] == pytest.approx(0.05, abs=0.01)
     assert "since iteration 20" in last.reason
-    assert monitor.records[-1]["verdict"] == "collapsed"
-    assert monitor.records[-1]["reason"] == last.reason
+    assert {key: monitor.records[-1][key] for key in ("verdict", "causes", "reason")} == last.record()
 
 
-def test_a_fake_too_many_of_one_kind_is_no_alarm_before_the_run_settled() -> None:
-    _, told = watched(lambda i: 0.05 * good(i), looks=4)
-    assert {verdict.verdict for verdict in told if verdict is not None} == {"learning"}
+def test_what_never_was_better_is_no_loss_but_a_warning() -> None:
+    """The cause is told once nothing was gained for a while."""
+    _, told = watched(point(0.0))
+    assert {*states(told)} == {"learning"}
+    first, last = told[3], told[-1]
+    assert first is not None
+    assert last is not None
+    assert (first.causes, first.warning) == ((), False)
+    assert (last.warning, last.alarm) == (True, False)
+    assert "fakes_alike" in last.causes
+    assert last.evidence["diversity"] == pytest.approx(0.05, abs=0.01)
 
 
-@pytest.mark.parametrize(("steepness", "verdict"), [(9.0, "learning"), (11.0, "exploding")])
-def test_a_steep_discriminator_explodes(steepness: float, verdict: str) -> None:
-    """In logits over the mean distance of two normal samples, sqrt(pi); two looks in a row, after the first."""
-    _, told = watched(good, looks=3, D=Linear([steepness / math.sqrt(math.pi), 0.0]))
-    assert [each.verdict for each in told if each is not None] == ["learning", "learning", verdict]
+@pytest.mark.parametrize(("fakes", "state"), [(point(0.0), "collapsed"), (lambda i: 0.5 * good(i), "stalled")])
+def test_what_stands_still_for_long_is_an_alarm(fakes: Callable[[int], Tensor], state: str) -> None:
+    """1,000 iterations and 40 % of all without a gain: collapsed where less than a third of the data is served."""
+    monitor, told = watched(fakes, looks=12, iteration=lambda call: 50 * call)
+    found = states(told)
+    at = [record["iteration"] for record in monitor.records]
+    assert {found[i] for i in range(len(at)) if at[i] <= 1000} == {"learning"}
+    assert found[-1] == state
+    assert told[-1] is not None
+    assert told[-1].since <= at[-1] - 1000
+
+
+@pytest.mark.parametrize(("steepness", "told"), [(9.0, False), (11.0, True)])
+def test_a_steep_discriminator_is_a_cause(steepness: float, told: bool) -> None:
+    """In logits over the mean distance of two normal samples, sqrt(pi), for a loss whose logits have a unit."""
+    slope = steepness / math.sqrt(math.pi)
+    monitor, found = watched(point(2.0), D=Linear([slope, 0.0]), loss=sg.losses.NonSaturating())
+    assert monitor.records[-1]["steepness"] == pytest.approx(steepness, rel=0.1)
+    assert found[-1] is not None
+    assert ("d_steep" in found[-1].causes) == told
+
+
+def test_weights_that_never_move_are_an_alarm() -> None:
+    """At the third look: two in a row at which they are those of the look before, whatever the fakes are like."""
+    _, told = watched(good, looks=3, D=mlp())
+    assert states(told) == ["learning", "good", "stalled"]
+    assert told[-1] is not None
+    assert told[-1].causes == ("d_still",)
 
 
 def dead() -> nn.Module:
@@ -99,7 +146,7 @@ def dead() -> nn.Module:
 def test_a_discriminator_that_says_the_same_of_all_is_dead(D: nn.Module) -> None:
     _, told = watched(good, looks=1, D=D)
     assert told[-1] is not None
-    assert told[-1].verdict == "dead_discriminator"
+    assert (told[-1].state, told[-1].causes) == ("stalled", ("d_dead",))
 
 
 def spoilt(x: Tensor, value: float) -> Tensor:
@@ -130,7 +177,7 @@ def test_what_is_not_finite_is_a_verdict_and_no_error(what: str, value: float) -
             next(D.parameters()).fill_(value)
     verdict = monitor.observe(**given)
     assert verdict is not None
-    assert verdict.verdict == ("learning" if what in ("first", "held_out") else "non_finite")
+    assert verdict.state == ("learning" if what in ("first", "held_out") else "non_finite")
     monitor.observe(**given)
     assert monitor.observe(**given) is not None
 
@@ -139,7 +186,7 @@ def test_all_samples_not_finite_from_the_first_call_on() -> None:
     nothing = torch.full((64, 2), math.nan, dtype=F64)
     verdict = sg.CollapseMonitor(1).observe(D=mlp(), real=nothing, fake=nothing, d_loss=math.nan)
     assert verdict is not None
-    assert verdict.verdict == "non_finite"
+    assert verdict.state == "non_finite"
     assert "257 values" in verdict.reason
 
 
@@ -160,8 +207,8 @@ def sizes(rule: Callable[[int], int]) -> Iterator[tuple[Tensor, Tensor]]:
 )
 def test_batches_of_any_size(rule: Callable[[int], int], every: int, looks: int) -> None:
     monitor = sg.CollapseMonitor(every)
-    for x, y in sizes(rule):
-        monitor.observe(D=mlp(), real=x, fake=y, real_logits=torch.zeros(len(x)), held_out=x[:1])
+    for i, (x, y) in enumerate(sizes(rule)):
+        monitor.observe(D=mlp(i), real=x, fake=y, real_logits=torch.zeros(len(x)), held_out=x[:1])
     assert len(monitor.records) == looks
     assert "batch_distance" in monitor.records[-1]
     assert {record["verdict"] for record in monitor.records[-2:]} <= {*GOOD}

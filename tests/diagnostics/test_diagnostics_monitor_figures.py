@@ -151,9 +151,9 @@ def test_gradients_of_exactly_zero_are_a_verdict_unless_the_loop_has_set_them() 
         for _ in range(2):
             found = monitor.observe(D=D, real=x, fake=x + 0.1, G=G)
         assert found is not None
-        return found.verdict
+        return found.state
 
-    assert [verdict(0.1, 0.1), verdict(0.0, 0.1), verdict(0.0, 0.0)] == ["learning", "stalled", "learning"]
+    assert [verdict(0.1, 0.1), verdict(0.0, 0.1), verdict(0.0, 0.0)] == ["good", "stalled", "good"]
 
 
 @pytest.mark.parametrize("end", [torch.sigmoid, torch.tanh])

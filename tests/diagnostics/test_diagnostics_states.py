@@ -28,7 +28,7 @@ def states(*looks: Any, stuck: int | None = None) -> list[str]:
 
 
 def test_words() -> None:
-    assert STATES == (*GOOD, *ALARMS)
+    assert (*GOOD, *ALARMS) == STATES
     assert [state for state in (*STATES, *BEFORE) if is_good(state)] == ["learning", "good", "healthy", "drifting"]
 
 

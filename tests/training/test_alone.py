@@ -16,10 +16,9 @@ from known import F64, Linear, normal
 from steadygan.data import DATA, Source
 from steadygan.data.fake_side import FakeSide, fake_side
 from steadygan.data.sets.gaussians import TWO_GAUSSIANS_FAKE, TWO_GAUSSIANS_REAL
-from steadygan.diagnostics.optimum import log_odds
-from steadygan.diagnostics.rules import Thresholds
 from steadygan.engine.optim import OptimizerSettings
 from steadygan.errors import InputError
+from steadygan.evaluation.optimum import log_odds
 from steadygan.models import NoGenerator
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import trainer as trainer_of
@@ -173,10 +172,12 @@ def test_nothing_is_said_of_a_generator() -> None:
 
 
 def test_the_monitor_still_judges_the_discriminator() -> None:
-    strict = Thresholds(**{**vars(NONE), "by_heart": -1e9})
-    run = alone(monitor=sg.CollapseMonitor(thresholds=strict)).fit(200)
-    assert run.metrics[-1]["verdict"] == "drifting"
+    """Four samples of either side are known by heart soon; of fixed fakes no state but `learning` is told."""
+    run = alone(data=both(4)[0], fakes=both(4)[1], monitor=sg.CollapseMonitor()).fit(400)
+    assert {record["verdict"] for record in run.metrics} == {"learning"}
+    assert run.metrics[-1]["causes"] == "d_overfits"
     assert "knows them by heart" in run.metrics[-1]["reason"]
+    assert any(": warning: learning: D rates its training samples" in event for event in run.events)
 
 
 @pytest.mark.usefixtures("short_blocks")

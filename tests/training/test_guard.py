@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,7 @@ from steadygan.runs.folder import RunFolder
 from steadygan.runs.interventions import interventions
 from steadygan.runs.run import Run
 from steadygan.training.guard import healed
-from tiny import NONE, assert_same, networks, saved, state, trainer
-
-LOSS = replace(
-    NONE, sure=4.0, part=0.98, crash=0.02, little=0.01
-)  # nothing but the loss of nearly all that a run had is an alarm
+from tiny import LOSS, assert_same, saved, state, trainer, wide
 
 pytestmark = pytest.mark.usefixtures("short_blocks")
 
@@ -43,15 +38,6 @@ class Push:
             with torch.no_grad():
                 for parameter in run.G_live.parameters():
                     parameter.mul_(self.factor if parameter.ndim > 1 else 1.0)
-
-
-def wide(seed: int = 0) -> dict[str, Any]:
-    """Networks of which G begins where the data are: it has something to lose."""
-    G, D = networks(seed)
-    with torch.no_grad():
-        G[2].weight.mul_(4.0)  # type: ignore[index, operator, union-attr]
-        G[2].bias.fill_(1.0)  # type: ignore[index, operator, union-attr]
-    return {"G": G, "D": D}
 
 
 def pushed(out: Path | None, policy: Any, push: Push, **settings: Any) -> sg.Trainer:

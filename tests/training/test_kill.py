@@ -7,7 +7,6 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,10 @@ from steadygan import cli
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.interventions import interventions
 from steadygan.runs.run import Run
-from tiny import NONE, assert_same, ring, saved, trainer
+from tiny import LOSS, assert_same, ring, saved, trainer, wide
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
 
-STEEP = replace(NONE, steep=300.0)  # nothing but an explosion raises an alarm
 OFTEN = {"log_every": 20, "evaluate_every": 40, "checkpoint_every": 30, "keep": 2}
 FAR = {"method": sg.methods.FakeAsReal(2, factor=3), "penalties": [sg.penalties.zero_gp(1.0)]}
 
@@ -40,16 +38,17 @@ def plain(out: Path) -> None:
 
 
 def rolled_back(out: Path) -> None:
-    """Steep once, and back by two checkpoints with a remedy; a push that is the same whenever it is killed."""
+    """Thrown out of the data once, and back with a remedy; a push that is the same whenever it is killed."""
 
     def push(run: Run, iteration: int, record: dict[str, float]) -> None:
         if iteration == 60 and not interventions(out / "interventions.json"):
             with torch.no_grad():
-                for parameter in run.D.parameters():  # type: ignore[union-attr]
+                for parameter in run.G_live.parameters():
                     parameter.mul_(1e4 if parameter.ndim > 1 else 1.0)
 
-    watching = sg.CollapseMonitor(policy="rollback", remedy=sg.Remedy(lr_d=0.5), thresholds=STEEP)
-    trainer(out, resume=True, monitor=watching, callbacks=[push], **{**OFTEN, "checkpoint_every": 45}).fit(140)
+    watching = sg.CollapseMonitor(policy="rollback", remedy=sg.Remedy(lr_d=0.5), thresholds=LOSS)
+    settings = {**wide(), **OFTEN, "checkpoint_every": 45}
+    trainer(out, resume=True, monitor=watching, callbacks=[push], **settings).fit(140)
 
 
 def stacked(out: Path, seeds: int = 3, **more: Any) -> None:

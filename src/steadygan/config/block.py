@@ -162,8 +162,8 @@ class Context(NamedTuple):
                 fits(self)
 
 
-class Setting(NamedTuple):
-    """One setting: how a single value is read, or the block, or kinds of blocks, that stand below it."""
+class Slot(NamedTuple):
+    """Where one setting goes: how a single value is read, or the block, or kinds of blocks, that stand below it."""
 
     reader: Reader | None = None
     block: Any = None
@@ -171,15 +171,15 @@ class Setting(NamedTuple):
     required: bool = False
 
 
-def settings_of(kind: Any) -> Mapping[str, Setting]:
+def settings_of(kind: Any) -> Mapping[str, Slot]:
     """The settings of a block, in their order; those of `Parts` are the parts that are known by now."""
     if issubclass(kind, Parts):
-        return {name: Setting(block=kind.kinds.find(name), optional=True) for name in kind.names()}
+        return {name: Slot(block=kind.kinds.find(name), optional=True) for name in kind.names()}
     return _settings_of(kind)
 
 
 @cache
-def _settings_of(kind: type) -> Mapping[str, Setting]:
+def _settings_of(kind: type) -> Mapping[str, Slot]:
     try:
         hints, found = get_type_hints(kind, include_extras=True), {}
     except NameError as error:
@@ -197,7 +197,7 @@ def _settings_of(kind: type) -> Mapping[str, Setting]:
         if block or reader:
             required = one.default is MISSING and one.default_factory is MISSING
             optional = type(None) in getattr(annotation, "__args__", ())
-            found[one.name] = Setting(reader, block, optional, required)
+            found[one.name] = Slot(reader, block, optional, required)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..errors import InputError, unknown
 from ..plugins import ADVICE
-from .block import Kinds, Parts, Setting, settings_of
+from .block import Kinds, Parts, Slot, settings_of
 from .values import ReadError, Text
 
 B = TypeVar("B")
@@ -27,7 +27,7 @@ class Branch(NamedTuple):
         own = [] if self.kinds is None else ["name"]
         return list(dict.fromkeys([*own, *(name for each in self.classes for name in settings_of(each))]))
 
-    def settings(self, key: str) -> list[Setting]:
+    def settings(self, key: str) -> list[Slot]:
         """What they have under `key`."""
         return [found[key] for found in map(settings_of, self.classes) if key in found]
 
@@ -79,7 +79,7 @@ def _block(block: Any, value: Any, key: str, root: type) -> Any:
     return kind(**found)
 
 
-def _value(setting: Setting, value: Any, key: str, root: type) -> Any:
+def _value(setting: Slot, value: Any, key: str, root: type) -> Any:
     if setting.reader is None:
         return None if value is None and setting.optional else _block(setting.block, value, key, root)
     try:

@@ -1,6 +1,6 @@
 """Why a training goes wrong: gradients a generator receives, whether its discriminator lives, and other indicators."""
 
-from .coverage import chosen_over_covered, over_coverage
+from ..metrics.coverage import chosen_over_covered, over_coverage
 from .gradients import generator_gradient, gradient_figures
 from .norms import ema_distance, gradient_norm, non_finite, parameter_norm
 from .outputs import off_equilibrium, output_figures

@@ -147,8 +147,7 @@ class Past:
 
     last: dict[str, float] = field(default_factory=dict)
     losses: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # mean and deviation of the last looks
-    gap: float = 0.0  # the first logit gaps' mean
-
+    gap: float = 0.0  # the largest of the first logit gaps
     looks: int = 0
 
     def usual(self, key: str) -> tuple[float, float] | None:
@@ -242,6 +241,11 @@ def behind(figures: Figures, _past: Past, _setting: Setting) -> bool:
     return figures["quality"] - figures["average_quality"] > APART
 
 
+def still(player: str) -> Sign:
+    """Weights that do not move."""
+    return lambda figures, past, _setting: past.still(figures, player)
+
+
 def wild(key: str) -> Sign:
     """A loss that suddenly goes up and down."""
 
@@ -292,23 +296,17 @@ CAUSES = (
         UNCUT,
         stuck=True,
     ),
-    Cause(
-        "d_still",
-        lambda figures, past, _: past.still(figures, "d"),
-        "D's weights do not change",
-        ("weight_norm_d",),
-        advice=MOVE,
-        stuck=True,
-        lone=False,
-    ),
-    Cause(
-        "g_still",
-        lambda figures, past, _: past.still(figures, "g"),
-        "G's weights do not change",
-        ("weight_norm_g",),
-        advice=MOVE,
-        stuck=True,
-        lone=False,
+    *(
+        Cause(
+            f"{player}_still",
+            still(player),
+            f"{player.upper()}'s weights do not change",
+            (f"weight_norm_{player}",),
+            advice=MOVE,
+            stuck=True,
+            lone=False,
+        )
+        for player in "dg"
     ),
     Cause(
         "classes_ignored",
@@ -325,21 +323,16 @@ CAUSES = (
         bounded,
         lone=False,
     ),
-    Cause(
-        "g_unsteady",
-        wild("g_loss"),
-        "G's loss goes up and down {g_loss_std:.2g}, many times as much as before",
-        ("g_loss_std",),
-        slower,
-        lone=False,
-    ),
-    Cause(
-        "d_unsteady",
-        wild("d_loss"),
-        "D's loss goes up and down {d_loss_std:.2g}, many times as much as before",
-        ("d_loss_std",),
-        slower,
-        lone=False,
+    *(
+        Cause(
+            f"{player}_unsteady",
+            wild(f"{player}_loss"),
+            f"{player.upper()}'s loss goes up and down {{{player}_loss_std:.2g}}, many times as much as before",
+            (f"{player}_loss_std",),
+            slower,
+            lone=False,
+        )
+        for player in "gd"
     ),
     Cause(
         "d_steep",
@@ -405,8 +398,5 @@ CAUSES = (
 
 def startling(past: Past, losses: Figures) -> bool:
     """Whether one iteration's losses are so far from the usual that a look is due."""
-    for key, value in losses.items():
-        usual = past.usual(key)
-        if usual is not None and abs(value - usual[0]) > OUT * usual[1]:
-            return True
-    return False
+    known = ((value, past.usual(key)) for key, value in losses.items())
+    return any(usual is not None and abs(value - usual[0]) > OUT * usual[1] for value, usual in known)

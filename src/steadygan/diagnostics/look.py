@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..metrics.coverage import over_coverage
 from ..types import Batch, Critic, Loss, Method
 from ..types.batch import in_one, in_parts
-from .coverage import over_coverage
 from .gradients import Sight, gradient_figures, norms_of, sight_of
 from .norms import non_finite
 from .outputs import output_figures

@@ -183,7 +183,7 @@ class CollapseMonitor:
 
     def _startled(self) -> bool:
         """Whether losses of the calls just made are so unusual that a look is due; asked a few times between looks."""
-        block = max(1, self.every // ASKED)
+        block = max(2, self.every // ASKED)  # a deviation wants two: of one number none is known
         if self.calls % block or not self._losses:
             return False
         newest = {key: torch.stack([loss.cpu().double() for loss in own[-block:]]) for key, own in self._losses.items()}
@@ -291,9 +291,7 @@ class CollapseMonitor:
             self._measure()
         if self._standard is not None:
             self._standard.restore(state["standard"])
-        self._judge = self._judge.anew()
-        for record in self.records:
-            self._judge.update(record)
+        self._judge = self._judge.anew(self.records)
 
 
 def is_free(equilibrium: float | None) -> bool:

@@ -1,4 +1,4 @@
-"""What is changed when a run goes back to where it was healthy."""
+"""What is changed when a run goes back to where it was well."""
 
 from __future__ import annotations
 

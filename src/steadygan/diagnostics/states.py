@@ -178,6 +178,7 @@ class Course:
         if lost:
             return self._enter("non_finite", iteration)
         if "quality" not in figures:
+            self.live.since += 1  # a D that is trained alone: nothing is gained
             return self._enter("stalled", iteration) if stuck else self.state
         self.live.add(iteration, figures["quality"], figures["quality_error"], figures.get("covered", 1.0))
         if "average_quality" in figures:

@@ -67,9 +67,12 @@ class Judge:
         self.course, self.past = Course(self.thresholds), Past()
         self._shown = dict.fromkeys(range(len(CAUSES)), 0)
 
-    def anew(self) -> Judge:
-        """Another one that has seen nothing yet."""
-        return Judge(self.thresholds, self.setting)
+    def anew(self, records: Iterable[Figures] = ()) -> Judge:
+        """Another one that has seen these records and no others."""
+        judge = Judge(self.thresholds, self.setting)
+        for record in records:
+            judge.update(record)
+        return judge
 
     def startled(self, losses: Figures) -> bool:
         """Whether one iteration's losses (`d_loss`, `g_loss`) are so unusual that a look is due at once."""
@@ -182,6 +185,8 @@ def judge_once(figures: Figures, setting: Setting | None = None, thresholds: Thr
         state = "stalled"
     elif quality is not None and quality >= t.good:
         state = "good"
+    elif quality is not None and quality < t.little and any(cause.name == "fakes_alike" for cause in shown):
+        state = "collapsed"
     else:
         state = "learning"
     return verdict_of(state, shown if state != "good" else [], figures, own, 0)

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from ..data.build import fakes, source
-from ..diagnostics.optimum import KnownOptimum, log_odds
 from ..errors import InputError
+from ..evaluation.optimum import KnownOptimum, log_odds
 from ..files import beside
 from ..quantities import KNOWN
 from ..recipes import RECIPES

@@ -224,7 +224,7 @@ def contraction(loss: str, penalty: str, w: float, rate: float) -> tuple[float, 
     return largest[0], largest[1]
 
 
-class Course(NamedTuple):
+class Trajectory(NamedTuple):
     """Where a trained Dirac-GAN was at the start and after every `EVERY` iterations."""
 
     psi: tuple[float, ...]
@@ -244,7 +244,7 @@ class Course(NamedTuple):
 @cache
 def trained(
     loss: str, penalty: str, w: float, theta: float, iterations: int, clip: float | None = None, rate: float = RATE
-) -> Course:
+) -> Trajectory:
     """A run of `Trainer` from (psi, theta) = (0, theta), looked at every few iterations."""
     G, D = DiracFake(theta), DiracCritic(0.0, loss == "least_squares")
     seen = {0: (0.0, theta)}
@@ -275,7 +275,7 @@ def trained(
         callbacks=[look],
     )
     trainer.fit(iterations)
-    return Course(*zip(*(seen[iteration] for iteration in range(0, iterations + 1, EVERY)), strict=True))
+    return Trajectory(*zip(*(seen[iteration] for iteration in range(0, iterations + 1, EVERY)), strict=True))
 
 
 NEAR, LONG, FAR = 1e-3, 40, 120

@@ -35,7 +35,7 @@ from .checks import check_networks
 from .guard import Action, Guard, fresh_draws, healed, taken
 from .plan import Plan, training
 from .probes import Probes
-from .setup import Setup, setting_of
+from .setup import Setup, run_of, setting_of
 from .sums import Sums
 
 
@@ -125,7 +125,7 @@ class Member:
             evaluate, self.missing = evaluator_beside(
                 setup.source, setup.features, setup.evaluate_n, setup.G, averaged, setup.device
             )
-        self.run = self._run(setup, settings, evaluate)
+        self.run = run_of(setup, self.executor.average, None if folder is None else folder.path, settings, evaluate)
         self.probes = Probes(self.executor, setup, evaluate)
         self.log = Log(folder)
         self.log.events[:], self.events = self.events, []
@@ -137,32 +137,6 @@ class Member:
             self.guard = Guard(setup.monitor.policy, setup.monitor.times, setup.monitor.remedy, done)
         if self.resumed is not None:
             self._go_on_from(self.resumed, done)
-
-    def _run(self, setup: Setup, settings: dict[str, Any], evaluate: Any) -> Run:
-        """The run as the user sees it, on the networks that are being trained."""
-        source, opponents = setup.source, setup.opponents
-        average, critics = self.executor.average, {name: o.critic for name, o in opponents.items()}
-        run = Run(
-            path=None if self.folder is None else self.folder.path,
-            G=setup.G if average is None else average.network,
-            G_live=setup.G,
-            D=critics if len(critics) > 1 else next(iter(critics.values())),
-            latent=setup.latent,
-            settings=settings,
-            metrics=[],
-            equilibrium=setup.equilibrium,
-            units=None if source.offset is None or source.scale is None else (source.offset, source.scale),
-            device=setup.device,
-            prior=setup.prior,
-            data=setup.about,
-            latent_dim=setup.latent_dim,
-            network_settings=setup.network_settings,
-        )
-        measured = evaluate or setup.optimum
-        run.protocol = str(getattr(measured, "protocol", ""))
-        run.protocols = dict(getattr(measured, "protocols", {}))
-        run.reference = dict(getattr(evaluate, "reference", {}))
-        return run
 
     def _go_on_from(self, saved: dict[str, Any], done: Sequence[Any]) -> None:
         """Puts the checkpoint's state back; raises InputError when it was made with other data."""
@@ -321,9 +295,7 @@ class Member:
     def reconsider(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Lets the judge know these records and no others."""
         if self.judge is not None:
-            self.judge = self.judge.anew()
-            for record in records:
-                self.judge.update(record)
+            self.judge = self.judge.anew(records)
 
     def _name_dead(self, found: Mapping[str, str]) -> bool:
         """Tells of opponents that died or live again; whether there was any."""

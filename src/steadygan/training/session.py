@@ -205,7 +205,7 @@ class Session:
         if startled or self.members[0].rhythm.due(self.iteration):
             self.executor.settle()
             for index, member in enumerate(self.members):
-                if member in self.going:
+                if member in self.going and member.setup.watches_data:
                     member.seen = segment.reals(index)
             self._each(Member.pause)
             self._prune()
@@ -289,7 +289,6 @@ class Segment:
         self.numbers, self.block = range(first, stop), session.blocks(first // BLOCK)
         self.executor, self.members = session.executor, len(session.members)
         self.stacked = isinstance(session.blocks, StackedBlocks)
-        self.drawn = [member.setup.watches_data for member in session.members]
         self.schedule, self.horizon = session.members[0].setup.schedule, session.horizon or 1
         self.before = self.executor.snapshot()
         looks = session.members[0].setup.monitor is not None and rhythm.tells(stop)
@@ -305,17 +304,10 @@ class Segment:
         return self.block[number % BLOCK], number, factor, self.norms if number == self.looked else None
 
     def reals(self, index: int) -> Tensor | None:
-        """The newest reals of a member's D steps, where they are drawn anew and may come to be other ones."""
-        if not self.drawn[index]:
-            return None
-        found: list[Tensor] = []
-        for number, _ in reversed(self.done):
-            if sum(len(x) for x in found) >= RECENT:
-                break
-            for step in reversed(self.block[number % BLOCK].d):
-                if step.real is not None:
-                    found.append(step.real.x[index] if self.stacked else step.real.x)
-        return torch.cat(found)[:RECENT] if found else None
+        """The newest reals of a member's D steps; None where these have none."""
+        steps = [step for number, _ in reversed(self.done) for step in reversed(self.block[number % BLOCK].d)]
+        found = [step.real.x[index] if self.stacked else step.real.x for step in steps if step.real is not None]
+        return torch.cat(found[: -(-RECENT // len(found[0]))])[:RECENT] if found else None
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """Keeps the terms of an iteration."""

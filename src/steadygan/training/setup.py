@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -15,13 +16,13 @@ from ..data import Source
 from ..data.fake_side import FakeSide, fake_side
 from ..diagnostics.causes import Setting
 from ..diagnostics.monitor import CollapseMonitor, is_free
-from ..diagnostics.optimum import KnownOptimum, optimum_of
 from ..engine.draws import BLOCK, Needs
 from ..engine.objective import Sides
-from ..engine.optim import Ema, OptimizerFactory, Schedule
+from ..engine.optim import Average, Ema, OptimizerFactory, Schedule
 from ..engine.precision import Precision
 from ..errors import InputError, check_whole
 from ..evaluation.evaluator import Evaluate
+from ..evaluation.optimum import KnownOptimum, optimum_of
 from ..features import FeatureNetwork
 from ..latents import Latent
 from ..losses import NonSaturating, Nothing
@@ -29,6 +30,7 @@ from ..methods import Plain, chain
 from ..methods.chain import parts_of
 from ..models.build import NoGenerator
 from ..penalties import CONSTRAINTS, GradientPenalty
+from ..runs.run import Run
 from ..types import Constraint, Critic, Loss, Method, Opponent, Penalty
 from ..types.labels import LABEL, label_parameter, needs_label, occurring, spans
 from ..types.networks import Gives, bare_network, compiled_part, is_opened, opened
@@ -214,6 +216,32 @@ def _told(thing: object) -> str:
 
 def _name(function: object) -> str:
     return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def run_of(setup: Setup, average: Average | None, path: Path | None, settings: dict[str, Any], evaluate: Any) -> Run:
+    """The run as the user sees it, on the networks that are being trained."""
+    source, critics = setup.source, {name: opponent.critic for name, opponent in setup.opponents.items()}
+    run = Run(
+        path=path,
+        G=setup.G if average is None else average.network,
+        G_live=setup.G,
+        D=critics if len(critics) > 1 else next(iter(critics.values())),
+        latent=setup.latent,
+        settings=settings,
+        metrics=[],
+        equilibrium=setup.equilibrium,
+        units=None if source.offset is None or source.scale is None else (source.offset, source.scale),
+        device=setup.device,
+        prior=setup.prior,
+        data=setup.about,
+        latent_dim=setup.latent_dim,
+        network_settings=setup.network_settings,
+    )
+    measured = evaluate or setup.optimum
+    run.protocol = str(getattr(measured, "protocol", ""))
+    run.protocols = dict(getattr(measured, "protocols", {}))
+    run.reference = dict(getattr(evaluate, "reference", {}))
+    return run
 
 
 def setting_of(setup: Setup, equilibrium: float | None) -> Setting:
