@@ -37,8 +37,9 @@ def test_good_is_entered_at_its_bound_and_left_below_it() -> None:
     assert states(look(0.749), look(0.749))[-1] == "learning"
     found = states(look(0.7, 0.05), look(0.8, 0.05), look(0.7, 0.05), look(0.61, 0.05), look(0.68, 0.05))
     assert found == ["learning", "good", "good", "good", "learning"]
-    assert states(look(0.9, covered=0.09), look(0.9, covered=0.09))[-1] == "learning"
-    assert states(look(0.9, covered=0.11), look(0.9, covered=0.10), look(0.9, covered=0.02))[-1] == "good"
+    few, enough, less = (look(0.9, covered=T.bare + by) for by in (-0.01, 0.01, -0.1))
+    assert states(few, few)[-1] == "learning"
+    assert states(enough, enough, less)[-1] == "good"
 
 
 @pytest.mark.parametrize("error", [0.001, 0.04])
