@@ -28,12 +28,14 @@ def as_they_are(x: Tensor) -> Tensor:
 class Space:
     """`embed` makes vectors (n, dim) of samples (n, *shape); `part` says in which of the data's `parts` each lies.
 
-    Without `part` the parts are clusters of the real samples, found by whoever holds these.
+    centres (parts, dim): of the parts, where the nearest of them tells which. Without either the parts are clusters of
+    the real samples, found by whoever holds these.
     """
 
     embed: Embed = as_they_are
     part: Callable[[Tensor], Tensor] | None = None
     parts: int = 0
+    centres: Tensor | None = None
 
     @staticmethod
     def of_shape(shape: torch.Size | tuple[int, ...]) -> Space:
@@ -44,7 +46,7 @@ class Space:
     def of(source: Source) -> Space:
         """Of a source: modes and classes where it knows them, features of images by its own network, or random ones."""
         if source.centres is not None and len(source.centres) <= MOST:
-            return Space(part=NearestNeighbour(source.centres.flatten(1)).assign, parts=len(source.centres))
+            return Space(parts=len(source.centres), centres=source.centres.flatten(1))
         if not source.image:
             return Space.of_shape(source.shape)
         if source.features in FEATURES:

@@ -65,7 +65,11 @@ class Yardstick:
         self._ball = _distances(x, x).kthvalue(k + 1, dim=1).values  # the nearest is each sample itself
         self._fresh_cells = first_least(_distances(others, x))
         known = torch.cat([vectors, others])
-        self._centres = None if self.space.part is not None else clusters(known, min(CLUSTERS, len(known) // EACH))
+        self._centres = self.space.centres
+        if self._centres is not None:
+            self._centres = self._centres.to(known)
+        elif self.space.part is None:
+            self._centres = clusters(known, min(CLUSTERS, len(known) // EACH))
         self._parts = self.space.parts if self._centres is None else len(self._centres)
         self._reference = self._counts(known)
         self._class_parts: Tensor | None = None  # in which part most reals of a class lie

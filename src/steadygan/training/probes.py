@@ -35,7 +35,8 @@ from ..types.networks import like_probabilities
 from ..viz import clouds, curves, images, scatter
 from .setup import Setup
 
-POINTS, IMAGES = 512, 128  # samples whose gradients are looked at
+POINTS, IMAGES = 512, 64  # samples whose gradients are looked at
+MADE = 128  # images of the average that are held against reals
 SHOWN = 1000  # points kept for the evolution strip
 SURFACE = 64  # points per side of the critic's surface
 ARROWS = 20  # and of its slopes, as many as the papers draw
@@ -100,17 +101,15 @@ class Probes:
             subjects = {name: self._subject(name, own, iteration) for name, own in executor.opponents.items()}
             # real samples that D is not trained on, of classes that it need not be told
             held_out = Batch(self.real[: self._size]) if self._held_out and label is None else None
-            few = self._size < PAIRS  # of images: more are held against reals than D's gradients are asked of
-            placed = self._made(executor.G) if few else None
             training = self._training.first(self._size)
-            look = take_look(subjects, fake, training, yardstick, held_out, placed)
+            look = take_look(subjects, fake, training, yardstick, held_out)
         self._say_where_squashed(subjects, look.sight)
         figures = {key: value for key, value in look.figures.items() if not (self._alone and key in OF_G)}
         figures |= {} if self._alone else {"weight_norm_g": parameter_norm(executor.G)}
         figures |= {"data_changed": 1.0} if changed else {}
         figures["weight_norm_d"] = parameter_norm(executor.networks[next(iter(subjects))])
         if executor.average is not None:
-            own = yardstick.quality(self._made(executor.average.network))
+            own = yardstick.quality(self._made(executor.average.network, MADE if self.source.image else PAIRS))
             figures |= {f"average_{key}": value for key, value in own.items()}
             figures["ema_distance"] = ema_distance(executor.average.network, executor.G)
         return figures, look.dead
@@ -162,11 +161,10 @@ class Probes:
         with borrowed(self._seed, self.device):
             return generate(network, self._z[:upto], n, None if label is None else label[:upto])
 
-    def _made(self, network: torch.nn.Module) -> Tensor:
-        """The first of the probe's fakes, made by G's live weights or their average."""
-        label = None if self._label is None else self._label[:PAIRS]
+    def _made(self, network: torch.nn.Module, n: int) -> Tensor:
+        """The first n of the probe's fakes."""
         with borrowed(self._seed, self.device):
-            return generate(network, self._z[:PAIRS], PAIRS, label)
+            return generate(network, self._z[:n], n, None if self._label is None else self._label[:n])
 
     def metrics(self) -> dict[str, float]:
         """What the evaluator says of the samples, and how far a D that is trained alone is from its optimum."""
