@@ -172,6 +172,11 @@ def assert_same_run(there: tuple[sg.Trainer, Run], here: tuple[sg.Trainer, Run])
     assert_same(next_draws(b), next_draws(a))
 
 
+def said(run: Run) -> list[str]:
+    """What a run had to say, the monitor's warnings aside: runs as small as these are full of them."""
+    return [event for event in run.events if ": warning: " not in event]
+
+
 def wide(seed: int = 0) -> dict[str, Any]:
     """Networks of which G begins where the data are: it has something to lose."""
     G, D = networks(seed)

@@ -219,14 +219,20 @@ def plain(value: float) -> str:
     return f"{value:.1e}"
 
 
-def tone(verdict: str) -> str:
-    """The tone of a verdict: good, calm, warn, bad."""
-    return TONES.get(verdict, "calm")
+def tone(verdict: str, causes: str = "") -> str:
+    """The tone of a verdict: good, calm, warn, bad; warn where causes are seen and nothing is lost."""
+    found = TONES.get(verdict, "calm")
+    return "warn" if causes and found in ("good", "calm") else found
 
 
-def words(verdict: str) -> str:
-    """A verdict as words: dead discriminator, not finite."""
-    return {"non_finite": "not finite"}.get(verdict, verdict.replace("_", " "))
+def words(verdict: str, causes: str = "") -> str:
+    """A verdict as words, with the first of its causes: not finite, losing (D steep), learning (warning: G still)."""
+    told = {"non_finite": "not finite"}.get(verdict, verdict.replace("_", " "))
+    if not causes:
+        return told
+    player, _, rest = causes.split()[0].replace("_", " ").partition(" ")
+    cause = f"{player.upper() if player in ('d', 'g') else player} {rest}".rstrip()
+    return f"{told} (warning: {cause})" if tone(verdict, causes) == "warn" else f"{told} ({cause})"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from steadygan.commands.diagnose import show
 from steadygan.diagnostics.diagnosis import of_run
 
 
-def look(iteration, distance=0.4, diversity=1.0, **more):
+def look(iteration, distance=0.4, diversity=1.0, quality=0.3, **more):
     """One record with a look; at first fakes are far from the reals."""
     return {
         "iteration": iteration,
@@ -24,12 +24,16 @@ def look(iteration, distance=0.4, diversity=1.0, **more):
         "batch_distance": distance,
         "diversity": diversity,
         "batch_balance": 0.9,
+        "quality": quality,
+        "quality_error": 0.02,
+        "served": 0.9,
+        "covered": 0.8,
         **more,
     }
 
 
-NEAR = [look(0), *(look(100 * i, 0.01, modes=i) for i in range(1, 8))]
-FALLEN = [*NEAR, *(look(100 * i, 0.8, 0.1, modes=1) for i in range(8, 11))]
+NEAR = [look(0), *(look(100 * i, 0.01, quality=0.9, modes=i) for i in range(1, 8))]
+FALLEN = [*NEAR, *(look(100 * i, 0.8, 0.1, 0.04, modes=1) for i in range(8, 11))]
 
 
 def run(folder, records, tail="", **files):
@@ -45,7 +49,9 @@ def run(folder, records, tail="", **files):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("diagnosed")
-    run(folder / "healthy", NEAR)
+    run(folder / "good", NEAR)
+    warned = [look(100 * i, 0.4, diversity=2.1) for i in range(8)]
+    run(folder / "warned", warned)
     back = [{"iteration": 1000, "to": 500, "verdict": "collapsed", "reason": "why", "remedy": "lr_g x 0.5"}]
     run(folder / "fallen", FALLEN, '{"iteration": 1100, "d_lo', interventions=back)
     told = [{**row, "verdict": "learning"} for row in NEAR]
@@ -65,9 +71,10 @@ def place(tmp_path_factory):
 
 
 def test_pages_and_json(place, commands):
-    healthy, fallen, as_json, seeds, seeds_json = commands(
+    good, warned, fallen, as_json, seeds, seeds_json = commands(
         [
-            ["diagnose", "healthy"],
+            ["diagnose", "good"],
+            ["diagnose", "warned"],
             ["diagnose", "fallen"],
             ["diagnose", "fallen", "--json"],
             ["diagnose", "seeds"],
@@ -75,40 +82,49 @@ def test_pages_and_json(place, commands):
         ],
         place,
     )
-    assert [answer.code for answer in (healthy, fallen, as_json, seeds, seeds_json)] == [0] * 5, fallen.err
-    assert healthy.out.startswith("healthy: healthy since iteration 400; last look at 700\n")
-    assert "collapsed since iteration 800; last look at 1,000" in fallen.out
+    assert [answer.code for answer in (good, warned, fallen, as_json, seeds, seeds_json)] == [0] * 6, fallen.err
+    assert good.out.startswith("good: good since iteration 200; last look at 700\n")
+    assert "fakes serve 90% of the data, their quality is 0.9 (1 is as real data)\n" in good.out
+    assert warned.out.startswith("warned: learning (warning: G driven out) since iteration 0; last look at 700\n")
+    assert "fakes lie 2.1 times as far apart as reals: G is driven out of the data" in warned.out
+    assert "collapsed (fakes alike) since iteration 800; last look at 1,000" in fallen.out
+    assert "fakes have a quality of 0.04 after 0.9 (1 is as real data)" in fallen.out
     assert "fakes differ 0.1 times as much as reals" in fallen.out
     assert "rolled back from iteration 1,000 to 500: collapsed; lr_g x 0.5" in fallen.out
     assert "1 line of metrics.jsonl cannot be read and is left out" in fallen.out
     told = json.loads(as_json.out)
-    assert (told["verdict"], told["since"], told["iteration"]) == ("collapsed", 800, 1000)
-    assert told["evidence"] == {"diversity": 0.1, "batch_distance": 0.8}
+    assert (told["state"], told["causes"], told["since"], told["iteration"]) == (
+        "collapsed",
+        ["fakes_alike"],
+        800,
+        1000,
+    )
+    assert told["evidence"] == {"quality": 0.04, "diversity": 0.1}
     assert told["advice"] in told["reason"]
     assert told["figures"]["steepness"] == 0.9
     assert told["first"]["batch_distance"] == 0.4
-    assert [turn["verdict"] for turn in told["history"]][:2] == ["learning", "healthy"]
+    assert [turn["verdict"] for turn in told["history"]] == ["learning", "good", "collapsed"]
     assert told["interventions"][0]["to"] == 500
     assert told["metrics"]["modes"] == {"final": 1.0, "best": 7.0, "best_at": 700, "real": None}
     rows = {line.split()[0]: line for line in seeds.out.splitlines() if line.strip().startswith("seed-")}
-    assert "healthy" in rows["seed-0"]
+    assert "good" in rows["seed-0"]
     assert "collapsed" in rows["seed-1"]
     assert "left out: expected a look" in seeds.out
     assert "steadygan diagnose seeds/seed-1" in seeds.out.replace("\\", "/")
     several = json.loads(seeds_json.out)
-    assert several["verdict"] == "collapsed"
+    assert several["state"] == "collapsed"
     assert several["evidence"] == told["evidence"]
-    assert [each["verdict"] for each in several["runs"]] == ["healthy", "collapsed"]
+    assert [each["state"] for each in several["runs"]] == ["good", "collapsed"]
 
 
 def test_recorded_verdicts_are_taken(place):
     """A verdict that the run's own monitor gave stands, with its reason, even where another one would be given now."""
     found = of_run(place / "told")
-    assert (found.verdict, found.since, found.advice) == ("drifting", 700, "do less")
+    assert (found.state, found.since, found.advice) == ("learning", 700, "do less")  # what an earlier version's means
     assert [(turn.iteration, turn.verdict) for turn in found.history] == [(0, "learning"), (700, "drifting")]
     assert found.evidence == {}
     assert "judged anew" not in " ".join(found.notes)
-    assert "judged anew" in " ".join(of_run(place / "healthy").notes)
+    assert "judged anew" in " ".join(of_run(place / "good").notes)
 
 
 def test_damaged_roll_backs_are_told(place):
@@ -129,7 +145,8 @@ def test_a_page_fits_the_terminal(place, width):
 
 
 @pytest.mark.parametrize(
-    ("found", "code"), [("healthy", "\x1b[1;32m"), ("fallen", "\x1b[1;31m"), ("told", "\x1b[1;33m")]
+    ("found", "code"),
+    [("good", "\x1b[1;32m"), ("fallen", "\x1b[1;31m"), ("warned", "\x1b[1;33m"), ("told", "\x1b[1;36m")],
 )
 def test_verdicts_have_colours(place, found, code):
     text = io.StringIO()

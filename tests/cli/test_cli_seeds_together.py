@@ -30,7 +30,7 @@ COMMANDS = {
     "again": ["compare", *PAIR, *TINY, "--iterations", "60", "--seeds", "3", "--json"],
     "further": ["compare", *PAIR, *TINY, "--iterations", "80", "--seeds", "3", "--json"],
     "alone": ["train", "ring8/nsgan", *TINY, "--iterations", "60", "--seed", "2", "--out", "alone"],
-    "healthy": ["compare", *PAIR, *TINY, "--iterations", "60", "--seeds", "3", "--out", "hurt"],
+    "whole": ["compare", *PAIR, *TINY, "--iterations", "60", "--seeds", "3", "--out", "hurt"],
     "wild": [
         "compare", "ring8/nsgan", *TINY, "loss=wasserstein", "optimizer=sgd", "lr_g=1e200", "--iterations", "60",
         "--seeds", "2", "--out", "wild",
@@ -45,7 +45,7 @@ def user(once: Callable[..., Any], commands: Callable[..., Any]) -> dict[str, An
     def make(here: Path) -> dict[str, Any]:
         answers = dict(zip(COMMANDS, commands(list(COMMANDS.values()), here), strict=True))
         poison(here / "hurt" / "ring8-nsgan" / "seed-1" / "checkpoints" / "000000060.pt")
-        (hurt,) = commands([[word if word != "60" else "70" for word in COMMANDS["healthy"]]], here)
+        (hurt,) = commands([[word if word != "60" else "70" for word in COMMANDS["whole"]]], here)
         return answers | {"hurt": hurt}
 
     here, answers = once("cli-seeds-together", make)
@@ -212,15 +212,15 @@ def test_a_seed_that_goes_on_alone_after_a_roll_back_is_heard() -> None:
     with watch:
         watch.member(0)(first, 0, {"d_loss": 1.0})
         first.events.append("iteration 40: rolled back to iteration 0")
-        again.events = [*first.events, "iteration 60: exploding"]
+        again.events = [*first.events, "iteration 60: losing"]
         watch.member(0)(again, 60, {"d_loss": 1.0})
-        again.events.append("iteration 80: healthy again")
+        again.events.append("iteration 80: good again")
         watch.member(0)(again, 80, {"d_loss": 1.0})
     told = [line for line in out.getvalue().splitlines() if line.startswith("seed 7")]
     assert told == [
         "seed 7: iteration 40: rolled back to iteration 0",
-        "seed 7: iteration 60: exploding",
-        "seed 7: iteration 80: healthy again",
+        "seed 7: iteration 60: losing",
+        "seed 7: iteration 80: good again",
     ]
 
 

@@ -121,7 +121,7 @@ JUMP = 60  # it is seen at the end of its block of two calls
 
 
 def steps(monitor: sg.CollapseMonitor, upto: range) -> list[Any]:
-    """A D that changes, fakes that fall together, a loss that jumps once, batches that are short of what a look wants."""
+    """A D that changes, fakes that fall together, a loss that jumps once, batches that are too short for a look."""
     told = []
     for i in upto:
         D = seeded(i // 3, lambda: nn.Sequential(nn.Linear(2, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1)))

@@ -141,7 +141,7 @@ def test_a_long_run_is_small_and_opens(tmp_path, opened):
     rng = np.random.default_rng(0)
     names = [*KNOWN][:20]
     noise = iter(rng.normal(1.0, 0.1, 2001 * len(names)).tolist())
-    rows = records(2001, verdict="healthy", **{k: lambda i: next(noise) * math.exp(-i / 1e5) for k in names})
+    rows = records(2001, verdict="good", **{k: lambda i: next(noise) * math.exp(-i / 1e5) for k in names})
     folder = points(run(tmp_path / "long", rows=rows), iterations=range(0, 200_001, 5000), n=1000)
     path = sg.report(folder)
     size = path.stat().st_size

@@ -86,7 +86,7 @@ def test_a_value_that_dwarfs_the_rest_is_told(tmp_path):
 
 
 def test_alarms_are_marked(tmp_path):
-    rows = [row | {"verdict": "healthy" if row["iteration"] < 200 else "collapsed"} for row in records(4, d_loss=1.0)]
+    rows = [row | {"verdict": "good" if row["iteration"] < 200 else "collapsed"} for row in records(4, d_loss=1.0)]
     found = made(LOSS, run(tmp_path / "a", rows=rows))
     assert [(s["name"], s["x0"], s["x1"]) for s in found["layout"]["shapes"][1:]] == [("alarm-0", 200, 200)]
 

@@ -45,11 +45,11 @@ def read(*folders, out):
 
 
 def test_one_run_has_everything_in_one_file(tmp_path):
-    rows = records(5, d_loss=1.2, g_loss=0.9, modes=7, close_pairs=0.1, zeta=2, verdict="healthy", reason="all is well")
+    rows = records(5, d_loss=1.2, g_loss=0.9, modes=7, close_pairs=0.1, zeta=2, verdict="good", reason="all is well")
     folder = points(run(tmp_path / "a", rows=rows))
     assert sg.report(folder) == folder / "report.html"
     found = read(folder, out=tmp_path / "page.html")
-    for words in ("healthy", "all is well", "grid25/far, seed 0", "Modes found", "Other terms", "zeta", "Timeline"):
+    for words in ("good", "all is well", "grid25/far, seed 0", "Modes found", "Other terms", "zeta", "Timeline"):
         assert words in found.text
     assert "steadygan train grid25/far --seed 0 --iterations 400" in found.text
     assert [tag for tag, attrs in found.tags if "src" in attrs] == []
@@ -61,7 +61,7 @@ def test_one_run_has_everything_in_one_file(tmp_path):
 def test_no_verdict_is_invented(tmp_path):
     found = read(run(tmp_path / "a"), out=tmp_path / "page.html")
     assert not any("data-verdict" in attrs for _, attrs in found.tags)
-    for word in ("healthy", "learning", "drifting", "collapsed"):
+    for word in ("good", "learning", "losing", "collapsed"):
         assert word not in found.text
 
 
@@ -114,8 +114,11 @@ def test_samples_of_a_few_seeds_are_shown(tmp_path):
 
 def test_events_of_seeds_are_told_once_and_verdicts_as_they_change(tmp_path):
     def rows(s):
-        verdicts = ["learning", "learning", "drifting", "collapsed"]
-        return [r | {"verdict": verdicts[i]} for i, r in enumerate(records(4 + s, d_loss=1.0)[:4])]
+        verdicts = [{"verdict": "learning"}] * 2 + [
+            {"verdict": "learning", "causes": "d_steep"},
+            {"verdict": "collapsed"},
+        ]
+        return [r | verdicts[i] for i, r in enumerate(records(4 + s, d_loss=1.0)[:4])]
 
     told = [(0, "note", "started"), (None, "note", "eager"), (200, "event", "iteration 200: g_loss was inf")]
     groups = grouped([history(run(tmp_path / str(s), rows=rows(s), events=told, seed=s)) for s in (0, 1)])
@@ -125,9 +128,9 @@ def test_events_of_seeds_are_told_once_and_verdicts_as_they_change(tmp_path):
         (0, "verdict", "calm", "learning"),
         (0, "note", "calm", "started"),
         (None, "note", "calm", "eager"),
-        (200, "verdict", "warn", "learning → drifting"),
+        (200, "verdict", "warn", "learning → learning (warning: D steep)"),
         (200, "event", "warn", "g_loss was inf"),
-        (300, "verdict", "bad", "drifting → collapsed"),
+        (300, "verdict", "bad", "learning (warning: D steep) → collapsed"),
     ]
     assert {e.run for e in listed} == {"grid25/far, 2 seeds"}
     assert bar.run == "grid25/far, 2 seeds"

@@ -112,7 +112,7 @@ def made(folder: Path) -> Path:
     words = ["train", "points/far", *SMALL, "--data", "points.npy", "--iterations", str(LENGTH)]
     with contextlib.chdir(folder), mock.patch.object(Probes, "draw"):
         assert answered(words).code == 0
-    back = {"iteration": 3, "to": 2, "verdict": "collapsing", "reason": "fewer modes", "remedy": ""}
+    back = {"iteration": 3, "to": 2, "verdict": "losing", "reason": "fewer modes", "remedy": ""}
     (folder / RUN / "interventions.json").write_text(json.dumps([back]), encoding="utf-8")
     return folder
 

@@ -83,7 +83,7 @@ def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
 
 def test_of_a_record_values_that_are_none_are_dropped(tmp_path: Path) -> None:
     file = tmp_path / "metrics.jsonl"
-    right = {"iteration": 4, "d_loss": 1.5, "verdict": "healthy", "reason": "near", "final": True}
+    right = {"iteration": 4, "d_loss": 1.5, "verdict": "good", "reason": "near", "final": True}
     wrong = [None, 3, [], {"iteration": None}, {"iteration": -1}, {"iteration": 2.5}, {"iteration": 10**400}]
     mixed = right | {"iteration": 5, "g_loss": [1], "modes": 10**400, "balance": None, "verdict": 7, "energy": "near"}
     file.write_text("\n".join(map(json.dumps, [right, *wrong, mixed])) + '\n{"iteration": 6, "d_l', encoding="utf-8")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from own_networks import POINTS, Ending, fit, mlp, trainer
+from steadygan.diagnostics.states import is_good
 from steadygan.errors import CollapseError, InputError
 
 
@@ -297,11 +298,14 @@ class TestStalled:
     def test_a_gradient_of_exactly_zero_over_a_tick_is_a_verdict(self, seeds: int) -> None:
         made = sg.Seeds(lambda seed: trainer(Failing(), mlp(1), seed=seed, callbacks=[self.stop]), seeds)
         for run in made.fit(15):
-            assert [record["verdict"] for record in run.metrics][:4] == ["learning"] * 3 + ["stalled"]
+            verdicts = [record["verdict"] for record in run.metrics]
+            assert [is_good(verdict) for verdict in verdicts[:4]] == [True] * 3 + [False]
+            assert verdicts[3] == "stalled"
             assert run.metrics[-1]["gradient_norm_g"] == 0.0
-            assert "no gradient reaches G's weights (since iteration 10): look for a clamp" in run.metrics[-1]["reason"]
+            assert run.metrics[-1]["causes"].split()[0] == "g_dead"
+            assert "no gradient reaches G's weights (at iteration 15): look for a clamp" in run.metrics[-1]["reason"]
         assert made.reason is None
 
     def test_it_stops_a_run(self) -> None:
-        with pytest.raises(CollapseError, match="iteration 15: stalled: no gradient reaches G's weights"):
+        with pytest.raises(CollapseError, match=r"iteration 15: stalled: .*no gradient reaches G's weights"):
             fit(Failing(), iterations=20, callbacks=[self.stop], monitor=sg.CollapseMonitor(policy="stop"))

@@ -16,7 +16,7 @@ from steadygan.runs import checkpoint
 from steadygan.runs.interventions import Intervention, note
 from steadygan.runs.run import Run
 from steadygan.training.seeds import SIZES, cut, standing
-from tiny import assert_same, leaves, networks, saved, trainer
+from tiny import assert_same, leaves, networks, said, saved, trainer
 
 FAR = {"method": sg.methods.FakeAsReal(2, factor=3), "penalties": [sg.penalties.r1(0.1)]}
 
@@ -87,7 +87,7 @@ class TestEveryFolderIsALoneRun:
         assert runs[seed].metrics == found
         assert found[-1]["d_loss"] != expected[0].get("d_loss")
         assert [record["iteration"] for record in found] == [0, 20, 40, 50, 60, 80, 100, 120, 140, 150]
-        assert (runs[seed].iteration, runs[seed].failure, runs[seed].events) == (150, None, [])
+        assert (runs[seed].iteration, runs[seed].failure, said(runs[seed])) == (150, None, [])
 
     def test_it_is_loaded_and_sampled(self, trained: Any, seed: int) -> None:
         _, runs, lone = trained
@@ -170,7 +170,7 @@ def test_who_stands_where(tmp_path: Path) -> None:
     assert standing([begun, early], 200) == [[begun, early]]
     assert standing([begun, new, early], 200) == [[begun, new], [early]]
     back = with_checkpoints(tmp_path / "j", 70)
-    note(tmp_path / "j" / "interventions.json", [Intervention(100, 70, "exploding", "", "")])
+    note(tmp_path / "j" / "interventions.json", [Intervention(100, 70, "losing", "", "")])
     assert standing([back, early], 200) == [[back], [early]]  # it left the stack
     closing = with_checkpoints(tmp_path / "k", 140, 200)
     (tmp_path / "k" / "metrics.jsonl").unlink()
@@ -192,7 +192,7 @@ def test_members_at_different_checkpoints_are_regrouped(tmp_path: Path) -> None:
     runs = made.fit(160)
     assert [[t.setup.seed for t in session.members] for session in made._stacks] == [[0, 2, 4], [1, 3]]
     for run, expected in zip(runs, whole, strict=True):
-        assert run.events == []  # executor and members are those of the checkpoint
+        assert said(run) == []  # executor and members are those of the checkpoint
         assert_near(records(run), records(expected))
 
 
@@ -204,7 +204,7 @@ def test_finished_runs_are_left_as_they_are(tmp_path: Path) -> None:
     runs = several(tmp_path, 3, resume=True, **EXACT).fit(100)
     assert [run.iteration for run in runs] == [100] * 3
     assert [[(tmp_path / f"seed-{seed}" / name).read_bytes() for name in names] for seed in range(2)] == before
-    assert [run.events for run in runs] == [[], [], []]
+    assert [said(run) for run in runs] == [[], [], []]
     assert_near(records(runs[2]), records(one(2, tmp_path / "whole", **EXACT).fit(100)))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import shortened
-from ..quantities import BLANK, LABELS, spread, tone, words
+from ..quantities import BLANK, LABELS, TONES, spread, tone, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..metrics.summary import Summary
 
 COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}  # of verdicts, the best first
+EVENT = re.compile(r"(seed \S+: )?iteration \d+: ")  # how what a run says begins
 PLAIN_WIDTH = 110  # of a table that does not go to a terminal
 
 
@@ -65,16 +67,30 @@ def classes(figures: Mapping[str, float]) -> str:
     return f"classes: {', '.join(told)}" if told else ""
 
 
-def coloured(verdict: str) -> Text:
-    """A verdict in words, in its colour."""
+def coloured(verdict: str, causes: str = "") -> Text:
+    """A verdict in words, in its colour: yellow where causes are seen and nothing is lost."""
     from rich.text import Text
 
-    return Text(words(verdict), style=f"bold {COLOURS[tone(verdict)]}")
+    return Text(words(verdict, causes), style=f"bold {COLOURS[tone(verdict, causes)]}")
 
 
-def gravest(verdicts: Iterable[str]) -> str:
-    """The worst of some runs' verdicts: the first of equally bad ones."""
-    return max(verdicts, key=lambda verdict: [*COLOURS].index(tone(verdict)))
+def gravity(verdict: str, causes: str = "") -> tuple[int, int]:
+    """How grave a verdict is beside others: by its tone, then by its word."""
+    return [*COLOURS].index(tone(verdict, causes)), [*TONES, verdict].index(verdict)
+
+
+def gravest(verdicts: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """The worst of some runs' verdicts with their causes: the first of equally bad ones."""
+    return max(verdicts, key=lambda each: gravity(*each))
+
+
+def shade(event: str) -> str:
+    """The style of what a run says: red for an alarm, green where one is over, else yellow."""
+    told = EVENT.sub("", event)
+    alarms = (state.replace("_", " ") for state, found in TONES.items() if found == "bad")
+    if any(told.startswith(f"{alarm}: ") for alarm in alarms):
+        return f"bold {COLOURS['bad']}"
+    return f"bold {COLOURS['good' if told.endswith(' again') else 'warn']}"
 
 
 def clock(seconds: float) -> str:

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..runs.folder import RunFolder
 from ..runs.history import run_folders
 from ..runs.records import records
-from .console import cells, coloured, new_console
+from .console import cells, coloured, gravity, new_console
 from .options import Plugins, option
 
 if TYPE_CHECKING:
@@ -80,14 +80,14 @@ def together(told: Sequence[sg.Diagnosis], notes: Sequence[str]) -> dict[str, ob
 
 def gravest(told: Sequence[sg.Diagnosis]) -> sg.Diagnosis:
     """The one that needs looking at most."""
-    return max(told, key=lambda each: [*q.TONES, each.state].index(each.state))
+    return max(told, key=lambda each: gravity(each.state, " ".join(each.causes)))
 
 
 def show(told: sg.Diagnosis, console: Console) -> None:
     """One run on one page."""
     from rich.text import Text
 
-    head = Text(f"{told.what}: ") + coloured(told.state)
+    head = Text(f"{told.what}: ") + coloured(told.state, " ".join(told.causes))
     if told.since is not None and told.iteration is not None:
         head.append(f" since iteration {told.since:,}; last look at {told.iteration:,}")
     console.print(head, soft_wrap=False)
@@ -118,7 +118,7 @@ def show_seeds(told: Sequence[sg.Diagnosis], console: Console) -> None:
     table = _table("", "verdict", "since", "reason", numbers=("since",))
     for each in told:
         since = "" if each.since is None else f"{each.since:,}"
-        table.add_row(Path(each.what).name, coloured(each.state), since, each.reason)
+        table.add_row(Path(each.what).name, coloured(each.state, " ".join(each.causes)), since, each.reason)
     console.print(table)
     for each in told:
         for note in each.notes:
@@ -131,7 +131,7 @@ def _history(told: sg.Diagnosis) -> Text:
 
     before = len(told.history) - MOST
     line = Text(f"verdicts: {before:,} before, " if before > 0 else "verdicts: ")
-    turns = [Text(f"{turn.iteration:,} ") + coloured(turn.verdict) for turn in told.history[-MOST:]]
+    turns = [Text(f"{turn.iteration:,} ") + coloured(turn.verdict, turn.causes) for turn in told.history[-MOST:]]
     return line + Text(", ").join(turns)
 
 

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Self
 
 from ..quantities import plain
-from .console import clock, coloured, gravest
+from .console import clock, coloured, gravest, shade
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,7 +82,7 @@ class Watch:
             self.console.print("\n".join(filter(None, (self.heading, *notes))))
             self.heading = self.noticed = ""
         for event in events:
-            self.console.print(event, style="bold yellow")
+            self.console.print(event, style=shade(event))
         if stats is None:
             return
         evaluated = "balance" in stats or "modes" in stats
@@ -96,7 +96,7 @@ class Watch:
         numbers = live({**self._measured, **stats}, run.equilibrium, self.modes)
         from rich.text import Text
 
-        shown = coloured(stats["verdict"]) if "verdict" in stats else Text()
+        shown = coloured(stats["verdict"], stats.get("causes", "")) if "verdict" in stats else Text()
         if self._live is not None:
             from rich.console import Group
 
@@ -146,8 +146,8 @@ class Watch:
 def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The mean of each figure over the rows that have it; the gravest of their verdicts."""
     keys = {key: None for row in rows for key, value in row.items() if not isinstance(value, str)}
-    verdicts = [row["verdict"] for row in rows if "verdict" in row]
-    told = {"verdict": gravest(verdicts)} if verdicts else {}
+    verdicts = [(row["verdict"], row.get("causes", "")) for row in rows if "verdict" in row]
+    told = dict(zip(("verdict", "causes"), gravest(verdicts), strict=True)) if verdicts else {}
     return {key: fmean(row[key] for row in rows if key in row) for key in keys} | told
 
 

@@ -76,6 +76,11 @@ class Diagnosis:
         """Whether quality is lost, or not to be had."""
         return self.state in ALARMS
 
+    @property
+    def warning(self) -> bool:
+        """Whether the mechanism of a failure is seen, but no loss."""
+        return bool(self.causes) and not self.alarm
+
     def plain(self) -> dict[str, Any]:
         """For JSON; a number that is not finite becomes None."""
         told: dict[str, Any] = {
@@ -104,7 +109,7 @@ class Diagnosis:
             "iteration": self.iteration,
             "since": self.since,
             "first": _numbers(self.first),
-            "history": [turn._asdict() for turn in self.history],
+            "history": [turn._asdict() | {"causes": turn.causes.split()} for turn in self.history],
             "interventions": [dict(each) for each in self.interventions],
             "metrics": metrics,
         }
@@ -263,7 +268,8 @@ def of_run(folder: Path) -> Diagnosis:
     told = run.verdicts
     if not told:
         notes.append("made before there were verdicts: judged anew from its records")
-        told = [Turn(int(row["iteration"]), each.state, each.reason) for row, each in zip(rows, judged, strict=True)]
+        pairs = zip(rows, judged, strict=True)
+        told = [Turn(int(row["iteration"]), each.state, each.reason, " ".join(each.causes)) for row, each in pairs]
     changes = turns(told)
     found = _now(told[-1], changes[-1], judged[-1])
     at = int(last["iteration"])
@@ -310,10 +316,11 @@ def _now(told: Turn, turn: Turn, judged: Verdict) -> Verdict:
     """The last verdict with its evidence, which is worked out anew: records hold none."""
     state = BEFORE.get(told.verdict, told.verdict)
     if judged.state == state:
-        since = judged.since if judged.alarm else turn.iteration
-        return judged._replace(reason=told.reason or judged.reason, since=since)
+        since = judged.since if judged.alarm or judged.warning else turn.iteration
+        causes = tuple(told.causes.split()) or judged.causes
+        return judged._replace(reason=told.reason or judged.reason, since=since, causes=causes)
     advice = told.reason.rpartition("): ")[2] if "): " in told.reason else ""
-    return Verdict(state, told.reason, since=turn.iteration, advice=advice)
+    return Verdict(state, told.reason, since=turn.iteration, advice=advice, causes=tuple(told.causes.split()))
 
 
 def calm(state: str, figures: Mapping[str, float]) -> str:

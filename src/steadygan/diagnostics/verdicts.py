@@ -16,7 +16,7 @@ NAMED = 2  # causes that a verdict tells
 
 
 class Verdict(NamedTuple):
-    """What is to be thought of a run: its state, since which iteration, why, and what helps.
+    """What is to be thought of a run: its state, since which iteration it or its warning stands, why, and what helps.
 
     causes: names of what is seen of the mechanism, the gravest first; without a measured loss they are a warning.
     evidence: the figures that it was seen by. advice: settings and values that are not those of the run.
@@ -65,7 +65,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         self.course, self.past = Course(self.thresholds), Past()
-        self._shown = dict.fromkeys(range(len(CAUSES)), 0)
+        self._shown, self._began = [0] * len(CAUSES), [0] * len(CAUSES)
 
     def anew(self, records: Iterable[Figures] = ()) -> Judge:
         """Another one that has seen these records and no others."""
@@ -86,19 +86,24 @@ class Judge:
         iteration = int(record.get("iteration", self.past.looks))
         if record.get("data_changed"):
             self.course = Course(self.thresholds)
-        shown = [cause for i, cause in enumerate(CAUSES) if self._seen(i, cause, record) >= self._wanted(cause)]
+        shown = [i for i, cause in enumerate(CAUSES) if self._seen(i, cause, record, iteration) >= self._wanted(cause)]
+        causes = [CAUSES[i] for i in shown]
         lost = bool(record.get("non_finite"))
-        state = self.course.update(iteration, record, any(cause.stuck for cause in shown), lost)
+        state = self.course.update(iteration, record, any(cause.stuck for cause in causes), lost)
         self.past.add(record)
         side = self.course.told
         worth = state in ALARMS or side.quality.fell > 0 or (state == "learning" and side.since >= QUIET)
-        found = verdict_of(state, shown if worth else [], record, self.setting, self.course.entered, self.course)
+        warned = worth and causes and state not in ALARMS
+        since = self._began[shown[0]] if warned else self.course.entered
+        found = verdict_of(state, causes if worth else [], record, self.setting, since, self.course)
         same = state == self.verdict.state and found.causes == self.verdict.causes and not found.alarm
         self.verdict = self.verdict if same else found
         return self.verdict
 
-    def _seen(self, i: int, cause: Cause, record: Figures) -> int:
+    def _seen(self, i: int, cause: Cause, record: Figures, iteration: int) -> int:
+        """For how many looks in a row a cause is shown by now."""
         self._shown[i] = self._shown[i] + 1 if cause.shows(record, self.past, self.setting) else 0
+        self._began[i] = iteration if self._shown[i] == 1 else self._began[i]
         return self._shown[i]
 
     @staticmethod

@@ -90,18 +90,18 @@ def _card(i: int, group: RunGroup) -> dict[str, Any]:
 
 def _verdicts(group: RunGroup) -> list[dict[str, str]]:
     """The last verdicts, seeds of one and the same together; [] where no record has one."""
-    alike: dict[tuple[str, str], list[str]] = {}
+    alike: dict[tuple[str, str, str], list[str]] = {}
     for run in group.runs:
         if run.verdicts:
             alike.setdefault(run.verdicts[-1][1:], []).append(str(run.seed))
     return [
         {
-            "word": words(verdict),
-            "tone": tone(verdict),
+            "word": words(verdict, causes),
+            "tone": tone(verdict, causes),
             "reason": reason,
             "seeds": f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}" if group.several else "",
         }
-        for (verdict, reason), seeds in alike.items()
+        for (verdict, reason, causes), seeds in alike.items()
     ]
 
 

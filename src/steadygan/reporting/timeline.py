@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..quantities import tone, words
+from ..quantities import tone
 from ..runs.history import RunHistory
 from .groups import RunGroup
 
@@ -80,10 +80,11 @@ def _happenings(group: int, run: RunHistory) -> list[tuple[int, Happening]]:
     found = []
     before = ""
     for turn in run.turns:
-        text = f"{before} → {words(turn.verdict)}" if before else words(turn.verdict)
+        text = f"{before} → {turn.told}" if before else turn.told
         text += f": {turn.reason}" if turn.reason else ""
-        found.append((turn.iteration, Happening(turn.iteration, group, "", "verdict", tone(turn.verdict), text)))
-        before = words(turn.verdict)
+        shade = tone(turn.verdict, turn.causes)
+        found.append((turn.iteration, Happening(turn.iteration, group, "", "verdict", shade, text)))
+        before = turn.told
     at = 0
     for event in run.events:
         at = at if event.iteration is None else event.iteration
@@ -105,8 +106,8 @@ def _bar(group: int, run: RunHistory, longest: int) -> Bar:
         Stretch(
             share(turn.iteration),
             max(0.0, share(end) - share(turn.iteration)),
-            tone(turn.verdict),
-            f"{words(turn.verdict)}, iterations {turn.iteration:,} to {end:,}",
+            tone(turn.verdict, turn.causes),
+            f"{turn.told}, iterations {turn.iteration:,} to {end:,}",
         )
         for turn, end in zip(turns, ends, strict=True)
     ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError, one_line
 from ..files import writing
+from ..quantities import words
 from .folder import RunFolder
 from .records import append, append_text
 
@@ -48,7 +49,8 @@ class Log:
             shown = [each for each in self.records if each["iteration"] >= since]
         for each in shown:
             if "verdict" in each:
-                self._writer.add_text("verdict", str(each.get("reason", each["verdict"])), each["iteration"])
+                told = filter(None, (words(each["verdict"], each.get("causes", "")), each.get("reason")))
+                self._writer.add_text("verdict", ": ".join(told), each["iteration"])
             scalars = [
                 Summary.Value(tag=key, simple_value=value)
                 for key, value in each.items()

@@ -11,17 +11,24 @@ from typing import Any, NamedTuple, TypeGuard
 from ..config.values import MOST
 from ..errors import InputError, printable
 from ..files import write_text, writing
-from ..quantities import number
+from ..quantities import number, tone, words
 
 REASONS = ("verdict_reason", "reason")
 
 
 class Turn(NamedTuple):
-    """A verdict of a record, and why where it says so."""
+    """A verdict of a record, and why where it says so; causes: their names, joined by a space."""
 
     iteration: int
     verdict: str
     reason: str = ""
+    causes: str = ""
+
+    @property
+    def told(self) -> str:
+        """The verdict as words, with its first cause where that is a warning."""
+        warned = tone(self.verdict, self.causes) == "warn"
+        return words(self.verdict, self.causes if warned else "")
 
 
 class Records(NamedTuple):
@@ -97,7 +104,9 @@ def records(path: Path) -> Records:
         verdict = content.get("verdict")
         if isinstance(verdict, str) and verdict:
             reasons = [content[key] for key in REASONS if isinstance(content.get(key), str)]
-            verdicts.append(Turn(int(content["iteration"]), verdict, reasons[0] if reasons else ""))
+            causes = content.get("causes")
+            known = " ".join(causes.split()) if isinstance(causes, str) else ""
+            verdicts.append(Turn(int(content["iteration"]), verdict, reasons[0] if reasons else "", known))
     unreadable = len(lines) - len(rows)
     if not rows:
         told = f"{unreadable:,} that cannot be read" if unreadable else "an empty file"
@@ -106,8 +115,8 @@ def records(path: Path) -> Records:
 
 
 def turns(verdicts: Sequence[Turn]) -> list[Turn]:
-    """Those that differ from the one before."""
-    return [turn for i, turn in enumerate(verdicts) if i == 0 or turn.verdict != verdicts[i - 1].verdict]
+    """Those that differ from the one before: another verdict, or another warning."""
+    return [turn for i, turn in enumerate(verdicts) if i == 0 or turn.told != verdicts[i - 1].told]
 
 
 def objects(path: Path) -> Iterator[dict[str, Any] | None]:

@@ -62,6 +62,7 @@ class Member:
         self.missing = ""  # what it cannot be measured with, in words
         self._dead: set[str] = set()
         self._startled = False
+        self._said: tuple[Any, ...] = ()  # the last alarm or warning that was told
         self.seen: Tensor | None = None  # the newest reals of its D, where these may change
 
     @property
@@ -284,12 +285,16 @@ class Member:
             record.pop(key, None)
         record |= verdict.record()
         told = again or (told and "d_dead" in (*verdict.causes, *before.causes))
-        if (verdict.state, verdict.causes[:1]) != (before.state, before.causes[:1]) and not told:
-            if verdict.alarm or verdict.warning:
-                kind = "warning: " * verdict.warning
-                self.log.event(f"iteration {self.iteration}: {kind}{verdict.told}", self.iteration)
-            elif before.alarm:
+        news = (verdict.state, verdict.causes[:1]) if verdict.alarm else verdict.causes[:1]
+        if verdict.alarm < before.alarm:
+            self._said = ()
+            if not told:
                 self.log.event(f"iteration {self.iteration}: {verdict.state} again", self.iteration)
+        if (verdict.alarm or verdict.warning) and news != self._said:  # a warning that comes again is no news
+            self._said = news
+            why = f"warning: {verdict.reason}" if verdict.warning else verdict.told
+            if not told:
+                self.log.event(f"iteration {self.iteration}: {why}", self.iteration)
         return verdict
 
     def reconsider(self, records: Sequence[Mapping[str, Any]]) -> None:
