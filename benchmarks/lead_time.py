@@ -47,11 +47,13 @@ from steadygan.recipes import RECIPES
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "monitor.md"
 LOST, FLOOR, IN_A_ROW = 0.8, 0.5, 2
 ENOUGH = 0.1  # share of fakes of high quality whose evenness counts in full
+REGROUPED = {"ring8-hinge-sn": "settings"}  # meant as a healthy kind; it ends without a mode
 FALSE = 0.02  # of healthy runs that may be called
 GRID: Mapping[str, Sequence[float]] = {
-    "sure": (3.0, 4.0, 5.0),
-    "part": (0.1, 0.15, 0.2),
+    "sure": (4.0, 5.0),
+    "part": (0.1, 0.15),
     "bare": (0.1, 0.2, 0.3),
+    "gain": (0.01, 0.02, 0.05),
     "patience": (0.3, 0.4, 0.5),
 }
 DRAWS = 2000  # of the bootstrap
@@ -194,15 +196,25 @@ def read(records: Path) -> list[Run]:
         key = "evenness" if about["modes"] else "coverage"
         for run, rows in zip(about["runs"], figures(path.parent, about), strict=True):
             records_of = {int(record["iteration"]): record for record in run["records"] if not record.get("final")}
-            looks = [{**numbers(records_of.get(int(row["iteration"]), {})), **row} for row in rows]
+            renewed = about["change"] is None and any("data_changed" in record for record in run["records"])
+            looks = [joined(numbers(records_of.get(int(row["iteration"]), {})), row, renewed) for row in rows]
             truth = run["truth"].get("average", run["truth"]["live"])
             value = truth[key] if about["modes"] is None else counting(truth)
-            told = [*zip(run["truth"]["iteration"], value, strict=True)]
+            most = about["real"][-1].get(key, 1.0)
+            told = [(i, v / most) for i, v in zip(run["truth"]["iteration"], value, strict=True)]
             last = looks[-1]["iteration"] if looks else 0
             broke = None if run["failure"] is None else int(last)
             setting = setting_of(about, run)
             own = Run(
-                about["kind"], about["group"], data_of(about), run["seed"], setting, looks, told, about["fault"], broke
+                about["kind"],
+                REGROUPED.get(about["kind"], about["group"]),
+                data_of(about),
+                run["seed"],
+                setting,
+                looks,
+                told,
+                about["fault"],
+                broke,
             )
             own.lost = loss_of(told)
             found.append(own)
@@ -212,8 +224,15 @@ def read(records: Path) -> list[Run]:
             ends.setdefault(own.data, []).append(own.truth[-1][1])
     for own in found:
         usual = median(ends.get(own.data, [1.0]))
-        own.failed = own.broke is not None or own.lost is not None or own.truth[-1][1] < LOST * usual
+        short = own.failing and own.truth[-1][1] < LOST * usual
+        own.failed = own.broke is not None or own.lost is not None or short
     return found
+
+
+def joined(record: Mapping[str, float], row: Mapping[str, float], renewed: bool) -> dict[str, float]:
+    """The figures of a look, from its record and its kept fakes; renewed: the run had another yardstick in the end."""
+    known = {key: value for key, value in record.items() if renewed or key != "data_changed"}
+    return {**row, **known} if renewed else {**known, **row}
 
 
 def counting(truth: Mapping[str, Sequence[float]]) -> list[float]:

@@ -27,19 +27,21 @@ from monitored_runs import Kept
 from monitored_truth import ground_of
 
 import steadygan as sg
+from steadygan.callbacks import Callback
 from steadygan.config import override
 from steadygan.errors import CollapseError, NonFiniteError
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import trainer
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.interventions import interventions
+from steadygan.runs.run import Run
 
 WELL = 0.9
 ACTING = ("monitor.policy=rollback", "monitor.remedy=own", "checkpoint_every=200", "compile=off")
 MENDED = (  # kinds whose failure a rate, a penalty or fake-as-real can end
     *("rates-too-high", "d-rate-too-high", "g-rate-too-high", "momentum", "minimax", "wgan-free", "lambda-too-large"),
-    *("few-samples", "hinge-few-samples", "optimiser-lost", "rate-spike-50", "rates-grow", "d-reset", "d-noise"),
-    *("g-shaken", "g-shaken-late"),
+    *("few-samples", "hinge-few-samples", "optimiser-lost", "rate-spike-50", "d-reset", "d-noise"),
+    *("g-shaken", "g-shaken-late", "g-shocked-average", "penalty-grows", "one-d-step-of-ten"),
 )
 
 
@@ -51,7 +53,9 @@ def trained(kind: Kind, seed: int) -> dict[str, Any]:
     with TemporaryDirectory() as place:
         made = trainer(settings, out=place)
         if kind.change is not None:
+            before = len(made.callbacks)
             kind.change(made)
+            made.callbacks[before:] = [once(each, kind.fault) for each in made.callbacks[before:]]
         failure = None
         try:
             run = made.fit(kind.iterations)
@@ -62,6 +66,20 @@ def trained(kind: Kind, seed: int) -> dict[str, Any]:
         done = interventions(RunFolder(Path(place)).interventions)
         value = counting(truth(kept))[-1]
     return {"seed": seed, "end": value, "failure": failure, "done": [[e.iteration, e.to, e.remedy] for e in done]}
+
+
+def once(callback: Callback, fault: int | None) -> Callback:
+    """A shock that does not come again when the run comes by once more."""
+    if fault is None:
+        return callback
+    done: list[int] = []
+
+    def called(run: Run, iteration: int, record: dict[str, float]) -> None:
+        if iteration != fault or not done:
+            callback(run, iteration, record)
+        done.extend([iteration] * (iteration == fault))
+
+    return called
 
 
 def truth(kept: Kept) -> dict[str, list[float]]:

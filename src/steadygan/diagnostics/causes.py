@@ -16,7 +16,8 @@ AT_REST = 0.005  # deviation of a loss that counts as none: a run at its equilib
 WILD = 7.0  # times as much as usual that a loss goes up and down
 OUT = 10.0  # usual deviations from the usual loss beyond which one iteration asks for a look
 STEEP = 10.0  # logits that D's slope at the fakes makes of the reals' mean distance
-FLAT, TO_TEACH = 0.005, 0.03  # of the same, and the distance of fakes that leaves something to teach
+FLAT = 0.005  # of the same
+TO_TEACH, BARE = 0.03, 0.2  # the distance of fakes, or the share of reals covered, that leave something to teach
 TOO_WELL = -0.3  # distance of D's loss from its equilibrium
 BY_HEART = 0.75  # deviations by which D rates its training samples above held-out ones
 WIDE, ALIKE = 1.8, 0.4  # mean distance of fakes over that of reals
@@ -186,6 +187,7 @@ class Cause(NamedTuple):
 
     keys: figures without which it cannot be told. change: what a roll-back changes for it; advice: what is to be done
     by hand, beside or instead. stuck: no player can get on, whatever the samples are like. lone: one look tells it.
+    looks: so many in a row must show it.
     """
 
     name: str
@@ -196,6 +198,7 @@ class Cause(NamedTuple):
     advice: str = ""
     stuck: bool = False
     lone: bool = True
+    looks: int = 2
 
     def shows(self, figures: Figures, past: Past, setting: Setting) -> bool:
         """Whether a look shows it."""
@@ -229,6 +232,11 @@ def levelled(*signs: Sign) -> Sign:
 def grown(figures: Figures, past: Past, setting: Setting) -> bool:
     """A critic without an equilibrium that puts the sides much further apart than it did at first."""
     return setting.free and past.looks > LOOKS and abs(figures["logit_gap"]) > GROWN * past.gap > 0.0
+
+
+def wanting(figures: Figures, _past: Past, _setting: Setting) -> bool:
+    """Fakes that have something to learn yet: they are off the reals, or leave most of these bare."""
+    return figures["batch_distance"] > TO_TEACH or figures["covered"] < BARE
 
 
 def blind(figures: Figures, _past: Past, _setting: Setting) -> bool:
@@ -269,6 +277,7 @@ CAUSES = (
         revived,
         REVIVE,
         stuck=True,
+        looks=1,
     ),
     Cause(
         "d_dead",
@@ -278,6 +287,7 @@ CAUSES = (
         revived,
         REVIVE,
         stuck=True,
+        looks=1,
     ),
     Cause(
         "g_dead",
@@ -331,6 +341,7 @@ CAUSES = (
             (f"{player}_loss_std",),
             slower,
             lone=False,
+            looks=1,
         )
         for player in "gd"
     ),
@@ -350,11 +361,14 @@ CAUSES = (
     ),
     Cause(
         "d_flat",
-        levelled(below("steepness", FLAT), above("batch_distance", TO_TEACH)),
-        "D is flat (steepness {steepness:.2g}) while fakes are {batch_distance:.2g} from the reals",
-        ("steepness", "batch_distance"),
+        levelled(below("steepness", FLAT), wanting),
+        "D is flat (steepness {steepness:.2g}) while fakes are {batch_distance:.2g} from the reals and cover"
+        " {covered:.0%} of what they should",
+        ("steepness", "batch_distance", "covered"),
         stronger,
         "widen D",
+        stuck=True,
+        looks=5,
     ),
     Cause(
         "d_overfits",

@@ -38,9 +38,9 @@ class Thresholds:
     after a loss which one look suffices for. good: quality from which fakes are good, and `part` less until they no
     longer are, where `bare` of the reals are covered, half of that to stay so; a run that is short of it by half of
     `sure` errors may stand still. little: what a run must have had to lose it, and the share of the best, or of real
-    data in a run that stands still, below which it is collapsed. patience: the share of the iterations so far without
-    a gain after which a run stands still, `least` iterations and `looks` looks at least. held: looks in a row that a
-    small loss must show, or the recovery from it.
+    data in a run that stands still, below which it is collapsed. gain: what must be won to count. patience: the share
+    of the iterations so far without a gain, live or averaged, after which a run stands still, `least` iterations and
+    `looks` looks at least. held: looks in a row that a small loss must show, or the recovery from it.
     """
 
     sure: float = 4.0
@@ -49,6 +49,7 @@ class Thresholds:
     crash: float = 0.5
     good: float = 0.75
     bare: float = 0.2
+    gain: float = 0.02
     little: float = 0.33
     patience: float = 0.4
     least: int = 1000
@@ -85,7 +86,7 @@ class Track:
         if self.looks:
             self.level = (value + self.now) / 2.0
             self.best = max(self.best, self.level)
-            if self.level > self.mark + max(self.part * self.part, 2.0 * error / math.sqrt(2.0)):
+            if self.level > self.mark + max(self.t.gain, 2.0 * error / math.sqrt(2.0)):
                 self.mark, gained = self.level, True
         x = self.last  # without this look, which is what is asked about
         bends = [abs(x[i] - 2.0 * x[i - 1] + x[i - 2]) for i in range(2, len(x))]
@@ -163,6 +164,7 @@ class Course:
     state: str = "learning"
     live: Side = field(init=False)
     average: Side | None = None
+    lost: bool = False  # something that the run had, and has not got back
     entered: int = 0  # the iteration at which the evidence of the state began
 
     def __post_init__(self) -> None:
@@ -189,8 +191,9 @@ class Course:
         ahead = live.fell >= t.held and (live.crashed or (live.fell >= 2 * t.held <= own.since))
         ahead = ahead and own.quality.best >= t.little  # an average that has nothing to lose yet loses nothing
         fallen = own.lost or ahead  # the average is yet to follow
-        if self.state in ("losing", "collapsed") and not fallen:
+        if self.lost and not fallen:
             fallen = not own.back or live.crashed
+        self.lost = fallen
         if fallen:
             worst = own.worst if own.lost or not ahead else live
             left = t.crash if self.state == "collapsed" else t.little
@@ -200,8 +203,8 @@ class Course:
         was, level = self.state == "good", own.quality.level
         if level >= t.good - t.part * was and own.covered.level >= t.bare / (1 + was) and own.quality.looks > 1:
             return self._enter("good", iteration)
-        short = level < t.good - t.sure * own.quality.noise / 2.0 or own.covered.level < t.bare
-        if own.idle(iteration) and short:
+        short = level < t.good - t.sure * own.quality.noise / 2.0
+        if short and own.idle(iteration) and self.live.idle(iteration):
             return self._enter("collapsed" if level < t.little else "stalled", own.gained)
         return self._enter("learning", iteration)
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 from .causes import CAUSES, FIFTH, Cause, Change, Figures, Past, Setting, slower, startling
 from .states import ALARMS, Course, Thresholds
 
-HELD = 2  # looks in a row that a cause must show
-QUIET = 3  # looks without a gain after which a cause is worth a warning
+QUIET = 5  # looks without a gain after which a cause is worth a warning
 NAMED = 2  # causes that a verdict tells
 
 
@@ -86,13 +85,13 @@ class Judge:
         iteration = int(record.get("iteration", self.past.looks))
         if record.get("data_changed"):
             self.course = Course(self.thresholds)
-        shown = [i for i, cause in enumerate(CAUSES) if self._seen(i, cause, record, iteration) >= self._wanted(cause)]
+        shown = [i for i, cause in enumerate(CAUSES) if self._seen(i, cause, record, iteration) >= cause.looks]
         causes = [CAUSES[i] for i in shown]
         lost = bool(record.get("non_finite"))
         state = self.course.update(iteration, record, any(cause.stuck for cause in causes), lost)
         self.past.add(record)
         side = self.course.told
-        worth = state in ALARMS or side.quality.fell > 0 or (state == "learning" and side.since >= QUIET)
+        worth = state in ALARMS or side.quality.fell > 0 or (state == "learning" and self._quiet(iteration))
         warned = worth and causes and state not in ALARMS
         since = self._began[shown[0]] if warned else self.course.entered
         found = verdict_of(state, causes if worth else [], record, self.setting, since, self.course)
@@ -100,15 +99,16 @@ class Judge:
         self.verdict = self.verdict if same else found
         return self.verdict
 
+    def _quiet(self, iteration: int) -> bool:
+        """Whether nothing was gained for so long that what is seen of the mechanism is worth a warning."""
+        side = self.course.told
+        return side.since >= QUIET and iteration - side.gained >= self.thresholds.least // 2
+
     def _seen(self, i: int, cause: Cause, record: Figures, iteration: int) -> int:
         """For how many looks in a row a cause is shown by now."""
         self._shown[i] = self._shown[i] + 1 if cause.shows(record, self.past, self.setting) else 0
         self._began[i] = iteration if self._shown[i] == 1 else self._began[i]
         return self._shown[i]
-
-    @staticmethod
-    def _wanted(cause: Cause) -> int:
-        return 1 if cause.name == "d_dead" or cause.name.endswith("unsteady") else HELD
 
 
 def verdict_of(

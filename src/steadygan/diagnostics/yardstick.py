@@ -44,10 +44,18 @@ class Yardstick:
     Real samples that occur twice count once; where all of them are equal, diversity and batch_distance are absent.
     `own` are the figures of the fresh samples themselves: what a perfect generator would get. Raises InputError for
     samples of shapes that differ, or fewer than two, and NonFiniteError for real ones that are not finite.
-    label (n,): the classes of `real`, where the fakes are asked for some.
+    label (n,): the classes of `real`, where the fakes are asked for some. unseen (k, *shape): real samples that D is
+    not trained on, by which `quality` is told where there are some: few training samples are no measure of the data.
     """
 
-    def __init__(self, real: Tensor, fresh: Tensor, space: Space | None = None, label: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        real: Tensor,
+        fresh: Tensor,
+        space: Space | None = None,
+        label: Tensor | None = None,
+        unseen: Tensor | None = None,
+    ) -> None:
         self.shape, self.space = real.shape[1:], space or Space()
         whole = flat_samples(real.detach().to(torch.float64), "real", 2)
         self._like = whole[:1].reshape(-1, *self.shape)
@@ -64,7 +72,8 @@ class Yardstick:
         k = min(NEIGHBOUR, x.shape[0] - 1)
         self._ball = _distances(x, x).kthvalue(k + 1, dim=1).values  # the nearest is each sample itself
         self._fresh_cells = first_least(_distances(others, x))
-        known = torch.cat([vectors, others])
+        self._unseen = None if unseen is None else torch.unique(self._flat(unseen.detach(), "unseen real"), dim=0)
+        known = torch.cat([vectors if self._unseen is None else self._unseen, others])
         self._centres = self.space.centres
         if self._centres is not None:
             self._centres = self._centres.to(known)
@@ -79,13 +88,22 @@ class Yardstick:
             table = where.new_zeros(int(label.max()) + 1, self._parts)
             self._class_parts = table.index_put_((label, where), where.new_ones(()), accumulate=True).argmax(1)
             self._agreement = float((self._class_parts[label] == where).double().mean())
-        centre = x.mean(0, keepdim=True)
-        self._worst = 2.0 * float(_distances(x, centre).mean()) / self._spread - 1.0 if self._spread else 0.0
-        self._noise, self._covered = 0.0, 0.0
+        self._held = x if self._unseen is None else self._unseen  # what quality is told by
+        wide = (
+            self._spread if self._unseen is None else float(F.pdist(self._held).mean()) if len(self._held) > 1 else 0.0
+        )
+        among = _distances(self._held, self._held)
+        self._reach = among.kthvalue(min(NEIGHBOUR, len(among) - 1) + 1, dim=1).values
+        middle = _distances(self._held, self._held.mean(0, keepdim=True)).mean()
+        self._wide, self._worst = wide, 2.0 * float(middle) / wide - 1.0 if wide else 0.0
+        self._noise, self._covered, self._chance = 0.0, 0.0, 0.0
         self.own, _ = self.figures(fresh)
         if "batch_distance" in self.own:
             self._noise = max(0.0, self.own["batch_distance"])
             self.own["batch_distance"] -= self._noise
+        if wide:
+            self._chance = max(0.0, self._energy(_distances(others, self._held), _distances(others, others)))
+        self.own |= self.quality(fresh)
 
     @property
     def device(self) -> torch.device:
@@ -105,7 +123,8 @@ class Yardstick:
         n, m = self._x.shape[0], y.shape[0]
         across, again = _distances(y, self._x), _distances(y, y).fill_diagonal_(0.0)
         within = float(again.sum()) / (m * (m - 1))
-        quality = self._quality(y, across, again.sum(1) / (m - 1))
+        held = across if self._unseen is None else _distances(y, self._held)
+        quality = self._quality(y, held, again)
         close = (across <= math.sqrt(self._close)).sum(0)
         near = again.fill_diagonal_(math.inf).amin(1) <= math.sqrt(self._close + _rounding(y))
         cells = first_least(across)
@@ -137,21 +156,25 @@ class Yardstick:
             y = self._flat(fake.detach(), "fake")
         except NonFiniteError:
             return dict.fromkeys(QUALITY, math.nan)
-        again = _distances(y, y).fill_diagonal_(0.0).sum(1) / (len(y) - 1)
-        return self._quality(y, _distances(y, self._x), again)
+        return self._quality(y, _distances(y, self._held), _distances(y, y).fill_diagonal_(0.0))
+
+    def _energy(self, apart: Tensor, again: Tensor) -> float:
+        """The energy distance of vectors whose distances from the reals, and from each other, these are."""
+        within = float(again.sum()) / (len(again) * (len(again) - 1))
+        return (2.0 * float(apart.mean()) - within) / self._wide - 1.0
 
     def _quality(self, y: Tensor, apart: Tensor, again: Tensor) -> dict[str, float]:
-        """Of vectors y (m, dim), their distances from the reals (m, n), and their mean ones from each other (m,)."""
-        m, across = y.shape[0], apart.mean(1)
+        """Of vectors y (m, dim), their distances from the reals (m, n) and from each other (m, m)."""
+        m = y.shape[0]
         share, error = served(self._counts(y), self._reference)
-        coverage = float((apart.amin(0) <= self._ball).double().mean())
+        coverage = float((apart.amin(0) <= self._reach).double().mean())
         self._covered = self._covered or coverage or 1.0  # of the fresh reals, which come first
         found = {"served": share, "covered": min(1.0, coverage / self._covered)}
         if self._worst <= 0.0:
-            return {**found, "quality": float((across == 0.0).double().mean()), "quality_error": m**-0.5}
-        energy = (2.0 * float(across.mean()) - float(again.mean())) / self._spread - 1.0 - self._noise
-        own = float((2.0 * (across - again)).std()) / math.sqrt(m)  # each fake counts in two distances of the mean
-        chance = math.hypot(own / self._spread, 1.0 / m)
+            return {**found, "quality": float((apart.mean(1) == 0.0).double().mean()), "quality_error": m**-0.5}
+        energy = self._energy(apart, again) - self._chance
+        each = 2.0 * (apart.mean(1) - again.sum(1) / (m - 1))  # each fake counts in two distances of the mean
+        chance = math.hypot(float(each.std()) / math.sqrt(m) / self._wide, 1.0 / m)
         less, near, more = (self._nearness(energy + by) for by in (chance, 0.0, -chance))
         chance = max(near - less, more - near)
         return {**found, "quality": share * near, "quality_error": math.hypot(near * error, share * chance)}

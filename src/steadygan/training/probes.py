@@ -82,7 +82,8 @@ class Probes:
     def standard(self) -> Standard:
         """What fakes are held against."""
         label = None if self._training.label is None else self._training.label[:PAIRS]
-        return Standard(Yardstick(self._training.x[:PAIRS], self.real[:PAIRS], Space.of(self.source), label))
+        unseen = None if self.source.unseen is None else self.real[PAIRS : 2 * PAIRS]
+        return Standard(Yardstick(self._training.x[:PAIRS], self.real[:PAIRS], Space.of(self.source), label, unseen))
 
     def look(self, iteration: int, seen: Tensor | None = None) -> tuple[dict[str, float], dict[str, str]]:
         """The figures, and why each dead opponent counts as dead; nothing where looks are off.
