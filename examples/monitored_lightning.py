@@ -88,7 +88,7 @@ def main() -> None:
     trainer = lightning.Trainer(
         max_epochs=1,
         accelerator="cpu",
-        callbacks=[Watching(sg.CollapseMonitor(every=200))],
+        callbacks=[Watching(sg.CollapseMonitor(every=200, loss=sg.losses.NonSaturating()))],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -39,7 +39,7 @@ def mlp(outputs: int) -> nn.Sequential:
 G, D = mlp(2), mlp(1)
 opt_g = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.5, 0.9))
 opt_d = torch.optim.Adam(D.parameters(), lr=options.lr_d, betas=(0.5, 0.9))
-monitor = sg.CollapseMonitor(every=200)
+monitor = sg.CollapseMonitor(every=200, loss=sg.losses.NonSaturating())
 
 for i in range(1, options.iterations + 1):
     x, y = draw(N), G(torch.randn(N, 2)).detach()
@@ -59,5 +59,5 @@ for i in range(1, options.iterations + 1):
     )
     if verdict is not None:
         print(f"{i:6,} {verdict.told}")
-        if verdict.alarm:
+        if verdict.alarm:  # quality is lost, or not to be had; `verdict.warning` tells of a cause without harm yet
             break

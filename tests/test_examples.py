@@ -24,7 +24,7 @@ EXAMPLES = ROOT / "examples"
         ("own_loop.py --iterations 30", "of 8, high-quality samples"),
         ("own_loop.py --iterations 30 --plain", "of 8, high-quality samples"),
         ("quickstart.py --iterations 30", "'iteration': 30"),
-        ("monitored_loop.py --iterations 600 --lr-d 2", " exploding: D's slope at the fakes"),
+        ("monitored_loop.py --iterations 600 --lr-d 1e-30", "; D's weights do not change"),
         ("monitored_loop.py --iterations 200 --lr-d 1e-3", "   200 learning"),
     ],
 )
@@ -48,12 +48,12 @@ LIGHTNING = importlib.util.find_spec("lightning") is not None
 
 @pytest.mark.skipif(not LIGHTNING, reason="lightning is not installed: pip install lightning")
 def test_the_monitor_stops_a_lightning_training() -> None:
-    words = [sys.executable, str(EXAMPLES / "monitored_lightning.py"), "--iterations", "800", "--lr-d", "2"]
+    words = [sys.executable, str(EXAMPLES / "monitored_lightning.py"), "--iterations", "800", "--lr-d", "1e-30"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     looks = [line for line in done.stdout.splitlines() if re.match(r"\s*[\d,]+ [a-z]", line)]
     assert looks[0].split()[:2] == ["200", "learning"]
-    assert "exploding" in looks[-1]
+    assert "stalled" in looks[-1]
     assert len(looks) < 5
 
 

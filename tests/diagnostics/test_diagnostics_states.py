@@ -72,6 +72,13 @@ def test_half_of_it_gone_is_enough_at_one_look() -> None:
     assert states(*calm, look(0.29))[-1] == "collapsed"
 
 
+def test_a_figure_that_was_never_had_does_not_tell_how_much_of_another_is_lost() -> None:
+    """A third of the few reals that were covered are left, and two thirds of the quality."""
+    calm = [look(0.9, covered=0.12)] * 5
+    assert states(*calm, *[look(0.6, covered=0.04)] * 2)[-1] == "losing"
+    assert states(*calm, *[look(0.2, covered=0.12)] * 2)[-1] == "collapsed"
+
+
 def test_reals_that_are_no_longer_covered_are_a_loss() -> None:
     calm = [look(0.9, covered=0.8)] * 5
     assert states(*calm, look(0.9, covered=0.39))[-1] == "losing"

@@ -84,10 +84,8 @@ class Change(NamedTuple):
         if self.penalty_weights != 1.0:
             for name, weight in setting.penalties.items():
                 told.append(f"penalty.{name}.weight={weight * self.penalty_weights:g}")
-        if self.fakes:
-            told.append(
-                f"method.fake_as_real.count={self.fakes}" if setting.known else f"sg.methods.FakeAsReal({self.fakes})"
-            )
+        if count := self.fakes:
+            told.append(f"method.fake_as_real.count={count}" if setting.known else f"sg.methods.FakeAsReal({count})")
         for key, factor, at in (("lr_g", self.lr_g, 0), ("lr_d", self.lr_d, 1)):
             if factor != 1.0:
                 rate = None if setting.rates is None else setting.rates[at] * factor

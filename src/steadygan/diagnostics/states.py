@@ -147,8 +147,9 @@ class Side:
 
     @property
     def worst(self) -> Track:
-        """The one of which least is left."""
-        return min(self.tracks, key=lambda track: track.now / track.best if track.best else 1.0)
+        """Of those that are lost, or of both, the one of which least is left."""
+        lost = [track for track in self.tracks if track.lost]
+        return min(lost or self.tracks, key=lambda track: track.now / track.best if track.best else 1.0)
 
     def idle(self, iteration: int) -> bool:
         """Whether nothing was gained for long."""

@@ -11,6 +11,7 @@ from .causes import CAUSES, FIFTH, Cause, Change, Figures, Past, Setting, slower
 from .states import ALARMS, Course, Thresholds
 
 QUIET = 5  # looks without a gain after which a cause is worth a warning
+HARMS = ("classes_ignored",)  # causes that are a loss themselves, of which quality knows nothing
 NAMED = 2  # causes that a verdict tells
 
 
@@ -86,15 +87,14 @@ class Judge:
         if record.get("data_changed"):
             self.course = Course(self.thresholds)
         shown = [i for i, cause in enumerate(CAUSES) if self._seen(i, cause, record, iteration) >= cause.looks]
-        causes = [CAUSES[i] for i in shown]
-        lost = bool(record.get("non_finite"))
-        state = self.course.update(iteration, record, any(cause.stuck for cause in causes), lost)
+        stuck, lost = any(CAUSES[i].stuck for i in shown), bool(record.get("non_finite"))
+        state = self.course.update(iteration, record, stuck, lost)
         self.past.add(record)
         side = self.course.told
         worth = state in ALARMS or side.quality.fell > 0 or (state == "learning" and self._quiet(iteration))
-        warned = worth and causes and state not in ALARMS
-        since = self._began[shown[0]] if warned else self.course.entered
-        found = verdict_of(state, causes if worth else [], record, self.setting, since, self.course)
+        shown = [i for i in shown if worth or CAUSES[i].name in HARMS]
+        since = self._began[shown[0]] if shown and state not in ALARMS else self.course.entered
+        found = verdict_of(state, [CAUSES[i] for i in shown], record, self.setting, since, self.course)
         same = state == self.verdict.state and found.causes == self.verdict.causes and not found.alarm
         self.verdict = self.verdict if same else found
         return self.verdict
@@ -194,4 +194,4 @@ def judge_once(figures: Figures, setting: Setting | None = None, thresholds: Thr
         state = "collapsed"
     else:
         state = "learning"
-    return verdict_of(state, shown if state != "good" else [], figures, own, 0)
+    return verdict_of(state, [c for c in shown if state != "good" or c.name in HARMS], figures, own, 0)

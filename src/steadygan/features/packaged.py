@@ -123,7 +123,8 @@ def _joint(logits: Tensor) -> Tensor:
 
 @cache
 def _network(packaged: PackagedNetwork, device: torch.device, dtype: torch.dtype) -> Classifier:
-    return packaged.load().to(device, dtype, memory_format=torch.channels_last)  # on a CPU 1.7 times as fast
+    network: Classifier = packaged.load().to(device, dtype)
+    return network.to(memory_format=torch.channels_last)  # on a CPU 1.7 times as fast
 
 
 def _read(name: str) -> bytes:

@@ -154,6 +154,7 @@ class Member:
         if done:
             state = state._replace(random=fresh_draws(state.random, self.setup.seed, done, at))
         self.restore(state)
+        self._startled = bool(saved.get("startled"))
         if saved.get("standard"):
             self.probes.standard.restore(saved["standard"])
         self.iteration, self.sums.state = at, dict(state.sums)
@@ -219,7 +220,7 @@ class Member:
 
     def pause(self) -> None:
         """What is due at this iteration: a tick, a checkpoint."""
-        if self.rhythm.tells(self.iteration) or self._startled:
+        if self.rhythm.tells(self.iteration) or (self._startled and self.rhythm.rests(self.iteration)):
             self.tick(closing=False)
         if self.going and self.iteration % self.rhythm.checkpoint == 0:  # whoever looked may have made it leave
             self.save()
@@ -244,7 +245,7 @@ class Member:
         if again:
             record = self.log.records[-1] | record  # no iterations since: the losses are those of the tick just told
             self.reconsider(self.log.records[:-1])
-        self._startled = False
+        self._startled = self._startled and closing  # a run that goes on knows no closing record
         figures, dead = self.probes.look(self.iteration, self.seen)
         record |= figures
         began, picture = time.perf_counter(), None
@@ -334,7 +335,8 @@ class Member:
         """Writes a checkpoint, where there is a folder: the state, and all that `load` needs beside it."""
         if self.folder is not None:
             meta = {"settings": dict(self.run.settings), "plan": asdict(self.plan), **meta_of(self.run), **more}
-            checkpoint.write(self.folder.checkpoints, self.state(), meta | {"standard": self._standard()})
+            seen = {"standard": self._standard(), "startled": self._startled}
+            checkpoint.write(self.folder.checkpoints, self.state(), meta | seen)
 
     def _standard(self) -> dict[str, Any]:
         """What fakes are held against, where that was made anew."""

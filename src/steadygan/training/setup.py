@@ -277,10 +277,17 @@ class Rhythm:
         """Whether a record is written here."""
         return iteration % self.log == 0 or iteration % self.evaluate == 0
 
+    @property
+    def _stops(self) -> tuple[int, ...]:
+        return BLOCK, self.log, self.evaluate, self.checkpoint
+
     def next_stop(self, iteration: int, until: int) -> int:
         """Where the iterations must pause next: the block's end, a tick, or the end of the run."""
-        stops = (BLOCK, self.log, self.evaluate, self.checkpoint)
-        return min(until, *((iteration // every + 1) * every for every in stops))
+        return min(until, *((iteration // every + 1) * every for every in self._stops))
+
+    def rests(self, iteration: int) -> bool:
+        """Whether the iterations pause here wherever the run ends."""
+        return any(iteration % every == 0 for every in self._stops)
 
 
 def opponents_of(
