@@ -120,28 +120,32 @@ def contact_sheet(found: dict[str, tuple[Run, dict[str, Any]]], path: Path) -> N
             axes.set_title(f"{name}\n{lives}, diversity {100 * row['share']:.0f} %", fontsize=8)
 
 
-def figures_sheet(found: Sequence[Drawn], path: Path, columns: int = 3) -> None:
-    """All pictures on one sheet, each under its name; those that cannot be read are left out."""
+def figures_sheet(found: Sequence[Drawn], path: Path, columns: int = 2) -> None:
+    """All pictures on one sheet, each under its name, the next one where there is most room."""
     without_backend()
     from matplotlib.image import imread
 
-    pages = []
+    width, gap, title = 7.0, 0.3, 0.35  # inches
+    feet, tiles = [0.0] * columns, []  # of each column how far it reaches; name, pixels, column, top, height
     for one in found:
         try:
-            pages.append((one.name, imread(one.picture)))
+            pixels = imread(one.picture)
         except Exception:  # a damaged file raises whatever its bytes lead to
             continue
-    if not pages:
+        column, height = feet.index(min(feet)), width * pixels.shape[0] / pixels.shape[1]
+        tiles.append((one.name, pixels, column, feet[column] + title, height))
+        feet[column] += title + height + gap
+    if not tiles:
         raise SystemExit("expected drawn figures that can be read, found none")
-    columns = min(columns, len(pages))
-    rows = -(-len(pages) // columns)
-    with canvas(path, 5.0 * columns, 3.4 * rows) as sheet:
-        grid = sheet.subplots(rows, columns, squeeze=False).ravel().tolist()
-        for axes in grid:
+    across, down = columns * (width + gap) - gap, max(feet) - gap
+    with canvas(path, across, down) as sheet:
+        sheet.set_layout_engine("none")
+        for name, pixels, column, top, height in tiles:
+            left, bottom = column * (width + gap) / across, 1.0 - (top + height) / down
+            axes = sheet.add_axes((left, bottom, width / across, height / down))
             axes.set_axis_off()
-        for axes, (name, pixels) in zip(grid, pages, strict=False):
-            axes.imshow(pixels, interpolation="antialiased")
-            axes.set_title(name)
+            axes.imshow(pixels, interpolation="antialiased", aspect="auto")
+            axes.set_title(name, fontsize=13, pad=4)
 
 
 def write_table(out: Path) -> None:

@@ -6,8 +6,8 @@
 Each kind leaves a folder: `runs.json` with the settings, and of each seed the records and the truth at every look;
 `seed-<k>.npz` with the fakes of the probe's fixed latents at every look (`iteration`, `live`, `average` where there is
 one, `label` where there are classes); `real.npz` with fresh reals in the same unit (`x`, `label`; `after` and `change`
-where the data change on the way). A kind that is there is not trained again. Where an image is worth more than its
-bits, fakes are float16; points are float32.
+where the data change on the way). A kind that is there is not trained again. Images are kept in float16, points in
+float32.
 """
 
 from __future__ import annotations

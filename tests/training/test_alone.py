@@ -288,3 +288,19 @@ def test_mirrored_images_are_so_in_half_of_their_visits() -> None:
     assert torch.equal(left, ~right)
     assert 60 < int(left.sum()) < 140
     assert (FakeSide(source)(50, torch.Generator().manual_seed(1)).sum((1, 2, 3)) == x.sum()).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": sg.losses.Wasserstein()},  # whose best D has no bound
+        {"D": nn.Sequential(nn.Linear(4, 1)), "method": sg.methods.Packing(2)},  # which judges pairs
+        {"fakes": DATA["gaussian"](n=50)},  # whose density is not told
+    ],
+    ids=["loss", "pairs", "density"],
+)
+def test_where_no_best_discriminator_is_known_nothing_is_said_of_it(settings: dict[str, Any]) -> None:
+    run = alone(**settings).fit(40)
+    assert "optimum_distance" not in run.metrics[-1]
+    assert run.protocols == {}
+    assert run.metrics[-1]["d_loss"] != 0.0
