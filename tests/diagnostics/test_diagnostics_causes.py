@@ -133,7 +133,7 @@ def test_one_look(name: str) -> None:
 
 
 def test_every_cause_has_a_case() -> None:
-    others = {"d_still", "g_still", "critic_unbounded", "g_unsteady", "d_unsteady"}
+    others = {"d_still", "g_still", "critic_unbounded", "g_unsteady", "d_unsteady", "data_changed"}
     assert {cause.name for cause in CAUSES} == CASES.keys() | others
 
 
@@ -247,7 +247,10 @@ def test_other_data_are_a_new_beginning() -> None:
     records = run((FINE, 6), (FINE | {"quality": 0.3}, 6))
     assert judge(records, KNOWN)[-1].state == "losing"
     records[6]["data_changed"] = 1.0
-    assert judge(records, KNOWN)[-1].state == "learning"
+    found = judge(records, KNOWN)
+    assert (found[6].causes, found[6].warning, found[7].causes) == (("data_changed",), True, ())
+    assert "fakes are held against them from here on" in found[6].reason
+    assert found[-1].state == "learning"
 
 
 def test_past_tells_what_is_usual() -> None:

@@ -317,6 +317,15 @@ CAUSES = (
         for player in "dg"
     ),
     Cause(
+        "data_changed",
+        above("data_changed", 0.0),
+        "the newest real samples are not like those of the beginning: fakes are held against them from here on",
+        ("data_changed",),
+        advice="look whether the data are meant to change",
+        lone=False,
+        looks=1,
+    ),
+    Cause(
         "classes_ignored",
         below("class_agreement", 0.5),
         "only {class_agreement:.0%} of fakes look like the class that they were asked for, where real samples do",

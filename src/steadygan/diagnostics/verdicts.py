@@ -11,7 +11,7 @@ from .causes import CAUSES, FIFTH, Cause, Change, Figures, Past, Setting, slower
 from .states import ALARMS, Course, Thresholds
 
 QUIET = 5  # looks without a gain after which a cause is worth a warning
-HARMS = ("classes_ignored",)  # causes that are a loss themselves, of which quality knows nothing
+HARMS = ("classes_ignored", "data_changed")  # causes of which quality knows nothing: they are told at once
 NAMED = 2  # causes that a verdict tells
 
 
