@@ -2,8 +2,8 @@
 
 Run: python monitored_loop.py [--iterations 5000] [--lr-d 0.02]        (--lr-d 1e-3: it takes longer)
 
-The data are eight Gaussians on a circle. D's rate is far too high, so that its slope explodes; the monitor says so
-within a thousand iterations, and the loop stops.
+The data are eight Gaussians on a circle. D's rate is far too high: its slope explodes, and what G had learnt is lost.
+The monitor says so within two thousand iterations, and the loop stops.
 """
 
 import argparse
