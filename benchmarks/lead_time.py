@@ -34,10 +34,10 @@ import steadygan as sg
 from steadygan.config import override
 from steadygan.data.build import built
 from steadygan.diagnostics import space, yardstick
-from steadygan.diagnostics.causes import Setting
 from steadygan.diagnostics.diagnosis import setting_told
 from steadygan.diagnostics.look import PAIRS
 from steadygan.diagnostics.monitor import is_free
+from steadygan.diagnostics.remedy import Setting
 from steadygan.diagnostics.space import Space
 from steadygan.diagnostics.states import Thresholds
 from steadygan.diagnostics.verdicts import Judge, Verdict

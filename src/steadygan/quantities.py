@@ -20,6 +20,7 @@ SHARE, MODES, EVEN, RATIO = "share", "modes", "share of an even mode", "ratio to
 RECEIVED, SLOPE, NORM = "loss / data unit", "logit / data unit", "Euclidean norm"
 BLANK = "\u00a0"  # no line ends there
 CLASS = re.compile(r"class_\d+")
+BEGINNING = re.compile(r"(seed \S+: )?iteration \d+: ")  # of what a run says
 
 
 class Quantity(NamedTuple):
@@ -223,6 +224,15 @@ def tone(verdict: str, causes: str = "") -> str:
     """The tone of a verdict: good, calm, warn, bad; warn where causes are seen and nothing is lost."""
     found = TONES.get(verdict, "calm")
     return "warn" if causes and found in ("good", "calm") else found
+
+
+def heard(event: str) -> str:
+    """The tone of what a run says: bad for an alarm, good where one is over, else warn."""
+    told = BEGINNING.sub("", event)
+    alarms = (state.replace("_", " ") for state, found in TONES.items() if found == "bad")
+    return (
+        "bad" if any(told.startswith(f"{each}: ") for each in alarms) else "good" if told.endswith(" again") else "warn"
+    )
 
 
 def words(verdict: str, causes: str = "") -> str:

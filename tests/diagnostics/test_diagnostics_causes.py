@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from steadygan.diagnostics.causes import CAUSES, LOOKS, Change, Past, Setting
+from steadygan.diagnostics.causes import CAUSES, LOOKS, Past
+from steadygan.diagnostics.remedy import Change, Setting
 from steadygan.diagnostics.verdicts import Judge, Verdict, judge, judge_once
 
 FINE = {

@@ -121,6 +121,7 @@ def test_events_of_seeds_are_told_once_and_verdicts_as_they_change(tmp_path):
         return [r | verdicts[i] for i, r in enumerate(records(4 + s, d_loss=1.0)[:4])]
 
     told = [(0, "note", "started"), (None, "note", "eager"), (200, "event", "iteration 200: g_loss was inf")]
+    told += [(300, "event", "iteration 300: collapsed: why")]
     groups = grouped([history(run(tmp_path / str(s), rows=rows(s), events=told, seed=s)) for s in (0, 1)])
     (bar,), listed, more = timeline(groups)
     assert more == 0
@@ -131,6 +132,7 @@ def test_events_of_seeds_are_told_once_and_verdicts_as_they_change(tmp_path):
         (200, "verdict", "warn", "learning → learning (warning: D steep)"),
         (200, "event", "warn", "g_loss was inf"),
         (300, "verdict", "bad", "learning (warning: D steep) → collapsed"),
+        (300, "event", "bad", "collapsed: why"),
     ]
     assert {e.run for e in listed} == {"grid25/far, 2 seeds"}
     assert bar.run == "grid25/far, 2 seeds"
@@ -139,7 +141,7 @@ def test_events_of_seeds_are_told_once_and_verdicts_as_they_change(tmp_path):
         (66.667, pytest.approx(33.333), "warn"),
         (100.0, 0.0, "bad"),
     ]
-    assert [(p.left, p.tone) for p in bar.marks] == [(66.667, "warn")]
+    assert [(p.left, p.tone) for p in bar.marks] == [(66.667, "warn"), (100.0, "bad")]
 
 
 def test_a_log_full_of_events_is_cut(tmp_path):

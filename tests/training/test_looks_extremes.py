@@ -143,9 +143,9 @@ def test_held_out_samples_are_judged_in_batches_like_the_others() -> None:
             return self.network(x) + x.mean() * x.shape[0]
 
     G, D = built(0, lambda: sg.models.GENERATORS["mlp"](2, (1, 8, 8), width=4), Coupled)
-    made = trainer(G=G, D=D, data=sg.data.DATA["digits"](), batch_size=50)
+    made = trainer(G=G, D=D, data=sg.data.DATA["digits"](), batch_size=25)
     made.fit(0)
     seen.clear()
     figures, _ = made.session.members[0].probes.look(0)
-    assert seen == [50] * 6  # reals and fakes, twice; held-out ones, twice
+    assert seen == [25] * 6  # of 64 each, reals and fakes twice, held-out ones twice
     assert "accuracy_held_out" in figures

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import shortened
-from ..quantities import BLANK, LABELS, TONES, spread, tone, words
+from ..quantities import BLANK, LABELS, TONES, heard, spread, tone, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from ..metrics.summary import Summary
 
 COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}  # of verdicts, the best first
-EVENT = re.compile(r"(seed \S+: )?iteration \d+: ")  # how what a run says begins
 PLAIN_WIDTH = 110  # of a table that does not go to a terminal
 
 
@@ -86,11 +84,7 @@ def gravest(verdicts: Iterable[tuple[str, str]]) -> tuple[str, str]:
 
 def shade(event: str) -> str:
     """The style of what a run says: red for an alarm, green where one is over, else yellow."""
-    told = EVENT.sub("", event)
-    alarms = (state.replace("_", " ") for state, found in TONES.items() if found == "bad")
-    if any(told.startswith(f"{alarm}: ") for alarm in alarms):
-        return f"bold {COLOURS['bad']}"
-    return f"bold {COLOURS['good' if told.endswith(' again') else 'warn']}"
+    return f"bold {COLOURS[heard(event)]}"
 
 
 def clock(seconds: float) -> str:

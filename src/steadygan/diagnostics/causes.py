@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from ..errors import InputError
 from ..quantities import DEAD_GRADIENT
+from .remedy import Changing, Setting, bounded, fairer, nothing, revived, slower, smoother, stronger
 
 Figures: TypeAlias = Mapping[str, float]
 LOOKS = 5  # whose losses show what is usual
@@ -24,120 +23,6 @@ WIDE, ALIKE = 1.8, 0.4  # mean distance of fakes over that of reals
 APART = 0.2  # quality that live fakes have and the average's have not
 POOR, BLIND = 0.5, 0.25  # quality to which D should object; deviations between D's logits of reals and fakes
 GROWN = 10.0  # times as far apart as at first that an unbounded critic puts the sides
-FIFTH = 0.2  # to which rates are lowered
-PENALISED = ("r1", "zero_gp", "one_gp", "dragan", "pair_difference", "close_pair_difference")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is known of how a run is trained, so that advice names what is not on yet.
-
-    free: D's loss has no equilibrium but 0, so its logits are in a unit of their own. penalties: name -> weight; parts:
-    names of methods and constraints; count: N0 of fake-as-real; rates: of G and D; batch: real samples of a step.
-    known: whether penalties and parts are known at all; in a loop of one's own they are not.
-    """
-
-    free: bool = False
-    penalties: Mapping[str, float] = field(default_factory=dict)
-    parts: frozenset[str] = frozenset()
-    count: int = 0
-    rates: tuple[float, float] | None = None
-    batch: int = 64
-    known: bool = False
-
-    @property
-    def smooth(self) -> str | None:
-        """The first penalty that keeps D's slope small."""
-        return next((name for name in PENALISED if name in self.penalties), None)
-
-
-class Change(NamedTuple):
-    """What a roll-back may change: factors, and parts that are switched on, by name with their first setting."""
-
-    lr_g: float = 1.0
-    lr_d: float = 1.0
-    penalty_weights: float = 1.0
-    penalty: tuple[str, float] | None = None
-    fakes: int = 0
-
-    @property
-    def text(self) -> str:
-        """In one word that `read` understands; "" for none."""
-        return "" if self == Change() else json.dumps(self._asdict())
-
-    @staticmethod
-    def read(text: str) -> Change:
-        """The change of such a text; raises InputError for another."""
-        try:
-            found = json.loads(text) if text else {}
-            penalty = found.pop("penalty", None)
-            return Change(**found, penalty=None if penalty is None else (str(penalty[0]), float(penalty[1])))
-        except (ValueError, TypeError, AttributeError, IndexError, KeyError):
-            raise InputError(f"expected a change as a roll-back writes it, got {text!r}: start the run anew") from None
-
-    def words(self, setting: Setting) -> list[str]:
-        """As settings of the command line, or as what one calls in a loop of one's own."""
-        told = []
-        if self.penalty is not None:
-            name, weight = self.penalty
-            told.append(f"penalty.{name}.weight={weight:g}" if setting.known else f"sg.penalties.{name}({weight:g})")
-        if self.penalty_weights != 1.0:
-            for name, weight in setting.penalties.items():
-                told.append(f"penalty.{name}.weight={weight * self.penalty_weights:g}")
-        if count := self.fakes:
-            told.append(f"method.fake_as_real.count={count}" if setting.known else f"sg.methods.FakeAsReal({count})")
-        for key, factor, at in (("lr_g", self.lr_g, 0), ("lr_d", self.lr_d, 1)):
-            if factor != 1.0:
-                rate = None if setting.rates is None else setting.rates[at] * factor
-                told.append(f"{key} x {factor:g}" if rate is None else f"{key}={rate:.3g}")
-        return told
-
-
-Changing: TypeAlias = Callable[[Setting], Change]
-
-
-def smoother(setting: Setting) -> Change:
-    """A D whose slope is held smaller: a penalty where there is none, else ten times its weight."""
-    name = setting.smooth
-    if name is None:
-        return Change(penalty=("one_gp", 10.0) if setting.free else ("r1", 1.0), lr_d=0.5)
-    return Change(penalty_weights=10.0, lr_d=0.5)
-
-
-def slower(setting: Setting) -> Change:
-    """Both rates a fifth, and a D that is held smooth."""
-    first = smoother(setting) if setting.smooth is None else Change()
-    return first._replace(lr_g=FIFTH, lr_d=FIFTH)
-
-
-def stronger(setting: Setting) -> Change:
-    """A D that may tell more."""
-    heaviest = max(setting.penalties.values(), default=0.0)
-    return Change(penalty_weights=0.01 if heaviest > 100.0 else 0.1) if heaviest else Change(lr_g=0.3)
-
-
-def fairer(setting: Setting) -> Change:
-    """What keeps fakes from being drawn to few points."""
-    if setting.count or not setting.known:
-        return smoother(setting)._replace(lr_g=0.5)
-    return smoother(setting)._replace(fakes=max(1, setting.batch // 8))
-
-
-def revived(setting: Setting) -> Change:
-    """A D that is not thrown so far again."""
-    return Change(lr_d=FIFTH)
-
-
-def bounded(setting: Setting) -> Change:
-    """A critic that is held to slopes of 1."""
-    if setting.smooth is None and not setting.parts & {"weight_clipping", "spectral_norm"}:
-        return Change(penalty=("one_gp", 10.0))
-    return Change(lr_d=0.2, lr_g=0.2)
-
-
-def nothing(setting: Setting) -> Change:
-    """Nothing that a setting could mend."""
-    return Change()
 
 
 @dataclass

@@ -27,12 +27,12 @@ from ..types import critic as as_critic
 from ..types.critic import evaluating, kept_buffers
 from ..types.labels import label_parameter, needs_label
 from ..types.networks import bare_network, check_logits
-from .causes import Setting
 from .gradients import Sight
 from .look import PAIRS, Subject, take_look
 from .monitor import is_free
 from .norms import parameter_norm
 from .outputs import off_equilibrium
+from .remedy import Setting
 from .space import Space
 from .states import ALARMS, BEFORE
 from .verdicts import Verdict, judge, judge_once

@@ -18,11 +18,10 @@ from ..types import critic as as_critic
 from ..types.critic import as_output, evaluating, looks_coupled
 from ..types.labels import label_parameter
 from ..types.networks import bare_network, check_logits
-from .causes import Setting
 from .look import PAIRS, Subject, take_look
 from .norms import gradient_norm, non_finite, parameter_norm
 from .outputs import off_equilibrium, output_figures
-from .remedy import Remedy
+from .remedy import Remedy, Setting
 from .space import Space
 from .states import Thresholds
 from .verdicts import Judge, Verdict

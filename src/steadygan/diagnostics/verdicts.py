@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .causes import CAUSES, FIFTH, Cause, Change, Figures, Past, Setting, slower, startling
+from .causes import CAUSES, Cause, Figures, Past, startling
+from .remedy import FIFTH, Change, Setting, slower
 from .states import ALARMS, Course, Thresholds
 
 QUIET = 5  # looks without a gain after which a cause is worth a warning

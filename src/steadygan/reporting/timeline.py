@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..quantities import tone
+from ..quantities import heard, tone
 from ..runs.history import RunHistory
 from .groups import RunGroup
 
@@ -89,7 +89,7 @@ def _happenings(group: int, run: RunHistory) -> list[tuple[int, Happening]]:
     for event in run.events:
         at = at if event.iteration is None else event.iteration
         text = event.message.removeprefix(f"iteration {event.iteration}: ")
-        shade = "warn" if event.kind == "event" else "calm"
+        shade = heard(text) if event.kind == "event" else "calm"
         found.append((at, Happening(event.iteration, group, "", event.kind, shade, text)))
     return found
 
@@ -115,7 +115,7 @@ def _bar(group: int, run: RunHistory, longest: int) -> Bar:
         first = turns[0].iteration if turns else run.last
         stretches.insert(0, Stretch(0.0, share(first), "none", f"iterations 0 to {first:,}"))
     marks = [
-        Stretch(share(each.iteration), 0.0, "warn", f"{each.iteration:,}: {each.text}")
+        Stretch(share(each.iteration), 0.0, each.tone, f"{each.iteration:,}: {each.text}")
         for _, each in _happenings(group, run)
         if each.kind == "event" and each.iteration is not None
     ]

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..diagnostics.causes import Change
 from ..diagnostics.monitor import Policy
-from ..diagnostics.remedy import Remedy
+from ..diagnostics.remedy import Change, Remedy
 from ..diagnostics.states import is_good
 from ..diagnostics.verdicts import Verdict
 from ..engine.draws import Needs

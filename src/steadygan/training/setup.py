@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from ..data import Source
 from ..data.fake_side import FakeSide, fake_side
-from ..diagnostics.causes import Setting
 from ..diagnostics.monitor import CollapseMonitor, is_free
+from ..diagnostics.remedy import Setting
 from ..engine.draws import BLOCK, Needs
 from ..engine.objective import Sides
 from ..engine.optim import Average, Ema, OptimizerFactory, Schedule
