@@ -72,7 +72,9 @@ def test_of_several_runs_the_gravest_is_shown() -> None:
 )
 def test_the_progress_line_and_events_have_colours(stats: dict[str, str], event: str, codes: tuple[str, ...]) -> None:
     out = io.StringIO()
-    watch = Watch(Console(file=out, width=200, color_system="standard", force_terminal=True), "ring8", 5, 8)
+    watch = Watch(
+        Console(file=out, width=200, color_system="standard", force_terminal=True, highlight=False), "ring8", 5, 8
+    )
     run = SimpleNamespace(notes=[], settings={}, equilibrium=(None, None), iterations_per_second=0.0)
     watch.show(
         run,

@@ -93,14 +93,17 @@ def test_all_fakes_in_one_place_after_good_ones_have_collapsed(where: float) -> 
 
 
 def test_what_never_was_better_is_no_loss_but_a_warning() -> None:
-    """The cause is told once nothing was gained for a while."""
-    _, told = watched(point(0.0))
+    """The cause is told once nothing was gained for 500 iterations."""
+    _, told = watched(point(0.0), iteration=lambda call: 25 * call)
     assert {*states(told)} == {"learning"}
     first, last = told[3], told[-1]
     assert first is not None
     assert last is not None
     assert (first.causes, first.warning) == ((), False)
     assert (last.warning, last.alarm) == (True, False)
+    warned = [verdict.warning for verdict in told[3::4] if verdict is not None]
+    assert warned == sorted(warned)
+    assert not any(warned[:5])  # 500 iterations
     assert "fakes_alike" in last.causes
     assert last.evidence["diversity"] == pytest.approx(0.05, abs=0.01)
 

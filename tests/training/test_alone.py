@@ -175,7 +175,7 @@ def test_the_monitor_still_judges_the_discriminator() -> None:
     """Four samples of either side are known by heart soon; of fixed fakes no state but `learning` is told."""
     units = nn.LeakyReLU(0.2)
     (D,) = built(0, lambda: nn.Sequential(nn.Linear(2, 64), units, nn.Linear(64, 64), units, nn.Linear(64, 1)))
-    run = alone(D=D, data=both(4)[0], fakes=both(4)[1], monitor=sg.CollapseMonitor()).fit(200)
+    run = alone(D=D, data=both(4)[0], fakes=both(4)[1], monitor=sg.CollapseMonitor()).fit(600)
     assert {record["verdict"] for record in run.metrics} == {"learning"}
     assert run.metrics[-1]["causes"] == "d_overfits"
     assert "knows them by heart" in run.metrics[-1]["reason"]
