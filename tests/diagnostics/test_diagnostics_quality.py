@@ -57,6 +57,15 @@ class TestQuality:
         assert 0.2 < one["quality"] < 0.95
         assert other == pytest.approx(one, rel=1e-6)
 
+    def test_copies_of_few_training_samples_are_not_good(self) -> None:
+        """Held against reals that D never saw; against the training samples themselves, they are perfect."""
+        few = ring(0, 8)
+        copies = few.repeat(32, 1)
+        blind, seeing = Yardstick(few, ring(1)), Yardstick(few, ring(1), unseen=ring(2))
+        assert blind.quality(copies)["covered"] == 1.0
+        assert seeing.quality(copies)["covered"] < 0.5
+        assert seeing.quality(ring(3))["quality"] > 0.9
+
     def test_it_is_that_of_the_figures(self, yardstick: Yardstick) -> None:
         fake = 0.8 * ring(4)
         figures = yardstick.figures(fake)[0]
