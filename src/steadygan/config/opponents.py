@@ -76,7 +76,7 @@ class RemedySettings(RemedyFactors):
 
 @dataclass(frozen=True)
 class Monitor(Block):
-    """warn tells, stop ends the run (exit code 4), rollback goes back to a healthy checkpoint, up to `times` times."""
+    """warn tells, stop ends the run (exit code 4), rollback goes back to a good checkpoint, up to `times` times."""
 
     key: ClassVar[str] = "monitor"
 
