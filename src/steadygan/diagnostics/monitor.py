@@ -45,15 +45,15 @@ class _Assumed(Loss):
 
 
 class CollapseMonitor:
-    """Says in what state a GAN is, by how good its fakes are, which causes of failure are seen, and what to do [tao2020].
+    """Says in what state a GAN is, by its fakes, which causes of a failure are seen, and what to do [tao2020].
 
     In your own loop, `verdict = monitor.observe(D=D, real=x, fake=y)` after each step: every `every` calls it takes a
     look and returns a `Verdict`, else None; a look is taken before its time where a loss is startling. In
     `Trainer(monitor=monitor)` looks are taken at every tick, and the policy acts on alarms: "warn" tells, "stop" ends
     the run, "rollback" goes back to the newest checkpoint that was good, at most `times` times, and takes the `remedy`.
     loss: what G minimises, the nonsaturating loss unless given; it decides what G receives, how far d_loss is off its
-    equilibrium, and whether D's logits have a unit, which is not known unless it is given. `records` holds the figures of each look, with its
-    verdict. Raises InputError for another policy, counts below 1, or a remedy without a roll-back.
+    equilibrium, and whether D's logits have a unit, which is not known unless it is given. `records` holds the figures
+    of each look, with its verdict. Raises InputError for another policy, counts below 1, or a remedy without a roll-back.
     """
 
     def __init__(
