@@ -53,7 +53,8 @@ class CollapseMonitor:
     the run, "rollback" goes back to the newest checkpoint that was good, at most `times` times, and takes the `remedy`.
     loss: what G minimises, the nonsaturating loss unless given; it decides what G receives, how far d_loss is off its
     equilibrium, and whether D's logits have a unit, which is not known unless it is given. `records` holds the figures
-    of each look, with its verdict. Raises InputError for another policy, counts below 1, or a remedy without a roll-back.
+    of each look, with its verdict. Raises InputError for another policy, counts below 1, or a remedy without a
+    roll-back.
     """
 
     def __init__(
