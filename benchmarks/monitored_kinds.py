@@ -225,7 +225,7 @@ def settings() -> Iterator[Kind]:
     yield bad("one-d-step-of-ten", recipe="ring8/nsgan", change=seldom)
     yield bad("batch-of-four", recipe="grid25/nsgan", iterations=6000, words=("batch_size=4", *FAST))
     yield bad("minimax", recipe="ring8/nsgan", words=("loss=minimax", "d_steps=5"))
-    yield bad("wgan-free", recipe="ring8/wgan", words=("constraint.weight_clipping=none", "lr_g=1e-3"))
+    yield bad("wgan-free", recipe="ring8/wgan", words=("constraint.weight_clipping=none", "lr_g=1e-2"))
     yield bad("wgan-clipped-small", recipe="ring8/wgan", words=("constraint.weight_clipping.c=0.005",))
     yield bad("hinge-few-samples", recipe="grid25/hinge", iterations=8000, words=("data.n=100", *FAST))
     yield bad("zero-gp-too-large", recipe="ring8/zero_gp", words=("penalty.zero_gp.weight=3000",))
