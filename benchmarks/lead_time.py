@@ -398,7 +398,8 @@ class Judged:
 
     @property
     def warned(self) -> bool:
-        return any(verdict.warning for verdict in self.verdicts)
+        """Of anything but that the data changed, which is no sign of a failure."""
+        return any(verdict.warning and {*verdict.causes} - {"data_changed"} for verdict in self.verdicts)
 
 
 def table(judged: Sequence[Judged]) -> str:
