@@ -3,7 +3,8 @@
     python benchmarks/monitored_runs.py --out records
     python benchmarks/mended_runs.py records --out mended [--only NAME ...] [--seeds N] [--write]
 
-Kinds that a setting can mend are trained again with `monitor.policy=rollback monitor.remedy=own`. A run has ended well when what is true of it at the end (as in lead_time.py) is at least 90 % of what healthy runs
+Kinds that a setting can mend are trained again with `monitor.policy=rollback monitor.remedy=own`. A run has ended well
+when what is true of it at the end (as in lead_time.py) is at least 90 % of what healthy runs
 of the same data end with in the median; one that the monitor gave up has not.
 """
 

@@ -89,7 +89,7 @@ def smoother(setting: Setting) -> Change:
     """A D whose slope is held smaller: a penalty where there is none, else ten times its weight."""
     name = setting.smooth
     if name is None:
-        return Change(penalty=("one_gp", 10.0) if setting.free else ("r1", 1.0), lr_d=0.5)
+        return Change(penalty=("one_gp", 10.0) if setting.free and setting.known else ("r1", 1.0), lr_d=0.5)
     return Change(penalty_weights=10.0, lr_d=0.5)
 
 
