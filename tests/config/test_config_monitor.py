@@ -15,7 +15,7 @@ from steadygan.recipes import RECIPES
 from steadygan.runs.settings import difference
 
 SETTINGS = Settings(recipe="ring8/nsgan", data=Ring8(), schedule=Linear(), horizon=30_000)
-NOTHING: dict[str, Any] = {"lr_g": 1.0, "lr_d": 1.0, "penalty_weights": 1.0, "penalty": {}, "method": {}}
+NOTHING: dict[str, Any] = {"lr_g": 1.0, "lr_d": 1.0, "penalty_weights": 1.0, "own": False, "penalty": {}, "method": {}}
 BACK = "monitor.policy=rollback"
 
 
@@ -127,5 +127,5 @@ def test_a_remedy_that_no_batch_could_hold_is_refused_at_once():
 
 
 def test_a_remedy_names_what_it_changes():
-    with pytest.raises(InputError, match=r"monitor\.remedy: expected one of its settings, got 0\.5: write"):
+    with pytest.raises(InputError, match=r"monitor\.remedy: expected own, or one of its settings, got 0\.5: write"):
         override(RECIPES["ring8/far"](scale="full"), ["monitor.policy=rollback", "monitor.remedy=0.5"])
