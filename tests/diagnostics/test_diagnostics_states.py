@@ -126,6 +126,13 @@ def test_a_run_that_stands_still_far_from_the_data() -> None:
     assert first - gained > T.patience * first - 2 * EVERY
 
 
+def test_a_run_that_stood_still_goes_on_only_with_a_real_gain() -> None:
+    still = [look(0.2, covered=0.3)] * 20
+    assert states(*still, *[look(0.28, covered=0.3)] * 6)[-1] == "collapsed"
+    assert states(*still, *[look(0.31, covered=0.3)] * 6)[-1] == "learning"
+    assert states(*still, *[look(0.8, covered=0.3)] * 6)[-1] == "good"
+
+
 def test_a_young_run_is_not_stalled_however_often_it_is_looked_at() -> None:
     course = Course(T)
     assert {course.update(10 * i, look(0.1), False, False) for i in range(90)} == {"learning"}

@@ -165,6 +165,7 @@ class Course:
     state: str = "learning"
     live: Side = field(init=False)
     average: Side | None = None
+    stood: float | None = None  # the quality at which a run began to stand still
     lost: bool = False  # something that the run had, and has not got back
     entered: int = 0  # the iteration at which the evidence of the state began
 
@@ -203,10 +204,14 @@ class Course:
             return self._enter("stalled", iteration)
         was, level = self.state == "good", own.quality.level
         if level >= t.good - t.part * was and own.covered.level >= t.bare / (1 + was) and own.quality.looks > 1:
+            self.stood = None
             return self._enter("good", iteration)
         short = level < t.good - t.sure * own.quality.noise / 2.0
-        if short and own.idle(iteration) and self.live.idle(iteration):
+        if short and own.idle(iteration) and self.live.idle(iteration) and self.stood is None:
+            self.stood = level
+        if self.stood is not None and short and level < self.stood + t.part:  # a gain that is little changes nothing
             return self._enter("collapsed" if level < t.little else "stalled", own.gained)
+        self.stood = None
         return self._enter("learning", iteration)
 
     def _enter(self, state: str, since: int) -> str:
