@@ -85,7 +85,7 @@ class Throw:
 def test_a_loop_of_ones_own_is_told_the_same(ema: float | None) -> None:
     """One run, which both look at after every 20 iterations: the same states, by other latents and reals."""
     reals, z = normal(21, 2000, 2, dtype=torch.float32), normal(22, 256, 2, dtype=torch.float32)
-    monitor, told = sg.CollapseMonitor(1), []
+    monitor, told = sg.CollapseMonitor(1), dict[int, str]()
 
     def watch(run: Run, iteration: int, _: Any) -> None:
         with torch.no_grad():
@@ -94,7 +94,7 @@ def test_a_loop_of_ones_own_is_told_the_same(ema: float | None) -> None:
         x = reals[torch.randperm(2000, generator=torch.Generator().manual_seed(iteration))[:512]]
         found = monitor.observe(D=run.D, real=x, fake=fake, iteration=iteration, **own)  # type: ignore[arg-type]
         assert found is not None
-        told.append(found.state)
+        told[iteration] = found.state
 
     G = nn.Linear(2, 2)
     with torch.no_grad():
@@ -104,12 +104,10 @@ def test_a_loop_of_ones_own_is_told_the_same(ema: float | None) -> None:
         G=G, D=small_d(), data=reals, lr_g=1e-4, ema=ema, monitor=sg.CollapseMonitor(), callbacks=[watch, Throw()]
     )
     run = made.fit(240)
-    states = {record["iteration"]: record["verdict"] for record in run.metrics if record["iteration"] % 20 == 0}
-    assert told[: len(states)] == [*states.values()] or dict(zip(iterations(run), told, strict=False)) == {
-        record["iteration"]: record["verdict"] for record in run.metrics
-    }
+    states = {record["iteration"]: record["verdict"] for record in run.metrics}
+    assert told == states
     assert (states[20], states[160], states[180]) == ("good", "good", "collapsed")
-    assert not is_good(told[-1])
+    assert not is_good(told[240])
     assert ("average_quality" in monitor.records[-1]) == (ema is not None)
     assert ("average_quality" in run.metrics[-1]) == (ema is not None)
 
