@@ -21,8 +21,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from lead_time import PAGE, counting, data_of
+from lead_time import PAGE
 from monitored_kinds import Kind, kinds
+from monitored_looks import counting, data_of
 from monitored_runs import Kept
 from monitored_truth import ground_of
 

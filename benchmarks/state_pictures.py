@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from lead_time import Run, read
+from monitored_looks import Run, read
 
 from steadygan.diagnostics.states import Thresholds
 

@@ -70,7 +70,7 @@ class Cause(NamedTuple):
 
     keys: figures without which it cannot be told. change: what a roll-back changes for it; advice: what is to be done
     by hand, beside or instead. stuck: no player can get on, whatever the samples are like. lone: one look tells it.
-    looks: so many in a row must show it.
+    looks: so many in a row must show it. always: it is told whatever the quality, which knows nothing of it.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Cause(NamedTuple):
     stuck: bool = False
     lone: bool = True
     looks: int = 2
+    always: bool = False
 
     def shows(self, figures: Figures, past: Past, setting: Setting) -> bool:
         """Whether a look shows it."""
@@ -209,6 +210,7 @@ CAUSES = (
         advice="look whether the data are meant to change",
         lone=False,
         looks=1,
+        always=True,
     ),
     Cause(
         "classes_ignored",
@@ -216,6 +218,7 @@ CAUSES = (
         "only {class_agreement:.0%} of fakes look like the class that they were asked for, where real samples do",
         ("class_agreement",),
         advice="look whether labels reach G and D and belong to the samples",
+        always=True,
     ),
     Cause(
         "critic_unbounded",

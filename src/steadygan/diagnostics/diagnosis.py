@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..config import Settings
 from ..data import Source, from_user
 from ..devices import borrowed, choose_device, plain_modes
 from ..errors import InputError, calling, check_whole
@@ -20,7 +21,7 @@ from ..latents import CHUNK, Latent, generate, label_chunks, latents, normal_lat
 from ..losses import NonSaturating
 from ..metrics.summary import GRADIENTS, Summary, final_and_best
 from ..runs.folder import RunFolder
-from ..runs.history import RunHistory, history
+from ..runs.history import history
 from ..runs.records import Turn, turns
 from ..types import Batch, Loss, Now
 from ..types import critic as as_critic
@@ -264,7 +265,7 @@ def of_run(folder: Path) -> Diagnosis:
             "with the monitor on"
         )
     last, notes = looks[-1], list(run.notes)
-    judged = judge(rows, setting_told(run))
+    judged = judge(rows, setting_told(run.settings, run.equilibrium[0]))
     told = run.verdicts
     if not told:
         notes.append("made before there were verdicts: judged anew from its records")
@@ -294,20 +295,20 @@ def of_run(folder: Path) -> Diagnosis:
     )
 
 
-def setting_told(run: RunHistory) -> Setting:
-    """How a run was trained, as far as its settings tell."""
-    free = is_free(run.equilibrium[0])
-    if run.settings is None:
+def setting_told(settings: Settings | None, equilibrium: float | None) -> Setting:
+    """How a run was trained, as far as its settings tell; equilibrium: of its loss of D."""
+    free = is_free(equilibrium)
+    if settings is None:
         return Setting(free)
-    own = next(iter(run.settings.judges().values()))
+    own = next(iter(settings.judges().values()))
     penalties = {name: float(getattr(block, "weight", 1.0)) for name, block in own.penalty.items()}
     return Setting(
         free,
         penalties,
         frozenset((*own.method, *own.constraint)),
         int(getattr(own.method.get("fake_as_real"), "count", 0)),
-        (run.settings.lr_g, run.settings.lr_g if run.settings.lr_d is None else run.settings.lr_d),
-        run.settings.batch_size,
+        (settings.lr_g, settings.lr_g if settings.lr_d is None else settings.lr_d),
+        settings.batch_size,
         known=True,
     )
 

@@ -121,7 +121,7 @@ def bounded(setting: Setting) -> Change:
     """A critic that is held to slopes of 1."""
     if setting.smooth is None and not setting.parts & {"weight_clipping", "spectral_norm"}:
         return Change(penalty=("one_gp", 10.0))
-    return Change(lr_d=0.2, lr_g=0.2)
+    return Change(lr_g=FIFTH, lr_d=FIFTH)
 
 
 def nothing(setting: Setting) -> Change:

@@ -12,7 +12,6 @@ from .remedy import FIFTH, Change, Setting, slower
 from .states import ALARMS, Course, Thresholds
 
 QUIET = 5  # looks without a gain after which a cause is worth a warning
-HARMS = ("classes_ignored", "data_changed")  # causes of which quality knows nothing: they are told at once
 NAMED = 2  # causes that a verdict tells
 
 
@@ -93,7 +92,7 @@ class Judge:
         self.past.add(record)
         side = self.course.told
         worth = state in ALARMS or side.quality.fell > 0 or (state == "learning" and self._quiet(iteration))
-        shown = [i for i in shown if worth or CAUSES[i].name in HARMS]
+        shown = [i for i in shown if worth or CAUSES[i].always]
         since = self._began[shown[0]] if shown and state not in ALARMS else self.course.entered
         found = verdict_of(state, [CAUSES[i] for i in shown], record, self.setting, since, self.course)
         same = state == self.verdict.state and found.causes == self.verdict.causes and not found.alarm
@@ -195,4 +194,4 @@ def judge_once(figures: Figures, setting: Setting | None = None, thresholds: Thr
         state = "collapsed"
     else:
         state = "learning"
-    return verdict_of(state, [c for c in shown if state != "good" or c.name in HARMS], figures, own, 0)
+    return verdict_of(state, [c for c in shown if state != "good" or c.always], figures, own, 0)
