@@ -144,6 +144,24 @@ def test_events_of_seeds_are_told_once_and_verdicts_as_they_change(tmp_path):
     assert [(p.left, p.tone) for p in bar.marks] == [(66.667, "warn"), (100.0, "bad")]
 
 
+def test_what_a_verdict_says_is_listed_once(tmp_path):
+    verdicts = [{}, {"causes": "d_steep", "reason": "D is steep"}, {"verdict": "losing", "reason": "less than before"}]
+    rows = [r | {"verdict": "learning"} | verdicts[i] for i, r in enumerate(records(3, d_loss=1.0))]
+    told = [
+        (100, "event", "iteration 100: warning: D is steep"),
+        (200, "event", "iteration 200: losing: less than before"),
+    ]
+    told += [(200, "event", "iteration 200: losing: rolled back to iteration 0")]
+    _, listed, _ = timeline(grouped([history(run(tmp_path / "a", rows=rows, events=told))]))
+    assert [(e.iteration, e.kind) for e in listed] == [
+        (0, "verdict"),
+        (100, "verdict"),
+        (200, "verdict"),
+        (200, "event"),
+    ]
+    assert listed[-1].text == "losing: rolled back to iteration 0"
+
+
 def test_a_log_full_of_events_is_cut(tmp_path):
     told = [(i, kind, f"{kind} {i}") for i in range(500) for kind in ("note", "event")]
     _, listed, more = timeline(grouped([history(run(tmp_path / "a", events=told))]))

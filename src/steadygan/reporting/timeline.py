@@ -89,6 +89,8 @@ def _happenings(group: int, run: RunHistory) -> list[tuple[int, Happening]]:
     for event in run.events:
         at = at if event.iteration is None else event.iteration
         text = event.message.removeprefix(f"iteration {event.iteration}: ")
+        if any(turn.reason and turn.iteration == event.iteration and text.endswith(turn.reason) for turn in run.turns):
+            continue  # the verdict above says the same
         shade = heard(text) if event.kind == "event" else "calm"
         found.append((at, Happening(event.iteration, group, "", event.kind, shade, text)))
     return found
