@@ -101,8 +101,9 @@ class Judge:
 
     def _quiet(self, iteration: int) -> bool:
         """Whether nothing was gained for so long that what is seen of the mechanism is worth a warning."""
-        side = self.course.told
-        return side.since >= QUIET and iteration - side.gained >= self.thresholds.least // 2
+        sides = (self.course.told, self.course.live)  # an average that is yet to follow is no news
+        least = self.thresholds.least // 2
+        return all(side.since >= QUIET and iteration - side.gained >= least for side in sides)
 
     def _seen(self, i: int, cause: Cause, record: Figures, iteration: int) -> int:
         """For how many looks in a row a cause is shown by now."""
