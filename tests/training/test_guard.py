@@ -122,6 +122,82 @@ class Killed(BaseException):
     """Nothing catches it."""
 
 
+class Poisoned:
+    """Throws G out of the data at 20, as if the checkpoint of 14 held the reason: until the run was before it `times`.
+
+    killed: at this iteration of the pass on which all is well, once.
+    """
+
+    def __init__(self, times: int = 1, killed: int = -1) -> None:
+        self.left, self.killed = times, killed
+
+    def __call__(self, run: Run, iteration: int, record: dict[str, float]) -> None:
+        self.left -= iteration == 8
+        if iteration == 20 and self.left >= 0:
+            with torch.no_grad():
+                for parameter in run.G_live.parameters():
+                    parameter.mul_(1e4 if parameter.ndim > 1 else 1.0)
+        if iteration == self.killed and self.left < 0:
+            raise Killed
+
+
+def poisoned(out: Path, push: Any, **settings: Any) -> sg.Trainer:
+    return pushed(out, "rollback", push, **{"checkpoint_every": 7, "lr_g": 1e-3, **settings})
+
+
+def tos(out: Path) -> list[int]:
+    return [each.to for each in interventions(out / "interventions.json")]
+
+
+def test_goes_further_back_each_time(tmp_path: Path) -> None:
+    """The same alarm from the same checkpoint: an earlier one is taken, with new draws from there on."""
+    calm = trainer(tmp_path / "calm", monitor=monitor(), **wide(), **{**FIFTH, "lr_g": 1e-3}).fit(32)
+    run = poisoned(tmp_path / "a", Poisoned()).fit(32)
+    assert tos(tmp_path / "a") == [14, 7]
+    before, after = ([r["d_loss"] for r in own.metrics if "d_loss" in r] for own in (calm, run))
+    assert before[0] == after[0]  # iteration 4: before both
+    assert before[-1] != after[-1]
+    again = poisoned(tmp_path / "b", Poisoned()).fit(32)
+    assert again.metrics == run.metrics
+    with pytest.raises(CollapseError, match="given up after 4 roll-backs"):
+        poisoned(tmp_path / "c", Push(20, times=9), times=4).fit(32)
+    assert tos(tmp_path / "c") == [14, 7, 0, 0]
+
+
+@pytest.mark.parametrize("killed", [8, 16, 24])
+def test_a_run_that_went_further_back_resumes_exactly(tmp_path: Path, killed: int) -> None:
+    """Also from a checkpoint that has the number of one which a roll-back went to, and was written anew."""
+    whole = poisoned(tmp_path / "whole", Poisoned()).fit(32)
+    with pytest.raises(Killed):
+        poisoned(tmp_path / "cut", Poisoned(killed=killed)).fit(32)
+    run = poisoned(tmp_path / "cut", Push(20, times=0), resume=True).fit(32)
+    assert run.metrics == whole.metrics
+    assert_same(saved(tmp_path / "cut")["state"], saved(tmp_path / "whole")["state"])
+    assert torch.equal(run.sample(20), whole.sample(20))
+
+
+def test_new_ground_is_gone_back_to_first(tmp_path: Path) -> None:
+    """An alarm that comes after newer good checkpoints has nothing to do with the one before."""
+    calm = poisoned(tmp_path / "calm", Push(0, times=0)).fit(48)
+
+    def twice(run: Run, iteration: int, record: dict[str, float]) -> None:
+        first(run, iteration, record)
+        second(run, iteration, record)
+
+    first, second = Push(20), Push(40)
+    run = poisoned(tmp_path / "a", twice).fit(48)
+    assert tos(tmp_path / "a") == [14, 35]
+    assert run.metrics == calm.metrics
+    assert_same(saved(tmp_path / "a")["state"], saved(tmp_path / "calm")["state"])
+
+
+def test_what_a_roll_back_may_need_is_kept(tmp_path: Path) -> None:
+    """The newest good checkpoint, one before it, and the beginning, however few are kept."""
+    with pytest.raises(Killed):
+        poisoned(tmp_path, Poisoned(times=0, killed=32), keep=1).fit(40)
+    assert sorted(int(p.stem) for p in (tmp_path / "checkpoints").glob("*.pt")) == [0, 14, 21, 28]
+
+
 def test_a_roll_back_that_was_cut_short_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its target decides from the moment it is written down, whatever newer checkpoints are still there."""
     settings = {"remedy": sg.Remedy(lr_d=0.5), "checkpoint_every": 7, "lr_g": 1e-3}

@@ -66,37 +66,54 @@ class Guard:
     def back(
         self, seen: Verdict, iteration: int, told: str, records: Sequence[Mapping[str, Any]], saved: Sequence[int]
     ) -> Action:
-        """Back to the newest checkpoint that was good before it; an end where there is none, or too often."""
+        """Back to the newest checkpoint that was good before it; an end where there is none, or too often.
+
+        One that a roll-back went to has had its chance: what is wrong may be in it, and an earlier one is taken, down
+        to the earliest, from which new draws are tried.
+        """
         if len(self.done) >= self.times:
             return Action(f"{told}: given up after {len(self.done)} roll-back{'s' * (len(self.done) != 1)}")
-        to = self.good(records, saved, seen.since)
-        if to is None:
+        trusted = self.goods(records, saved, seen.since)
+        if not trusted:
             return Action(f"{told}: stopped, as there is no good checkpoint to go back to")
+        gone = {each.to for each in self.done}
+        to = next((at for at in trusted if at not in gone), trusted[-1])
         own = self.remedy.own
         remedy = Remedy.of(seen.change).told if own else self.remedy.told_again if self.done else self.remedy.told
         done = Intervention(iteration, to, seen.state, seen.reason, remedy, seen.change.text if own else "")
         return Action(f"iteration {iteration}: {done.told} ({len(self.done) + 1} of {self.times})", done)
 
     def held(self, records: Sequence[Mapping[str, Any]], saved: Sequence[int]) -> list[int]:
-        """Checkpoints that are kept however old: the newest good one, and the beginning, for a run that never is."""
-        good = self.good(records, saved)
-        return [] if good is None else [good, *([0] if self.policy == "rollback" else [])]
+        """Checkpoints that are kept however old: the newest good one; for roll-backs one before it, and the beginning.
 
-    def good(self, records: Sequence[Mapping[str, Any]], saved: Sequence[int], before: int | None = None) -> int | None:
-        """The newest checkpoint of an iteration whose verdict was good; None without one.
+        Those that a roll-back went to do not count there, as none goes to them again.
+        """
+        goods = self.goods(records, saved)
+        if self.policy != "rollback":
+            return goods[:1]
+        gone = {each.to for each in self.done}
+        return [*goods[:1], *[at for at in goods[1:] if at not in gone][:1], *goods[-1:]]
+
+    def good(self, records: Sequence[Mapping[str, Any]], saved: Sequence[int]) -> int | None:
+        """The newest checkpoint of an iteration whose verdict was good; None without one."""
+        return next(iter(self.goods(records, saved)), None)
+
+    def goods(self, records: Sequence[Mapping[str, Any]], saved: Sequence[int], before: int | None = None) -> list[int]:
+        """The checkpoints of iterations whose verdict was good, newest first.
 
         before: the iteration at which a sign was first seen; what happened after the look before it is not trusted.
         """
         if self.policy == "warn":
-            return None
+            return []
         verdicts = {int(r["iteration"]): r["verdict"] for r in records if "verdict" in r}
         known = sorted(verdicts)
         trusted = None if before is None else max((look for look in known if look < before), default=0)
+        found = []
         for at in reversed(saved):
             seen = [iteration for iteration in known if iteration <= at]
             if (trusted is None or at <= trusted) and (not seen or is_good(verdicts[seen[-1]])):
-                return at
-        return None
+                found.append(at)
+        return found
 
 
 def healed(setup: Setup, *remedies: Remedy) -> Setup:
@@ -163,11 +180,12 @@ def treated(opponent: Opponent, remedy: Remedy) -> Opponent:
 def fresh_draws(random: Mapping[str, Tensor], seed: int, done: Sequence[Intervention], at: int) -> Mapping[str, Tensor]:
     """The random state to go on with at iteration `at`.
 
-    The first roll-back to a checkpoint repeats what was drawn, exactly: what disturbed the run may not come again.
-    Where that ended as before, the draws are new ones.
+    The first roll-back to there or further repeats what was drawn, exactly: what disturbed the run may not come again.
+    Where that ended as before, the draws are new ones. A checkpoint that is not the target of the last roll-back was
+    written after it, and goes on as it says.
     """
-    again = sum(each.to == at for each in done)
-    if again < 2:
+    again = sum(each.to >= at for each in done)
+    if again < 2 or done[-1].to != at:
         return random
     generator = torch.Generator().manual_seed((seed + 1) * 1_000_003 + at + again)
     return {**random, "run": generator.get_state()}
