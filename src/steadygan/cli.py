@@ -21,7 +21,7 @@ from .errors import (
 )
 
 # of `commands`, where the name is another
-MODULES = {"recipes": "train", "export": "sample", "report": "diagnose", "paper": "compare"}
+MODULES = {"export": "sample", "report": "diagnose", "paper": "compare"}
 COMMANDS = {
     "train": "Train one GAN, or one per seed: a recipe (default grid25/far), settings changed as KEY=VALUE.\n\n"
     "Keys are those that --dry-run prints, nested with dots: loss=hinge, penalty.r1.weight=0.3, penalty.r1=none,\n"

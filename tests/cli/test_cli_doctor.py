@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,10 @@ def test_doctor_reports_this_machine(commands: Callable[..., Any], tmp_path: Pat
     for what in ("steadygan: ", "python: ", "ok   torch: ", "ok   device cpu: works", "threads: ", "terminal: "):
         assert what in answer.out
     assert f"ok   runs here: {tmp_path.resolve()} is writable" in answer.out
-    assert "microseconds, " in answer.out
+    assert answer.out.index("     measuring how fast grid25/far trains here") < answer.out.index("microseconds, ")
+    needed = {re.match(r"[\w-]+", word)[0] for word in requires("steadygan") if "extra ==" not in word}  # type: ignore
+    assert all(f"ok   {package}: " in answer.out for package in needed)
+    assert " wandb: " in answer.out
     assert answer.out.endswith("ready: try steadygan train\n")
     assert list(tmp_path.iterdir()) == []
 

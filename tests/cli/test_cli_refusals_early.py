@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from steadygan import __version__
+from steadygan.commands.recipes import matrix
 from steadygan.config import Settings, override
 from steadygan.recipes import RECIPES
 
@@ -70,6 +71,9 @@ REFUSALS = {
     "train ring8/far --out .": "expected a new or empty folder, or a run, at ., found mine, mine.npz, points.csv and",
     "train ring8/far --resume --out points.csv": "cannot use points.csv as a run folder: File exists: choose another",
     "trian": "No such command 'trian'",
+    "recipes nothing/*": "expected recipes that match 'nothing/*', got none: see steadygan recipes",
+    "recipes mnist/sdp --paper tao2020": "expected recipes of tao2020 that match mnist/sdp, got none: see steadygan",
+    "recipes ring8/fra": "unknown recipe 'ring8/fra': did you mean 'ring8/far'? known: ",
     "recipes --paper tao": "unknown paper 'tao': did you mean 'tao2020'? known: ",
     "sample": "Missing argument 'RUN'",
     "sample nowhere": "nowhere holds no run (no settings.json): give the folder that train printed",
@@ -102,7 +106,7 @@ REFUSALS = {
     "compare ring8/far ring8/nsgn": "unknown recipe 'ring8/nsgn': did you mean 'ring8/nsgan'?",
     "compare ring8/far --seeds 0": "Invalid value for '--seeds': expected a whole number of 1 or more, got 0",
     "compare ring8/far seed=1": "seed: expected no seed, as several are compared, got seed=...: use --seeds K",
-    "compare ring8/far batch_size=32": "was made with other settings: batch_size: 64 in the run, 32 now",
+    "compare ring8/far batch_size=32 --out runs": "was made with other settings: batch_size: 64 in the run, 32 now",
     "compare points/r1 points/far": "points/r1: expected your data, got none: add --data",
 }
 
@@ -162,10 +166,33 @@ def test_the_commands_are_those_of_this_stage(ask: Callable[..., list[str]]) -> 
 
 
 def test_recipes_are_listed_one_a_line(ask: Callable[..., list[str]]) -> None:
-    whole, far = (out.splitlines() for out in ask("recipes", "recipes --paper tao2020"))
-    assert [line.split()[0] for line in whole] == [name for name in RECIPES if not name.startswith("paper/")]
-    assert all(line.partition("; not as the paper has it: paper/")[0].endswith("]") for line in whole)
+    whole, ring, far = (
+        out.splitlines() for out in ask("recipes *", "recipes ring8/* grid25/r1", "recipes --paper tao2020")
+    )
+    assert [line.split()[0] for line in whole] == [*RECIPES]
+    own = [line for line in whole if not line.startswith("paper/")]
+    assert all(line.partition("; not as the paper has it: paper/")[0].endswith("]") for line in own)
+    assert [line.split()[0] for line in ring] == [name for name in RECIPES if name.startswith("ring8/")] + ["grid25/r1"]
     assert {line.split()[0].split("/")[1] for line in far} == {"far", "fargan", "stacked-mnist"}
+
+
+def test_without_a_pattern_data_stand_against_methods(ask: Callable[..., list[str]]) -> None:
+    (page,) = ask("recipes")
+    assert len(page.splitlines()) < 50
+    assert max(map(len, page.splitlines()[:-5])) <= 80
+    for word in ("gaussian", "swissroll", "tiny-imagenet", "diffaugment", "mnist/cgan-far", "two-gaussians/more-data"):
+        assert word in page
+    assert "paper/" not in page
+
+
+def test_data_with_the_same_methods_share_a_column() -> None:
+    names = ["a/x", "a/y", "b/y", "b/x", "c/x", "c/own", "d/p", "d/q", "d/y"]
+    columns, others = matrix(names)
+    assert columns == {("a", "b"): ["x", "y"]}
+    assert others == ["c/x", "c/own", "d/p", "d/q", "d/y"]
+    columns, others = matrix([*names, "c/y"])
+    assert columns == {("a", "b", "c"): ["x", "y"]}
+    assert others == ["c/own", "d/p", "d/q", "d/y"]
 
 
 DRY: dict[str, Settings] = {

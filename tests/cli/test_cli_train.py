@@ -35,6 +35,11 @@ COMMANDS = {
     "compare again": ["compare", "ring8/nsgan", "ring8/far", *TINY, "--iterations", "40"],
     "compare seeds": ["compare", "ring8/far", "ring8/nsgan", *TINY, "--iterations", "40", "--seeds", "2"],
     "compare further": ["compare", "ring8/far", "ring8/nsgan", *TINY, "--iterations", "45"],
+    "changed": ["train", "ring8/far", *TINY, "lr_d=0.002", "--iterations", "20"],
+    "changed on": ["train", "ring8/far", *TINY, "lr_d=0.002", "--iterations", "40", "--resume"],
+    "begun": ["train", "ring8/r1", *TINY, "--iterations", "10", "--resume"],
+    "folders": ["compare", "runs/ring8-far-2", "ring8/far", *TINY, "--iterations", "40", "--json"],
+    "as they are": ["compare", "runs/ring8-far", "runs/ring8-r1/seed-0"],
     "grid": ["train", "grid25/r1", *TINY, "compile=auto", "--iterations", "2", "--out", "grid"],
     "non-finite": ["train", "ring8/nsgan", *TINY, "loss=wasserstein", "optimizer=sgd", "lr_g=1e9", "--out", "wild"],
 }
@@ -61,7 +66,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
 def test_it_succeeds_in_silence(user: dict[str, Any], name: str) -> None:
     answer = user[name]
     assert answer.code == 0, answer
-    assert answer.err == "" or name == "compare", answer
+    assert answer.err == "" or "--json" in COMMANDS[name], answer
 
 
 def test_progress_and_closing_table_are_printed(user: dict[str, Any]) -> None:
@@ -189,3 +194,25 @@ def test_a_term_that_is_not_finite_ends_with_exit_code_3(user: dict[str, Any]) -
     assert answer.err.startswith("error: term ")
     assert answer.err.count("\n") == 1
     assert "last good checkpoint: " in answer.err
+
+
+def test_other_settings_go_to_a_folder_with_a_number(user: dict[str, Any]) -> None:
+    moved = f"{Path('runs/ring8-far')} holds other runs: this goes to {Path('runs/ring8-far-2')}"
+    for name in ("changed", "changed on"):
+        assert user[name].out.startswith(f"{moved}\nring8/far seed 0: ")
+    assert {record["iteration"] for record in records(user["here"] / "runs/ring8-far-2/seed-0")} >= {0, 20, 40}
+    assert json.loads((user["here"] / FAR / "settings.json").read_text(encoding="utf-8"))["lr_d"] is None
+
+
+def test_resuming_nothing_says_that_it_begins(user: dict[str, Any]) -> None:
+    assert user["begun"].out.startswith(f"no run in {Path('runs/ring8-r1/seed-0')} yet: it begins\n")
+
+
+def test_compare_takes_runs_by_their_folders(user: dict[str, Any]) -> None:
+    report = json.loads(user["folders"].out)["recipes"]
+    assert list(report) == ["runs/ring8-far-2", "ring8/far"]
+    own = records(user["here"] / "runs/ring8-far-2/seed-0")[-1]["energy_distance"]
+    assert report["runs/ring8-far-2"]["figures"]["energy_distance"]["final"]["values"] == [own]
+    assert "trained in" not in user["as they are"].out
+    assert "10 to 60 iterations, n = 200" in user["as they are"].out
+    assert records(user["here"] / "runs/ring8-r1/seed-0")[-1]["iteration"] == 10  # nothing was trained

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import sys
-from collections.abc import Sequence
-from itertools import chain, groupby
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,15 +17,16 @@ from ..errors import EXIT_INTERRUPTED, InputError, one_line
 from ..recipes import RECIPES
 from ..recipes.papers import TABLES, table_named
 from .console import new_console, new_table
-from .job import Job, again, default_folder, known_scale, own_data, refuse_early
+from .job import Job, again, default_folder, finished_jobs, known_scale, own_data, own_folders, refuse_early
 from .options import SEEDS, Data, Iterations, Plugins, Scale, option
+from .recipes import matching
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def compare(
-    words: Annotated[list[str], typer.Argument(metavar="RECIPE [KEY=VALUE]", show_default=False)],
+    words: Annotated[list[str], typer.Argument(metavar="RECIPE|RUN [KEY=VALUE]", show_default=False)],
     data: Data = None,
     seeds: Annotated[int, option("Seeds 0 .. K-1 of each recipe.", "K", read=SEEDS)] = 1,
     iterations: Iterations = None,
@@ -35,28 +35,45 @@ def compare(
     scale: Scale = "full",
     plugin: Plugins = None,
 ) -> int:
-    """Trains what is missing, then prints the table, the reason and where the figure is; returns the exit code."""
-    names = list(dict.fromkeys(name for word in words if "=" not in word for name in matching(word)))
+    """Trains what is missing, then prints the table, the reason and where the figure is; returns the exit code.
+
+    Runs that are named by their folders are taken as they are.
+    """
     changes = [word for word in words if "=" in word]
-    if not names:
-        raise InputError("expected recipes to compare, got none: write for instance grid25/r1 grid25/far")
     if any(change.partition("=")[0].strip() == "seed" for change in changes):
         raise InputError("seed: expected no seed, as several are compared, got seed=...: use --seeds K for 0 .. K-1")
     root = out or Path("runs")
-    jobs = [job for name in names for job in planned_jobs(name, changes, scale, seeds, iterations, data, root)]
-    for job in jobs:
+    kept = {word: own for word in words if word not in RECIPES and (own := finished_jobs(Path(word), iterations))}
+    names = list(dict.fromkeys(name for word in words if "=" not in word for name in named(word, kept)))
+    if not names:
+        raise InputError("expected recipes to compare, got none: write for instance grid25/r1 grid25/far")
+    asked = {
+        name: planned_jobs(name, changes, scale, seeds, iterations, data, root) for name in names if name not in kept
+    }
+    moved = []
+    if out is None:
+        for name, own in asked.items():
+            folders, told = own_folders([job.settings for job in own], resume=True, compared=True)
+            asked[name] = [job._replace(folder=folder) for job, folder in zip(own, folders, strict=True)]
+            moved += [told] * bool(told)
+    for job in chain(*asked.values()):
         refuse_early(job.settings, job.folder, resume=True, reading=True)
     console = new_console(as_json)
+    for told in moved:
+        console.print(told)
     try:
         from .tables import results
 
-        by_recipe = groupby(jobs, key=lambda job: job.settings.recipe)
-        found = [each for _, own in by_recipe for each in results.results_of([*own], console)]
+        found = [
+            result
+            for name in names
+            for result in (results.kept(kept[name]) if name in kept else results.results_of(asked[name], console))
+        ]
     except KeyboardInterrupt as stop:
         print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
         return EXIT_INTERRUPTED
     together = results.SideBySide.of(results.usable(found))
-    joined = "-".join(name.replace("/", "-") for name in dict.fromkeys(job.settings.recipe for job in jobs))
+    joined = "-".join(name.replace("/", "-") for name in names)
     path = root / (f"compare-{joined}.png" if len(joined) <= 120 else "compare.png")
     told, drawn = f"figure: {path}", True
     try:
@@ -71,14 +88,9 @@ def compare(
     return results.exit_code([result.run for result in found])
 
 
-def matching(word: str) -> list[str]:
-    """The recipes of a pattern such as grid25/*, or the one of this name; raises InputError when there is none."""
-    if not any(sign in word for sign in "*?["):
-        return [word]
-    found = fnmatch.filter(RECIPES, word)
-    if not found:
-        raise InputError(f"expected recipes that match {word!r}, got none: see steadygan recipes")
-    return found
+def named(word: str, kept: Mapping[str, object]) -> list[str]:
+    """What a word names: runs in a folder, or recipes."""
+    return [word] if word in kept else matching(word)
 
 
 def paper(

@@ -20,7 +20,8 @@ from ..recipes import RECIPES
 from .console import new_console
 from .job import DEFAULT
 
-SECONDS = 1.0  # of training that are timed
+SECONDS, START = 1.0, 2.0  # of training that are timed, and to get there, about
+DEVELOPMENT = ("test", "dev")  # extras that nobody trains with
 
 
 class Finding(NamedTuple):
@@ -38,6 +39,10 @@ def doctor() -> int:
     console = new_console()
     failed = []
     for check in (versions, terminal, folders, devices, timing):
+        if check is timing:
+            console.print(
+                f"     measuring how fast {DEFAULT} trains here, some {SECONDS + START:.0f} seconds", style="dim"
+            )
         try:
             findings = list(check())
         except Exception as error:  # whatever is broken here is what the report is for
@@ -51,7 +56,7 @@ def doctor() -> int:
 
 
 def versions() -> Iterator[Finding]:
-    """Ours, Python's, and those of everything we build on."""
+    """Ours, Python's, those of everything that we build on, and of what may be there beside it."""
     yield Finding("steadygan", __version__)
     yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in packages():
@@ -59,12 +64,23 @@ def versions() -> Iterator[Finding]:
             yield Finding(package, version(package), True)
         except PackageNotFoundError:
             yield Finding(package, f"not installed: pip install {package}", False)
+    for extra, package in extras():
+        try:
+            yield Finding(package, version(package), True)
+        except PackageNotFoundError:
+            yield Finding(package, f"not installed, and not needed: pip install 'steadygan[{extra}]' for {extra}")
 
 
 def packages() -> list[str]:
     """What we are made of, extras and tools for development apart."""
     needed = (word for word in requires("steadygan") or () if "extra ==" not in word)
-    return [re.split(r"[^\w-]", word, maxsplit=1)[0] for word in needed]
+    return sorted(re.split(r"[^\w-]", word, maxsplit=1)[0] for word in needed)
+
+
+def extras() -> list[tuple[str, str]]:
+    """(extra, package) of what one may add."""
+    found = (re.match(r"([\w-]+).*extra == ['\"]([\w-]+)['\"]", word) for word in requires("steadygan") or ())
+    return sorted((match[2], match[1]) for match in found if match and match[2] not in DEVELOPMENT)
 
 
 def terminal() -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from ..errors import InputError, unknown
 from ..files import holds_images
 from ..recipes import RECIPES
 from ..runs.folder import RunFolder
-from ..runs.settings import check_same, saved, taken
+from ..runs.settings import changed, check_same, saved, taken
 from .progress import ReadingProgress, Watch
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ class Job(NamedTuple):
     settings: Settings
     folder: Path
     length: int  # iterations
+    title: str = ""  # a name beside others, where the recipe's would not tell
+
+    @property
+    def name(self) -> str:
+        """What a table calls it."""
+        return self.title or self.settings.recipe
 
 
 def chosen(
@@ -126,16 +132,72 @@ def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool =
         check_same(run, before.plain(), settings.plain(), reading)
 
 
-def default_folder(settings: Settings, root: Path = Path("runs")) -> Path:
-    """runs/grid25-far/seed-0, runs/mnist-far-small/seed-0."""
+def default_folder(settings: Settings, root: Path = Path("runs"), number: int = 1) -> Path:
+    """runs/grid25-far/seed-0, runs/mnist-far-small/seed-0; for the second of such folders runs/grid25-far-2/seed-0."""
     name = settings.recipe.replace("/", "-") + ("" if settings.scale == "full" else f"-{settings.scale}")
-    return root / name / f"seed-{settings.seed}"
+    return root / (name if number == 1 else f"{name}-{number}") / f"seed-{settings.seed}"
+
+
+def own_folders(each: Sequence[Settings], resume: bool, compared: bool = False) -> tuple[list[Path], str]:
+    """A default folder for each seed of one recipe, all of one number, and a word where that is not the first.
+
+    Folders with other runs are passed by. Resuming, the most of these very runs decide, then the most that may go on
+    with such settings; otherwise all of them, or none. Where there are runs, but none to resume, the first folder is
+    named, so that it is said in what they differ, unless runs are compared, and what is missing begins.
+    """
+    choices: list[tuple[list[Path], list[str]]] = []
+    while not choices or {*choices[-1][1]} != {"free"}:
+        folders = [default_folder(settings, number=len(choices) + 1) for settings in each]
+        choices.append((folders, [_state(*pair, compared) for pair in zip(folders, each, strict=True)]))
+    if resume:
+        fitting = [choice for choice in choices if "other" not in choice[1]]
+        folders, states = max(fitting, key=lambda choice: (choice[1].count("same"), choice[1].count("like")))
+        if {*states} == {"free"} and not compared:
+            folders = choices[0][0]
+    else:
+        folders, _ = next((choice for choice in choices if {*choice[1]} == {"same"}), choices[-1])
+    first = choices[0][0]
+    return folders, "" if folders == first else f"{first[0].parent} holds other runs: this goes to {folders[0].parent}"
+
+
+def _state(folder: Path, settings: Settings, compared: bool) -> str:
+    """free; same, when the run there has these settings; like, when it may go on with them; other."""
+    if not RunFolder(folder).begun:
+        return "free"
+    try:
+        old = saved(folder)
+    except InputError:
+        old = None
+    if old == settings:
+        return "same"
+    return "other" if old is None or changed(old.plain(), settings.plain(), reading=compared) else "like"
+
+
+def seed_folders(out: Path) -> list[Path]:
+    """The folders of the seeds in `out` that have begun, in their order."""
+    begun = [path for path in out.glob("seed-*") if RunFolder(path).begun and path.name[5:].isdigit()]
+    return sorted(begun, key=lambda path: int(path.name[5:]))
 
 
 def first_folder(out: Path) -> Path:
     """The folder of the first seed in `out` that has begun."""
-    begun = [path for path in out.glob("seed-*") if RunFolder(path).begun and path.name[5:].isdigit()]
-    return min(begun, key=lambda path: int(path.name[5:]), default=out)
+    return next(iter(seed_folders(out)), out)
+
+
+def finished_jobs(folder: Path, iterations: int | None = None) -> list[Job]:
+    """The run in `folder`, or the seeds in it, as they are; none where there is no run.
+
+    Raises InputError for a run of modules of one's own.
+    """
+    jobs = []
+    for path in [folder] if RunFolder(folder).begun else seed_folders(folder):
+        try:
+            settings = saved(path)
+        except InputError as error:
+            raise InputError(f"{error}; to see any runs side by side: steadygan report {path} ...") from None
+        assert settings is not None  # it has begun
+        jobs.append(Job(settings, path, settings.horizon if iterations is None else iterations, str(folder)))
+    return jobs
 
 
 def prepare(

@@ -1,9 +1,8 @@
-"""`steadygan train`, its settings made of words, and `steadygan recipes`, what can be trained by name."""
+"""`steadygan train`: settings made of words, then one run, or one for each seed."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +10,13 @@ from typing import Annotated
 import typer
 
 from ..config import Settings
-from ..errors import EXIT_INTERRUPTED, InputError, Interrupted, unknown
-from ..plugins import load_installed
-from ..quantities import LABELS
-from ..recipes import RECIPES, Recipe
-from ..recipes.papers import ROWS_OF, TABLES, Row
+from ..errors import EXIT_INTERRUPTED, InputError, Interrupted
+from ..recipes import RECIPES
+from ..recipes.papers import ROWS_OF
 from ..runs.folder import RunFolder
 from ..runs.settings import difference
 from .console import new_console
-from .job import Job, again, chosen, default_folder, first_folder, prepare, refuse_early
+from .job import Job, again, chosen, first_folder, own_folders, prepare, refuse_early
 from .options import SEED, SEEDS, Data, Iterations, Plugins, Scale, option
 
 
@@ -51,17 +48,24 @@ def train(
         if told := unlike_the_paper(settings):
             print(told, file=sys.stderr)
         return 0
-    folder = out or default_folder(settings)
     length = settings.horizon if iterations is None else iterations
     console = new_console()
-    jobs = [Job(settings, folder, length)]
-    if seeds is not None:
-        each = [replace(settings, seed=settings.seed + k) for k in range(seeds)]
-        jobs = [Job(own, default_folder(own) if out is None else out / f"seed-{own.seed}", length) for own in each]
-        if out is not None and RunFolder(out).begun:
+    each = [replace(settings, seed=settings.seed + k) for k in range(seeds or 1)]
+    if out is None:
+        folders, moved = own_folders(each, resume)
+    elif seeds is None:
+        folders, moved = [out], ""
+    else:
+        folders, moved = [out / f"seed-{own.seed}" for own in each], ""
+        if RunFolder(out).begun:
             raise InputError(f"expected a folder for several seeds, got a run in {out}: choose another --out")
+    jobs = [Job(own, folder, length) for own, folder in zip(each, folders, strict=True)]
     for job in jobs:
         refuse_early(job.settings, job.folder, resume)
+    if moved:
+        console.print(moved)
+    if resume and not any(RunFolder(folder).begun for folder in folders):
+        console.print(f"no run in {folders[0] if seeds is None else folders[0].parent} yet: it begins")
     try:
         made, watch = prepare(jobs, resume, console, together=len(jobs) > 1)
         with watch:
@@ -91,51 +95,3 @@ def unlike_the_paper(settings: Settings) -> str:
     keys = {key.partition(".")[0] for key, _, _ in difference(RECIPES[name](settings.seed, settings.scale), settings)}
     keys -= {"recipe", "scale", "evaluate", "checkpoint_every", "log_every"}
     return f"the paper's own row: {name}; here otherwise: {', '.join(sorted(keys))}"
-
-
-def recipes(
-    paper: Annotated[str | None, option("Only recipes that follow this paper.")] = None,
-    plugin: Plugins = None,
-) -> int:
-    """Lists the recipes but those of papers' tables and figures, or all that follow one paper, with what it printed."""
-    load_installed()
-    papers = {entry.paper for entry in RECIPES.values()}
-    if paper is not None and paper not in papers:
-        raise unknown("paper", paper, papers)
-    rows = {table.recipe(row): row for table in TABLES.values() for row in table.rows}
-    entries = [
-        entry
-        for name, entry in RECIPES.items()
-        if entry.paper == paper or (paper is None and not name.startswith("paper/"))
-    ]
-    console = new_console()
-    if not console.is_terminal:
-        wide = max(len(entry.name) for entry in entries)
-        for entry in entries:
-            print(f"{entry.name:<{wide}} {_lengths(entry):>15}  {entry.text} [{entry.paper}]{_printed(rows, entry)}")
-        return 0
-    from rich.table import Table
-
-    table = Table("recipe", "what it is", "paper", title_justify="left")
-    table.add_column("iterations", justify="right")
-    for entry in entries:
-        table.add_row(entry.name, f"{entry.text}{_printed(rows, entry)}", entry.paper, _lengths(entry))
-    console.print(table)
-    console.print("two numbers: in full, and with --scale small, for two cores")
-    console.print("train one with: steadygan train RECIPE; its settings: steadygan train RECIPE --dry-run")
-    if paper is None:
-        console.print("the papers' own settings: steadygan recipes --paper tao2020, and as tables: steadygan paper")
-    return 0
-
-
-def _printed(rows: Mapping[str, Row], entry: Recipe) -> str:
-    """What a paper printed for the recipe, or the row of a paper that it is named after."""
-    published = rows[entry.name].published if entry.name in rows else {}
-    own = f"; not as the paper has it: {ROWS_OF[entry.name]}" if entry.name in ROWS_OF else ""
-    return own + "".join(f"; printed: {LABELS[key]} {value}" for key, value in published.items())
-
-
-def _lengths(entry: Recipe) -> str:
-    """Iterations in full, and those of the small scale where there is one."""
-    full = f"{entry().horizon:,}"
-    return full if entry.small is None else f"{full} / {entry(scale='small').horizon:,}"

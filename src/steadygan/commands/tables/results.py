@@ -80,14 +80,22 @@ def results_of(jobs: Sequence[Job], console: Console) -> list[Result]:
     return found
 
 
+def kept(jobs: Sequence[Job]) -> list[Result]:
+    """The results of runs as they are: nothing is trained."""
+    runs = [load(job.folder) for job in jobs]
+    return [
+        Result.of(job._replace(length=min(job.length, run.iteration)), run) for job, run in zip(jobs, runs, strict=True)
+    ]
+
+
 def usable(results: Sequence[Result]) -> list[Result]:
     """Those that came to an end; raises the failure of a recipe of which none did."""
-    kept = [result for result in results if result.run.failure is None]
-    whole = {result.job.settings.recipe for result in kept}
+    whole = [result for result in results if result.run.failure is None]
+    names = {result.job.name for result in whole}
     for result in results:
-        if result.run.failure is not None and result.job.settings.recipe not in whole:
+        if result.run.failure is not None and result.job.name not in names:
             raise result.run.failure
-    return kept
+    return whole
 
 
 def exit_code(runs: Sequence[Run]) -> int:
@@ -99,15 +107,15 @@ def exit_code(runs: Sequence[Run]) -> int:
 
 
 class SideBySide(NamedTuple):
-    """The results by recipe, each a list over seeds."""
+    """The results by recipe, or by the folder that was named, each a list over seeds."""
 
     by_recipe: Mapping[str, Sequence[Result]]
 
     @staticmethod
     def of(results: Sequence[Result]) -> SideBySide:
         """Results in the order of the command line."""
-        names = dict.fromkeys(result.job.settings.recipe for result in results)
-        return SideBySide({name: [r for r in results if r.job.settings.recipe == name] for name in names})
+        names = dict.fromkeys(result.job.name for result in results)
+        return SideBySide({name: [r for r in results if r.job.name == name] for name in names})
 
     def figures(self, name: str) -> dict[str, dict[str, tuple[float, ...]]]:
         """figure -> final, best (and peak, for gradients) of one recipe, over its seeds."""
@@ -131,7 +139,9 @@ class SideBySide(NamedTuple):
         numbers = sorted({len(results) for results in self.by_recipe.values()})
         count = " to ".join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))
         seeds = f"{count} seeds, mean ± standard deviation" if numbers[-1] > 1 else "1 seed"
-        title = f"{first[0].job.length:,} iterations, n = {settings.evaluate.n:,}, {weights}, {seeds}"
+        lengths = sorted({result.job.length for results in self.by_recipe.values() for result in results})
+        length = " to ".join(f"{n:,}" for n in dict.fromkeys((lengths[0], lengths[-1])))
+        title = f"{length} iterations, n = {settings.evaluate.n:,}, {weights}, {seeds}"
         kinds = ("final", "best", "peak")
         table = new_table(title, "", "recipe", *kinds, "real data", words=2)
         figures = {name: self.figures(name) for name in self.by_recipe}
