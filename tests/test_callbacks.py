@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,24 +11,91 @@ import pytest
 
 import steadygan as sg
 from steadygan.errors import InputError
+from tiny import trainer
 
 
-def test_wandb_gets_settings_once_and_every_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun: list[dict[str, Any]] = []
-    logged: list[tuple[int, dict[str, float]]] = []
+class Client:
+    """What the callback calls of the client, written down."""
 
-    def init(**arguments: Any) -> SimpleNamespace:
-        begun.append(arguments)
-        return SimpleNamespace(log=lambda record, step: logged.append((step, record)))
+    def __init__(self) -> None:
+        self.begun: list[dict[str, Any]] = []
+        self.logged: list[tuple[int, dict[str, Any]]] = []
+        self.alerts: list[dict[str, Any]] = []
+        self.ended: list[int] = []
 
-    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
+    def init(self, **arguments: Any) -> SimpleNamespace:
+        self.begun.append(arguments)
+        return SimpleNamespace(id="the-id", log=self.log, alert=self.alert, finish=self.finish)
+
+    def log(self, record: dict[str, Any], step: int) -> None:
+        self.logged.append((step, record))
+
+    def alert(self, **arguments: Any) -> None:
+        self.alerts.append(arguments)
+
+    def finish(self, exit_code: int) -> None:
+        self.ended.append(exit_code)
+
+    def Image(self, path: str, caption: str) -> tuple[bytes, str]:
+        return Path(path).read_bytes(), caption
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    made = Client()
+    monkeypatch.setitem(sys.modules, "wandb", made)  # type: ignore[arg-type]
+    return made
+
+
+def test_wandb_gets_settings_once_and_every_record(client: Client) -> None:
     callback = sg.callbacks.wandb("toys", tags=["a"])
-    run: Any = SimpleNamespace(settings={"seed": 3})
-    assert begun == []
+    run: Any = SimpleNamespace(settings={"seed": 3}, path=None)
+    assert client.begun == []
     callback(run, 0, {"iteration": 0, "d_loss": 1.0})
-    callback(run, 200, {"iteration": 200, "d_loss": 0.5})
-    assert begun == [{"project": "toys", "config": {"seed": 3}, "tags": ["a"]}]
-    assert logged == [(0, {"d_loss": 1.0}), (200, {"d_loss": 0.5})]
+    callback(run, 200, {"iteration": 200, "d_loss": 0.5, "final": True})
+    assert client.begun == [{"project": "toys", "config": {"seed": 3}, "tags": ["a"]}]
+    assert client.logged == [(0, {"loss/d_loss": 1.0}), (200, {"loss/d_loss": 0.5})]
+
+
+def test_wandb_is_alerted_once_of_each_alarm(client: Client) -> None:
+    callback = sg.callbacks.wandb("toys")
+    run: Any = SimpleNamespace(settings={}, path=None)
+    told = [("good", "d_steep"), ("losing", "d_steep"), ("losing", ""), ("collapsed", ""), ("good", ""), ("losing", "")]
+    for i, (verdict, causes) in enumerate(told):
+        callback(run, i, {"iteration": i, "verdict": verdict, "causes": causes, "reason": f"why {i}"})
+    assert [(each["title"], each["text"], each["level"]) for each in client.alerts] == [
+        ("losing (D steep)", "iteration 1: why 1", "ERROR"),
+        ("collapsed", "iteration 3: why 3", "ERROR"),
+        ("losing", "iteration 5: why 5", "ERROR"),
+    ]
+    levels = [record["verdict/level"] for _, record in client.logged]
+    assert levels == [1, 2, 2, 2, 0, 2]
+    assert client.logged[1][1]["verdict/state"] == "losing"
+    assert client.logged[1][1]["verdict/reason"] == "why 1"
+
+
+def test_wandb_sees_samples_as_they_come_and_the_end(client: Client, tmp_path: Path) -> None:
+    made = trainer(tmp_path)
+    made.callbacks.append(sg.callbacks.wandb("toys"))
+    run = made.fit(50)
+    shown = {step: record["samples"] for step, record in client.logged if "samples" in record}
+    assert [*shown] == [0, 50]
+    assert shown[50] == ((tmp_path / "figures" / "latest.png").read_bytes(), "iteration 50")
+    assert client.ended == [0]
+    made.fit(100)
+    assert (client.begun[1]["id"], client.begun[1]["resume"]) == ("the-id", "allow")
+    assert client.ended == [0, 0]
+    assert run.failure is None
+
+
+def test_wandb_is_told_of_a_run_that_failed(client: Client) -> None:
+    callback: Any = sg.callbacks.wandb("toys")
+    run: Any = SimpleNamespace(settings={}, path=None, failure=sg.errors.CollapseError("x"))
+    callback.finish(run)
+    assert client.ended == []  # nothing had begun
+    callback(run, 0, {"iteration": 0, "d_loss": 1.0})
+    callback.finish(run)
+    assert client.ended == [1]
 
 
 def test_wandb_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

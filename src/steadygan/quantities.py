@@ -6,7 +6,7 @@ Terminals, figures and the page take their words from here; there is no torch he
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 from typing import Any, NamedTuple
 
@@ -15,6 +15,16 @@ LOSSES, GRADIENTS, QUALITY = "Losses", "Gradients", "Quality"
 PAIRS, OUTPUTS, WEIGHTS = "Balance and pairs", "What D puts out", "Weights"
 OTHERS, CLASSES = "Other terms", "Classes"
 GROUPS = (QUALITY, LOSSES, GRADIENTS, PAIRS, OUTPUTS, WEIGHTS, OTHERS, CLASSES)
+FOLDERS = {  # of a group's curves where these stand in folders, TensorBoard say
+    QUALITY: "quality",
+    PAIRS: "quality",
+    LOSSES: "loss",
+    GRADIENTS: "gradient",
+    OUTPUTS: "critic",
+    WEIGHTS: "weight",
+    OTHERS: "term",
+    CLASSES: "class",
+}
 COUNTS = ("modes", "samples", "fakes", "values")
 SHARE, MODES, EVEN, RATIO = "share", "modes", "share of an even mode", "ratio to real data"
 RECEIVED, SLOPE, NORM = "loss / data unit", "logit / data unit", "Euclidean norm"
@@ -174,6 +184,21 @@ def quantities(keys: Iterable[str]) -> dict[str, list[Quantity]]:
             ordered.append(Quantity(key, key, "as recorded"))
     groups = {group: [quantity for quantity in ordered if quantity.group == group] for group in GROUPS}
     return {group: own for group, own in groups.items() if own}
+
+
+def tagged(record: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a record under loss/, gradient/, quality/ ..., and its verdict as `verdict/level`.
+
+    The level is 0 where all is well, 1 for a warning, 2 for an alarm. A name that has a folder of its own keeps it.
+    """
+    told: dict[str, float] = {}
+    for key, value in record.items():
+        if key != "iteration" and isinstance(value, int | float) and not isinstance(value, bool):
+            group = KNOWN[key].group if key in KNOWN else CLASSES if CLASS.fullmatch(key) else OTHERS
+            told[key if "/" in key else f"{FOLDERS[group]}/{key}"] = value
+    if "verdict" in record:
+        told["verdict/level"] = {"warn": 1, "bad": 2}.get(tone(record["verdict"], record.get("causes", "")), 0)
+    return told
 
 
 def figure(key: str, value: float) -> str:

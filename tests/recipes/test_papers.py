@@ -17,6 +17,7 @@ from steadygan.errors import InputError
 from steadygan.recipes import RECIPES, build
 from steadygan.recipes.papers import ROWS_OF, TABLES, table_named
 from steadygan.recipes.papers.verdict import effect, published_effect, verdict
+from steadygan.runs import samples
 from steadygan.runs.settings import difference
 from steadygan.training import probes
 from steadygan.training.probes import Probes
@@ -346,8 +347,8 @@ def test_networks_in_full_width(
     row: Row, quick: Callable[..., Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two iterations of a batch of 4 with the paper's own networks, hardly looked at."""
-    for kept in ("IMAGES", "GRID"):
-        monkeypatch.setattr(probes, kept, 8)
+    monkeypatch.setattr(probes, "IMAGES", 8)
+    monkeypatch.setattr(samples, "COLUMNS", 3)
     settings = quick(row, "batch_size=4", "monitor=none", "evaluate.every=2", scale="full")
     run = build.trainer(settings, tmp_path / "run").fit(2)
     assert (run.iteration, run.failure) == (2, None)

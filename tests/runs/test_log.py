@@ -45,7 +45,46 @@ def test_events_hold_the_same_numbers(tmp_path):
         kept.record({"iteration": iteration, "d_loss": iteration / 8, "penalty/r1": 0.5, "final": True})
     kept.close()
     found = scalars(tmp_path / "events")
-    assert found == {"d_loss": [(0, 0.0), (20, 2.5), (40, 5.0)], "penalty/r1": [(0, 0.5), (20, 0.5), (40, 0.5)]}
+    assert found == {"loss/d_loss": [(0, 0.0), (20, 2.5), (40, 5.0)], "penalty/r1": [(0, 0.5), (20, 0.5), (40, 0.5)]}
+
+
+def test_curves_stand_in_folders_and_a_verdict_has_a_level(tmp_path):
+    kept = log(tmp_path)
+    told = [("good", ""), ("learning", "d_steep"), ("collapsed", "")]
+    for iteration, (verdict, causes) in enumerate(told):
+        figures = {
+            "modes": 3,
+            "gradient_max": 2.0,
+            "diversity": 0.5,
+            "saturation": 0.1,
+            "weight_norm_g": 1.0,
+            "class_4": 1,
+        }
+        kept.record({"iteration": iteration, "verdict": verdict, "causes": causes, "reason": "x", "mine": 1, **figures})
+    kept.close()
+    found = scalars(tmp_path / "events")
+    assert found.keys() == {
+        *("quality/modes", "gradient/gradient_max", "quality/diversity", "critic/saturation", "weight/weight_norm_g"),
+        *("class/class_4", "term/mine", "verdict/level"),
+    }
+    assert found["verdict/level"] == [(0, 0.0), (1, 1.0), (2, 2.0)]
+    assert found["quality/modes"] == [(0, 3.0), (1, 3.0), (2, 3.0)]
+
+
+def test_a_picture_is_shown_as_it_is(tmp_path):
+    from PIL import Image
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    Image.new("RGB", (7, 5), (9, 8, 7)).save(tmp_path / "a.png")
+    kept = log(tmp_path / "run")
+    kept.record({"iteration": 3, "d_loss": 1.0})
+    kept.picture(tmp_path / "a.png", 3)
+    kept.close()
+    events = EventAccumulator(str(tmp_path / "run" / "events"))
+    events.Reload()
+    (shown,) = events.Images("samples")
+    assert (shown.step, shown.width, shown.height) == (3, 7, 5)
+    assert shown.encoded_image_string == (tmp_path / "a.png").read_bytes()
 
 
 def test_words_and_events(tmp_path):
@@ -144,4 +183,4 @@ def test_the_events_of_two_fits(tmp_path):
     made = trainer(tmp_path)
     made.fit(50)
     made.fit(100)
-    assert [step for step, _ in scalars(tmp_path / "events")["spread"]] == [0, 50, 100]
+    assert [step for step, _ in scalars(tmp_path / "events")["term/spread"]] == [0, 50, 100]

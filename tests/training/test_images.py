@@ -183,7 +183,24 @@ def test_tensorboard_shows_the_grids(tmp_path: Path) -> None:
     images(tmp_path, evaluate_every=10).fit(20)
     events = EventAccumulator(str(tmp_path / "events"))
     events.Reload()
-    assert [shot.step for shot in events.Images("samples")] == [0, 10, 20]
+    shown = events.Images("samples")
+    assert [shot.step for shot in shown] == [0, 10, 20]
+    grid = (tmp_path / "samples" / "000000020.png").read_bytes()
+    assert shown[-1].encoded_image_string == grid == (tmp_path / "figures" / "latest.png").read_bytes()
+
+
+def test_the_newest_samples_are_a_picture_while_the_run_trains(tmp_path: Path) -> None:
+    seen = []
+
+    def look(run: sg.runs.Run, iteration: int, record: dict[str, object]) -> None:
+        seen.append((tmp_path / "figures" / "latest.png").read_bytes())
+
+    made = images(tmp_path, evaluate_every=10)
+    made.callbacks.append(look)
+    made.fit(20)
+    kept = [path.read_bytes() for path in sorted((tmp_path / "samples").glob("*.png"))]
+    assert seen[0] == kept[0]
+    assert seen[-1] == kept[-1] != kept[0]
 
 
 @pytest.mark.usefixtures("drawn_figures")

@@ -261,4 +261,4 @@ def test_the_defaults_make_a_run():
 def test_figures_are_drawn_at_the_end(tmp_path, drawn_figures):
     trainer(tmp_path).fit(60)
     names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert names == {"losses.png", "gradients.png", "metrics.png", "evolution.png"}
+    assert names == {"losses.png", "gradients.png", "metrics.png", "evolution.png", "latest.png"}

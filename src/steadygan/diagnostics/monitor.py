@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -13,6 +14,7 @@ from torch.func import functional_call
 
 from ..devices import borrowed
 from ..errors import InputError, calling, check_whole
+from ..runs.loop import LoopFolder
 from ..types import Batch, Critic, Loss, Now, Output, Term, cat
 from ..types import critic as as_critic
 from ..types.critic import as_output, evaluating, looks_coupled
@@ -53,8 +55,8 @@ class CollapseMonitor:
     the run, "rollback" goes back to the newest checkpoint that was good, at most `times` times, and takes the `remedy`.
     loss: what G minimises, the nonsaturating loss unless given; it decides what G receives, how far d_loss is off its
     equilibrium, and whether D's logits have a unit, which is not known unless it is given. `records` holds the figures
-    of each look, with its verdict. Raises InputError for another policy, counts below 1, or a remedy without a
-    roll-back.
+    of each look, with its verdict. out: a folder for them and for samples of your own loop, of which `sg.report(out)`
+    makes a page. Raises InputError for another policy, counts below 1, a remedy without a roll-back, an `out` in use.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class CollapseMonitor:
         remedy: Remedy | None = None,
         loss: Loss | None = None,
         thresholds: Thresholds | None = None,
+        out: str | Path | None = None,
     ) -> None:
         check_whole("every", every, 1)
         check_whole("times", times, 1)
@@ -84,6 +87,7 @@ class CollapseMonitor:
         self.remedy = remedy or Remedy()
         self.loss: Loss = loss or _Assumed()
         self.thresholds = thresholds or Thresholds()
+        self.out = LoopFolder(out, self.loss)
         self.records: list[dict[str, Any]] = []
         self.calls = 0
         self._judge = self.judge(Setting(is_free(self.loss.equilibrium[0])))
@@ -180,6 +184,7 @@ class CollapseMonitor:
             del record["gradient_norm_g"], record["gradient_norm_d"]
         verdict = self._judge.update(record)
         self.records.append({**record, **verdict.record()})
+        self.out.add(self.records[-1], self._real, self._average or [fakes.x])
         return verdict
 
     def _startled(self) -> bool:
@@ -293,6 +298,7 @@ class CollapseMonitor:
         if self._standard is not None:
             self._standard.restore(state["standard"])
         self._judge = self._judge.anew(self.records)
+        self.out.go_on(self.records)
 
 
 def is_free(equilibrium: float | None) -> bool:

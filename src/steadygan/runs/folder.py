@@ -16,10 +16,10 @@ from .records import cut_back, read_records
 
 # The names of a run's files in their folders: nothing else is ever removed.
 CHECKPOINT, SAMPLE = re.compile(r"[0-9]{9,15}\.pt"), re.compile(r"[0-9]{9,15}\.(npz|png)")
-FIGURE = re.compile(r"(losses|gradients|metrics|grid|evolution|samples)\.png")
+FIGURE = re.compile(r"(losses|gradients|metrics|grid|evolution|samples|latest)\.png")
 EVENT = re.compile(r"events\.out\.tfevents\..+")
 WRITTEN = re.compile(
-    rf"(settings|plan|interventions)\.json|(metrics|timing)\.jsonl|real\.npz|"
+    rf"(settings|plan|interventions|loop)\.json|(metrics|timing)\.jsonl|real\.npz|"
     rf"{CHECKPOINT.pattern}|{SAMPLE.pattern}|{FIGURE.pattern}"
 )  # beside their place, then renamed
 NAMED = 3  # files that are in the way, of which a message speaks
@@ -33,7 +33,9 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.samples = path / "samples"
         self.figures = path / "figures"
+        self.latest = self.figures / "latest.png"
         self.events = path / "events"
+        self.loop = path / "loop.json"
         self.interventions = path / "interventions.json"
         self.settings = path / "settings.json"
         self.plan = path / "plan.json"

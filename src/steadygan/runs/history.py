@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -15,6 +15,7 @@ from ..files import regular
 from ..quantities import number
 from .folder import RunFolder
 from .interventions import interventions_told
+from .loop import loop_told
 from .records import Turn, objects, records, times, turns
 from .settings import settings_told
 
@@ -87,13 +88,18 @@ def history(folder: Path) -> RunHistory:
     place = RunFolder(folder)
     rows, verdicts, unreadable = records(place.metrics)
     tree, settings, notes = settings_told(place)
+    loop = loop_told(place)
+    if loop is not None:
+        notes = []  # it has no settings, and need not
     if unreadable:
         lines, are = ("line", "is") if unreadable == 1 else ("lines", "are")
         notes.append(f"{unreadable:,} {lines} of {place.metrics.name} cannot be read and {are} left out")
     from .checkpoint import figures
 
     known = figures(place.checkpoints, settings)
-    if not known.known:
+    if loop is not None:
+        known = replace(known, equilibrium=loop)
+    elif not known.known:
         notes.append("no checkpoint can be read: how figures were measured, and what real data gets, is not known")
     interventions, damaged = interventions_told(place.interventions)
     return RunHistory(

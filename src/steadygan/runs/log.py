@@ -8,11 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import InputError, one_line
 from ..files import writing
-from ..quantities import words
+from ..quantities import tagged, words
 from .folder import RunFolder
 from .records import append, append_text
 
@@ -50,21 +48,22 @@ class Log:
         for each in shown:
             if "verdict" in each:
                 told = filter(None, (words(each["verdict"], each.get("causes", "")), each.get("reason")))
-                self._writer.add_text("verdict", ": ".join(told), each["iteration"])
-            scalars = [
-                Summary.Value(tag=key, simple_value=value)
-                for key, value in each.items()
-                if key != "iteration" and isinstance(value, int | float) and not isinstance(value, bool)
-            ]  # in one event: `add_scalar` makes one of each, and takes twenty times as long
+                self._writer.add_text("verdict/state", ": ".join(told), each["iteration"])
+            # in one event: `add_scalar` makes one of each, and takes twenty times as long
+            scalars = [Summary.Value(tag=key, simple_value=value) for key, value in tagged(each).items()]
             self._writer.file_writer.add_summary(Summary(value=scalars), each["iteration"])
 
     def picture(self, path: Path, iteration: int) -> None:
-        """Shows a picture file in TensorBoard beside the curves."""
+        """Shows a PNG file in TensorBoard beside the curves, its bytes as they are."""
         if self._writer is not None and self.folder is not None:
             from PIL import Image
+            from tensorboard.compat.proto.summary_pb2 import Summary
 
             with writing(self.folder.events), Image.open(path) as image:
-                self._writer.add_image("samples", np.asarray(image.convert("RGB")), iteration, dataformats="HWC")
+                size = {"width": image.width, "height": image.height, "colorspace": len(image.getbands())}
+                shown = Summary.Image(encoded_image_string=path.read_bytes(), **size)
+                summary = Summary(value=[Summary.Value(tag="samples", image=shown)])
+                self._writer.file_writer.add_summary(summary, iteration)
 
     def timing(self, iteration: int, seconds: float, pace: float, evaluation: float) -> None:
         """Wall times have a file of their own: they are no part of what a run computes. pace: iterations per second."""

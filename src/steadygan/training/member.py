@@ -193,7 +193,7 @@ class Member:
                 self._read_back(read_records(folder.metrics))
                 self.reconsider(self.log.records)
             write_json(folder.settings, self.run.settings)
-            self.probes.keep_real(folder.real)
+            self.probes.keep_real(folder)
             write_json(folder.plan, asdict(plan))
             self.log.say(
                 f"{'resumed at' if saved else 'started at'} iteration {self.iteration}: {plan.told()}", self.iteration
@@ -253,7 +253,7 @@ class Member:
             record |= self.probes.metrics()
             if self.folder is not None:
                 with self.log.lenient("no samples were kept", self.iteration), writing(self.folder.samples):
-                    picture = self.probes.snapshot(self.folder.samples, self.iteration)
+                    picture = self.probes.snapshot(self.folder, self.iteration)
         took = time.perf_counter() - began
         for key, value in [*record.items()]:
             if not isinstance(value, str) and not math.isfinite(value):  # JSON has no word for it
@@ -389,7 +389,9 @@ class Member:
         self.run.failure = NonFiniteError(f"{message}; {MILDER}")
 
     def close(self) -> None:
-        """Flushes what is written, and ends the processes that read ahead."""
+        """Flushes what is written, ends the processes that read ahead, and tells who watched that it has ended."""
+        for callback in self.callbacks if "run" in vars(self) and not self.left else ():
+            getattr(callback, "finish", lambda _: None)(self.run)
         for name in ("log", "draws"):
             if name in vars(self):  # else it was not built
                 vars(self)[name].close()

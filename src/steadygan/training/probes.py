@@ -25,8 +25,9 @@ from ..diagnostics.yardstick import Standard, Yardstick
 from ..engine.draws import drawn, noise_of, shown_shape
 from ..engine.executor import Eager
 from ..evaluation.evaluator import Evaluate
-from ..files import RESUME, beside
+from ..files import beside
 from ..latents import CHUNK, generate, label_chunks, latents
+from ..runs import samples
 from ..runs.folder import RunFolder
 from ..types import Batch, Now, Opponent
 from ..types.critic import evaluating, kept_buffers
@@ -40,8 +41,6 @@ MADE = 128  # images of the average that are held against reals
 SHOWN = 1000  # points kept for the evolution strip
 SURFACE = 64  # points per side of the critic's surface
 ARROWS = 20  # and of its slopes, as many as the papers draw
-GRID = 100  # images kept for a grid
-COLUMNS = 10
 
 
 class Probes:
@@ -56,7 +55,7 @@ class Probes:
         if prior is not None:
             self._label = torch.cat([*islice(label_chunks(prior, seed + 1), self._z.shape[0] // CHUNK)])
             known = occurring(prior)
-            self._columns = known[torch.arange(self._z.shape[0], device=device) % COLUMNS % len(known)]
+            self._columns = known[torch.arange(self._z.shape[0], device=device) % samples.COLUMNS % len(known)]
         generator = torch.Generator(device).manual_seed(seed + 2)
         self.real = source.fresh(SHOWN, generator)
         self._size = POINTS if len(source.shape) == 1 else IMAGES
@@ -65,11 +64,15 @@ class Probes:
         self._seed, self._looks, self._asks = seed + 3, setup.monitor is not None, True
         self._alone, self._optimum = setup.fakes is not None, setup.optimum
 
-    def keep_real(self, path: Path) -> None:
+    def keep_real(self, folder: RunFolder) -> None:
         """Keeps real points beside the run, for those who draw it without its data."""
-        if len(self.source.shape) == 1 and not path.exists():
-            with beside(path, advice=RESUME) as part, part.open("wb") as file:
-                np.savez(file, points=in_units(self.source, self.real))
+        if len(self.source.shape) == 1:
+            samples.keep_real(folder, self._points)
+
+    @cached_property
+    def _points(self) -> NDArray[Any]:
+        """Real points in the user's units."""
+        return in_units(self.source, self.real)
 
     def _training_samples(self, size: int, generator: torch.Generator) -> Batch:
         """What D is trained on, not what is held out."""
@@ -179,25 +182,21 @@ class Probes:
         with borrowed(self._seed, self.device):  # an evaluator may draw, too
             return dict(self.evaluate(samples))
 
-    def snapshot(self, folder: Path, iteration: int) -> Path | None:
+    def snapshot(self, folder: RunFolder, iteration: int) -> Path | None:
         """Keeps samples for the figures: points with the critic's surface, or a grid of images from fixed latents.
 
         Returns the picture, if one was made. A conditional generator's columns are classes.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         shape = self.source.shape
         if self.source.image:
-            made = self.samples(GRID, None if self._label is None else self._columns)
-            path = folder / f"{iteration:09d}.png"
-            images.image_grid(made.float().cpu().numpy(), path, COLUMNS, scale_for(shape))
-            return path
-        if len(shape) == 1:
-            arrays: dict[str, Any] = {"points": in_units(self.source, self.samples(SHOWN))}
-            if shape == (2,):
-                arrays |= self._surface()
-            with beside(folder / f"{iteration:09d}.npz", advice=RESUME) as part, part.open("wb") as file:
-                np.savez(file, **arrays)
-        return None
+            made = self.samples(samples.COLUMNS**2, None if self._label is None else self._columns)
+            return samples.image_samples(folder, iteration, made.float().cpu().numpy())
+        if len(shape) != 1:
+            folder.samples.mkdir(parents=True, exist_ok=True)
+            return None
+        points = in_units(self.source, self.samples(SHOWN))
+        critic = self._surface() if shape == (2,) else {}
+        return samples.point_samples(folder, iteration, points, self._points, critic)
 
     def _surface(self) -> dict[str, Any]:
         """The first critic's logits and slopes on a square around the real data, where it judges single samples."""
@@ -250,9 +249,11 @@ class Probes:
         if source.image:
             with beside(figures / "grid.png") as part:
                 part.write_bytes(shots[-1][1].read_bytes())
-            images.image_evolution(shots, source.shape[1], scale_for(source.shape), figures / "evolution.png", title)
+            images.image_evolution(
+                shots, source.shape[1], samples.scale_for(source.shape), figures / "evolution.png", title
+            )
             return
-        points = in_units(source, self.real)
+        points = self._points
         if source.shape != (2,):
             with np.load(shots[-1][1]) as arrays:
                 scatter.scatter_matrix(points, arrays["points"], figures / "samples.png", title, source.columns or None)
@@ -275,8 +276,3 @@ def undisturbed(executor: Eager, seed: int, device: torch.device) -> ExitStack:
         stack.enter_context(kept_buffers(network))
         stack.enter_context(evaluating(network))
     return stack
-
-
-def scale_for(shape: tuple[int, ...]) -> int:
-    """How large a pixel is drawn, so that 10 images side by side are about 600 pixels wide."""
-    return max(1, round(64 / max(shape[1:])))

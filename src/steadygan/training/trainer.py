@@ -179,6 +179,8 @@ def watching(monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path 
         return CollapseMonitor()
     if monitor is not None and not isinstance(monitor, CollapseMonitor):
         raise InputError(f"monitor must be a CollapseMonitor, 'auto' or None, not {monitor!r}")
+    if monitor is not None and monitor.out.folder is not None:
+        raise InputError("expected a monitor without out, got one with: a Trainer's records go to its own out")
     if monitor is not None and monitor.policy == "rollback" and out is None:
         raise InputError("expected a folder for checkpoints to roll back to, got out=None: give out=")
     return monitor
