@@ -34,6 +34,7 @@ from steadygan.recipes import RECIPES
 LOST, FLOOR, IN_A_ROW = 0.8, 0.5, 2
 ENOUGH = 0.1  # share of fakes of high quality whose evenness counts in full
 REGROUPED = {"ring8-hinge-sn": "settings"}  # meant as a healthy kind; it ends without a mode
+STEADY = ("own/far",)  # without settings to read, and with rates that stay; of all others they fall
 KNOWN = ("ring8", "grid25", "digits")  # data whose modes or classes the monitor of a Trainer knows
 
 
@@ -156,10 +157,10 @@ def setting_of(about: Mapping[str, Any], run: Mapping[str, Any]) -> Setting:
     """How a run was trained."""
     level = (run["equilibrium"] or [1.0])[0]
     try:
-        settings = override(RECIPES[about["recipe"]](), list(about["words"]))
+        settings = override(RECIPES[about["recipe"]](), [f"horizon={about['iterations']}", *about["words"]])
     except InputError:  # a trainer or a loop of the harness's own
         settings = None
-    return setting_told(settings, level)
+    return setting_told(settings, level, None if about["recipe"] in STEADY else about["iterations"])
 
 
 def read(records: Path) -> list[Run]:

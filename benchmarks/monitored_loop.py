@@ -51,10 +51,11 @@ class Loop:
             return -fake.mean()
         return -F.softplus(fake).mean() if self.minimax else F.softplus(-fake).mean()
 
-    def monitor(self, every: int) -> sg.CollapseMonitor:
-        """The monitor, told what G minimises."""
+    def monitor(self, every: int, iterations: int) -> sg.CollapseMonitor:
+        """The monitor, told what G minimises, and when the rates are down."""
         names: dict[str, Any] = {"wasserstein": sg.losses.Wasserstein, "minimax": sg.losses.Minimax}
-        return sg.CollapseMonitor(every, loss=next((names[key]() for key in names if getattr(self, key)), None))
+        loss = next((names[key]() for key in names if getattr(self, key)), None)
+        return sg.CollapseMonitor(every, loss=loss, horizon=iterations)
 
     def train(self, source: Source, seed: int, iterations: int, every: int, look: Look, newest: int) -> list[Any]:
         """Trains and returns the monitor's records, told to `look` with so many of the fakes that it saw last."""
@@ -64,7 +65,7 @@ class Loop:
         D = nn.Sequential(sg.models.mlp(2, 1, activation=self.activation), nn.Flatten(0))
         by_g = torch.optim.Adam(G.parameters(), self.lr_g, betas=(0.5, 0.9))
         by_d = torch.optim.Adam(D.parameters(), self.lr_d, betas=(0.5, 0.9))
-        monitor, seen = self.monitor(every), deque[Tensor](maxlen=-(-newest // BATCH))
+        monitor, seen = self.monitor(every, iterations), deque[Tensor](maxlen=-(-newest // BATCH))
         for i in count(1):
             for optimizer in (by_g, by_d):  # the second half of the run goes slower and slower
                 pace = min(1.0, 2.0 * (1.0 - (i - 1) / iterations))

@@ -88,7 +88,10 @@ CASES = {
         {"separation": 0.25}, {"separation": 0.24}, "hardly tells fakes", "widen D", "penalty.r1.weight=0.2; widen D"
     ),
     "average_behind": Case(
-        {"average_quality": 0.2}, {"average_quality": 0.19}, "worse than G (0.19, 0.4)", "half-life of the average"
+        {"average_quality": 0.2, "average_covered": 0.1},
+        {"average_quality": 0.2, "average_covered": 0.09},
+        "behind G (quality 0.2 and 0.4, of the reals covered 9% and 30%)",
+        "half-life of the average",
     ),
     "fakes_alike": Case(
         {"diversity": 0.4},
@@ -111,7 +114,10 @@ def run(*parts: tuple[dict[str, float], int]) -> list[dict[str, Any]]:
 @each
 def test_boundary(name: str) -> None:
     """In a run that gets no better, a cause is told after so many looks beyond the bound, and not at the bound."""
-    case, poor = CASES[name], FINE | POOR | {"average_quality": 0.2, "average_quality_error": 0.01}
+    case, poor = (
+        CASES[name],
+        FINE | POOR | {"average_quality": 0.2, "average_quality_error": 0.01, "average_covered": 0.2},
+    )
     looks = min(cause.looks for cause in CAUSES if cause.name == name)
     for figures, told in ((case.edge, False), (case.beyond, True)):
         own = poor | figures

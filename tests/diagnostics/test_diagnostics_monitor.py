@@ -273,6 +273,10 @@ def test_what_does_not_fit_is_one_line(given: dict[str, Any], message: str) -> N
 def test_counts_below_one_are_refused() -> None:
     with pytest.raises(InputError, match="every must be a whole number of 1 or more, not 0"):
         sg.CollapseMonitor(every=0)
+    with pytest.raises(InputError, match="horizon must be a whole number of 1 or more, not 0"):
+        sg.CollapseMonitor(horizon=0)
+    monitor = sg.CollapseMonitor(horizon=700)
+    assert (monitor._judge.setting.end, monitor._judge.anew().course.end) == (700, 700)
     with pytest.raises(InputError, match="times must be a whole number of 1 or more, not 0"):
         sg.CollapseMonitor(policy="rollback", times=0)
     for wrong in ({"loss": 3}, {"thresholds": 3}, {"policy": "rollback", "remedy": "softer"}):

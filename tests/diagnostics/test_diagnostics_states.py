@@ -21,9 +21,9 @@ def look(quality: float, error: float = 0.01, covered: float = 0.9, average: flo
     return told | more
 
 
-def states(*looks: Any, stuck: int | None = None) -> list[str]:
+def states(*looks: Any, stuck: int | None = None, end: int | None = None) -> list[str]:
     """The state after each look, every 200 iterations from 0 on; from `stuck` on no player can move."""
-    course = Course(T)
+    course = Course(T, end)
     return [course.update(EVERY * i, each, stuck is not None and i >= stuck, False) for i, each in enumerate(looks)]
 
 
@@ -136,6 +136,68 @@ def test_a_run_that_stood_still_goes_on_only_with_a_real_gain() -> None:
 def test_a_young_run_is_not_stalled_however_often_it_is_looked_at() -> None:
     course = Course(T)
     assert {course.update(10 * i, look(0.1), False, False) for i in range(90)} == {"learning"}
+
+
+@pytest.mark.parametrize("key", ["quality", "covered"])
+def test_a_run_that_will_not_be_good_at_its_end(key: str) -> None:
+    """A straight line is read on to the end, from three quarters of it on; a level is the mean of two looks."""
+    end, bound = 30 * EVERY, T.good if key == "quality" else T.bare
+
+    def line(at_end: float, upto: int = 31) -> list[Any]:
+        rise = [at_end * i / 29.5 for i in range(upto)]
+        return [look(value, 0.001) if key == "quality" else look(0.9, 0.001, value) for value in rise]
+
+    spare = 0.01 if key == "quality" else 0.03  # more than the noise
+    found = states(*line(bound - spare), end=end)
+    assert found.index("stalled") * EVERY == 4600  # the first look after 4,500
+    assert "learning" not in found[23:]
+    assert "stalled" not in states(*line(bound + 0.01), end=end)
+    assert "stalled" not in states(*line(bound - 1e-4), end=end)  # within the noise
+    assert "stalled" not in states(*line(bound - spare), end=None)
+    assert "stalled" not in states(*line(bound - spare), end=end + 10 * EVERY)
+    assert "stalled" not in [Course(T, 800).update(50 * i, each, False, False) for i, each in enumerate(line(0.1, 20))]
+    course = Course(T, end)
+    for i, each in enumerate(line(bound - spare)):
+        course.update(EVERY * i, each, False, False)
+    assert course.late
+    assert course.entered == 0  # nothing happened to it
+
+
+def test_who_will_not_be_good_must_be_on_the_way_to_it_to_be_learning_again() -> None:
+    end, slow = 30 * EVERY, [look(0.02 * i, 0.04) for i in range(25)]
+    assert states(*slow, end=end)[-1] == "stalled"
+    almost = [look(0.5 + 0.05 * i, 0.04) for i in range(1, 3)]
+    assert states(*slow, *almost, end=end)[-1] == "stalled"
+    assert states(*slow, *almost, look(0.8, 0.04), end=end)[-1] == "learning"
+    assert states(*slow, *[look(0.9, 0.04)] * 3, end=end)[-1] == "good"
+
+
+def test_one_side_on_its_way_is_enough_until_the_end() -> None:
+    """What is exported is the average: at the end it decides."""
+    end = 30 * EVERY
+    behind = [look(0.9, 0.001, average=0.9, average_covered=0.02)] * 31
+    assert [i for i, state in enumerate(states(*behind, end=end)) if state == "stalled"] == [30]
+    worse = [look(0.9, 0.001, average=0.4 + 0.01 * i) for i in range(31)]
+    assert [i for i, state in enumerate(states(*worse, end=end)) if state == "stalled"] == [30]
+    neither = [look(0.9, 0.001, average=0.9, covered=T.bare + 0.01, average_covered=0.02)] * 31
+    assert "stalled" not in states(*neither, end=end)  # what G has is within its noise
+    near = [look(0.9, 0.001, average=0.9, average_covered=T.bare - 0.01)] * 31
+    assert "stalled" not in states(*near, end=end)
+
+
+def test_a_line_is_read_on() -> None:
+    track = Track(0.1, T)
+    for i in range(20):
+        track.add(100 * i, 0.1 + 0.02 * i, 0.01)
+    assert track.at(3900) == pytest.approx(0.1 + 0.02 * 38.5)
+    for i in range(20, 30):  # of the last two fifths: 1,740 to 2,900
+        track.add(100 * i, 0.48, 0.01)
+    assert track.levels[0][0] == 1700
+    assert track.at(3900) == pytest.approx(0.48 + (0.48 - 0.43) / 1200 * 1000)
+    falling = Track(0.1, T)
+    for i in range(20):
+        falling.add(100 * i, 0.9 - 0.02 * i, 0.01)
+    assert falling.at(9000) == falling.level
 
 
 def test_stuck_and_lost() -> None:

@@ -30,13 +30,13 @@ def looked(monitor: sg.CollapseMonitor, iterations: range, shape: tuple[int, ...
 
 def test_records_and_samples_are_read_as_those_of_a_run(tmp_path: Path) -> None:
     loss = sg.losses.NonSaturating()
-    monitor = looked(sg.CollapseMonitor(every=5, loss=loss, out=tmp_path / "loop"), range(1, 51))
+    monitor = looked(sg.CollapseMonitor(every=5, loss=loss, out=tmp_path / "loop", horizon=50), range(1, 51))
     lines = [json.loads(line) for line in (tmp_path / "loop" / "metrics.jsonl").read_text().splitlines()]
     assert lines == monitor.records
     found = history(tmp_path / "loop")
     assert [row["iteration"] for row in found.rows] == [*range(5, 51, 5)]
     assert found.equilibrium == tuple(loss.equilibrium)
-    assert (found.notes, found.settings) == ((), None)
+    assert (found.notes, found.settings, found.tree) == ((), None, {"horizon": 50})
     assert [int(path.stem) for path in sorted((tmp_path / "loop" / "samples").iterdir())] == [*range(5, 51, 5)]
     with np.load(tmp_path / "loop" / "real.npz") as real, np.load(tmp_path / "loop/samples/000000050.npz") as fake:
         assert (real["points"].shape[1], fake["points"].shape[1]) == (2, 2)

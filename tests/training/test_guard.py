@@ -11,12 +11,14 @@ import torch
 
 import steadygan as sg
 from several import EXACT, FIFTH, one, several, written
+from steadygan.diagnostics.remedy import Change
+from steadygan.diagnostics.verdicts import Verdict
 from steadygan.errors import CollapseError, InputError
 from steadygan.runs import checkpoint
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.interventions import interventions
 from steadygan.runs.run import Run
-from steadygan.training.guard import healed
+from steadygan.training.guard import Guard, healed
 from tiny import LOSS, assert_same, saved, state, trainer, wide
 
 pytestmark = pytest.mark.usefixtures("short_blocks")
@@ -174,6 +176,22 @@ def test_a_run_that_went_further_back_resumes_exactly(tmp_path: Path, killed: in
     assert run.metrics == whole.metrics
     assert_same(saved(tmp_path / "cut")["state"], saved(tmp_path / "whole")["state"])
     assert torch.equal(run.sample(20), whole.sample(20))
+
+
+def test_what_is_slow_is_not_done_again_unless_something_is_changed() -> None:
+    """No accident: the same again would end the same."""
+    records = [{"iteration": at, "verdict": "learning"} for at in (20, 40)]
+    slow, other = Verdict("stalled", "r", slow=True), Verdict("stalled", "r")
+    changed = slow._replace(change=Change(lr_d=0.5))
+
+    def back(verdict: Verdict, remedy: sg.Remedy) -> int | None:
+        action = Guard("rollback", 3, remedy).on_verdict(verdict, 60, records, [0, 20, 40])
+        assert action is not None
+        assert (action.back is None) == ("it would end the same with nothing changed" in action.told)
+        return None if action.back is None else action.back.to
+
+    assert back(slow, sg.Remedy()) is back(slow, sg.Remedy(own=True)) is None
+    assert back(slow, sg.Remedy(lr_d=0.5)) == back(changed, sg.Remedy(own=True)) == back(other, sg.Remedy()) == 0
 
 
 def test_new_ground_is_gone_back_to_first(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,35 @@ import torch
 
 import steadygan as sg
 from known import F64
+from steadygan.config import override
+from steadygan.config.optimisation import Linear
+from steadygan.diagnostics.diagnosis import setting_told
+from steadygan.recipes import RECIPES
+from steadygan.recipes.build import trainer as recipe_trainer
+from steadygan.runs.history import history
+from steadygan.training.setup import setting_of
 from steadygan.types import Opponent
 from tiny import built, networks, small_d, small_g, trainer
+
+
+@pytest.mark.parametrize(("schedule", "end"), [(Linear(start=0.5), 12), (None, None)])
+def test_a_run_is_judged_by_its_end_where_its_rates_fall(schedule: Any, end: int | None, tmp_path: Path) -> None:
+    """In training, and from what it leaves."""
+    made = trainer(tmp_path, schedule=schedule, horizon=12)
+    run = made.fit(4)
+    judge = made.member.judge
+    assert judge is not None
+    assert judge.setting.end == judge.course.end == end
+    left = history(tmp_path)
+    assert setting_told(left.settings, run.equilibrium[0], left.tree["horizon"]).end == end
+
+
+@pytest.mark.parametrize(("words", "end"), [([], 40_000), (["schedule=constant"], None), (["horizon=900"], 900)])
+def test_the_end_of_a_recipe(words: list[str], end: int | None) -> None:
+    settings = override(RECIPES["grid25/r1"](), words)
+    assert setting_told(settings, 1.0, settings.horizon).end == end
+    assert setting_of(recipe_trainer(settings).setup, 1.0, settings.horizon).end == end
+
 
 NORMS: dict[str, list[float]] = {}
 

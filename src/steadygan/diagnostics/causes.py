@@ -129,8 +129,8 @@ def blind(figures: Figures, _past: Past, _setting: Setting) -> bool:
 
 
 def behind(figures: Figures, _past: Past, _setting: Setting) -> bool:
-    """An average of G's weights that is worse than G."""
-    return figures["quality"] - figures["average_quality"] > APART
+    """An average of G's weights that is worse than G, or covers fewer reals."""
+    return any(figures[key] - figures[f"average_{key}"] > APART for key in ("quality", "covered"))
 
 
 def still(player: str) -> Sign:
@@ -291,9 +291,10 @@ CAUSES = (
     Cause(
         "average_behind",
         behind,
-        "the average of G's weights is worse than G ({average_quality:.2g}, {quality:.2g})",
-        ("quality", "average_quality"),
-        advice="a shorter half-life of the average (ema.half_life), or wait for it",
+        "the average of G's weights is behind G (quality {average_quality:.2g} and {quality:.2g}, of the reals covered"
+        " {average_covered:.0%} and {covered:.0%})",
+        ("quality", "average_quality", "covered", "average_covered"),
+        advice="a shorter half-life of the average (ema.half_life), or wait for it, or G's own weights",
     ),
     Cause(
         "fakes_alike",

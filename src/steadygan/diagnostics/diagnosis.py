@@ -265,7 +265,7 @@ def of_run(folder: Path) -> Diagnosis:
             "with the monitor on"
         )
     last, notes = looks[-1], list(run.notes)
-    judged = judge(rows, setting_told(run.settings, run.equilibrium[0]))
+    judged = judge(rows, setting_told(run.settings, run.equilibrium[0], run.tree.get("horizon")))
     told = run.verdicts
     if not told:
         notes.append("made before there were verdicts: judged anew from its records")
@@ -295,11 +295,14 @@ def of_run(folder: Path) -> Diagnosis:
     )
 
 
-def setting_told(settings: Settings | None, equilibrium: float | None) -> Setting:
-    """How a run was trained, as far as its settings tell; equilibrium: of its loss of D."""
+def setting_told(settings: Settings | None, equilibrium: float | None, horizon: object = None) -> Setting:
+    """How a run was trained, as far as its settings tell.
+
+    equilibrium: of its loss of D; horizon: as the file names it, where this version does not read the rest.
+    """
     free = is_free(equilibrium)
     if settings is None:
-        return Setting(free)
+        return Setting(free, end=horizon if isinstance(horizon, int) else None)
     own = next(iter(settings.judges().values()))
     penalties = {name: float(getattr(block, "weight", 1.0)) for name, block in own.penalty.items()}
     return Setting(
@@ -310,6 +313,7 @@ def setting_told(settings: Settings | None, equilibrium: float | None) -> Settin
         (settings.lr_g, settings.lr_g if settings.lr_d is None else settings.lr_d),
         settings.batch_size,
         known=True,
+        end=None if settings.schedule.constant else settings.horizon,
     )
 
 

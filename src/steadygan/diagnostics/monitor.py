@@ -56,7 +56,8 @@ class CollapseMonitor:
     loss: what G minimises, the nonsaturating loss unless given; it decides what G receives, how far d_loss is off its
     equilibrium, and whether D's logits have a unit, which is not known unless it is given. `records` holds the figures
     of each look, with its verdict. out: a folder for them and for samples of your own loop, of which `sg.report(out)`
-    makes a page. Raises InputError for another policy, counts below 1, a remedy without a roll-back, an `out` in use.
+    makes a page. horizon: where your loop's rates have fallen as far as they will, by which a run should be good.
+    Raises InputError for another policy, counts below 1, a remedy without a roll-back, an `out` in use.
     """
 
     def __init__(
@@ -69,28 +70,26 @@ class CollapseMonitor:
         loss: Loss | None = None,
         thresholds: Thresholds | None = None,
         out: str | Path | None = None,
+        horizon: int | None = None,
     ) -> None:
-        check_whole("every", every, 1)
-        check_whole("times", times, 1)
+        for name, count in (("every", every), ("times", times), ("horizon", 1 if horizon is None else horizon)):
+            check_whole(name, count, 1)
         if policy not in POLICIES:
             raise InputError(f"expected a policy of {', '.join(POLICIES)}, got {policy!r}: choose one of them")
         if remedy is not None and policy != "rollback":
             raise InputError(f"expected a remedy with policy='rollback' alone, got policy={policy!r}: leave it out")
-        for name, given, kind in (
-            ("remedy", remedy, Remedy),
-            ("loss", loss, Loss),
-            ("thresholds", thresholds, Thresholds),
-        ):
+        kinds = ("remedy", remedy, Remedy), ("loss", loss, Loss), ("thresholds", thresholds, Thresholds)
+        for name, given, kind in kinds:
             if given is not None and not isinstance(given, kind):
                 raise InputError(f"expected {name} as a {kind.__name__}, got {given!r}: make one")
         self.every, self.policy, self.times = every, policy, times
         self.remedy = remedy or Remedy()
         self.loss: Loss = loss or _Assumed()
         self.thresholds = thresholds or Thresholds()
-        self.out = LoopFolder(out, self.loss)
+        self.out = LoopFolder(out, self.loss, horizon)
         self.records: list[dict[str, Any]] = []
         self.calls = 0
-        self._judge = self.judge(Setting(is_free(self.loss.equilibrium[0])))
+        self._judge = self.judge(Setting(is_free(self.loss.equilibrium[0]), end=horizon))
         self._real: list[Tensor] = []  # the first ones: half becomes the yardstick, half shows what is normal
         self._fake: deque[Batch] = deque()  # the last ones
         self._newest: deque[Tensor] = deque()  # the last real ones

@@ -23,7 +23,8 @@ class Setting:
 
     free: D's loss has no equilibrium but 0, so its logits are in a unit of their own. penalties: name -> weight; parts:
     names of methods and constraints; count: N0 of fake-as-real; rates: of G and D; batch: real samples of a step.
-    known: whether penalties and parts are known at all; in a loop of one's own they are not.
+    known: whether penalties and parts are known at all; in a loop of one's own they are not. end: the iteration at
+    which the rates have fallen as far as they will; None where they stay.
     """
 
     free: bool = False
@@ -33,6 +34,7 @@ class Setting:
     rates: tuple[float, float] | None = None
     batch: int = 64
     known: bool = False
+    end: int | None = None
 
     @property
     def smooth(self) -> str | None:

@@ -40,7 +40,8 @@ class Thresholds:
     `sure` errors may stand still. little: what a run must have had to lose it, and the share of the best, or of real
     data in a run that stands still, below which it is collapsed. gain: what must be won to count. patience: the share
     of the iterations so far without a gain, live or averaged, after which a run stands still, `least` iterations and
-    `looks` looks at least. held: looks in a row that a small loss must show, or the recovery from it.
+    `looks` looks at least. held: looks in a row that a small loss must show, or the recovery from it. late: the share
+    of a run whose end is known after which it must be on its way to be good there.
     """
 
     sure: float = 4.0
@@ -55,6 +56,7 @@ class Thresholds:
     least: int = 1000
     looks: int = 5
     held: int = 2
+    late: float = 0.75
 
 
 @dataclass
@@ -79,6 +81,7 @@ class Track:
     began: int = 0  # the iteration of the first of them that shows a loss
     level: float = 0.0  # the mean of the last two looks
     last: list[float] = field(default_factory=list)
+    levels: list[tuple[int, float]] = field(default_factory=list)  # of the last `patience` of the iterations
 
     def add(self, iteration: int, value: float, error: float) -> bool:
         """One more look; whether something was gained."""
@@ -88,6 +91,9 @@ class Track:
             self.best = max(self.best, self.level)
             if self.level > self.mark + max(self.t.gain, 2.0 * error / math.sqrt(2.0)):
                 self.mark, gained = self.level, True
+            self.levels.append((iteration, self.level))
+            while len(self.levels) > 1 and self.levels[1][0] <= (1.0 - self.t.patience) * iteration:
+                del self.levels[0]
         x = self.last  # without this look, which is what is asked about
         bends = [abs(x[i] - 2.0 * x[i - 1] + x[i - 2]) for i in range(2, len(x))]
         self.noise = error if len(bends) < FEW else max(error / 3.0, median(bends) / 1.65)
@@ -99,6 +105,12 @@ class Track:
             self.last = [*x, value][-KEPT - 2 :]
         self.rose = self.rose + 1 if lost < max(0.5 * self.part * self.best, chance) else 0
         return gained
+
+    def at(self, end: int) -> float:
+        """What it will be then, at least, if it rises on as it did over the last `patience` of the iterations."""
+        (first, before), (now, level) = self.levels[0], self.levels[-1]
+        pace = (level - before) / (now - first) if now > first else 0.0
+        return max(level, level + pace * (end - now))
 
     @property
     def crashed(self) -> bool:
@@ -159,13 +171,18 @@ class Side:
 
 @dataclass
 class Course:
-    """The state of a run, look by look; what is exported decides, the average where there is one, and both are seen."""
+    """The state of a run, look by look; what is exported decides, the average where there is one, and both are seen.
+
+    end: the iteration at which its rates have fallen as far as they will; None where they stay.
+    """
 
     t: Thresholds = field(default_factory=Thresholds)
+    end: int | None = None
     state: str = "learning"
     live: Side = field(init=False)
     average: Side | None = None
     stood: float | None = None  # the quality at which a run began to stand still
+    late: bool = False  # it will not be good at its end
     lost: bool = False  # something that the run had, and has not got back
     entered: int = 0  # the iteration at which the evidence of the state began
 
@@ -184,6 +201,7 @@ class Course:
         if "quality" not in figures:
             self.live.since += 1  # a D that is trained alone: nothing is gained
             return self._enter("stalled", iteration) if stuck else self.state
+        was_late, self.late = self.late, False
         self.live.add(iteration, figures["quality"], figures["quality_error"], figures.get("covered", 1.0))
         if "average_quality" in figures:
             self.average = self.average or Side(self.t)
@@ -211,8 +229,32 @@ class Course:
             self.stood = level
         if self.stood is not None and short and level < self.stood + t.part:  # a gain that is little changes nothing
             return self._enter("collapsed" if level < t.little else "stalled", own.gained)
-        self.stood = None
-        return self._enter("learning", iteration)
+        began = self.entered if self.state == "learning" else iteration
+        self.stood, self.late = None, self._late(iteration, was_late)
+        return self._enter("stalled" if self.late else "learning", began)
+
+    def _late(self, iteration: int, was: bool) -> bool:
+        """Whether the end is near, and neither side will be good there at its pace, or the average is not by then.
+
+        What was so once must be on its way there whatever the noise.
+        """
+        t, sides = self.t, (self.told, self.live)
+        if self.end is None or iteration < max(t.late * self.end, t.least) or self.live.quality.looks <= t.looks:
+            return False
+        spare = 0.0 if was else t.sure / 2.0
+        poor = all(side.quality.at(self.end) < t.good - spare * side.quality.noise for side in sides)
+        bare = all(
+            max(side.covered.at(self.end), side.covered.best) < t.bare - spare * side.covered.noise for side in sides
+        )
+        return poor or bare or (iteration >= self.end and self._behind())
+
+    def _behind(self) -> bool:
+        """Whether the average is not good by more than the noise, and the live generator is by more than it."""
+        bounds, sure = (self.t.good, self.t.bare), self.t.sure / 2.0
+        both = [*zip(self.told.tracks, self.live.tracks, bounds, strict=True)]
+        spare = [sure * max(own.noise, live.noise) for own, live, _ in both]
+        lacks = any(own.level < bound - by for (own, _, bound), by in zip(both, spare, strict=True))
+        return lacks and all(live.level > bound + by for (_, live, bound), by in zip(both, spare, strict=True))
 
     def _enter(self, state: str, since: int) -> str:
         if state != self.state:

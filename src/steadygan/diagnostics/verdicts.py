@@ -13,13 +13,15 @@ from .states import ALARMS, Course, Thresholds
 
 QUIET = 5  # looks without a gain after which a cause is worth a warning
 NAMED = 2  # causes that a verdict tells
+LONGER = "a longer horizon, wider networks, or other rates"
 
 
 class Verdict(NamedTuple):
     """What is to be thought of a run: its state, since which iteration it or its warning stands, why, and what helps.
 
     causes: names of what is seen of the mechanism, the gravest first; without a measured loss they are a warning.
-    evidence: the figures that it was seen by. advice: settings and values that are not those of the run.
+    evidence: the figures that it was seen by. advice: settings and values that are not those of the run. slow: nothing
+    happened to it, it is as it is set; the same again would end the same.
     """
 
     state: str
@@ -29,6 +31,7 @@ class Verdict(NamedTuple):
     advice: str = ""
     causes: tuple[str, ...] = ()
     change: Change = Change()
+    slow: bool = False
 
     @property
     def alarm(self) -> bool:
@@ -64,7 +67,7 @@ class Judge:
     verdict: Verdict = field(default_factory=lambda: Verdict("learning"))
 
     def __post_init__(self) -> None:
-        self.course, self.past = Course(self.thresholds), Past()
+        self.course, self.past = Course(self.thresholds, self.setting.end), Past()
         self._shown, self._began = [0] * len(CAUSES), [0] * len(CAUSES)
 
     def anew(self, records: Iterable[Figures] = ()) -> Judge:
@@ -85,7 +88,7 @@ class Judge:
             return self.verdict
         iteration = int(record.get("iteration", self.past.looks))
         if record.get("data_changed"):
-            self.course = Course(self.thresholds)
+            self.course = Course(self.thresholds, self.setting.end)
         shown = [i for i, cause in enumerate(CAUSES) if self._seen(i, cause, record, iteration) >= cause.looks]
         stuck, lost = any(CAUSES[i].stuck for i in shown), bool(record.get("non_finite"))
         state = self.course.update(iteration, record, stuck, lost)
@@ -128,10 +131,12 @@ def verdict_of(
     when = f" (since iteration {since:,})" if since < iteration else f" (at iteration {iteration:,})" * bool(iteration)
     change = change_for(state, first, setting, course)
     words = ", ".join(change.words(setting))
+    slow = course is not None and course.late
     advice = "; ".join(dict.fromkeys(filter(None, [words, *(cause.advice for cause in first)])))
+    advice = advice or (LONGER if slow else "")
     reason = "; ".join(filter(None, [told, *(cause.told(figures) for cause in first)])) + when
     reason += f": {advice}" if advice else ""
-    return Verdict(state, reason, evidence, since, advice, tuple(names), change)
+    return Verdict(state, reason, evidence, since, advice, tuple(names), change, slow)
 
 
 def change_for(state: str, causes: list[Cause], setting: Setting, course: Course | None) -> Change:
@@ -140,7 +145,7 @@ def change_for(state: str, causes: list[Cause], setting: Setting, course: Course
     A run that never had anything to lose is given lower rates beside whatever holds D back.
     """
     change = next((found for cause in causes if (found := cause.change(setting)) != Change()), Change())
-    if state not in ALARMS or any(cause.stuck for cause in causes):
+    if state not in ALARMS or any(cause.stuck for cause in causes) or (course is not None and course.late):
         return change
     if change == Change():
         return slower(setting)
@@ -159,6 +164,14 @@ def measured(state: str, figures: Figures, course: Course | None) -> tuple[str, 
         return "", {}
     side = course.told
     whose = "fakes" if course.average is None else "the average's fakes"
+    if course.late:
+        first = "" if course.average is None else "average_"
+        quality, covered = side.quality.now, side.covered.now
+        told = (
+            f"{whose} have a quality of {quality:.2g} (1 is as real data) and cover {covered:.0%} of what they should"
+        )
+        told += f", and as they gain now will not be good when the rates are down, at iteration {course.end:,}"
+        return told, {f"{first}quality": quality, f"{first}covered": covered}
     if state == "stalled" or not side.quality.best:
         key = "quality" if course.average is None else "average_quality"
         return f"{whose} stay at a quality of {side.quality.now:.2g} (1 is as real data)", {key: side.quality.now}

@@ -90,7 +90,7 @@ def history(folder: Path) -> RunHistory:
     tree, settings, notes = settings_told(place)
     loop = loop_told(place)
     if loop is not None:
-        notes = []  # it has no settings, and need not
+        tree, notes = loop[1], []  # a run's settings it has not, and need not have
     if unreadable:
         lines, are = ("line", "is") if unreadable == 1 else ("lines", "are")
         notes.append(f"{unreadable:,} {lines} of {place.metrics.name} cannot be read and {are} left out")
@@ -98,7 +98,7 @@ def history(folder: Path) -> RunHistory:
 
     known = figures(place.checkpoints, settings)
     if loop is not None:
-        known = replace(known, equilibrium=loop)
+        known = replace(known, equilibrium=loop[0])
     elif not known.known:
         notes.append("no checkpoint can be read: how figures were measured, and what real data gets, is not known")
     interventions, damaged = interventions_told(place.interventions)

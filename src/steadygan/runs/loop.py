@@ -29,13 +29,14 @@ APART = 1.05  # times the iteration of the samples kept last, at which the next 
 class LoopFolder:
     """The folder `out` of a loop: its records look by look, and samples at some of them; without one nothing is kept.
 
-    loss: what G minimises. Nothing is written before the first look, which makes a folder anew that an earlier loop
-    left. Raises InputError for a folder that holds anything else, a run say.
+    loss: what G minimises; horizon: where its rates are down, where they fall. Nothing is written before the first
+    look, which makes a folder anew that an earlier loop left. Raises InputError for a folder that holds anything else,
+    a run say.
     """
 
-    def __init__(self, out: str | Path | None, loss: Loss) -> None:
+    def __init__(self, out: str | Path | None, loss: Loss, horizon: int | None) -> None:
         self.folder = None if out is None else RunFolder(Path(out).expanduser())
-        self.about = {"loss": loss.name, "equilibrium": [*loss.equilibrium]}
+        self.about = {"loss": loss.name, "equilibrium": [*loss.equilibrium], "horizon": horizon}
         self._open, self._kept = False, -1
         if self.folder is not None and self.folder.begun:
             raise InputError(f"expected a folder for a loop's records, got the run {out}: choose another out")
@@ -93,14 +94,15 @@ def scale_of(images: NDArray[Any]) -> tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def loop_told(folder: RunFolder) -> tuple[float | None, float | None] | None:
-    """The equilibrium (D, G) of the loop whose folder this is; None where it is no loop's."""
+def loop_told(folder: RunFolder) -> tuple[tuple[float | None, float | None], dict[str, Any]] | None:
+    """The equilibrium (D, G) of the loop whose folder this is, and its settings; None where it is no loop's."""
     if not folder.loop.is_file():
         return None
     try:
         content = json_of(folder.loop)
     except InputError:
-        return None, None
-    levels = content.get("equilibrium") if isinstance(content, dict) else None
+        return (None, None), {}
+    content = content if isinstance(content, dict) else {}
+    levels, horizon = content.get("equilibrium"), content.get("horizon")
     told = [number(level) for level in levels] if isinstance(levels, list) and len(levels) == 2 else [None, None]
-    return told[0], told[1]
+    return (told[0], told[1]), {"horizon": horizon} if isinstance(horizon, int) else {}

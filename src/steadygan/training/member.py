@@ -134,7 +134,7 @@ class Member:
         self.sums = Sums(self.executor.opponents, squares=setup.monitor is not None)
         self.judge, self.guard = None, None
         if setup.monitor is not None:
-            self.judge = setup.monitor.judge(setting_of(setup, self.run.equilibrium[0]))
+            self.judge = setup.monitor.judge(setting_of(setup, self.run.equilibrium[0], settings.get("horizon")))
             self.guard = Guard(setup.monitor.policy, setup.monitor.times, setup.monitor.remedy, done)
         if self.resumed is not None:
             self._go_on_from(self.resumed, done)

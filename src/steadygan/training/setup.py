@@ -244,8 +244,8 @@ def run_of(setup: Setup, average: Average | None, path: Path | None, settings: d
     return run
 
 
-def setting_of(setup: Setup, equilibrium: float | None) -> Setting:
-    """How a run is trained, as far as the monitor's advice depends on it; of several discriminators the first."""
+def setting_of(setup: Setup, equilibrium: float | None, horizon: int | None) -> Setting:
+    """How a run is trained, as far as the monitor's verdicts depend on it; of several discriminators the first."""
     first = next(iter(setup.opponents.values()))
     parts = {part.name: part for part in parts_of(first.method)}
     constraint = [name for name, kind in CONSTRAINTS.items() if isinstance(first.constraint, kind)]
@@ -257,6 +257,7 @@ def setting_of(setup: Setup, equilibrium: float | None) -> Setting:
         rates=setup.rates,
         batch=setup.sides.real,
         known=True,
+        end=None if setup.schedule.constant else horizon,
     )
 
 
