@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from monitored_added import added
 from monitored_kinds import Kind, kinds, table
 from monitored_points import ring
 from monitored_truth import FAKES, Ground, ground_of
@@ -210,6 +211,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true", help="the kinds, in one table")
+    parser.add_argument("--added", action="store_true", help="the kinds that were added after the rules, instead")
     parser.add_argument("--out", type=Path, default=Path("records"))
     parser.add_argument("--only", nargs="+", default=None, metavar="NAME")
     parser.add_argument("--seeds", type=int, default=None, metavar="N", help="at most so many of each kind")
@@ -220,7 +222,8 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     paths = dict(each.split("=", 1) for each in chosen.data)
-    found = [kind for kind in kinds() if chosen.only is None or kind.name in chosen.only]
+    every = [*added()] if chosen.added else kinds()
+    found = [kind for kind in every if chosen.only is None or kind.name in chosen.only]
     if missing := {*(chosen.only or ())} - {kind.name for kind in found}:
         parser.error(f"expected names of kinds (--list), got {', '.join(sorted(missing))}")
     for kind in found:
