@@ -107,7 +107,7 @@ def main() -> None:
         ratios = [own / plain for plain, own in pairs]
         rows.append({"side": name, "beside": beside, "ratio": median(ratios), "range": [min(ratios), max(ratios)]})
         rows[-1]["milliseconds"] = 1e3 * median(own for _, own in pairs)
-    print("| | beside | ms per iteration | times the step beside (range) |\n| --- | --- | ---: | ---: |")
+    print("| | compared with | ms per iteration | times that step (range) |\n| --- | --- | ---: | ---: |")
     for row in rows:
         low, high = row["range"]
         times = f"{row['ratio']:.2f} ({low:.2f}-{high:.2f})"

@@ -81,7 +81,7 @@ def pair_proposition(
     yield Reading("D(x0) and D(y0)", outputs, (real[0], fake[0]), 1e-9)
     rest = [*real[1:], *fake[1:]]
     yield Reading("D at the other samples", [elsewhere] * len(rest), rest, 1e-9)
-    yield Reading("numbers in D, 2 dim(x) + 8", parameters, sum(p.numel() for p in found.D.parameters()))
+    yield Reading("parameters of D, 2 dim(x) + 8", parameters, sum(p.numel() for p in found.D.parameters()))
     yield Reading(
         "objective of D, which an optimum of 1/2 leaves at 2 log 1/2",
         objective(PAIR_REALS, PAIR_FAKES, GAP),
@@ -186,11 +186,11 @@ def softmax_proposition(
     inner = float((samples @ samples.T - 2 * torch.eye(count, dtype=F64)).max())
     k = _enough(count, inner)
     D = SoftmaxDiscriminator(samples, REALS, k)
-    yield Reading("numbers in D, dim (m + n) + (m + n)", parameters, sum(p.numel() for p in D.parameters()))
+    yield Reading("parameters of D, dim (m + n) + (m + n)", parameters, sum(p.numel() for p in D.parameters()))
     yield Reading(
         f"worst sample's distance to the right side, k = {k:.1f}", 0.0, margin(samples, REALS, k), relation=">"
     )
-    yield Reading("smallest k that does, below the one that is enough", k, least_k(REALS, FAKES), relation="<")
+    yield Reading("smallest sufficient k, below the bound", k, least_k(REALS, FAKES), relation="<")
     game = Game(FixedFakes(samples[REALS:]), D, samples[:REALS], numbers(FAKES))
     objective = -game.d_terms()["D/loss"]
     yield Reading("objective of D, above 2 log(1/2 + epsilon/2)", 2 * log(0.5 + EPSILON / 2), objective, relation=">")

@@ -145,7 +145,7 @@ def equation_9(
         told = f"E_q[-log D1*], counts of q {fake}"
         yield Reading(told, against_d1(p, q, _log_d1(fake)), found.g_values[0], NEAR)
         yield Reading(f"G's whole loss, counts of q {fake}: KL(q || p)", against_both(p, q), sum(found.g_values), NEAR)
-    yield Reading("E_p log D1* where q = p, its least", least, _log_d1(REAL), NEAR)
+    yield Reading("E_p log D1* where q = p, its minimum", least, _log_d1(REAL), NEAR)
     yield Reading("the same of another q, above it", least, _log_d1(NEARER), relation=">")
     constant = [_log_d1(FAKE), _log_d1(NEARER)]
     yield Reading(

@@ -178,7 +178,7 @@ def footnote_1(xi: Law = -1.0, xi0: Law = -1.0, chosen: Law = 1.0) -> Iterator[R
         found = _optima(table)
         yield Reading(f"xi as m0 rises, k = {k:g}: -1 falls, 1 rises", xi, trend(each.xi[0] for each in found))
         yield Reading(f"xi0 as m0 rises, k = {k:g}", xi0, trend(each.xi0 for each in found))
-        told = f"share of the fakes taken for real that lie where m0 = {CLOSE[-1]}, k = {k:g} (1/{N} by chance)"
+        told = f"share of the fakes counted as real that lie where m0 = {CLOSE[-1]}, k = {k:g} (1/{N} by chance)"
         yield Reading(told, chosen, _chosen(table))
 
 
@@ -290,7 +290,7 @@ def equation_11(
     """FARGAN, equation 11: the sign of the gradient penalty, and the N samples that it covers."""
     own, printed = slopes(False), slopes(True)
     yield relative("||grad d||^2 over its value one step before, minimised with +k", change(), own[1] / own[0], 1e-4)
-    yield Reading("mean ||grad d||^2 over the N of c, fakes taken for real among them", over, covered(), 1e-9)
+    yield Reading("mean ||grad d||^2 over the N of c, fakes counted as real among them", over, covered(), 1e-9)
     yield Reading("||grad d||^2 over the steps, minimised with +k: -1 falls, 1 rises", course, trend(own))
     yield Reading("||grad d||^2 over the steps, as printed: maximised with +k", course, trend(printed), printed=True)
 

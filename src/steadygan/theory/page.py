@@ -124,27 +124,26 @@ def table(checked: Checked) -> Iterable[str]:
 
 INTRODUCTION = """# The theory, checked by running it
 
-Each proposition, theorem and claim of the papers that the methods come from is an object: what it says, what it
-predicts, and a computation on the package's own losses, penalties, methods and engine. This page is printed by the
-program:
+Each proposition, theorem and claim of the papers behind the methods is an object: what it says, what it predicts, and
+a computation with the package's own losses, penalties, methods and engine. The program prints this page:
 
 ```bash
-steadygan theory                             # all statements, a line each
-steadygan theory fargan/proposition-2        # one, with everything that was read; a paper: fargan
-steadygan theory --out theory                # a page with figures and a Dirac-GAN with sliders, and its pictures
+steadygan theory                             # all statements, one line each
+steadygan theory fargan/proposition-2        # one, with all its readings; or a paper: fargan
+steadygan theory --out theory                # a page with figures and a Dirac-GAN with sliders, and its images
 steadygan theory --json
 steadygan theory --markdown > docs/theory.md
 ```
 
 ```python
 for found in sg.theory.check("dual"):
-    print(found.statement.name, found.verdict)   # holds, holds_as_corrected or fails
+    print(found.statement.name, found.verdict)  # holds, holds_as_corrected or fails
 ```
 
-`holds_as_corrected`: the printed text does not hold, and what does instead is predicted and measured beside it. A
-statement can fail: `sg.theory.STATEMENTS[name].laws` are what it predicts, `check(law=...)` puts another in its place,
-and the tests spoil each in its sign, by a constant and by a power.
+`holds_as_corrected`: the printed text does not hold; the corrected statement is predicted and measured beside it. Every
+check can fail: `sg.theory.STATEMENTS[name].laws` are a statement's predictions, `check(law=...)` replaces one of them,
+and the tests break each by its sign, by a constant and by a power.
 
-Players are as small as the statements ask for: critics with a logit of their own for each point, linear ones, one-layer
-constructions; 64-bit, all samples in every step. D's optima are where the engine's steps come to rest.
+Players are as small as the statements require: critics with a separate logit for each point, linear ones, one-layer
+constructions; 64-bit, all samples in every step. D's optima are the points to which the engine's steps converge.
 """

@@ -320,9 +320,11 @@ def section_3_5(
 ) -> Iterator[Reading]:
     """0-GP, section 3.5: gradients of one size."""
     yield Reading("slopes at D's optimum with 0-GP: all alike", [zero] * SLOPES, settled_slopes("zero_gp"), 1e-6)
-    yield Reading("slopes at D's optimum with 1-GP: all alike, too", [one] * SLOPES, settled_slopes("one_gp"), 1e-6)
+    yield Reading("slopes at D's optimum with 1-GP: also all alike", [one] * SLOPES, settled_slopes("one_gp"), 1e-6)
     start, end = spread(uneven()), spread(torch.tensor(settled_slopes("zero_gp")))
-    yield Reading("coefficient of variation of these slopes, with 0-GP, below the start's", start, end, relation="<")
+    yield Reading(
+        "coefficient of variation of these slopes, with 0-GP, below those at the start", start, end, relation="<"
+    )
     shares = equal_one_gp()
     told = "mean ||grad D|| at equal 1-GP: half above 1 and half below; all above"
     yield Reading(told, mean, shares.means, 1e-9)
