@@ -308,7 +308,7 @@ class TurningStream(Stream):
     """The stream of a `Turning` source."""
 
     def take(self, start: int, count: int, generator: torch.Generator | None = None) -> Batch:
-        x, label = super().take(start, count, generator)
+        x, label, _ = super().take(start, count, generator)
         assert isinstance(self.source, Turning)
         return Batch(self.source.turn(torch.arange(start, start + count), x), label)
 

@@ -76,7 +76,7 @@ class Kept:
         for name, x in kept.items():
             self.fakes[name].append(small(x))
         for name, batch in judged.items():
-            self.truth[name].append(ground.truth(*batch))
+            self.truth[name].append(ground.truth(batch.x, batch.label))
 
     def write(self, path: Path) -> None:
         """The fakes."""

@@ -15,8 +15,9 @@ from known import Linear, normal, seeded, tensor
 from steadygan.errors import InputError
 from steadygan.models import mlp
 from steadygan.types import Batch, Output, critic
-from steadygan.types.critic import as_output, kept_buffers, probe_coupling
+from steadygan.types.critic import kept_buffers, probe_coupling
 from steadygan.types.labels import label_parameter, needs_label, spans
+from steadygan.types.output import as_output
 
 X = tensor([[1, 2], [3, -1], [0, 0.5]])
 LABEL = torch.tensor([1, 2, 3])
@@ -32,7 +33,7 @@ class TestShapes:
         lambda x: Output(x.sum(1), {}),
     ], ids=["(n,)", "(n, 1)", "(n, 1, 1, 1)", "pair", "pair (n, 1)", "Output"])  # fmt: skip
     def test_one_logit_per_sample(self, model: Callable[[Tensor], Any]) -> None:
-        logits, features = critic(model)(Batch(X))
+        logits, features, *_ = critic(model)(Batch(X))
         assert_close(logits, tensor([3, 2, 0.5]))
         assert features == {}
 
@@ -43,18 +44,20 @@ class TestShapes:
         assert critic(lambda x: (x.sum(1), {"h": x}))(Batch(X)).features["h"] is X
 
     @pytest.mark.parametrize(("model", "said"), [
-        (lambda x: x, r"\(3,\) or \(3, 1\).*\(3, 2\)"),
+        (lambda x: x.T, r"\(3,\), \(3, 1\) or a map \(3, \.\.\.\).*returned \(2, 3\).*first axis"),
         (lambda x: x.sum(), r"returned \(\)"),
         (lambda x: x.sum(1)[:2], r"returned \(2,\)"),
         (lambda x: x.sum(1).view(1, 3), r"returned \(1, 3\)"),
-        (lambda x: x.repeat(1, 2).view(3, 1, 2, 2), r"returned \(3, 1, 2, 2\).*or the mean over its places"),
+        (lambda x: x[:, :0], r"returned \(3, 0\)"),
         (lambda x: x.sum(1).numpy(), "returned ndarray"),
         (lambda x: x.sum(1) > 0, r"returned torch\.bool"),
         (lambda x: (x.sum(1), x), r"a pair with Tensor: .*Output\(logits, {'classes'"),
-        (lambda x: x.sum(1).tolist(), "returned list"),
+        (lambda x: x.sum(1).tolist(), "returned float"),
+        (lambda _: [], "returned no head"),
+        (lambda x: [x, x[:2]], r"its head 1 returned \(2, 2\)"),
         (lambda _: None, "returned NoneType"),
         (lambda x: (x.sum(1), {}, 1), "returned tuple"),
-        (lambda x: {"logits": x.sum(1)}, "returned dict"),
+        (lambda x: {"logits": x.sum(1).tolist()}, "returned list"),
     ])  # fmt: skip
     def test_anything_else_is_refused_in_one_line(self, model: Callable[[Tensor], Any], said: str) -> None:
         with pytest.raises(InputError, match=said) as caught:
@@ -65,7 +68,7 @@ class TestShapes:
 
     def test_as_output_counts_samples(self) -> None:
         assert as_output(torch.zeros(4), 4).logits.shape == (4,)
-        with pytest.raises(InputError, match=r"\(5,\) or \(5, 1\)"):
+        with pytest.raises(InputError, match=r"\(5,\), \(5, 1\)"):
             as_output(torch.zeros(4), 5)
 
     @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ class TestShapes:
         def model(x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             return x.sum(1), {"h": 2 * x, "index": torch.arange(3)}
 
-        logits, features = critic(model)(Batch(X.to(kind)))
+        logits, features, *_ = critic(model)(Batch(X.to(kind)))
         assert (logits.dtype, features["h"].dtype, features["index"].dtype) == (left, left, torch.int64)
         assert_close(logits, tensor([3, 2, 0.5]).to(left))
         assert_close(features["h"], 2 * X.to(left))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -61,7 +62,8 @@ class TestBatch:
 
     def test_is_a_pytree(self) -> None:
         """vmap and compile take a batch as it is."""
-        sums = torch.func.vmap(lambda batch: batch.x.sum() + batch.label)(Batch(POINTS, LABELS))
+        axes: Any = (Batch(0, 0, None),)  # type: ignore[arg-type]
+        sums = torch.func.vmap(lambda batch: batch.x.sum() + batch.label, axes)(Batch(POINTS, LABELS))
         assert_close(sums, POINTS.sum(1) + LABELS)
 
 
@@ -174,7 +176,7 @@ class TestCriticConstant:
             return w * x.sum(1), {"h": w * x, "itself": x}
 
         w = torch.ones((), dtype=torch.float64, requires_grad=True)
-        logits, features = critic(model).constant(Batch(POINTS.clone().requires_grad_()))
+        logits, features, *_ = critic(model).constant(Batch(POINTS.clone().requires_grad_()))
         assert_close(logits, tensor([3, 2, 0.5]))
         assert not any(value.requires_grad for value in (logits, *features.values()))
 
@@ -190,7 +192,7 @@ class TestCriticConstant:
             return x.sum(1) - x.mean() + label, {"h": x - x.mean(0)}
 
         x, label = normal(4, 5, 2), torch.arange(5)
-        logits, features = critic(model, couples_samples=couples).constant(Batch(x, label), chunk)
+        logits, features, *_ = critic(model, couples_samples=couples).constant(Batch(x, label), chunk)
         assert seen == sizes
         assert_close(logits, torch.cat([p.sum(1) - p.mean() for p in x.split(sizes)]) + label)
         assert_close(features["h"], torch.cat([p - p.mean(0) for p in x.split(sizes)]))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .diagnostics.monitor import CollapseMonitor
     from .diagnostics.remedy import Remedy
     from .diagnostics.verdicts import Verdict
+    from .engine.objective import d_loss, g_loss
     from .evaluation import Evaluation, evaluate
     from .reporting import report
     from .runs.export import export
@@ -29,9 +30,11 @@ _OBJECTS = {
     "Seeds": "training.seeds",
     "Trainer": "training.trainer",
     "Verdict": "diagnostics.verdicts",
+    "d_loss": "engine.objective",
     "diagnose": "diagnostics.diagnosis",
     "evaluate": "evaluation",
     "export": "runs.export",
+    "g_loss": "engine.objective",
     "load": "runs.run",
     "report": "reporting",
 }
@@ -46,12 +49,14 @@ __all__ = [
     "Trainer",
     "Verdict",
     "callbacks",
+    "d_loss",
     "data",
     "diagnose",
     "diagnostics",
     "evaluate",
     "export",
     "features",
+    "g_loss",
     "load",
     "losses",
     "methods",

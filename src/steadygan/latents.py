@@ -100,7 +100,7 @@ def generate(network: nn.Module, z: Tensor, n: int, label: Tensor | None = None)
     """G(z) for the first n latents, chunk by chunk, in eval mode and without moving a buffer."""
     with evaluating(network), kept_buffers(network):
         parts = in_parts(Batch(z, label), CHUNK)
-        made = [network(part.clone(), **told(network, which)) for part, which in parts]  # a G may write over its z
+        made = [network(part.clone(), **told(network, which)) for part, which, _ in parts]  # a G may write over its z
     return torch.cat(made)[:n]
 
 

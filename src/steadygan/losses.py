@@ -135,7 +135,7 @@ class RelativisticAverage(Loss):
     """RaSGAN [jolicoeur2018]; equilibrium 2 log 2 / 2 log 2.
 
     D: E sp(-(d(x) - mean d(y))) + E sp(d(y) - mean d(x)); G: the same with x and y exchanged. The batch means keep
-    their gradients; the two items are summed, not averaged.
+    their gradients; the two items are summed, not averaged. Of a map, each of its k logits has a mean of its own.
     """
 
     needs_real = True
@@ -143,15 +143,15 @@ class RelativisticAverage(Loss):
 
     def d(self, real: Tensor, fake: Tensor) -> Terms:
         return {
-            "real": Term(F.softplus(fake.mean() - real)),
-            "fake": Term(F.softplus(fake - real.mean())),
+            "real": Term(F.softplus(averaged(fake) - real)),
+            "fake": Term(F.softplus(fake - averaged(real))),
         }
 
     def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
         real = required(real)
         return {
-            "real": Term(F.softplus(real - fake.mean())),
-            "fake": Term(F.softplus(real.mean() - fake)),
+            "real": Term(F.softplus(real - averaged(fake))),
+            "fake": Term(F.softplus(averaged(real) - fake)),
         }
 
 
@@ -225,6 +225,11 @@ class Began(BeganSettings, Loss):
 def log_softplus(t: Tensor) -> Tensor:
     """log sp(t), which tends to t where e^t is lost."""
     return torch.where(t <= FAR, t, F.softplus(t.clamp_min(FAR)).log())
+
+
+def averaged(logits: Tensor) -> Tensor:
+    """The mean over a batch: () of logits (n,), (k,) of a map (n, k)."""
+    return logits.mean() if logits.ndim == 1 else logits.mean(0)
 
 
 def paired(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ BASE = Settings(
     penalty=Penalties(r1=GradientPenaltySettings(weight=0.1)),
     method=Methods(fake_as_real=FakeAsRealSettings(count=8)),
 )
-R1 = {"weight": 0.1, "of": "logit", "interval": 1}
+R1 = {"weight": 0.1, "of": "logit", "interval": 1, "by": "gradient", "sigma": 0.01}
 UNTOUCHED = BASE.plain()
 FAR = "method.fake_as_real"
 
@@ -93,7 +93,7 @@ def test_overriding_optimizer_settings_keeps_the_others() -> None:
         ("penalty.r1.interval=0", "penalty.r1.interval: expected a whole number of 1 or more, got 0"),
         (
             "penalty.r1.of=logits",
-            "penalty.r1.of: expected one of logit, probability, got 'logits': did you mean 'logit'?",
+            "penalty.r1.of: expected one of logit, probability, sum, got 'logits': did you mean 'logit'?",
         ),
         (
             "method.fake_as_real.count=65",

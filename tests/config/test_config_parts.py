@@ -177,7 +177,7 @@ def test_json_names_are_a_list_of_text(layers: Any) -> None:
 
 def test_a_missing_choice_is_no_choice() -> None:
     """null stands for none only where none may be chosen."""
-    with pytest.raises(InputError, match="expected one of logit, probability, got none"):
+    with pytest.raises(InputError, match="expected one of logit, probability, sum, got none"):
         Settings.check(BASE.plain() | {"penalty": {"r1": {"of": None}}})
     found = Settings.check(BASE.plain() | {"method": {"sample_differences": {"normalise": None}}}).method
     assert found["sample_differences"] == SampleDifferencesSettings(normalise="none")

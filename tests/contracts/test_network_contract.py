@@ -20,8 +20,9 @@ from steadygan.losses import NonSaturating
 from steadygan.models import DISCRIMINATORS, GENERATORS
 from steadygan.penalties import r1
 from steadygan.types import Batch, Critic, Now, Opponent, critic
-from steadygan.types.critic import as_output, looks_coupled, probe_coupling
+from steadygan.types.critic import looks_coupled, probe_coupling
 from steadygan.types.labels import label_parameter
+from steadygan.types.output import as_output
 
 LATENT, CLASSES, N = 3, 4, 5
 SMALL = {"width": 8, "depth": 1, "norm": "none", "group": 4}  # where a network has such; batch norm is not stacked

@@ -26,7 +26,7 @@ from steadygan.methods import FakeAsReal
 from steadygan.models import mlp
 from steadygan.penalties import r1
 from steadygan.types import Batch, Critic, Now, Opponent, critic
-from steadygan.types.critic import as_output
+from steadygan.types.output import as_output
 
 K = 3
 each = pytest.mark.parametrize("opponent", OPPONENTS.values(), ids=OPPONENTS)

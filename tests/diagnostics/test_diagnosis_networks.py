@@ -225,7 +225,7 @@ REFUSED = {
     "expected G to return samples of shape (2,), as the data's, got (3,)": {"G": nn.Linear(2, 3)},
     "G cannot take latents of shape (2,)": {"G": nn.Linear(5, 2)},
     "D cannot take samples of shape (2,)": {"D": nn.Linear(3, 1)},
-    "the discriminator must return one logit per sample": {"D": nn.Linear(2, 2)},
+    "the discriminator must return logits of each sample": {"D": nn.Sequential(nn.Linear(2, 2), nn.Flatten(0))},
     "expected held-out samples of shape (2,), as the data's, got (4,)": {"held_out": torch.zeros(9, 4)},
     "expected at least 4 training samples, got 3": {"data": DATA[:3]},
     "expected data as a tensor": {"data": "ring8"},

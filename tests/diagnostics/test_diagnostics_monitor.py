@@ -260,7 +260,7 @@ REAL, FAKE = normal(0, 8, 2), normal(1, 8, 2)
         ({"g_loss": "low"}, "expected g_loss as one number, got str: pass its mean"),
         ({"G": 3}, "expected G as a torch.nn.Module, got int: pass the generator"),
         ({"iteration": -1}, "iteration must be a whole number of 0 or more, not -1"),
-        ({"D": nn.Linear(2, 3).double()}, "the discriminator must return one logit per sample, shape (8,) or (8, 1)"),
+        ({"D": lambda x: x.T}, "the discriminator must return logits of each sample, shape (8,), (8, 1) or a map (8"),
     ],
 )
 def test_what_does_not_fit_is_one_line(given: dict[str, Any], message: str) -> None:

@@ -71,6 +71,26 @@ class Line(nn.Module):
         return self.a * x[:, 0] + self.b * x[:, 1] + self.c * x.prod(1)
 
 
+class Heads(nn.Module):
+    """Two heads of other sizes, one with a feature, of which a caller may ask for the second alone."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.a, self.b = leaky(features, 2), leaky(features, 3)
+
+    def forward(self, x: Tensor, only: bool = False) -> Any:
+        h = torch.tanh(x)
+        return self.b(h) if only else [(self.a(x), {"h": h}), self.b(h)]
+
+
+class Second(Heads):
+    """The same, whose first head is not trained where it is not called."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(features)
+        self.a.requires_grad_(False)
+
+
 def frozen(network: nn.Module) -> nn.Module:
     """Its first layer, and the bias of its last one, are not trained."""
     network[0].requires_grad_(False)
@@ -121,6 +141,15 @@ CASES: dict[str, Case] = {
         {"D": replace(R1, method=methods.FakeAsReal(2, factor=7))},  # more candidates than a batch holds
         lambda: nn.Sequential(sg.models.MinibatchDiscrimination(2, 3, 2), leaky(5, 2)),
         lambda features: nn.Sequential(sg.models.MinibatchDiscrimination(features, 3, 2), leaky(5, 1)),
+    ),
+    "a map of logits": Case(
+        {"D": replace(FAR, loss=losses.Hinge(), penalties=(penalties.r1(0.1, of="sum"),))},
+        d=lambda features: tanh(features, 3),
+    ),
+    "heads that are weighed": Case({"D": replace(FAR, weigh=(0.25, 0.75))}, d=Heads),
+    "called in a way of its own": Case({"D": replace(R1, call=lambda D, batch: D(batch.x, only=True))}, d=Second),
+    "penalties by differences": Case(
+        {"D": replace(PLAIN, penalties=(penalties.r1(0.1, by="difference"), penalties.one_gp(0.1, by="difference")))}
     ),
     "no average": Case({"D": R1}, ema=None),
     "an average by half-life": Case({"D": R1}, ema=Ema(None, half_life=500.0)),

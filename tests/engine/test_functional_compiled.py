@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_functional import Conditional
+from test_functional import Conditional, Heads
 
 import steadygan as sg
 from known import F64, needs_cpp
@@ -73,6 +73,14 @@ def test_a_traced_step_of_all_of_them_trains_the_same_runs(traced: list[Any]) ->
     compiler = Compiler(on=True)
     assert_members_are_lone_runs(EVERYTHING, 2, compiler=compiler)
     assert (compiler.failures, len(traced)) == ([], 3)
+
+
+def test_a_traced_step_of_heads_and_differences(traced: list[Any]) -> None:
+    compiler = Compiler(on=True)
+    penalties = (sg.penalties.r1(0.1, of="sum"), sg.penalties.zero_gp(0.1, by="difference"))
+    opponent = replace(FAR, penalties=penalties, weigh=(0.25, 0.75))
+    assert_members_are_lone_runs(Case({"D": opponent}, d=Heads), 2, compiler=compiler)
+    assert (compiler.failures, len(traced)) == ([], 2)
 
 
 @pytest.mark.slow

@@ -211,8 +211,8 @@ class TestGenerator:
 
 
 def test_a_wrong_shape_is_told_in_one_line() -> None:
-    with pytest.raises(InputError, match="one logit per sample"):
-        d_step(Opponent(nn.Linear(2, 2).double(), Hinge()))
+    with pytest.raises(InputError, match="must return logits of each sample"):
+        d_step(Opponent(lambda x: x.T, Hinge()))
 
 
 def test_equilibrium_is_what_the_objective_says_there() -> None:

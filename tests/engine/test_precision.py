@@ -25,7 +25,7 @@ from steadygan.methods import FakeAsReal
 from steadygan.models import dcgan_discriminator, dcgan_generator, mlp
 from steadygan.penalties import r1
 from steadygan.types import Batch, Critic, Now, Opponent, Output, critic
-from steadygan.types.critic import as_output
+from steadygan.types.output import as_output
 
 F32, BF16 = torch.float32, torch.bfloat16
 NOW = Now(torch.tensor(0), {}, {})

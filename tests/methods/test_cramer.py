@@ -22,7 +22,7 @@ from steadygan.methods import FakeAsReal, Packing, Plain, chain
 from steadygan.methods.cramer import Cramer, length
 from steadygan.penalties import one_gp, r1
 from steadygan.types import Batch, Critic, Method, Now, Opponent, critic
-from steadygan.types.critic import as_output
+from steadygan.types.output import as_output
 
 
 class Embedding(nn.Module):

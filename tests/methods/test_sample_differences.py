@@ -21,7 +21,7 @@ from steadygan.losses import NonSaturating, Wasserstein
 from steadygan.methods import FakeAsReal, chain
 from steadygan.methods.sample_differences import SampleDifferences
 from steadygan.types import Batch, Critic, Now, Opponent, Output, critic
-from steadygan.types.critic import as_output
+from steadygan.types.output import as_output
 
 N, M = 6, 8
 SIDES = Sides(N, M)

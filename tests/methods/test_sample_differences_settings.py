@@ -18,7 +18,7 @@ from steadygan.losses import NonSaturating, Nothing
 from steadygan.methods import Cramer, FakeAsReal, chain
 from steadygan.methods.sample_differences import SampleDifferences, nearest_real
 from steadygan.types import Batch, Now, Opponent, Scored, critic
-from steadygan.types.critic import as_output
+from steadygan.types.output import as_output
 
 X, Y = Batch(images(1, N)), Batch(images(2, M))
 

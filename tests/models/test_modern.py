@@ -27,7 +27,7 @@ from steadygan.models.layers import Summed
 from steadygan.penalties import r1, r2
 from steadygan.recipes.build import network_settings, trainer
 from steadygan.types import Batch, Critic, Now, Opponent
-from steadygan.types.critic import as_output
+from steadygan.types.output import as_output
 from steadygan.types.taps import module_layers
 
 WIDTHS = {"modern28": (1, 7, [16, 4, 1]), "modern32": (3, 4, [16, 16, 4, 1])}  # channels, smallest side, units

@@ -248,7 +248,7 @@ class TestWeightAndInterval:
     @pytest.mark.parametrize(("settings", "said"), [
         ({"weight": -1.0}, "weight: expected a number of 0 or more, got -1.0"),
         ({"weight": float("nan")}, "weight: expected a number of 0 or more, got nan"),
-        ({"of": "logits"}, "of: expected one of logit, probability, got 'logits': did you mean 'logit'?"),
+        ({"of": "logits"}, "of: expected one of logit, probability, sum, got 'logits': did you mean 'logit'?"),
         ({"interval": 0}, "interval: expected a whole number of 1 or more, got 0"),
     ])  # fmt: skip
     def test_refuses(self, name: str, settings: dict[str, Any], said: str) -> None:

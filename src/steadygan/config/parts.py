@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from ..errors import InputError
 from .block import Block, Context, Kinds, Parts
-from .values import Count, Few, Names, Natural, Of, Positive, Weight, real
+from .values import By, Count, Few, Names, Natural, Of, Positive, Weight, real
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,17 @@ LOSS = Kinds("loss", dict.fromkeys(PLAIN, PlainLoss) | {each.name: each for each
 
 @dataclass(frozen=True)
 class GradientPenaltySettings(Block):
-    """weight * E (||grad|| - target)^2 of the logit or probability, every `interval` D steps."""
+    """weight * E (||grad|| - target)^2 of the logit, probability or sum of logits, every `interval` D steps.
+
+    by: the gradient itself, or a difference over steps of N(0, sigma^2 I).
+    """
 
     weight: Weight = 10.0
     _: KW_ONLY
     of: Of = "logit"
     interval: Count = 1
+    by: By = "gradient"
+    sigma: Positive = 0.01
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,8 @@ PLAIN: dict[Any, Callable[[], Reader]] = {
     float: real,
     str: lambda: text("text", "(?s).*"),
 }
-Of: TypeAlias = Literal["logit", "probability"]
+Of: TypeAlias = Literal["logit", "probability", "sum"]
+By: TypeAlias = Literal["gradient", "difference"]
 Count: TypeAlias = Annotated[int, whole(1)]
 Natural: TypeAlias = Annotated[int, whole(0)]
 Size: TypeAlias = Annotated[int | None, whole(1, most=10**8)]

@@ -243,7 +243,7 @@ class Stream:
         if not self.source.flip or self.sampler is None:
             return batch
         coins = self.sampler.coins(start, batch.size).to(batch.x.device)
-        return Batch(torch.where(coins.view(-1, 1, 1, 1), batch.x.flip(-1), batch.x), batch.label)
+        return batch._replace(x=torch.where(coins.view(-1, 1, 1, 1), batch.x.flip(-1), batch.x))
 
 
 def restored(x: Tensor, offset: Tensor, scale: Tensor) -> Tensor:

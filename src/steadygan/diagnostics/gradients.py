@@ -14,7 +14,9 @@ from ..devices import borrowed
 from ..errors import InputError
 from ..types import Batch, Critic, Loss, Method, Output, Scored
 from ..types import critic as as_critic
-from ..types.batch import in_one, in_parts
+from ..types.batch import in_parts
+from ..types.output import in_one
+from ..types.parts import loss_terms
 from .units import HiddenUnits
 
 
@@ -90,20 +92,23 @@ def sight_of(
     forward = judge.untracked or judge.forward
     watched = units if units is not None else HiddenUnits(None)
     with borrowed(0, fake.x.device):
-        reference, real_hidden = None, None
+        output, reference, real_hidden = None, None, None
         if real is not None:
             output, real_hidden = _constants(judge, real, fake.size, watched)
             reference = _scored(real, output)
         with torch.enable_grad():
-            y = Batch(fake.x.detach().clone().requires_grad_(), fake.label)
+            y = fake._replace(x=fake.x.detach().clone().requires_grad_())
             watched.begin()
             # batch norm saves its buffers for the way back, and autograd would refuse ones that were put back in place
             with saved_tensors_hooks(lambda saved: saved.detach().clone(), lambda saved: saved):
-                judged = _scored(y, forward(y))
+                said = forward(y)
+                judged = _scored(y, said)
                 fake_hidden = watched.features()
                 watched.end()
                 further = {} if method is None else method.g_terms(judge, reference, judged)
-            own = loss.g(judged.logits, None if reference is None else reference.logits)
+            own = loss_terms(
+                loss.g(judged.scores, None if reference is None else reference.scores), judged, "the loss's g"
+            )
             terms = (*own.values(), *further.values())
             if all(weight is None for _, weight in terms):
                 raise InputError(
@@ -112,9 +117,7 @@ def sight_of(
             parts = [fake.size * (weight * value.mean()) for value, weight in terms if weight is not None]
             total = torch.stack(parts).sum()
             received, slope = _slopes(total, y.x), _slopes(judged.logits.sum(), y.x)
-    told = Output(judged.logits.detach(), {key: value.detach() for key, value in judged.features.items()})
-    known = None if reference is None else Output(reference.logits, reference.features)
-    return Sight(received, slope, told, known, fake_hidden, real_hidden)
+    return Sight(received, slope, said.constant(), output, fake_hidden, real_hidden)
 
 
 def log_slopes(critic: Critic, x: Tensor) -> Tensor:
@@ -144,7 +147,7 @@ def _constants(judge: Critic, batch: Batch, chunk: int, watched: HiddenUnits) ->
 
 
 def _scored(batch: Batch, output: Output) -> Scored:
-    return Scored(batch, output.logits, output.features, lambda _: ())
+    return Scored(batch, output.logits, output.features, lambda _: (), output.logit_map, output.share)
 
 
 def _slopes(total: Tensor, y: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ from torch import Tensor
 from ..errors import InputError
 from ..metrics.coverage import over_coverage
 from ..types import Batch, Critic, Loss, Method
-from ..types.batch import in_one, in_parts
+from ..types.batch import in_parts
+from ..types.output import in_one
 from .gradients import Sight, gradient_figures, norms_of, sight_of
 from .norms import non_finite
 from .outputs import output_figures

@@ -17,9 +17,10 @@ from ..errors import InputError, calling, check_whole
 from ..runs.loop import LoopFolder
 from ..types import Batch, Critic, Loss, Now, Output, Term, cat
 from ..types import critic as as_critic
-from ..types.critic import as_output, evaluating, looks_coupled
+from ..types.critic import evaluating, looks_coupled
 from ..types.labels import label_parameter
 from ..types.networks import bare_network, check_logits
+from ..types.output import as_output
 from .look import PAIRS, Subject, take_look
 from .norms import gradient_norm, non_finite, parameter_norm
 from .outputs import off_equilibrium, output_figures
@@ -307,7 +308,7 @@ def is_free(equilibrium: float | None) -> bool:
 
 def checked(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> Batch:
     """Samples of this shape, without a graph."""
-    x, label = given if isinstance(given, Batch) else Batch(given)
+    x, label, more = given if isinstance(given, Batch) else Batch(given)
     if not isinstance(x, Tensor) or not x.is_floating_point():
         kind = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
         raise InputError(f"expected {name} samples as a tensor of floats, got {kind}: convert them")
@@ -319,7 +320,7 @@ def checked(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> 
         )
     if label is not None and label.shape[:1] != x.shape[:1]:
         raise InputError(f"expected one label per {name} sample, {x.shape[0]}, got {tuple(label.shape)}: pass others")
-    return Batch(x.detach(), None if label is None else label.detach())
+    return Batch(x, label, more).check().each(Tensor.detach)
 
 
 def number(name: str, loss: Tensor | float) -> Tensor:
@@ -385,14 +386,14 @@ def in_its_precision(D: nn.Module | Callable[..., Any], batch: Batch) -> Batch:
     """A copy of samples in D's own precision: under autocast, fakes may come in another."""
     weights = D.parameters() if isinstance(D, nn.Module) else ()
     first = next((each for each in weights if each.is_floating_point()), None)
-    return Batch(batch.x.to(batch.x.dtype if first is None else first.dtype, copy=True), batch.label)
+    return batch._replace(x=batch.x.to(batch.x.dtype if first is None else first.dtype, copy=True))
 
 
 def last(batch: Batch) -> Batch:
     """A copy of the last ones, as many as are looked at."""
-    return Batch(batch.x[-PAIRS:].clone(), None if batch.label is None else batch.label[-PAIRS:].clone())
+    return batch.each(lambda tensor: tensor[-PAIRS:].clone())
 
 
 def beside(batch: Batch, like: Tensor) -> Batch:
     """On the device and in the precision of others: a state that was put back may lie elsewhere."""
-    return Batch(batch.x.to(like), None if batch.label is None else batch.label.to(like.device))
+    return batch.each(lambda tensor: tensor.to(like.device))._replace(x=batch.x.to(like))

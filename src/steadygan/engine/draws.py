@@ -54,8 +54,8 @@ class Needs:
             g.append(tuple(map(method.raw, method.draws_g(*sides))))
             wants_real = wants_real or opponent.needs_real()
             shown = shown_shape(opponent, shape)
-            noise_d[name] = noise_of(opponent, sides, shown)
-            noise_g[name] = noise_of(opponent.without_penalties(), sides, shown)
+            noise_d[name] = opponent.noise(*sides, shown)
+            noise_g[name] = opponent.without_penalties().noise(*sides, shown)
         real_g = max(real for real, _ in g) if wants_real else 0
         real_d, fake_d, fake_g = max(real for real, _ in d), max(fake for _, fake in d), max(fake for _, fake in g)
         shares = any(part.shares_batch for opponent in opponents.values() for _, part in opponent.parts())
@@ -292,11 +292,6 @@ def _steps(x: Tensor, steps: int) -> Tensor:
 def in_steps(batch: Batch, steps: int) -> Batch:
     """A batch cut into equal steps along a new first axis."""
     return Batch(_steps(batch.x, steps), None if batch.label is None else _steps(batch.label, steps))
-
-
-def noise_of(opponent: Opponent, sides: Sides, shape: tuple[int, ...]) -> dict[str, Mapping[str, Draw]]:
-    """The random numbers that each part of an opponent wants for a step."""
-    return {key: draws for key, part in opponent.parts() if (draws := part.noise(*sides, shape))}
 
 
 def shown_shape(opponent: Opponent, shape: tuple[int, ...]) -> tuple[int, ...]:

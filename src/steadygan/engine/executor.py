@@ -250,7 +250,8 @@ class Eager(Executor):
         self.sample_size = real.x[0].numel()
         for name, opponent in self.opponents.items():
             shown = opponent.method.present(real)
-            quiet = wrapped(self.networks[name]).constant  # bound below; unrounded: bf16 would hide a weak coupling
+            # bound below; unrounded: bf16 would hide a weak coupling
+            quiet = wrapped(self.networks[name], call=opponent.call, weigh=opponent.weigh).constant
 
             def logits(x: Tensor, quiet: Any = quiet, label: Tensor | None = shown.label) -> Tensor:
                 found: Tensor = quiet(Batch(x, label)).logits
@@ -261,8 +262,8 @@ class Eager(Executor):
             self.critics[name] = self._critic(name, couples)
 
     def _critic(self, name: str, couples: bool | None = None) -> Critic:
-        network = self.networks[name]
-        critic = wrapped(network, couples, self.opponents[name].method.layers)
+        network, own = self.networks[name], self.opponents[name]
+        critic = wrapped(network, couples, own.method.layers, call=own.call, weigh=own.weigh)
         return self.precision.critic(critic, next(network.parameters()).device.type)
 
     @property
@@ -396,4 +397,4 @@ def in_chunks(made: Callable[[Tensor, Tensor | None], Batch], z: Tensor, label: 
     """Coupled samples go through in the usual batches, so that candidates do not change what G sees; 0: all at once."""
     if not chunk or z.shape[0] <= chunk:
         return made(z, label)
-    return cat(*(made(*part) for part in in_parts(Batch(z, label), chunk)))
+    return cat(*(made(part.x, part.label) for part in in_parts(Batch(z, label), chunk)))

@@ -224,7 +224,7 @@ class Functional(Executor):
             )
             critics = self._critics(layouts["D"].views(d), fixed)
             now = Now(number, parts, step.noise)
-            return d_objective(acting, critics, step.real, Batch(fake.x.detach(), fake.label), now, first.sides)
+            return d_objective(acting, critics, step.real, fake._replace(x=fake.x.detach()), now, first.sides)
 
         return _slopes(objective)
 
@@ -255,7 +255,9 @@ class Functional(Executor):
             network = self.first.networks[name]
             tensors = {**mine, **fixed[name]}
             critic = Critic(
-                functional_forward(network, tensors, self.first.labels[name], self._taps.get(name)),
+                functional_forward(
+                    network, tensors, self.first.opponents[name], self.first.labels[name], self._taps.get(name)
+                ),
                 couples_samples=self.first.critics[name].couples_samples,
                 functional=True,
                 auxiliaries={

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..types import Batch, Critic, Now, Opponent, Scored, Term
-from ..types.parts import as_term, as_terms
+from ..errors import InputError
+from ..types import Batch, Critic, Forward, Loss, Method, Now, Opponent, Output, Penalty, Scored, Term
+from ..types import critic as as_critic
+from ..types.batch import as_batch
+from ..types.critic import drops
+from ..types.networks import check_logits
+from ..types.parts import as_term, as_terms, loss_terms, two_masks
 
 
 class Sides(NamedTuple):
@@ -47,10 +54,8 @@ def d_objective(
         critic = method.critic(critic, shown.held)
         scored_real, scored_fake = critic.score(shown.real), critic.score(shown.fake)
 
-        terms: dict[str, Term] = {
-            f"loss/{key}": term
-            for key, term in as_terms(o.loss.d(scored_real.logits, scored_fake.logits), "the loss's d").items()
-        }
+        own = loss_terms(o.loss.d(scored_real.scores, scored_fake.scores), scored_fake, "the loss's d")
+        terms: dict[str, Term] = {f"loss/{key}": term for key, term in own.items()}
         for key, term in as_terms(method.d_terms(critic, scored_real, scored_fake), "the method's d_terms").items():
             terms[key if key.startswith("loss/") else f"method/{key}"] = term
         for penalty in o.penalties:
@@ -89,8 +94,8 @@ def g_objective(
             scored_real = constant(critic, method.present(real.first(method.raw(wanted_real))))
         scored_fake = critic.score(method.present(fake.first(method.raw(wanted_fake))))
 
-        real_logits = None if scored_real is None else scored_real.logits
-        own = as_terms(o.loss.g(scored_fake.logits, real_logits), "the loss's g")
+        reals = None if scored_real is None else scored_real.scores
+        own = loss_terms(o.loss.g(scored_fake.scores, reals), scored_fake, "the loss's g")
         terms = {f"loss/{key}": term for key, term in own.items()}
         for key, term in as_terms(method.g_terms(critic, scored_real, scored_fake), "the method's g_terms").items():
             terms[key if key.startswith("loss/") else f"method/{key}"] = term
@@ -102,10 +107,100 @@ def g_objective(
     return total(objectives), statistics
 
 
+def d_loss(
+    loss: Loss,
+    D: Callable[..., Any],
+    real: Tensor | Batch,
+    fake: Tensor | Batch,
+    penalties: Iterable[Penalty] = (),
+    method: Method | None = None,
+    iteration: int = 0,
+) -> Tensor:
+    """What one discriminator minimises, for anybody's own loop: `d_objective` of it, one forward of each side for all.
+
+    real (n, *shape) and fake (m, *shape) are the sides that D is shown, as `FakeAsReal.apply` makes them, or batches
+    with classes or conditions; no gradient reaches G. D is a module, a function, or a `types.critic` of any output.
+    method: one with terms of its own, such as SDP. iteration: the number of the step, for lazy penalties and schedules.
+    Raises InputError for logits that something squashed, and parts that carry a state from step to step.
+    """
+    own = Opponent(D, loss, tuple(penalties), method or Method())
+    for penalty in own.penalties:
+        if penalty.compares and drops(D):
+            warnings.warn(two_masks(penalty.name, "D"), stacklevel=2)
+    judge, own = _in_a_loop(own)
+    x, y = judge.shown(as_batch(real)), judge.shown(as_batch(fake))
+    y = y._replace(x=y.x.detach())
+    now = _now(own, iteration, x, y.size)
+    wanted = tuple(map(own.method.raw, own.method.draws_d(x.size, y.size)))
+    if wanted[0] > x.size or wanted[1] > y.size:
+        raise InputError(
+            f"expected {wanted[0]} reals and {wanted[1]} fakes for the method {own.method.name}, got {x.size} and "
+            f"{y.size}: draw more, or make the sides before, as with x_d, y_d = far.apply(...)"
+        )
+    acting = {"D": own.active(iteration)}
+    return d_objective(acting, {"D": judge}, x, y, now, Sides(x.size, y.size))[0]
+
+
+def g_loss(
+    loss: Loss,
+    D: Callable[..., Any],
+    fake: Tensor | Batch,
+    real: Tensor | Batch | None = None,
+    method: Method | None = None,
+    iteration: int = 0,
+) -> Tensor:
+    """What the generator minimises against one discriminator, for anybody's own loop: `g_objective` of it.
+
+    fake (m, *shape) with the way back to G; real (n, *shape) for losses and methods that compare with it. The rest is
+    as of `d_loss`. D's weights gather gradients, too: clear them before its step, or close them.
+    """
+    judge, own = _in_a_loop(Opponent(D, loss, (), method or Method()))
+    if real is None and own.needs_real():
+        raise InputError(f"expected real samples for {own.loss.name or own.method.name}, got none: pass real=")
+    y, x = judge.shown(as_batch(fake)), None if real is None else judge.shown(as_batch(real))
+    now = _now(own, iteration, y, y.size)
+    sides = Sides(y.size if x is None else x.size, y.size)
+    return g_objective({"D": own}, {"D": judge}, x, y, now, sides)[0]
+
+
+def _in_a_loop(own: Opponent) -> tuple[Critic, Opponent]:
+    """The critic that looks for squashed logits, and the opponent, of which no part may carry a state."""
+    if not isinstance(own.critic, Critic):
+        own = replace(own, method=own.method.on(own.critic))
+    judge = as_critic(own.critic, layers=own.method.layers)
+    carried = list(own.initial_states(1, 1))
+    if carried:
+        raise InputError(
+            f"expected parts without a state that goes from step to step, got the {carried[0]} of {own.loss.name} and "
+            f"{own.method.name or 'plain'}: train with sg.Trainer, or call the part's own functions"
+        )
+    return judge if judge.meant else judge.wrap(_watched), own
+
+
+def _watched(forward: Forward) -> Forward:
+    def run(batch: Batch) -> Output:
+        said = forward(batch)
+        check_logits(said.logits)
+        return said
+
+    return run
+
+
+def _now(own: Opponent, iteration: int, shown: Batch, fakes: int) -> Now:
+    """The numbers that a step's parts want, from torch's own generator."""
+    x = shown.x
+    kinds = {"uniform": torch.rand, "normal": torch.randn}
+    noise = {
+        part: {name: kinds[draw.kind](draw.shape, dtype=x.dtype, device=x.device) for name, draw in draws.items()}
+        for part, draws in own.noise(shown.size, fakes, tuple(x.shape[1:])).items()
+    }
+    return Now(torch.tensor(iteration, device=x.device), {}, {"D": noise})
+
+
 def constant(critic: Critic, batch: Batch) -> Scored:
     """The batch scored without a way back."""
-    logits, features = critic.constant(batch)
-    return Scored(batch, logits, features, lambda _: (torch.zeros_like(batch.x),))
+    said = critic.constant(batch)
+    return Scored(batch, said.logits, said.features, lambda _: (torch.zeros_like(batch.x),), said.logit_map, said.share)
 
 
 def times(weight: Tensor | float, value: Tensor) -> Tensor:

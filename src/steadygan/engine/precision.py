@@ -13,7 +13,8 @@ from torch import Tensor
 from ..config.settings import KINDS, Kind, check_precision
 from ..errors import unknown
 from ..types import Batch, Critic, Output, cat
-from ..types.critic import Forward, widened
+from ..types.critic import Forward
+from ..types.output import widened
 
 Generate: TypeAlias = Callable[[Tensor, Tensor | None], Batch]
 
@@ -96,4 +97,4 @@ def _inside(kind: Kind, device_type: str, forward: Forward) -> Forward:
 
 
 def _widened(batch: Batch) -> Batch:
-    return Batch(widened(batch.x), batch.label)
+    return batch._replace(x=widened(batch.x))

@@ -54,7 +54,7 @@ class DiffAugment(DiffAugmentSettings, Method):
             x = shifted(x, u[:, 3:5], self.translation)
         if self.cutout:
             x = holed(x, u[:, 5:], self.cutout)
-        return Batch(x, batch.label)
+        return batch._replace(x=x)
 
 
 def coloured(x: Tensor, u: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,8 +12,11 @@ from torch import Tensor
 from ..config.parts import FakeAsRealSettings
 from ..errors import InputError
 from ..types import Batch, Critic, DBatch, Method, cat, critic
+from ..types.batch import as_batch
 from ..types.critic import written_over
 from .plain import METHODS
+
+Samples = TypeVar("Samples", Tensor, Batch)
 
 
 @METHODS.register("fake_as_real")
@@ -47,53 +50,64 @@ class FakeAsReal(FakeAsRealSettings, Method):
     def apply(
         self,
         D: Callable[..., Any],
-        real: Tensor,
-        fake: Tensor,
-        candidates: Callable[[int], Tensor] | None = None,
-    ) -> tuple[Tensor, Tensor]:
+        real: Samples,
+        fake: Samples,
+        candidates: Callable[[int], Samples] | None = None,
+    ) -> tuple[Samples, Samples]:
         """The two sides for anybody's own loop: `x_d, y_d = far.apply(D, x, y, candidates=lambda n: G(noise(n)))`.
 
-        real (N, *shape) and fake (M, *shape) in, sides of the same sizes out; `candidates(n)` makes n further fakes,
-        at most M at a time, so that batch norm in G sees what it is used to, and without a gradient. Without it, real
-        holds N - count samples and fake M + factor * count, the last of which are the candidates.
+        real (N, *shape) and fake (M, *shape) in, sides of the same sizes out: tensors, or `types.Batch` with classes or
+        conditions. `candidates(n)` makes n further fakes, at most M at a time, so that batch norm in G sees what it is
+        used to, and without a gradient. Without it, real holds N - count samples and fake M + factor * count, the last
+        of which are the candidates. A D that packs is counted in packs.
         Raises InputError for no real sample beside the fakes, other numbers than these, and a D that writes over its
         input.
         """
-        n, m = real.shape[0], fake.shape[0]
+        judge = critic(D)
+        plain, unit = isinstance(real, Tensor), judge.pack
+        x, y = as_batch(real), as_batch(fake)
+        n, m = x.size, y.size
+        count, extra = self.count * unit, self.candidates * unit
         if candidates is None:
-            m -= self.candidates
+            m -= extra
             if m <= 0:
                 raise InputError(
-                    f"fake_as_real: {self.candidates} candidates beside the fake batch were expected, but only "
-                    f"{fake.shape[0]} fakes came: draw M + factor * count of them"
+                    f"fake_as_real: {extra} candidates beside the fake batch were expected, but only {y.size} fakes "
+                    "came: draw M + factor * count of them"
                 )
             if n == m and self.count:
                 raise InputError(
-                    f"expected N - count = {n - self.count} reals beside {m} fakes, got {n}: pass x[far.count:], or "
+                    f"expected N - count = {n - count} reals beside {m} fakes, got {n}: pass x[far.count:], or "
                     "all of x with candidates=lambda n: G(noise(n))"
                 )
         else:
-            n -= self.count
-            parts = [min(m, self.candidates - i) for i in range(0, self.candidates, max(1, m))]
+            n -= count
+            parts = [min(m, extra - i) for i in range(0, extra, max(1, m))]
             with torch.no_grad():
-                fake = torch.cat([fake.detach(), *(_made(candidates, size, fake) for size in parts)])
-            real = real[: max(0, n)]
+                y = cat(y.each(Tensor.detach), *(_made(candidates, size, y) for size in parts))
+            x = x.each(lambda tensor: tensor[: max(0, n)])
         if n <= 0:
             raise InputError(
-                f"expected more reals than the {self.count} that fakes stand for, got none beside them: leave a "
+                f"expected more reals than the {count} that fakes stand for, got none beside them: leave a "
                 "smaller last batch out (drop_last=True)"
             )
-        version = fake._version
-        shown = self.edit(Batch(real), Batch(fake.detach()), critic(D))
-        if fake._version != version:
+        version = y.x._version
+        y = y.each(Tensor.detach)
+        edited = self.edit(judge.shown(x), judge.shown(y), judge)
+        if y.x._version != version:
             raise written_over()
-        return shown.real.x, shown.fake.x
+        shown = [side if unit == 1 else side.each(lambda tensor: tensor.flatten(0, 1)) for side in edited[:2]]
+        first, second = shown
+        return (first.x, second.x) if plain else (first, second)  # type: ignore[return-value]
 
 
-def _made(candidates: Callable[[int], Tensor], n: int, like: Tensor) -> Tensor:
+def _made(candidates: Callable[[int], Tensor | Batch], n: int, like: Batch) -> Batch:
     """n of them, of the shape of other fakes."""
     found = candidates(n)
-    if not isinstance(found, Tensor) or found.shape != (n, *like.shape[1:]):
-        got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-        raise InputError(f"expected candidates({n}) of shape {(n, *like.shape[1:])}, got {got}: return G of n latents")
-    return found.detach()
+    made = found if isinstance(found, Batch) else Batch(found)
+    if not isinstance(made.x, Tensor) or made.x.shape != (n, *like.x.shape[1:]):
+        got = tuple(made.x.shape) if isinstance(made.x, Tensor) else type(found).__name__
+        raise InputError(
+            f"expected candidates({n}) of shape {(n, *like.x.shape[1:])}, got {got}: return G of n latents"
+        )
+    return made.check().each(Tensor.detach)

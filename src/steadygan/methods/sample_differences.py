@@ -24,9 +24,9 @@ class SampleDifferences(SampleDifferencesSettings, Method):
     """Pulls D's scores and features of the k most realistic fakes and of their nearest reals together [zhangsdp].
 
     L_SDP = sum_i (d(y_i) - d(x_i))^2 + sum_i sum_j ||q_j(y_i) - q_j(x_i)||^2 over the k fakes y_i of the batch with
-    the highest d, x_i the real sample of the batch nearest to y_i (of its class, where there are classes; repeats
-    allowed). q_j = p_j / max(||p_j||^2, 1e-12), p_j the global maximum over the positions of layer j's output, a
-    vector of channels. Both players add weight / k * L_SDP from iteration `start` on, with
+    the highest d, x_i the real sample of the batch nearest to y_i (of its class or condition, if there is one;
+    repeats allowed). q_j = p_j / max(||p_j||^2, 1e-12), p_j the global maximum over the positions of layer j's
+    output, a vector of channels. Both players add weight / k * L_SDP from iteration `start` on, with
     k = min(batch, count + floor(iteration / grow_every)); G takes the reals' scores and features as constants.
 
     feature_layers: names of sub-modules of D, or `all` for those that end its blocks; without any, the features that D
@@ -124,6 +124,10 @@ def nearest_real(fake: Scored, real: Scored) -> Tensor:
         squared = y.square().sum(1, keepdim=True) - 2.0 * y @ x.T + x.square().sum(1)
     if fake.batch.label is not None and real.batch.label is not None:
         same = fake.batch.label[:, None] == real.batch.label
+        squared = torch.where(same | ~same.any(1, keepdim=True), squared, torch.inf)
+    given, theirs = fake.batch.condition(), real.batch.condition()
+    if given is not None and theirs is not None:
+        same = given[:, None] == theirs
         squared = torch.where(same | ~same.any(1, keepdim=True), squared, torch.inf)
     return squared.argmin(1)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..config.block import taking
 from ..config.networks import DcganAutoencoder, MlpAutoencoder
-from ..types.critic import widened
+from ..types.output import widened
 from .build import DISCRIMINATORS, refuse_classes
 from .dcgan import downward, upward
 from .layers import Blocks, Unrounded, stages

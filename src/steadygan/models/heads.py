@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..config.networks import DcganDiscriminator, Ends, Norm
 from ..errors import InputError, check_whole
-from ..types.critic import widened
+from ..types.output import widened
 from .layers import MinibatchDiscrimination, Unrounded, normed, safe_sqrt
 
 EMBEDDING = 32  # numbers that tell G the class, or latent_dim if that is less

@@ -22,7 +22,7 @@ from ..config.networks import (
     ModernGenerator,
 )
 from ..errors import check_whole
-from ..types.critic import widened
+from ..types.output import widened
 from . import heads
 from .build import DISCRIMINATORS, GENERATORS
 from .layers import Blocks, Summed, activation, channels_of, start

@@ -23,7 +23,7 @@ from ..config.networks import (
     Sngan64Generator,
 )
 from ..errors import check_whole
-from ..types.critic import widened
+from ..types.output import widened
 from . import heads
 from .build import DISCRIMINATORS, GENERATORS
 from .layers import Blocks, Summed, channels_of, normed, start

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..config.parts import ClosePairDifferenceSettings, ClosePairFakeAsRealSettings, PairDifferenceSettings
 from ..losses import cycled
 from ..types import Critic, Penalty, Scored, Term
-from ..types.critic import widened
+from ..types.output import widened
 from .gradient import PENALTIES
 
 

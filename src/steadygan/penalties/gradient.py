@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import pi, sqrt
 from typing import Any, ClassVar, Self
 
 import torch
@@ -21,12 +22,12 @@ from ..config.parts import (
     SpectralNormSettings,
     WeightClippingSettings,
 )
-from ..config.values import Count, Weight
+from ..config.values import By, Count, Positive, Weight
 from ..losses import cycled
 from ..models.layers import safe_sqrt
 from ..models.spectral import spectral_norm, spectral_step
 from ..registry import Registry
-from ..types import Batch, Constraint, Critic, Draw, Now, Of, Penalty, Scored, Term
+from ..types import Constraint, Critic, Draw, Now, Of, Output, Penalty, Scored, Term
 
 PENALTIES: Registry[object] = Registry(Penalties.kinds)
 CONSTRAINTS: Registry[type[Constraint]] = Registry(Constraints.kinds)
@@ -36,6 +37,10 @@ class Points:
     """Chooses the points at which the input gradient is taken."""
 
     needs_fake: ClassVar[bool] = True
+
+    def count(self, real: int, fake: int) -> int:
+        """How many there are, of so many samples of either side."""
+        return max(real, fake)
 
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
         return {}
@@ -53,6 +58,9 @@ class OnReal(Points):
 
     needs_fake = False
 
+    def count(self, real: int, fake: int) -> int:
+        return real
+
     def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Scored:
         return real
 
@@ -60,6 +68,9 @@ class OnReal(Points):
 @dataclass(frozen=True)
 class OnFake(Points):
     """The fake side, as the loss scored it: no further forward."""
+
+    def count(self, real: int, fake: int) -> int:
+        return fake
 
     def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Scored:
         return fake
@@ -69,7 +80,8 @@ class OnFake(Points):
 class Interpolated(Points):
     """x~ = a x + (1 - a) y with one a ~ U(0, 1) per sample [gulrajani2017, thanhtung2019].
 
-    Where the counts differ, the smaller side is shuffled and repeated cyclically.
+    Where the counts differ, the smaller side is shuffled and repeated cyclically. Two samples of unlike conditions have
+    nothing between them: there x itself is the point.
     """
 
     mix: Tensor | None = None  # (max(n, m),), a
@@ -90,8 +102,10 @@ class Interpolated(Points):
             index = cycled(order.argsort(), max(n, m))
             x, y = (x.take(index), y) if n < m else (x, y.take(index))
         a = torch.rand(max(n, m), dtype=x.x.dtype, device=x.x.device) if self.mix is None else self.mix
+        if (own := x.condition()) is not None and (other := y.condition()) is not None:
+            a = torch.where(own == other, a, 1.0)
         a = a.view(-1, *[1] * (x.x.ndim - 1))
-        return critic.score(Batch((a * x.x + (1.0 - a) * y.x).detach(), x.label))
+        return critic.score(x._replace(x=(a * x.x + (1.0 - a) * y.x).detach()))
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,9 @@ class AroundReal(Points):
     scale: float = DraganSettings.scale
     u: Tensor | None = None  # (n, *shape)
 
+    def count(self, real: int, fake: int) -> int:
+        return real
+
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
         return {"u": Draw((real, *shape))}
 
@@ -112,7 +129,7 @@ class AroundReal(Points):
     def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Scored:
         x = real.batch.x.detach()
         u = torch.rand_like(x) if self.u is None else self.u
-        return critic.score(Batch(x + self.scale * x.std(0, correction=0) * u, real.batch.label))
+        return critic.score(real.batch._replace(x=x + self.scale * x.std(0, correction=0) * u))
 
 
 @dataclass(frozen=True)
@@ -120,7 +137,11 @@ class GradientPenalty(Penalty):
     """weight * E (||grad_v d(v)|| - target)^2 over the chosen points v: squared L2 norm per sample, no factor 1/2.
 
     of: "logit" measures d, "probability" D = sigmoid(d), whose squared gradient (D (1 - D))^2 ||grad d||^2 is at most a
-    sixteenth of it.
+    sixteenth of it, "sum" the sum of a sample's k logits, as public code of patch discriminators does: k^2 times the
+    square of "logit", which is that of their mean; the same where k = 1.
+    by: "difference" takes s = (d(v + sigma n) - d(v)) / sigma, n ~ N(0, I), in place of the gradient, one forward and
+    no second derivative: E s^2 = ||grad d||^2 + O(sigma^2), and s^2 - 2 target sqrt(pi / 2) |s| + target^2 has the mean
+    of (||grad d|| - target)^2 [lin2025]. D must say the same of v twice: no dropout.
     interval: evaluated every so many D steps with its weight times interval (lazy regularisation [karras2020]).
     The papers and codes that write gamma / 2 (StyleGAN, R3GAN) mean gamma = 2 * weight.
     """
@@ -130,58 +151,95 @@ class GradientPenalty(Penalty):
     target: float = 0.0
     of: Of = GradientPenaltySettings.of
     interval: Count = GradientPenaltySettings.interval
+    by: By = GradientPenaltySettings.by
+    sigma: Positive = GradientPenaltySettings.sigma
     name: str = "gradient"
+    step: Tensor | None = field(default=None, repr=False)  # (n, *shape), n, of a difference
 
     def __post_init__(self) -> None:
-        check(self)
+        if self.step is None:  # inside of a step all is checked
+            check(self)
 
     @property
     def needs_fake(self) -> bool:
         return self.points.needs_fake
 
+    @property
+    def compares(self) -> bool:
+        return self.by == "difference"
+
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
-        return self.points.noise(real, fake, shape)
+        own = self.points.noise(real, fake, shape)
+        if not self.compares:
+            return own
+        return {**own, "step": Draw((self.points.count(real, fake), *shape), "normal")}
 
     def at(self, now: Now) -> Self:
         points = self.points.at(now)
+        if self.compares:
+            return replace(self, points=points, step=now.noise["step"])
         return self if points is self.points else replace(self, points=points)
 
     def active(self, step: int) -> bool:
         return step % self.interval == 0
 
     def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Term:
-        gradient = self.points(critic, real, fake).input_gradient(self.of)
-        squared = gradient.square().sum(1)
+        at = self.points(critic, real, fake)
+        if self.compares:
+            return Term(self._of_slope(self._slope(critic, at)), self.weight * self.interval)
+        squared = at.input_gradient(self.of).square().sum(1)
         value = squared if self.target == 0.0 else (safe_sqrt(squared) - self.target).square()
         return Term(value, self.weight * self.interval)
+
+    def _slope(self, critic: Critic, at: Scored) -> Tensor:
+        """d's change over sigma n, in units of sigma; (n,)."""
+        x = at.batch.x.detach()
+        step = torch.randn_like(x) if self.step is None else self.step
+        moved = critic(at.batch._replace(x=x + self.sigma * step))
+        return (self._measured(moved) - self._measured(at)) / self.sigma
+
+    def _measured(self, said: Output | Scored) -> Tensor:
+        if self.of == "sum":
+            return said.logits if said.logit_map is None else said.logit_map.sum(1)
+        return torch.sigmoid(said.logits) if self.of == "probability" else said.logits
+
+    def _of_slope(self, slope: Tensor) -> Tensor:
+        """What has the mean of (||grad|| - target)^2 over the direction n, of which slope is grad . n."""
+        if self.target == 0.0:
+            return slope.square()
+        return slope.square() - 2.0 * self.target * sqrt(pi / 2) * slope.abs() + self.target**2
+
+
+def _penalty(own: GradientPenaltySettings, points: Points, name: str, target: float = 0.0) -> GradientPenalty:
+    return GradientPenalty(own.weight, points, target, own.of, own.interval, own.by, own.sigma, name)
 
 
 @PENALTIES.register("r1")
 @taking(GradientPenaltySettings)
 def r1(own: GradientPenaltySettings) -> GradientPenalty:
     """weight * E_x ||grad d(x)||^2 on the real side [mescheder2018]; fake-as-real's companion, k = 10 in [tao2020]."""
-    return GradientPenalty(own.weight, OnReal(), of=own.of, interval=own.interval, name="r1")
+    return _penalty(own, OnReal(), name="r1")
 
 
 @PENALTIES.register("r2")
 @taking(GradientPenaltySettings)
 def r2(own: GradientPenaltySettings) -> GradientPenalty:
     """weight * E_y ||grad d(y)||^2 on the fake side [mescheder2018]."""
-    return GradientPenalty(own.weight, OnFake(), of=own.of, interval=own.interval, name="r2")
+    return _penalty(own, OnFake(), name="r2")
 
 
 @PENALTIES.register("zero_gp")
 @taking(GradientPenaltySettings)
 def zero_gp(own: GradientPenaltySettings) -> GradientPenalty:
     """weight * E ||grad d(a x + (1-a) y)||^2, a ~ U(0, 1) per sample [thanhtung2019, eq. 6]."""
-    return GradientPenalty(own.weight, Interpolated(), of=own.of, interval=own.interval, name="zero_gp")
+    return _penalty(own, Interpolated(), name="zero_gp")
 
 
 @PENALTIES.register("one_gp")
 @taking(GradientPenaltySettings)
 def one_gp(own: GradientPenaltySettings) -> GradientPenalty:
     """weight * E (||grad d(a x + (1-a) y)|| - 1)^2, a ~ U(0, 1) per sample [gulrajani2017]."""
-    return GradientPenalty(own.weight, Interpolated(), target=1.0, of=own.of, interval=own.interval, name="one_gp")
+    return _penalty(own, Interpolated(), target=1.0, name="one_gp")
 
 
 @PENALTIES.register("dragan")
@@ -191,9 +249,7 @@ def dragan(own: DraganSettings) -> GradientPenalty:
 
     The form of public code; Kodali's paper perturbs with N(0, c I) and measures between x and x' [kodali2017].
     """
-    return GradientPenalty(
-        own.weight, AroundReal(own.scale), target=1.0, of=own.of, interval=own.interval, name="dragan"
-    )
+    return _penalty(own, AroundReal(own.scale), target=1.0, name="dragan")
 
 
 @CONSTRAINTS.register("weight_clipping")

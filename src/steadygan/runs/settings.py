@@ -48,6 +48,8 @@ LATER = {  # settings that older runs do not name, and what they had
     "evaluate.features": "auto",
 }
 
+LATER_OF_PENALTIES = {"by": "gradient", "sigma": 0.01}
+
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = False) -> list[tuple[str, Any, Any]]:
     """(dotted key, old, new) of every setting that is not the same; a key that one side lacks is `absent`.
@@ -57,12 +59,17 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = Fals
     ignored = PLAN_KEYS | KEEPING_KEYS
     before, now = LATER | dict(flat(old)), LATER | dict(flat(new))
     return [
-        (key, before.get(key, ABSENT), now.get(key, ABSENT))
+        (key, was, becomes)
         for key in sorted(before.keys() | now.keys())
-        if before.get(key, ABSENT) != now.get(key, ABSENT)
+        if (was := before.get(key, absent(key))) != (becomes := now.get(key, absent(key)))
         and key.split(".")[0] not in ignored
         and (key not in READING_KEYS or (reading and key.endswith(".path")))
     ]
+
+
+def absent(key: str) -> Any:
+    """What a setting counts as where it is not named: that of a part may be one that older runs did not have."""
+    return LATER_OF_PENALTIES.get(key.rpartition(".")[2], ABSENT) if "penalty." in key else ABSENT
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

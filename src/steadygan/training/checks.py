@@ -13,10 +13,11 @@ from ..devices import borrowed
 from ..engine.executor import Eager, trained
 from ..errors import InputError, calling
 from ..latents import labels
-from ..types import Batch, cat
-from ..types.critic import evaluating, kept_buffers
+from ..types import Batch, Output, cat
+from ..types.critic import drops, evaluating, kept_buffers
 from ..types.labels import told
 from ..types.networks import check_logits, checked_end
+from ..types.parts import two_masks
 from .setup import Setup
 
 TRIED = 4  # samples in a trial forward
@@ -72,15 +73,19 @@ def check_gradients(setup: Setup, executor: Eager, z: Tensor, label: Tensor | No
             found.append("no generator: D is trained alone on fixed fakes, and nothing is said of a G")
         for name, opponent in setup.opponents.items():
             network, shown = executor.networks[name], opponent.method.present(fake)
-            shown = Batch(shown.x.clone(), shown.label)
+            shown = shown._replace(x=shown.x.clone())
             version = shown.x._version
             with checked_end(network, name):
-                logits, features = executor.critics[name](shown)
+                said = executor.critics[name](shown)
             if shown.x._version != version:
                 network.register_forward_pre_hook(copied)
             if opponent.gives != "logit":
-                check_logits(logits, name)
-            outputs = [logits, *features.values()]
+                check_logits(said.logits, name)
+            if said.logit_map is not None:
+                found.append(many_logits(name, said))
+            if drops(network):
+                found += [two_masks(penalty.name, name) for penalty in opponent.penalties if penalty.compares]
+            outputs = [said.logits, *said.features.values()]
             found += reached(name, network, executor.constrained[name], outputs, "its logits")
             if setup.fakes is None and opponent.weight and slopes_of(outputs, [fake.x])[0] is None:
                 raise InputError(
@@ -88,6 +93,14 @@ def check_gradients(setup: Setup, executor: Eager, z: Tensor, label: Tensor | No
                     f"it; {UNCUT}"
                 )
     return found
+
+
+def many_logits(name: str, said: Output) -> str:
+    """What becomes of a map's logits, in words."""
+    assert said.logit_map is not None
+    heads = f" in {len(said.heads)} heads" if len(said.heads) > 1 else ""
+    count = said.logit_map.shape[1]
+    return f"{name} gives {count} logits of each sample{heads}: the loss is of each, all else of their mean"
 
 
 def reached(

@@ -22,7 +22,7 @@ from ..diagnostics.look import OF_G, PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
 from ..diagnostics.space import Space
 from ..diagnostics.yardstick import Standard, Yardstick
-from ..engine.draws import drawn, noise_of, shown_shape
+from ..engine.draws import drawn, shown_shape
 from ..engine.executor import Eager
 from ..evaluation.evaluator import Evaluate
 from ..files import beside
@@ -138,7 +138,7 @@ class Probes:
         """
         executor, resting = self.executor, opponent.without_penalties()
         generator = torch.Generator(self.device).manual_seed(self._seed)
-        draws = noise_of(resting, executor.sides, shown_shape(resting, self.source.shape))
+        draws = resting.noise(*executor.sides, shown_shape(resting, self.source.shape))
         noise = {
             part: {key: drawn(draw, generator, self._z.dtype) for key, draw in sorted(own.items())}
             for part, own in draws.items()

@@ -5,9 +5,10 @@ term that measures the critic at some points, a `Method` changes which samples a
 terms of its own. Higher logit = more real, for every critic.
 """
 
-from .batch import Batch, Output, cat
+from .batch import Batch, cat
 from .critic import Critic, Forward, Of, Scored, critic
 from .networks import opened
+from .output import Output
 from .parts import Constraint, DBatch, Draw, Loss, Method, Now, Opponent, Part, Penalty, Term, Terms
 
 __all__ = [

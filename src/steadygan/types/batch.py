@@ -1,65 +1,97 @@
-"""What flows through every seam: samples, and what a critic says of them."""
+"""What flows through every seam: samples, with their classes and conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+
+from ..errors import InputError
 
 
 class Batch(NamedTuple):
-    """Samples and, when there are classes, their labels: a pytree, so vmap and compile take it as it is."""
+    """Samples, their labels when there are classes, and what they are given: a pytree, for vmap and compile."""
 
     x: Tensor  # (n, *shape)
     label: Tensor | None = None  # (n,) int64
+    given: Any = None  # tensors (n, ...), nested as one likes: the condition, never penalised
 
     @property
     def size(self) -> int:
         """Number of samples n (`len` of a named tuple counts its fields)."""
         return self.x.shape[0]
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Every tensor of the batch changed alike: samples, labels, conditions."""
+        label = None if self.label is None else change(self.label)
+        return Batch(change(self.x), label, None if self.given is None else tree_map(change, self.given))
+
     def take(self, index: Tensor) -> Batch:
         """The samples at `index`, an integer tensor (k,)."""
-        return Batch(self.x[index], None if self.label is None else self.label[index])
+        return self.each(lambda tensor: tensor[index])
 
     def split(self, *sizes: int) -> tuple[Batch, ...]:
         """Consecutive parts of the given sizes."""
         xs = torch.split(self.x, list(sizes))
         labels = (None,) * len(sizes) if self.label is None else torch.split(self.label, list(sizes))
-        return tuple(Batch(x, label) for x, label in zip(xs, labels, strict=True))
+        return tuple(
+            Batch(x, label, given) for x, label, given in zip(xs, labels, _parts(self.given, sizes), strict=True)
+        )
 
     def first(self, n: int) -> Batch:
         """The first n samples; the batch itself when it holds no more."""
         return self if n == self.size else self.split(n, self.size - n)[0]
 
+    def condition(self) -> Tensor | None:
+        """A number (n,) for what each sample is given, alike where that is alike; None without conditions."""
+        if self.given is None:
+            return None
+        told = torch.zeros(self.size, dtype=torch.float64, device=self.x.device)
+        for leaf in tree_flatten(self.given)[0]:
+            rows = leaf.detach().flatten(1).double() if leaf.ndim > 1 else leaf.detach().double().unsqueeze(1)
+            weights = torch.arange(1, rows.shape[1] + 1, dtype=torch.float64, device=rows.device).cos()
+            told = told * math.e + (rows * weights).sum(1)
+        return told
+
+    def check(self) -> Batch:
+        """The batch itself; raises InputError where labels or conditions are not as many as samples."""
+        leaves = [] if self.given is None else tree_flatten(self.given)[0]
+        for what, leaf in (("labels", self.label), *(("conditions", leaf) for leaf in leaves)):
+            if leaf is not None and (not isinstance(leaf, Tensor) or leaf.ndim < 1 or leaf.shape[0] != self.size):
+                got = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
+                raise InputError(f"expected {what} of {self.size} samples, first axis {self.size}, got {got}")
+        return self
+
+
+def as_batch(samples: Tensor | Batch) -> Batch:
+    """Samples alone as a batch."""
+    return samples if isinstance(samples, Batch) else Batch(samples)
+
+
+def _parts(given: Any, sizes: Sequence[int]) -> Sequence[Any]:
+    if given is None:
+        return (None,) * len(sizes)
+    leaves, form = tree_flatten(given)
+    cut = [torch.split(leaf, list(sizes)) for leaf in leaves]
+    return [tree_unflatten([*own], form) for own in zip(*cut, strict=True)]
+
 
 def cat(*batches: Batch) -> Batch:
-    """One batch after the other; labels are kept when every batch has them."""
+    """One batch after the other; labels and conditions are kept when every batch has them."""
     labels = [batch.label for batch in batches if batch.label is not None]
+    given = [batch.given for batch in batches if batch.given is not None]
     return Batch(
         torch.cat([batch.x for batch in batches]),
         torch.cat(labels) if len(labels) == len(batches) else None,
+        tree_map(lambda *leaves: torch.cat(leaves), *given) if len(given) == len(batches) else None,
     )
-
-
-class Output(NamedTuple):
-    """What a critic says of a batch in one pass."""
-
-    logits: Tensor  # (n,), before any sigmoid
-    features: Mapping[str, Tensor]  # named activations; {} when nobody asked
 
 
 def in_parts(batch: Batch, size: int) -> tuple[Batch, ...]:
     """Consecutive parts of `size` samples, the last one smaller where some are left over."""
     whole, left = divmod(batch.size, size)
     return batch.split(*[size] * whole, *filter(None, [left]))
-
-
-def in_one(outputs: Sequence[Output]) -> Output:
-    """The outputs of such parts, one after the other."""
-    if len(outputs) == 1:
-        return outputs[0]
-    features = {key: torch.cat([each.features[key] for each in outputs]) for key in outputs[0].features}
-    return Output(torch.cat([each.logits for each in outputs]), features)

@@ -11,24 +11,20 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from ..devices import borrowed
-from ..errors import InputError, unknown
-from .batch import Batch, Output, in_one, in_parts
-from .labels import label_parameter
+from ..errors import InputError, check_whole, unknown
+from .batch import Batch, in_parts
+from .labels import given_to, label_parameter
 from .networks import Gives, bare_network, opened
+from .output import Output, Weigh, as_output, check_weigh, in_one, shared, widened
 from .taps import tapped
 
-Of: TypeAlias = Literal["logit", "probability"]
+Of: TypeAlias = Literal["logit", "probability", "sum"]
 Forward: TypeAlias = Callable[[Batch], Output]
 Auxiliary: TypeAlias = Callable[[Tensor, bool], Tensor]  # (input, as in training) -> output
-
-HALF = (torch.bfloat16, torch.float16)
-
-
-def widened(x: Tensor) -> Tensor:
-    """A tensor of half precision (bf16, float16) in float32; any other as it is."""
-    return x.float() if x.dtype in HALF else x
+Call: TypeAlias = Callable[[Any, Batch], Any]  # (network, batch) -> what it returns
 
 
 class Scored(NamedTuple):
@@ -37,11 +33,26 @@ class Scored(NamedTuple):
     batch: Batch
     logits: Tensor  # (n,)
     features: Mapping[str, Tensor]
-    pull: Callable[[Tensor], tuple[Tensor, ...]]  # cotangent (n,) -> ((n, *shape),)
+    pull: Callable[[Tensor], tuple[Tensor, ...]]  # cotangent of the scores -> ((n, *shape),)
+    logit_map: Tensor | None = None  # (n, k), where a sample has several logits
+    share: Tensor | None = None  # (k,), what each of them counts; None: all alike
+
+    @property
+    def scores(self) -> Tensor:
+        """What an adversarial loss is taken of: the map (n, k) where there is one, else the logits (n,)."""
+        return self.logits if self.logit_map is None else self.logit_map
 
     def input_gradient(self, of: Of = "logit") -> Tensor:
-        """grad_v d(v), or grad_v D(v) = D (1 - D) grad_v d(v) with D = sigmoid(d); (n, dim), differentiable."""
-        (gradient,) = self.pull(torch.ones_like(self.logits))
+        """grad_v d(v), grad_v D(v) = D (1 - D) grad_v d(v) with D = sigmoid(d), or that of the sum of a map's logits.
+
+        (n, dim), differentiable. d is the sample's logit, the weighted mean of its map. "sum" is what public code of
+        patch discriminators takes: k times the gradient of a map of k equal shares, the same where there is one logit.
+        """
+        scores, share = self.scores, self.share
+        cotangent = torch.ones_like(scores)
+        if of != "sum" and scores.ndim == 2:
+            cotangent = cotangent / scores.shape[1] if share is None else cotangent * share
+        (gradient,) = self.pull(cotangent)
         gradient = widened(gradient.flatten(1))  # what is made of it squares and sums, which half precision cannot
         if of == "probability":
             probability = torch.sigmoid(self.logits)
@@ -67,6 +78,7 @@ class Critic:
     ranked: the forward of samples that are only ranked, which may be less exact; `untracked` when there is none.
     auxiliaries: further networks that are trained with D, by name (a denoiser of its features).
     meant: what looks like no logit is one.
+    pack: how many samples it takes as one; `shown` joins them.
     """
 
     forward: Forward
@@ -76,6 +88,20 @@ class Critic:
     ranked: Forward | None = None
     auxiliaries: Mapping[str, Auxiliary] = field(default_factory=dict)
     meant: bool = False
+    pack: int = 1
+
+    def shown(self, batch: Batch) -> Batch:
+        """Samples as it takes them: (n, *shape), or (n / pack, pack, *shape).
+
+        Raises InputError where labels or conditions are not as many as samples, and for a pack that is not filled.
+        """
+        if self.pack == 1:
+            return batch.check()
+        n, left = batch.check().size, batch.size % self.pack
+        if left:
+            got = f"{n}, which leaves {left} over: give {n - left or self.pack} of them"
+            raise InputError(f"expected samples in packs of {self.pack}, got {got}")
+        return batch.each(lambda tensor: tensor.reshape(n // self.pack, self.pack, *tensor.shape[1:]))
 
     def __call__(self, batch: Batch) -> Output:
         return self.forward(batch)
@@ -85,28 +111,32 @@ class Critic:
         if self.functional:
             return self._score_functional(batch)
         x = batch.x if batch.x.requires_grad else batch.x.detach().requires_grad_()
-        batch = Batch(x, batch.label)
+        batch = batch._replace(x=x)
         try:
-            logits, features = self.forward(batch)
+            output = self.forward(batch)
         except RuntimeError as error:
             if "a leaf Variable that requires grad" not in str(error):
                 raise
             raise written_over() from error
+        scores = output.scores
 
         def pull(cotangent: Tensor) -> tuple[Tensor, ...]:
-            if not logits.requires_grad:  # a critic that ignores its input, or one called under no_grad
+            if not scores.requires_grad:  # a critic that ignores its input, or one called under no_grad
                 return (torch.zeros_like(x),)
-            found = torch.autograd.grad(logits, x, cotangent, create_graph=True, allow_unused=True)[0]
+            found = torch.autograd.grad(scores, x, cotangent, create_graph=True, allow_unused=True)[0]
             return (torch.zeros_like(x) if found is None else found,)
 
-        return Scored(batch, logits, features, pull)
+        return Scored(batch, output.logits, output.features, pull, output.logit_map, output.share)
 
     def _score_functional(self, batch: Batch) -> Scored:
-        def run(x: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-            return tuple(self.forward(Batch(x, batch.label)))  # type: ignore[return-value]
+        def run(x: Tensor) -> tuple[Tensor, tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]:
+            output = self.forward(batch._replace(x=x))
+            return output.scores, (output.features, {} if output.share is None else {"share": output.share})
 
-        logits, pull, features = torch.func.vjp(run, batch.x, has_aux=True)  # type: ignore[misc]
-        return Scored(batch, logits, features, pull)
+        scores, pull, (features, more) = torch.func.vjp(run, batch.x, has_aux=True)  # type: ignore[misc]
+        share = more.get("share")
+        logit_map = None if scores.ndim == 1 else scores
+        return Scored(batch, shared(scores, share), features, pull, logit_map, share)
 
     def constant(self, batch: Batch, chunk: int | None = None) -> Output:
         """Logits and features as constants: no graph, no buffer moved; coupled samples go in parts of `chunk`."""
@@ -119,8 +149,8 @@ class Critic:
     def _constant(self, forward: Forward, batch: Batch, chunk: int | None) -> Output:
         whole = not self.couples_samples or chunk is None or chunk >= batch.size
         with torch.no_grad():
-            logits, features = in_one([forward(part) for part in ((batch,) if whole else in_parts(batch, chunk or 0))])
-        return Output(logits.detach(), {key: value.detach() for key, value in features.items()})
+            output = in_one([forward(part) for part in ((batch,) if whole else in_parts(batch, chunk or 0))])
+        return output.constant()
 
     def wrap(self, change: Callable[[Forward], Forward]) -> Critic:
         """The critic whose forwards are `change`d, gradients taken as before."""
@@ -134,25 +164,43 @@ def critic(
     couples_samples: bool | None = None,
     layers: Sequence[str] = (),
     gives: Gives | None = None,
+    *,
+    call: Call | None = None,
+    weigh: Weigh | None = None,
+    pack: int = 1,
 ) -> Critic:
-    """Wraps a module or function x -> logits, (n,) or (n, 1), as a `Critic`.
+    """Wraps a discriminator, a module or function x -> logits, as a `Critic`.
 
-    The model may also return `Output`, or (logits, features by name). One with a parameter `label`, or a second
-    positional one, is given the labels. couples_samples: None takes it from the module (batch norm, or an attribute of
-    that name). layers: sub-modules whose outputs are features, too, under their names. gives: "probability" for a
-    module that ends in `nn.Sigmoid`, whose input is read; "logit" says that what it returns is meant as it is.
-    Raises InputError when it does not return one logit per sample, and for a layer that is not there.
+    Logits are (n,), (n, 1), or a map (n, ...) of k per sample; a list or mapping of such heads; each may be a pair with
+    features by name, or a list of features that ends with the logits. A sample's logit is the mean of its map, of heads
+    the mean of theirs, or as `weigh` says, by name or in their order, 1 in all. Public code of several heads adds them:
+    its loss is as many times ours as there are heads.
+    One with a parameter `label`, or a second positional one, is given the labels; conditions come by the names of a
+    mapping, as `given`, or second. call: how it is called with a `Batch`, such as
+    `lambda D, batch: D(batch.x, batch.given["text"])[0]`.
+    couples_samples: None takes it from the module (batch norm, or an attribute of that name). layers: sub-modules whose
+    outputs are features, too, under their names. gives: "probability" for a module that ends in `nn.Sigmoid`, whose
+    input is read; "logit" says that what it returns is meant as it is; None or "auto" finds out. pack: it joins so many
+    samples by itself and returns one logit for them.
+    Raises InputError when it does not return logits of each sample, for heads that are not weighed, and for a layer
+    that is not there.
     """
     if isinstance(model, Critic):
         return model if couples_samples is None else replace(model, couples_samples=couples_samples)
+    gives = None if gives == "auto" else gives
+    check_whole("pack", pack, 1)
+    if weigh is not None:
+        check_weigh(weigh)
     model = opened(bare_network(model)) if gives == "probability" else bare_network(model)
     if couples_samples is None:
         couples_samples = looks_coupled(model)
-    name, taps = label_parameter(model), tapped(model, layers)
+    taps, result = tapped(model, layers), calling(model, call)
 
     def judged(batch: Batch) -> Output:
-        result = model(batch.x) if name is None else model(batch.x, **{name: batch.label})
-        return as_output(result, batch.size)
+        n = batch.size
+        if pack > 1:
+            batch = batch.each(lambda tensor: tensor.flatten(0, 1))
+        return as_output(result(batch), n, weigh)
 
     def forward(batch: Batch) -> Output:
         if taps is None:
@@ -167,12 +215,29 @@ def critic(
     has_buffers = isinstance(model, nn.Module) and any(True for _ in model.buffers())
     auxiliaries = {name: partial(_apply, part) for name, part in auxiliaries_of(model).items()}
     quiet = untracked if has_buffers else None
-    return Critic(forward, couples_samples, untracked=quiet, auxiliaries=auxiliaries, meant=gives == "logit")
+    return Critic(forward, couples_samples, untracked=quiet, auxiliaries=auxiliaries, meant=gives == "logit", pack=pack)
+
+
+def calling(model: Callable[..., Any], call: Call | None = None) -> Callable[[Batch], Any]:
+    """The model as a function of a batch: of its samples, with classes and conditions where it takes them."""
+    if call is not None:
+        return partial(call, model)
+    name = label_parameter(model)
+
+    def called(batch: Batch) -> Any:
+        if batch.given is None:
+            return model(batch.x) if name is None else model(batch.x, **{name: batch.label})
+        more = given_to(model, batch.given)
+        if name is not None and batch.label is not None:
+            more = {name: batch.label, **more}
+        return model(batch.x, **more)
+
+    return called
 
 
 def with_features(output: Output, more: Mapping[str, Tensor]) -> Output:
     """The output with further features, in float32 where they are of half precision."""
-    return Output(output.logits, {**output.features, **{key: widened(value) for key, value in more.items()}})
+    return output._replace(features={**output.features, **{key: widened(value) for key, value in more.items()}})
 
 
 def auxiliaries_of(model: Callable[..., Any]) -> dict[str, nn.Module]:
@@ -218,42 +283,6 @@ def evaluating(network: nn.Module) -> Iterator[None]:
         yield
 
 
-def as_output(result: Any, n: int) -> Output:
-    """What a discriminator returned, as (n,) logits and features; raises InputError when it is not that.
-
-    Half precision ends here: losses, penalties and methods compute with float32.
-    """
-    if isinstance(result, tuple) and len(result) == 2:
-        logits, features = result
-        if not isinstance(features, dict | Mapping):
-            raise InputError(
-                "the discriminator must return logits, or logits and features by name, but returned a pair with "
-                f"{type(features).__name__}: return the logits alone, or Output(logits, {{'classes': the others}})"
-            )
-    else:
-        logits, features = result, {}
-    if not isinstance(logits, Tensor):
-        raise InputError(
-            f"the discriminator must return a tensor of logits, but returned {type(logits).__name__}: return x -> (n,)"
-        )
-    if logits.ndim == 2 and logits.shape[1] == 1:
-        logits = logits.squeeze(1)
-    elif logits.ndim > 2 and logits.shape[1:].numel() == 1:
-        logits = logits.flatten()
-    if logits.ndim != 1 or logits.shape[0] != n:
-        raise InputError(
-            f"the discriminator must return one logit per sample, shape ({n},) or ({n}, 1), but returned "
-            f"{tuple(logits.shape)}: end it with a layer of one output, or the mean over its places"
-        )
-    if not logits.is_floating_point():
-        raise InputError(
-            f"the discriminator must return logits as floats, but returned {logits.dtype}: do not convert them"
-        )
-    if any(value.dtype in HALF for value in features.values()):
-        features = {key: widened(value) for key, value in features.items()}
-    return Output(widened(logits), features)
-
-
 def looks_coupled(model: Callable[..., Any]) -> bool:
     """Whether a module has batch norm in train mode, or says itself that it couples samples."""
     if not isinstance(model, nn.Module):
@@ -265,6 +294,12 @@ def looks_coupled(model: Callable[..., Any]) -> bool:
         for part in model.modules()
         if id(part) not in aside
     )
+
+
+def drops(model: Callable[..., Any]) -> bool:
+    """Whether a module has dropout that acts, so that two forwards of the same samples differ."""
+    parts = model.modules() if isinstance(model, nn.Module) else ()
+    return any(isinstance(part, _DropoutNd) and part.training and part.p > 0 for part in parts)
 
 
 @contextmanager

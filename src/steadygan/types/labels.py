@@ -1,4 +1,4 @@
-"""How a network is told the classes of its samples: through which parameter of its forward."""
+"""How a network is told the classes of its samples and their conditions: through which parameter of its forward."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-LABEL = "label"
+from ..errors import InputError
+
+LABEL, GIVEN = "label", "given"
 COMPILED = "_orig_mod"  # what torch.compile calls the network inside
 WRAPPED = ("module", COMPILED)  # the same, and what DataParallel and DistributedDataParallel call it
 PLAIN = re.compile(r"\b(bool|int|float|complex|str)\b")
@@ -42,6 +44,34 @@ def told(model: Callable[..., Any], label: Tensor | None) -> dict[str, Tensor]:
     """The classes as the model's forward is given them; nothing where there are none, or it takes none."""
     name = None if label is None else label_parameter(model)
     return {} if name is None or label is None else {name: label}
+
+
+def given_to(model: Callable[..., Any], given: Any) -> dict[str, Any]:
+    """What a sample is given, as the model's forward takes it: `given`, a mapping's entries by their names, or second.
+
+    Raises InputError where the forward has no place for it.
+    """
+    if given is None:
+        return {}
+    found = parameters_of(model)
+    if GIVEN in found:
+        return {GIVEN: given}
+    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in found.values())
+    if isinstance(given, Mapping):
+        strange = [] if free else [key for key in given if key not in found]
+        if not strange:
+            return dict(given)
+        raise InputError(
+            f"expected a forward with {', '.join(strange)}, or with given, for what its samples are given, got one of "
+            f"({', '.join(found)}): add it, or say with call= how it is called"
+        )
+    positional = [p for p in found.values() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    if len(positional) < 2:
+        raise InputError(
+            f"expected a forward with a parameter for what its samples are given, got ({', '.join(found)}): add one, "
+            "such as given, or say with call= how it is called"
+        )
+    return {positional[1].name: given}
 
 
 def parameters_of(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .labels import COMPILED
 
-Gives: TypeAlias = Literal["logit", "probability"]
+Gives: TypeAlias = Literal["auto", "logit", "probability"]
 
 # What autograd calls an operation that only moves numbers about, and one whose results lie in a narrow range.
 MOVING = re.compile("Alias|Clone|Mean|Permute|ReshapeAlias|Select|Slice|Squeeze|ToCopy|Transpose|T|Unsqueeze|View")

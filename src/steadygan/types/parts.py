@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
@@ -10,9 +11,10 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, get_args
 from torch import Tensor
 
 from ..errors import InputError, check_number, unknown
-from .batch import Batch
-from .critic import Critic, Scored, critic
+from .batch import Batch, as_batch
+from .critic import Call, Critic, Scored, critic, drops
 from .networks import Gives, check_logits
+from .output import Weigh, check_weigh, shared
 
 
 class Term(NamedTuple):
@@ -21,11 +23,19 @@ class Term(NamedTuple):
     weight None: the mean is logged and takes no part in the objective.
     """
 
-    value: Tensor  # (n,)
+    value: Tensor  # (n,); of a loss (n, k), where a sample has k logits
     weight: Tensor | float | None = 1.0
 
 
 Terms: TypeAlias = Mapping[str, Term]
+
+
+def two_masks(penalty: str, network: str) -> str:
+    """What becomes of a difference of two forwards with dropout, in words."""
+    return (
+        f"{network} has dropout: {penalty} by difference measures how far two of its masks lie apart, divided by "
+        "sigma^2, beside the slope: take by='gradient', or leave the dropout out"
+    )
 
 
 def as_term(found: object, whose: str | Penalty) -> Term:
@@ -51,6 +61,14 @@ def as_terms(found: object, whose: str) -> Terms:
         if not isinstance(term, Term):
             as_term(term, f"{whose}[{key!r}]")
     return found
+
+
+def loss_terms(found: object, scored: Scored, whose: str) -> Terms:
+    """The terms of an adversarial loss, one value for each sample: k of a map become one by their shares."""
+    terms = as_terms(found, whose)
+    if scored.logit_map is None:
+        return terms
+    return {key: term._replace(value=shared(term.value, scored.share)) for key, term in terms.items()}
 
 
 class Draw(NamedTuple):
@@ -101,7 +119,10 @@ class Part:
 
 
 class Loss(Part):
-    """An adversarial loss on logits, for both players; real and fake counts may differ."""
+    """An adversarial loss on logits, for both players; real and fake counts may differ.
+
+    It is taken of each logit by itself: where a sample has k of them, both sides are (n, k), and so are its terms.
+    """
 
     equilibrium: tuple[float | None, float | None] = (None, None)  # (D, G) loss when p_G = p_data
     empty: ClassVar[bool] = False  # has no terms: the method brings the whole objective
@@ -109,7 +130,7 @@ class Loss(Part):
     bounded: ClassVar[bool] = False  # draws scores to numbers of its own, which may be 0 and 1
 
     def d(self, real: Tensor, fake: Tensor) -> Terms:
-        """Terms the discriminator minimises; logits (n,) and (m,)."""
+        """Terms the discriminator minimises; logits (n,) and (m,), or (n, k) and (m, k)."""
         raise NotImplementedError
 
     def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
@@ -121,6 +142,11 @@ class Penalty(Part):
     """A term on the discriminator that measures the critic itself."""
 
     @property
+    def compares(self) -> bool:
+        """Whether it compares two forwards of near samples, in which D must be the same function."""
+        return False
+
+    @property
     def needs_fake(self) -> bool:
         """Whether fakes decide where it measures."""
         return True
@@ -129,15 +155,17 @@ class Penalty(Part):
         """The term; `real` and `fake` are what the loss saw, scored once."""
         raise NotImplementedError
 
-    def loss(self, D: Callable[..., Any], real: Tensor, fake: Tensor | None = None) -> Tensor:
+    def loss(self, D: Callable[..., Any], real: Tensor | Batch, fake: Tensor | Batch | None = None) -> Tensor:
         """`weight * mean` as a scalar for anybody's own loop; `D` maps (n, *shape) to (n,) or (n, 1)."""
         if fake is None and self.needs_fake:
             raise InputError(f"{self.name} measures the critic at or between fakes: give loss(D, real, fake)")
+        if self.compares and drops(D):
+            warnings.warn(two_masks(self.name, "D"), stacklevel=2)
         score = critic(D)
-        scored = score.score(Batch(real))
+        scored = score.score(score.shown(as_batch(real)))
         if not score.meant:
             check_logits(scored.logits)
-        term = self(score, scored, scored if fake is None else score.score(Batch(fake)))
+        term = self(score, scored, scored if fake is None else score.score(score.shown(as_batch(fake))))
         value, weight = as_term(term, self)
         return (1.0 if weight is None else weight) * value.mean()
 
@@ -222,7 +250,8 @@ class Opponent:
     """A discriminator with all that trains it; a plain GAN is a mapping of length one.
 
     gives: "probability" for one that ends in `nn.Sigmoid`, whose input is then read as the logit; "logit" says that a D
-    that ends in a sigmoid, softmax, tanh or narrow clamp is meant so, and is trained as it is.
+    that ends in a sigmoid, softmax, tanh or narrow clamp is meant so, and is trained as it is. call, weigh: how it is
+    called with a batch, and how its heads are weighed, as `types.critic` has them.
     """
 
     critic: Any  # module or callable, x -> logits
@@ -232,6 +261,8 @@ class Opponent:
     constraint: Constraint | None = None
     weight: float = 1.0
     gives: Gives | None = None
+    call: Call | None = None
+    weigh: Weigh | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.loss, Loss):
@@ -244,6 +275,8 @@ class Opponent:
         check_number("the opponent's weight", self.weight, 0)
         if self.gives not in (None, *get_args(Gives)):
             raise unknown("gives", str(self.gives), get_args(Gives))
+        if self.weigh is not None:
+            check_weigh(self.weigh)
         if self.method.replaces_loss and not self.loss.empty:
             raise InputError(
                 f"expected no loss beside the method {self.method.name}, which has an objective of its own, got "
@@ -270,6 +303,10 @@ class Opponent:
         states = {key: part.initial_state() for key, part in self.parts()}
         states["method"] |= self.method.carried(real, fake)
         return {key: state for key, state in states.items() if state}
+
+    def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> dict[str, Mapping[str, Draw]]:
+        """The random numbers that each part wants for a step, where D is shown so many samples of this shape."""
+        return {key: draws for key, part in self.parts() if (draws := part.noise(real, fake, shape))}
 
     def at(self, now: Now) -> Opponent:
         """All parts as they are at this step."""

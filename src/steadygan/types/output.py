@@ -1,0 +1,218 @@
+"""What a critic says of a batch in one pass: logits, one or several for each sample, and features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import isclose
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+HALF = (torch.bfloat16, torch.float16)
+Weigh: TypeAlias = Mapping[str, float] | Sequence[float]  # of each head, sum 1
+
+
+def widened(x: Tensor) -> Tensor:
+    """A tensor of half precision (bf16, float16) in float32; any other as it is."""
+    return x.float() if x.dtype in HALF else x
+
+
+class Output(NamedTuple):
+    """What a critic says of a batch in one pass.
+
+    A critic that gives each sample k logits (patches, scales, several networks) has them as `logit_map`, each with its
+    share of the sample, 1 / k where `share` is None; `logits` are their weighted means.
+    """
+
+    logits: Tensor  # (n,), before any sigmoid
+    features: Mapping[str, Tensor]  # named activations; {} when nobody asked
+    logit_map: Tensor | None = None  # (n, k)
+    share: Tensor | None = None  # (k,), sum 1
+    heads: tuple[tuple[str, int], ...] = ()  # (name, logits of a sample) of each head, in the order of the map
+
+    @property
+    def scores(self) -> Tensor:
+        """What an adversarial loss is taken of: the map (n, k) where there is one, else the logits (n,)."""
+        return self.logits if self.logit_map is None else self.logit_map
+
+    def constant(self) -> Output:
+        """The same without a graph."""
+        features = {key: value.detach() for key, value in self.features.items()}
+        logit_map = None if self.logit_map is None else self.logit_map.detach()
+        return self._replace(logits=self.logits.detach(), features=features, logit_map=logit_map)
+
+    def first(self, n: int) -> Output:
+        """What was said of the first n samples."""
+        features = {key: value[:n] for key, value in self.features.items()}
+        logit_map = None if self.logit_map is None else self.logit_map[:n]
+        return self._replace(logits=self.logits[:n], features=features, logit_map=logit_map)
+
+    def of_heads(self) -> dict[str, Tensor]:
+        """The mean logit (n,) of each head, by name; {} where there is one."""
+        if self.logit_map is None or len(self.heads) < 2:
+            return {}
+        parts = torch.split(self.logit_map, [k for _, k in self.heads], dim=1)
+        return {name: part.mean(1) for (name, _), part in zip(self.heads, parts, strict=True)}
+
+
+def shared(value: Tensor, share: Tensor | None) -> Tensor:
+    """Values (n, k) of k logits each as one per sample (n,), by their shares; (n,) stays as it is."""
+    if value.ndim == 1:
+        return value
+    return value.mean(1) if share is None else value @ share.to(value.dtype)
+
+
+def in_one(outputs: Sequence[Output]) -> Output:
+    """The outputs of consecutive parts of a batch, one after the other."""
+    first = outputs[0]
+    if len(outputs) == 1:
+        return first
+    maps = [each.logit_map for each in outputs if each.logit_map is not None]
+    return first._replace(
+        logits=torch.cat([each.logits for each in outputs]),
+        features={key: torch.cat([each.features[key] for each in outputs]) for key in first.features},
+        logit_map=torch.cat(maps) if maps else None,
+    )
+
+
+def as_output(result: Any, n: int, weigh: Weigh | None = None) -> Output:
+    """What a discriminator returned of n samples, read; raises InputError when it is not logits.
+
+    A tensor (n, ...) holds k logits of each sample, one in most cases; a pair is (logits, features by name, or a list
+    of them). A list or mapping is one of heads, each of which is a tensor, such a pair, or a list of features that ends
+    with the logits; their features get names `head.feature`. Heads count alike, or as `weigh` says.
+    Half precision ends here: losses, penalties and methods compute with float32.
+    """
+    if isinstance(result, Tensor) and weigh is None:  # of most discriminators
+        check_scores(result, n)
+        if result.ndim == 1 or result.numel() == n:
+            return Output(widened(result if result.ndim == 1 else result.flatten()), {})
+    if isinstance(result, Output):
+        return _whole(result, n)
+    heads = [*_heads(result)]
+    features: dict[str, Tensor] = {}
+    for name, logits, own in heads:
+        check_scores(logits, n, f"its head {name}" if len(heads) > 1 else "")
+        features |= {f"{name}.{key}" if len(heads) > 1 else key: widened(value) for key, value in own.items()}
+    maps = [logits.flatten(1) if logits.ndim > 1 else logits.unsqueeze(1) for _, logits, _ in heads]
+    sizes = tuple((name, own.shape[1]) for (name, _, _), own in zip(heads, maps, strict=True))
+    if sum(k for _, k in sizes) == 1:
+        return Output(widened(maps[0].flatten()), features)
+    share = _share(sizes, weigh, maps[0])
+    logit_map = widened(torch.cat(maps, 1) if len(maps) > 1 else maps[0])
+    return Output(shared(logit_map, share), features, logit_map, share, sizes)
+
+
+def _heads(result: Any) -> Iterator[tuple[str, Tensor, Mapping[str, Tensor]]]:
+    """(name, logits, features) of each head."""
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], list | Mapping):
+        logits, features = result
+        if not isinstance(features, type(logits)) or len(features) != len(logits):
+            raise InputError(
+                f"the discriminator returned {len(logits)} heads with features as {type(features).__name__}: return as "
+                "many lists or mappings of features"
+            )
+        pairs = features.values() if isinstance(features, Mapping) else features
+        named = logits.items() if isinstance(logits, Mapping) else enumerate(logits)
+        for (name, own), feature in zip(named, pairs, strict=True):
+            yield _head(str(name), (own, feature))
+    elif isinstance(result, list | Mapping):
+        if not result:
+            raise InputError("the discriminator must return logits, but returned no head: return x -> (n,)")
+        for name, own in result.items() if isinstance(result, Mapping) else enumerate(result):
+            yield _head(str(name), own)
+    else:
+        yield _head("", result)
+
+
+def _head(name: str, result: Any) -> tuple[str, Tensor, Mapping[str, Tensor]]:
+    if isinstance(result, Output):
+        return name, result.scores, result.features
+    if isinstance(result, list) and name and result and all(isinstance(each, Tensor) for each in result):
+        return name, result[-1], {str(i): each for i, each in enumerate(result[:-1])}
+    logits, features = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
+    if isinstance(features, list) and all(isinstance(each, Tensor) for each in features):
+        features = {str(i): each for i, each in enumerate(features)}
+    if not isinstance(features, dict | Mapping):
+        raise InputError(
+            "the discriminator must return logits, or logits and features by name, but returned a pair with "
+            f"{type(features).__name__}: return the logits alone, or Output(logits, {{'classes': the others}})"
+        )
+    if not isinstance(logits, Tensor):
+        raise InputError(
+            f"the discriminator must return a tensor of logits, but returned {type(logits).__name__}: return x -> "
+            "(n,), a map (n, ...), a list of them, or say how it is called and read with call="
+        )
+    return name, logits, features
+
+
+def check_scores(logits: Tensor, n: int, whose: str = "") -> None:
+    """Raises InputError for what are no logits of n samples."""
+    if logits.ndim < 1 or logits.shape[0] != n or not logits.numel():
+        raise InputError(
+            f"the discriminator must return logits of each sample, shape ({n},), ({n}, 1) or a map ({n}, ...), but "
+            f"{whose + ' ' if whose else ''}returned {tuple(logits.shape)}: keep the samples on the first axis, or say "
+            "with pack= how many it takes as one"
+        )
+    if not logits.is_floating_point():
+        raise InputError(
+            f"the discriminator must return logits as floats, but returned {logits.dtype}: do not convert them"
+        )
+
+
+def _whole(output: Output, n: int) -> Output:
+    """An output that the discriminator made itself, checked."""
+    logits, features, logit_map, share, heads = output
+    if logit_map is None:
+        read = as_output(logits, n)
+        return read._replace(features={key: widened(value) for key, value in features.items()})
+    check_scores(logit_map, n)
+    logit_map = widened(logit_map.flatten(1))
+    if share is not None and not torch.compiler.is_compiling():
+        check_share(share, logit_map.shape[1])
+    return Output(
+        shared(logit_map, share), {key: widened(value) for key, value in features.items()}, logit_map, share, heads
+    )
+
+
+def check_share(share: Tensor, k: int) -> None:
+    """Raises InputError for shares that are not those of k logits, at least 0 and 1 in all."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(share):
+        return
+    if share.shape != (k,) or bool((share < 0).any()) or not isclose(float(share.sum()), 1.0, abs_tol=1e-3):
+        got = f"{tuple(share.shape)}" if share.shape != (k,) else f"a sum of {float(share.sum()):.4g}"
+        raise InputError(
+            f"expected shares of {k} logits, each 0 or more and 1 in all, got {got}: divide them by their sum"
+        )
+
+
+def check_weigh(weigh: Weigh) -> None:
+    """Raises InputError for weights of heads that are not 1 in all."""
+    own = [*weigh.values()] if isinstance(weigh, Mapping) else [*weigh]
+    if not own or min(own) < 0 or not isclose(sum(own), 1.0, abs_tol=1e-3):
+        raise InputError(
+            f"expected weigh= of heads, each 0 or more and 1 in all, got {', '.join(f'{w:g}' for w in own) or 'none'}: "
+            "divide them by their sum"
+        )
+
+
+def _share(sizes: Sequence[tuple[str, int]], weigh: Weigh | None, like: Tensor) -> Tensor | None:
+    """What each logit counts: a head's weight in equal parts; None where all count alike."""
+    names = [name for name, _ in sizes]
+    if weigh is None:
+        weights = [1.0 / len(sizes)] * len(sizes)
+    elif len(weigh) != len(sizes) or (isinstance(weigh, Mapping) and {*weigh} != {*names}):
+        got = ", ".join(weigh) if isinstance(weigh, Mapping) else f"{len(weigh)}"
+        raise InputError(f"expected weigh= of the {len(sizes)} heads {', '.join(names)}, got {got}: give each a weight")
+    else:
+        weights = [weigh[name] for name in names] if isinstance(weigh, Mapping) else [*weigh]
+    each = [weight / k for weight, (_, k) in zip(weights, sizes, strict=True)]
+    if max(each) - min(each) <= 1e-12:
+        return None
+    dtype = torch.float32 if like.dtype in HALF else like.dtype
+    return torch.cat(
+        [torch.full((k,), own, dtype=dtype, device=like.device) for own, (_, k) in zip(each, sizes, strict=True)]
+    )
