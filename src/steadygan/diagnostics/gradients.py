@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -100,7 +101,8 @@ def sight_of(
             y = fake._replace(x=fake.x.detach().clone().requires_grad_())
             watched.begin()
             # batch norm saves its buffers for the way back, and autograd would refuse ones that were put back in place
-            with saved_tensors_hooks(lambda saved: saved.detach().clone(), lambda saved: saved):
+            kept = saved_tensors_hooks(lambda saved: saved.detach().clone(), lambda saved: saved)
+            with nullcontext() if judge.untracked is None else kept:
                 said = forward(y)
                 judged = _scored(y, said)
                 fake_hidden = watched.features()

@@ -125,9 +125,10 @@ class Yardstick:
         within = float(again.sum()) / (m * (m - 1))
         held = across if self._unseen is None else _distances(y, self._held)
         quality = self._quality(y, held, again)
-        close = (across <= math.sqrt(self._close)).sum(0)
-        near = again.fill_diagonal_(math.inf).amin(1) <= math.sqrt(self._close + _rounding(y))
         cells = first_least(across)
+        by = math.sqrt(self._close)
+        close = (across[across.gather(1, cells.unsqueeze(1)).squeeze(1) <= by] <= by).sum(0)  # few have any
+        near = again.fill_diagonal_(math.inf).amin(1) <= math.sqrt(self._close + _rounding(y))
         figures = {
             "close_pairs": float(close.sum()) / m,
             "most_on_one_real": float(close.max()),
@@ -368,10 +369,17 @@ def diversity(fake: Tensor, real: Tensor) -> float:
         y = flat_samples(fake.detach(), "fake", 2, like=x.reshape(real.shape))
     except NonFiniteError:
         return math.nan
-    spread = float(F.pdist(x).mean())
+    spread = _mean_apart(x)
     if spread == 0.0:
         raise InputError("expected real samples that differ, got the same one again and again: draw others")
-    return float(F.pdist(y).mean()) / spread
+    return _mean_apart(y) / spread
+
+
+def _mean_apart(x: Tensor) -> float:
+    """mean_{i<j} ||x_i - x_j|| of x (n, dim); exactly 0 where all are equal, as products of large ones may not say."""
+    if bool((x == x[0]).all()):
+        return 0.0
+    return float(_distances(x, x).fill_diagonal_(0.0).sum()) / (len(x) * (len(x) - 1))
 
 
 def _evenness(cells: Tensor) -> float:

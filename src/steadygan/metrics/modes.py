@@ -99,15 +99,16 @@ def served(counts: Tensor, reference: Tensor) -> tuple[float, float]:
         raise InputError(
             f"expected counts of the same parts, got {tuple(counts.shape)} and {tuple(reference.shape)}: count alike"
         )
-    fakes, reals = float(counts.sum()), float(reference.sum())
+    made, known = counts.tolist(), reference.tolist()  # a few numbers, for which an operation of torch's takes longer
+    fakes, reals, parts = float(sum(made)), float(sum(known)), len(made)
     if fakes <= 0 or reals <= 0:
         raise InputError(f"expected fakes and reals, got {fakes:g} and {reals:g}: draw some")
-    p, q = _as_shares(counts), _as_shares(reference + 0.5)
-    ratio = torch.where(p > 0, (p / q).log(), 0.0)
-    kl = float((p * ratio).sum())
-    spare = (counts.shape[0] - 1) / 2.0
+    wider = reals + 0.5 * parts
+    pairs = [(y / fakes, math.log(y / fakes / ((x + 0.5) / wider))) for y, x in zip(made, known, strict=True) if y > 0]
+    kl = sum(p * ratio for p, ratio in pairs)
+    spare = (parts - 1) / 2.0
     noise = 1.0 / fakes + 1.0 / reals
-    variance = float((p * (ratio - kl) ** 2).sum()) / fakes + spare * noise**2
+    variance = sum(p * (ratio - kl) ** 2 for p, ratio in pairs) / fakes + spare * noise**2
     share = math.exp(-max(0.0, kl - spare * noise))
     return share, share * math.sqrt(variance)
 

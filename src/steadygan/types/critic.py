@@ -272,14 +272,16 @@ def kept_modes(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         for part, mode in modes:
-            part.training = mode
+            if part.training != mode:  # a module sets nothing fast
+                part.training = mode
 
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
     """Eval mode inside, every module's own mode afterwards."""
     with kept_modes(network):
-        network.eval()
+        if any(part.training for part in network.modules()):
+            network.eval()
         yield
 
 
