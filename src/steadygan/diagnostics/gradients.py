@@ -118,7 +118,11 @@ def sight_of(
                 )
             parts = [fake.size * (weight * value.mean()) for value, weight in terms if weight is not None]
             total = torch.stack(parts).sum()
-            received, slope = _slopes(total, y.x), _slopes(judged.logits.sum(), y.x)
+            slope = _slopes(judged.logits.sum(), y.x)
+            if further or judge.couples_samples or judged.scores is not judged.logits:
+                received = _slopes(total, y.x)
+            else:  # each fake's own logit is all that the loss knows of it: one way back through D will do
+                received = _gradient(total, judged.logits).unsqueeze(1) * slope
     return Sight(received, slope, said.constant(), output, fake_hidden, real_hidden)
 
 
@@ -153,7 +157,11 @@ def _scored(batch: Batch, output: Output) -> Scored:
 
 
 def _slopes(total: Tensor, y: Tensor) -> Tensor:
+    return _gradient(total, y).flatten(1)
+
+
+def _gradient(total: Tensor, y: Tensor) -> Tensor:
     found = None
-    if total.requires_grad:  # a critic that ignores its input has no graph
+    if total.requires_grad and y.requires_grad:  # a critic that ignores its input has no graph
         (found,) = torch.autograd.grad(total, y, retain_graph=True, allow_unused=True)
-    return torch.zeros_like(y).flatten(1) if found is None else found.flatten(1)
+    return torch.zeros_like(y) if found is None else found
