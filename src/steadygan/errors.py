@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -20,6 +22,7 @@ LISTED = {  # where all names of a kind are to be found
     "setting": "--dry-run prints all",
     "statement": "steadygan theory lists all",
 }
+INNER = ("steadygan", "torch", "contextlib")  # where a warning points nowhere that a user could change
 LONG_WORD, LONG_LINE = 300, 1200  # characters of a message
 
 
@@ -73,6 +76,18 @@ class CollapseError(RuntimeError):
     """The monitor stopped a run; the message says at which iteration, why, and what helps."""
 
     exit_code = EXIT_STOPPED
+
+
+class CollapseWarning(UserWarning):
+    """A run loses quality, or none is to be had; the message says at which iteration, why, and what helps."""
+
+
+def warn(message: str) -> None:
+    """A `CollapseWarning` that points at the user's line: the first one outside of this package and of torch."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in INNER:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(f"steadygan: {message}", CollapseWarning, stacklevel=level)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -273,3 +273,10 @@ def words(verdict: str, causes: str = "") -> str:
 def listed(names: Sequence[str]) -> str:
     """Names as words: a, b and c."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def span(numbers: Sequence[int]) -> str:
+    """0-7, or 0, 2, 5."""
+    if len(numbers) > 2 and [*numbers] == [*range(numbers[0], numbers[-1] + 1)]:
+        return f"{numbers[0]}-{numbers[-1]}"
+    return ", ".join(map(str, numbers))

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -45,6 +46,11 @@ class Answer:
     code: int
     out: str
     err: str
+
+    @property
+    def complaints(self) -> list[str]:
+        """Lines of stderr that are no part of what is told on the way: errors, warnings, tracebacks."""
+        return [line for line in self.err.splitlines() if re.match(r"error: |Traceback|.*Warning: ", line)]
 
     def refused(self) -> str:
         """The message of a refusal, after checking that it is one line, exit code 2 and nothing else."""

@@ -8,13 +8,12 @@ from pathlib import Path
 
 
 def interrupted(command: Sequence[str], number: int, cwd: Path, env: Mapping[str, str], sign: str) -> tuple[int, str]:
-    """Sends the signal when a line begins with `sign`; the exit code and what was said on stderr, one line."""
+    """Sends the signal when a line of stderr holds `sign`; the exit code and the last line of stderr."""
     process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip().startswith(sign):
+    assert process.stderr is not None
+    for line in process.stderr:
+        if sign in line:
             break
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
-    assert "\n" not in err.strip()
-    return process.returncode, err.strip()
+    return process.returncode, err.strip().splitlines()[-1]

@@ -107,15 +107,15 @@ def trained(once: Callable[..., Any], commands: Several) -> tuple[Path, dict[str
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_succeeds_in_silence(name: str, trained: tuple[Path, dict[str, Any]]) -> None:
     _, answers = trained
-    assert (answers[name].code, answers[name].err) == (0, ""), answers[name]
+    assert (answers[name].code, answers[name].complaints) == (0, []), answers[name]
 
 
 def test_a_folder_is_told_of_before_training(trained: tuple[Path, dict[str, Any]]) -> None:
     _, answers = trained
-    said = answers["own"].out
+    said = answers["own"].err
     told = "mine: 14 images of 8 sizes (8 x 9 to 40 x 40), 2 classes; each is cropped to its central square"
     assert told in said
-    assert said.index(told) < said.index("0/2")
+    assert said.index(told) < said.index("2/2")
     assert "1 grey" in said
     assert "transparent" in said
 
@@ -134,7 +134,7 @@ def test_classes_go_round(trained: tuple[Path, dict[str, Any]]) -> None:
     with zipfile.ZipFile(folder / "drawn.zip") as archive:
         assert len(archive.namelist()) == 30
     assert sorted(path.name for path in (folder / "drawn").iterdir()) == ["cats", "dogs"]
-    assert "40 images of 16 x 16, 2 classes" in answers["again"].out
+    assert "40 images of 16 x 16, 2 classes" in answers["again"].err
     card = json.loads((folder / "classes" / "export" / "card.json").read_text())
     assert card["data"]["licence"].startswith("the user's own")
 

@@ -40,8 +40,8 @@ def records(folder: Path) -> list[dict[str, Any]]:
 def test_an_alarm_ends_the_run_with_exit_code_4_and_one_line(user: dict[str, Any]) -> None:
     answer = user["stop"]
     assert answer.code == 4
-    assert answer.err.count("\n") == 1
-    assert answer.err.startswith("error: iteration ")
+    (error,) = answer.complaints
+    assert error.startswith("error: iteration ")
     assert ": stalled: the average's fakes stay at a quality of " in answer.err
     assert "D's weights do not change" in answer.err
     assert "stopped by the monitor; the last good checkpoint is that of iteration 0" in answer.err
@@ -59,7 +59,7 @@ def test_a_warning_is_told_and_the_run_goes_on_the_same_way(user: dict[str, Any]
     assert user["warn"].code == 0
     assert warned[-1]["iteration"] == 60
     assert warned[: len(stopped)] == stopped
-    assert f"iteration {stopped[-1]['iteration']}: stalled: " in " ".join(user["warn"].out.split())
+    assert f"iteration {stopped[-1]['iteration']}: stalled: " in user["warn"].err
 
 
 def test_without_a_monitor_there_are_no_verdicts(user: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ FIRST = {
     "one seed": [*FAR, "--seeds", "1", "--iterations", "20", "--out", "one"],
     "one after the other": ["train", "digits/far", *SMALL, "--seeds", "2", "--iterations", "2", "--out", "digits"],
     "wild": [*FAR, "--seeds", "3", "--iterations", "30", "--out", "wild"],
-    "tame": [*FAR, "--seeds", "3", "--iterations", "60", "--out", "tame"],
+    "tame": [*FAR, "--seeds", "3", "--iterations", "60", "--out", "tame", "--verbose"],
 }
 THEN = {
     "non-finite": ["train", "--seeds", "3", "--iterations", "60", "--out", "wild", "--resume"],
@@ -83,23 +84,20 @@ def final(folder: Path, key: str) -> float:
 
 @pytest.mark.parametrize("name", [name for name in FIRST if name != "again"])
 def test_it_succeeds_in_silence(user: dict[str, Any], name: str) -> None:
-    assert (user[name].code, user[name].err) == (0, ""), user[name]
+    assert (user[name].code, user[name].complaints) == (0, []), user[name]
 
 
 def test_each_seed_has_a_folder_and_all_of_them_a_table(user: dict[str, Any]) -> None:
     answer, here = user["train"], user["here"]
-    lines = answer.out.splitlines()
+    lines = answer.err.splitlines()
     assert lines[0] == "ring8/far seeds 0, 1: 60 iterations each in D"
-    live = [line.strip() for line in lines if "/60, " in line]
-    assert [line.split(",")[0] for line in live] == ["0/60", "30/60", "60/60"]  # one line for both
-    assert " it/s x 2 seeds, " in live[1]
-    assert "60 iterations, n = 200, EMA weights, 2 seeds, mean ± standard deviation" in answer.out
-    rows = {row.split("│")[1].strip(): row.split("│")[2:5] for row in lines if row.startswith("│")}
-    cells = rows["energy distance"]
-    assert cells[0].strip() == "ring8/far"
-    assert " ± " in cells[1]
-    assert f"runs: {Path('D')}/seed-*, each complete\n" in answer.out
-    assert f"more samples with: steadygan sample {Path('D/seed-0')} -n 1000 --out samples.npz\n" in answer.out
+    (live,) = [line for line in lines if line.startswith("60/60, ")]  # one line for both
+    assert live.endswith(" it/s x 2 seeds")
+    assert re.match(r"2 learning: \S+ of 8 modes on average\n", answer.out)
+    assert re.search(r"\n60 iterations in 0:\d\d, 2 seeds, mean ± standard deviation\n", answer.out)
+    assert re.search(r"\nhigh-quality share +\S+ ± \S+ % ", answer.out)
+    assert f"\n  steadygan report {Path('D/seed-0')} {Path('D/seed-1')}\n" in answer.out
+    assert f"\n  steadygan sample {Path('D/seed-0')} -n 1000 --out samples.npz\n" in answer.out
     for seed in range(2):
         plan = json.loads((here / "tame" / f"seed-{seed}" / "plan.json").read_text())
         assert (plan["members"], plan["executor"], plan["compile"]) == (3, "functional", "off")
@@ -128,8 +126,8 @@ def test_a_run_that_is_there_is_refused_before_anything_is_trained(user: dict[st
 
 
 def test_resumed_all_of_them_go_on(user: dict[str, Any]) -> None:
-    assert user["resume"].out.startswith("ring8/far seeds 0, 1: 80 iterations each in D\n")
-    assert user["resume by folder"].out.startswith("ring8/far seeds 0, 1: 90 iterations each in D\n")
+    assert user["resume"].err.startswith("ring8/far seeds 0, 1: 80 iterations each in D\n")
+    assert user["resume by folder"].err.startswith("ring8/far seeds 0, 1: 90 iterations each in D\n")
     for seed in range(2):
         iterations = [record["iteration"] for record in records(user["here"] / "D" / f"seed-{seed}")]
         assert iterations[:8] == [0, 20, 30, 40, 60, 80, 90] + [100] * (seed == 1)
@@ -139,37 +137,37 @@ def test_resumed_all_of_them_go_on(user: dict[str, Any]) -> None:
 
 
 def test_a_further_seed_begins_while_the_others_are_done(user: dict[str, Any]) -> None:
-    assert user["more seeds"].out.startswith("ring8/far seeds 0-2: 90 iterations each in D\n")
-    assert "90 iterations, n = 200, EMA weights, 3 seeds, mean ± standard deviation" in user["more seeds"].out
+    assert user["more seeds"].err.startswith("ring8/far seeds 0-2: 90 iterations each in D\n")
+    assert re.search(r"90 iterations in 0:\d\d, 3 seeds, mean ± standard deviation", user["more seeds"].out)
     assert records(user["here"] / "D" / "seed-2")[-1]["iteration"] == 90
 
 
 def test_a_member_goes_on_and_is_sampled_by_itself(user: dict[str, Any]) -> None:
-    out = user["one goes on"].out
-    assert "not bit-identical: executor: functional then, eager now; members: 2 then, 1 now" in out
-    assert "ring8/far, seed 1: 100 iterations" in out
+    told = "not bit-identical: executor: functional then, eager now; members: 2 then, 1 now"
+    assert told in user["one goes on"].err
+    assert "\n100 iterations in 0:0" in user["one goes on"].out
     assert np.load(user["here"] / "drawn.npy").shape == (8, 2)
 
 
 def test_seeds_begin_where_the_seed_says(user: dict[str, Any]) -> None:
-    assert user["from five"].out.startswith(f"ring8/far seeds 5, 6: 20 iterations each in {Path('runs/ring8-far')}\n")
+    assert user["from five"].err.startswith(f"ring8/far seeds 5, 6: 20 iterations each in {Path('runs/ring8-far')}\n")
     folders = sorted(path.name for path in (user["here"] / "runs" / "ring8-far").iterdir())
     assert folders == ["seed-5", "seed-6"]
-    assert user["resume from five"].out.startswith("ring8/far seeds 5, 6: 30 iterations each in ")
+    assert user["resume from five"].err.startswith("ring8/far seeds 5, 6: 30 iterations each in ")
     assert records(user["here"] / "runs" / "ring8-far" / "seed-6")[-1]["iteration"] == 30
 
 
 def test_one_seed_is_a_run_in_its_own_folder(user: dict[str, Any]) -> None:
-    assert user["one seed"].out.startswith(f"ring8/far seed 0: 20 iterations in {Path('one/seed-0')}\n")
+    assert user["one seed"].err.startswith(f"ring8/far seed 0: 20 iterations in {Path('one/seed-0')}\n")
     assert json.loads((user["here"] / "one" / "seed-0" / "plan.json").read_text())["executor"] == "eager"
 
 
 def test_what_cannot_be_stacked_says_why_and_is_trained_all_the_same(user: dict[str, Any]) -> None:
-    out = user["one after the other"].out
+    out = user["one after the other"].err
     assert "one seed after the other: convolutional networks train faster one after the other on a CPU" in out
-    assert out.index("one seed after the other") < out.index("0/2") < out.index("\nseed 1:\n") < out.rindex("0/2")
+    assert out.index("one seed after the other") < out.index("2/2") < out.index("\nseed 1:\n") < out.rindex("2/2")
     assert out.count("one seed after the other") == 1
-    assert "2 iterations, n = 100, EMA weights, 2 seeds, mean ± standard deviation" in out
+    assert "2 seeds, mean ± standard deviation" in user["one after the other"].out
     for seed in range(2):
         assert records(user["here"] / "digits" / f"seed-{seed}")[-1]["iteration"] == 2
 
@@ -177,20 +175,19 @@ def test_what_cannot_be_stacked_says_why_and_is_trained_all_the_same(user: dict[
 def test_a_seed_that_is_not_finite_is_told_and_the_others_are_complete(user: dict[str, Any]) -> None:
     answer, here = user["non-finite"], user["here"]
     assert answer.code == 3
-    assert answer.err.startswith("error: ring8/far seed 1: term ")
-    assert answer.err.count("\n") == 1
+    assert [line.split(" term ")[0] for line in answer.complaints] == ["error: ring8/far seed 1:"]
     assert f"last good checkpoint: {Path('wild/seed-1/checkpoints/000000030.pt')}" in answer.err
     assert "2 seeds, mean ± standard deviation" in answer.out  # of those that are complete
     for seed in (0, 2):
         assert records(here / "wild" / f"seed-{seed}") == records(here / "tame" / f"seed-{seed}")
-        assert f"seed {seed}: term" not in answer.out
+        assert f"seed {seed}: term" not in answer.err
     assert [path.name for path in (here / "wild").glob("*/non_finite_*")] == ["non_finite_000000030.pt"]
 
 
 def test_a_line_for_each_seed_that_is_not_finite(user: dict[str, Any]) -> None:
     answer = user["all non-finite"]
     assert answer.code == 3
-    told = [line.split(": term ")[0] for line in answer.err.splitlines()]
+    told = [line.split(": term ")[0] for line in answer.complaints]
     assert told == ["error: ring8/nsgan seed 0", "error: ring8/nsgan seed 1"]
     assert "mean ± standard deviation" not in answer.out
 

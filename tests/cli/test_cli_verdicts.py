@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from types import SimpleNamespace
-
 import pytest
-from rich.console import Console
 
-from steadygan.commands.console import coloured, gravest
-from steadygan.commands.progress import Watch, means
+from steadygan.commands.console import coloured
 from steadygan.diagnostics.causes import CAUSES
 from steadygan.diagnostics.states import ALARMS, GOOD, STATES
+from steadygan.display.frame import gravest, means
 from steadygan.quantities import heard, tone, words
-
-RED, GREEN, YELLOW, CYAN = "\x1b[1;31m", "\x1b[1;32m", "\x1b[1;33m", "\x1b[1;36m"
 
 
 def test_tones() -> None:
@@ -59,29 +53,3 @@ def test_of_several_runs_the_gravest_is_shown() -> None:
     assert gravest([("learning", "d_steep"), ("losing", "")]) == ("losing", "")
     rows = [{"verdict": "good", "d_loss": 1.0}, {"verdict": "learning", "causes": "d_flat", "d_loss": 2.0}]
     assert means(rows) == {"verdict": "learning", "causes": "d_flat", "d_loss": 1.5}
-
-
-@pytest.mark.parametrize(
-    ("stats", "event", "codes"),
-    [
-        ({"verdict": "good"}, "iteration 5: good again", (GREEN, GREEN)),
-        ({"verdict": "learning"}, "", (CYAN,)),
-        ({"verdict": "learning", "causes": "d_steep"}, "iteration 5: warning: D is steep", (YELLOW, YELLOW)),
-        ({"verdict": "losing", "causes": "d_steep"}, "iteration 5: losing: fakes", (RED, RED)),
-    ],
-)
-def test_the_progress_line_and_events_have_colours(stats: dict[str, str], event: str, codes: tuple[str, ...]) -> None:
-    out = io.StringIO()
-    watch = Watch(
-        Console(file=out, width=200, color_system="standard", force_terminal=True, highlight=False), "ring8", 5, 8
-    )
-    run = SimpleNamespace(notes=[], settings={}, equilibrium=(None, None), iterations_per_second=0.0)
-    watch.show(
-        run,
-        5,  # type: ignore[arg-type]
-        {"modes": 8.0, "d_loss": 1.0, **stats},
-        [event] if event else [],
-    )
-    found = [code for code in (RED, GREEN, YELLOW, CYAN) if code in out.getvalue()]
-    assert found == [codes[0]]
-    assert out.getvalue().count(codes[0]) == len(codes)

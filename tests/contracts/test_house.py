@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # A room imports from rooms of a lower level only, whether at once, inside a function or for types.
 LEVELS = (
     ("errors", "pixels", "quantities"),
-    ("devices", "files", "places", "plugins"),
+    ("devices", "display", "files", "places", "plugins"),
     ("config", "types"),
     ("registry", "latents", "metrics", "viz"),
     ("data", "features", "losses", "models"),
@@ -66,7 +66,8 @@ HEAVY = {
 # Help and refused settings answer before torch is imported: these rooms and all that they import at module level.
 TORCH_FREE = (
     "__main__", "cli", "config", "commands", "commands.train", "commands.sample", "commands.compare",
-    "commands.diagnose", "commands.doctor", "commands.evaluate", "commands.job", "files", "places", "plugins",
+    "commands.diagnose", "commands.doctor", "commands.evaluate", "commands.job", "display.card", "display.sentence",
+    "display.watch", "files", "places", "plugins",
     "quantities", "recipes", "recipes.bases", "reporting", "reporting.server", "runs.folder", "runs.history",
     "runs.records", "runs.settings", "runs.shipped", "theory", "commands.theory",
 )  # fmt: skip

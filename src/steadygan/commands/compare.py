@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -16,9 +15,9 @@ from ..config.values import whole
 from ..errors import EXIT_INTERRUPTED, InputError, one_line
 from ..recipes import RECIPES
 from ..recipes.papers import TABLES, table_named
-from .console import new_console, new_table
+from .console import new_console, new_table, say_how_to_go_on, tell
 from .job import Job, again, default_folder, finished_jobs, known_scale, own_data, own_folders, refuse_early
-from .options import SEEDS, Data, Iterations, Plugins, Scale, option
+from .options import SEEDS, Data, Iterations, Plain, Plugins, Scale, option
 from .recipes import matching
 
 if TYPE_CHECKING:
@@ -33,9 +32,10 @@ def compare(
     out: Annotated[Path | None, option("Where the runs are, by default runs.", "DIR")] = None,
     as_json: Annotated[bool, option("Print the result as JSON.", None, "--json")] = False,
     scale: Scale = "full",
+    plain: Plain = False,
     plugin: Plugins = None,
 ) -> int:
-    """Trains what is missing, then prints the table, the reason and where the figure is; returns the exit code.
+    """Trains what is missing, then prints the reason, the table and where the figure is; returns the exit code.
 
     Runs that are named by their folders are taken as they are.
     """
@@ -67,10 +67,10 @@ def compare(
         found = [
             result
             for name in names
-            for result in (results.kept(kept[name]) if name in kept else results.results_of(asked[name], console))
+            for result in (results.kept(kept[name]) if name in kept else results.results_of(asked[name], plain))
         ]
     except KeyboardInterrupt as stop:
-        print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
+        say_how_to_go_on(str(stop or "interrupted"), again())
         return EXIT_INTERRUPTED
     together = results.SideBySide.of(results.usable(found))
     joined = "-".join(name.replace("/", "-") for name in names)
@@ -84,7 +84,7 @@ def compare(
         print(json.dumps({**together.plain(), "figure": str(path) if drawn else None}, indent=2))
     else:
         together.show(console)
-        console.print(told)
+        tell(console, told)
     return results.exit_code([result.run for result in found])
 
 
@@ -126,9 +126,9 @@ def paper(
     try:
         from .tables.standing import Standing
 
-        standing = Standing.of(table, scale, planned, 0 if as_is else jobs, console)
+        standing = Standing.of(table, scale, planned, 0 if as_is else jobs)
     except KeyboardInterrupt as stop:
-        print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
+        say_how_to_go_on(str(stop or "interrupted"), again())
         return EXIT_INTERRUPTED
     if as_json:
         print(json.dumps(standing.plain(), indent=2))

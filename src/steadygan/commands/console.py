@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import shortened
-from ..quantities import BLANK, LABELS, TONES, heard, spread, tone, words
+from ..display.frame import COLOURS, wrapped
+from ..errors import printable, shortened
+from ..quantities import BLANK, LABELS, spread, tone, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from ..metrics.summary import Summary
 
-COLOURS = {"good": "green", "calm": "cyan", "warn": "yellow", "bad": "red"}  # of verdicts, the best first
 PLAIN_WIDTH = 110  # of a table that does not go to a terminal
 
 
@@ -31,8 +31,36 @@ def new_console(errors: bool = False) -> Console:
 
 
 def say_error(message: object) -> None:
-    """One line on stderr, whatever the message holds."""
-    print("error: " + " ".join(shortened(str(message)).split()), file=sys.stderr, flush=True)
+    """One line on stderr, whatever the message holds; on a terminal broken between words."""
+    say("error: " + " ".join(shortened(str(message)).split()))
+
+
+def say(line: str) -> None:
+    """What is told on the way to a result, on stderr and broken between words on a terminal."""
+    width = new_console(errors=True).width if sys.stderr.isatty() else len(line)
+    print("\n".join(wrapped(printable(line), width, "  ")), file=sys.stderr, flush=True)
+
+
+def say_how_to_go_on(told: str, command: str) -> None:
+    """What happened, and the command that goes on: on a terminal in lines of its own."""
+    if not sys.stderr.isatty():
+        say(f"{told}; continue with: {command}")
+        return
+    say(f"{told}; continue with:")
+    print("\n".join(shell_lines(command, new_console(errors=True).width)), file=sys.stderr, flush=True)
+
+
+def shell_lines(command: str, width: int) -> list[str]:
+    """A command, indented, in one line or, where that is too narrow, in lines that a shell takes for one."""
+    lines = wrapped(command, width - 4, "  ")
+    return [f"  {line}{' ' + chr(92) if line is not lines[-1] else ''}" for line in lines]
+
+
+def tell(console: Console, text: str, style: str = "") -> None:
+    """Prose of a result, broken between words on a terminal: a path is never cut."""
+    width = console.width if console.is_terminal else len(text)
+    for each in wrapped(text, width, "  ") if text else ():
+        console.print(each, style=style, soft_wrap=True)
 
 
 def figure(key: str, value: float | Sequence[float], modes: int | None = None) -> str:
@@ -70,25 +98,3 @@ def coloured(verdict: str, causes: str = "") -> Text:
     from rich.text import Text
 
     return Text(words(verdict, causes), style=f"bold {COLOURS[tone(verdict, causes)]}")
-
-
-def gravity(verdict: str, causes: str = "") -> tuple[int, int]:
-    """How grave a verdict is beside others: by its tone, then by its word."""
-    return [*COLOURS].index(tone(verdict, causes)), [*TONES, verdict].index(verdict)
-
-
-def gravest(verdicts: Iterable[tuple[str, str]]) -> tuple[str, str]:
-    """The worst of some runs' verdicts with their causes: the first of equally bad ones."""
-    return max(verdicts, key=lambda each: gravity(*each))
-
-
-def shade(event: str) -> str:
-    """The style of what a run says: red for an alarm, green where one is over, else yellow."""
-    return f"bold {COLOURS[heard(event)]}"
-
-
-def clock(seconds: float) -> str:
-    """Seconds as 0:07, 2:05 or 1:02:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

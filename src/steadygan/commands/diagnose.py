@@ -13,11 +13,12 @@ import steadygan as sg
 
 from .. import quantities as q
 from ..config.values import whole
+from ..display.frame import gravity
 from ..errors import InputError
 from ..runs.folder import RunFolder
 from ..runs.history import run_folders
 from ..runs.records import records
-from .console import cells, coloured, gravity, new_console
+from .console import cells, coloured, new_console
 from .options import Plugins, option
 
 if TYPE_CHECKING:

@@ -142,8 +142,8 @@ def timing() -> Iterator[Finding]:
 
     quiet = ["evaluate.every=1000000000", "log_every=1000000000", "evaluate.n=100"]
     made = trainer(override(RECIPES[DEFAULT](), quiet))
-    rate = made.fit(100).iterations_per_second
-    run = made.fit(100 + max(1, int(SECONDS * rate)))
+    rate = made.fit(100, progress=False).iterations_per_second
+    run = made.fit(100 + max(1, int(SECONDS * rate)), progress=False)
     rate = run.iterations_per_second
     minutes = RECIPES[DEFAULT]().horizon / rate / 60
     yield Finding(

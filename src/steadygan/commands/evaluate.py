@@ -11,12 +11,13 @@ import typer
 import steadygan as sg
 
 from ..config.values import whole
+from ..display.screens import new_screen
+from ..display.watch import Watch
 from ..errors import InputError
 from ..quantities import LABELS
 from ..runs.folder import RunFolder
 from .console import classes, figure, new_console, new_table
 from .options import SEED, Plugins, Weights, option
-from .progress import ReadingProgress
 from .sample import settings_of, weights_named
 
 FAKES = whole(1, most=10**7)
@@ -64,7 +65,7 @@ def evaluate(
     if split not in ("train", "held-out", "held_out"):
         raise InputError(f"expected --split train or held-out, got {split!r}: choose one")
     console = new_console(as_json)
-    with ReadingProgress(console) as reading:
+    with Watch(new_screen()) as watch:
         found = sg.evaluate(
             what,
             against,
@@ -76,7 +77,7 @@ def evaluate(
             data=data,
             real=real,
             metrics=[] if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()],
-            progress=reading,
+            progress=watch.reading,
         )
     if as_json:
         print(json.dumps(found.plain(), indent=2))

@@ -88,7 +88,7 @@ def figure(
         if not as_is:
             from .tables.standing import train
 
-            train(shown.name, planned, jobs, console)
+            train(shown.name, planned, jobs)
     except KeyboardInterrupt as stop:
         print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -119,7 +119,7 @@ def said_of(figure: PaperFigure, root: Path, scale: str) -> list[Said]:
         shown = [row for row in table.rows if table.recipe(row) in figure.recipes]
         seeds = max(figure.seeds, LEAST)
         planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, None, None, root) for row in shown}
-        standing = Standing.of(table, scale, planned, 0, new_console(errors=True))
+        standing = Standing.of(table, scale, planned, 0)
         for claim, _, ours, word in standing.claims():
             if ours is not None:
                 least = min(len(standing.runs[name]) for name in (claim.better, claim.worse))

@@ -6,21 +6,19 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import steadygan as sg
 
 from ..config import Settings, override
 from ..config.data import Folder, ImageSet, PointsFile
+from ..display.watch import Watch
 from ..errors import InputError, unknown
 from ..files import holds_images
+from ..quantities import span
 from ..recipes import RECIPES
 from ..runs.folder import RunFolder
 from ..runs.settings import changed, check_same, saved, taken
-from .progress import ReadingProgress, Watch
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 DEFAULT = "grid25/far"
 DEFAULT_POINTS, DEFAULT_IMAGES = "points/far", "folder/far"  # when the user's data came without a recipe
@@ -200,37 +198,28 @@ def finished_jobs(folder: Path, iterations: int | None = None) -> list[Job]:
     return jobs
 
 
-def prepare(
-    jobs: Sequence[Job], resume: bool, console: Console, together: bool = False
-) -> tuple[sg.Trainer | sg.Seeds, Watch]:
-    """What trains one run, or together runs that differ in their seed alone, and what watches it; imports torch."""
+def prepare(jobs: Sequence[Job], resume: bool, watch: Watch, together: bool = False) -> sg.Trainer | sg.Seeds:
+    """What trains one run, or together runs that differ in their seed alone, told to who watches; imports torch."""
     from ..data.build import source
     from ..recipes.build import trainer, whereabouts
 
     first, settings = jobs[0], jobs[0].settings
     index = {job.settings.seed: i for i, job in enumerate(jobs)}
-    title = f"{settings.recipe} seed{'s' * (len(jobs) > 1)} {told([*index])}"
+    title = f"{settings.recipe} seed{'s' * (len(jobs) > 1)} {span([*index])}"
     where = f"each in {first.folder.parent}" if len(jobs) > 1 else f"in {first.folder}"
-    with ReadingProgress(console) as reading:
-        data = source(settings, reading).to(*whereabouts(settings))  # one copy for all seeds
+    data = source(settings, watch.reading).to(*whereabouts(settings))  # one copy for all seeds
+    watch.doing("starting")
     mirrored = ["training images are mirrored left to right in half of their visits"] if data.flip else []
     heading = "\n".join([f"{title}: {first.length:,} iterations {where}", *data.notes, *mirrored])
-    watch = Watch(console, title, first.length, settings.data.modes, heading)
+    watch.plan(title, first.length, settings.data.modes, heading)
     if not together:
-        return trainer(settings, first.folder, resume, callbacks=[watch], data=data), watch
+        return trainer(settings, first.folder, resume, data=data)
 
     def build(seed: int) -> sg.Trainer:
         job = jobs[index[seed]]
-        return trainer(job.settings, job.folder, resume, callbacks=[watch.member(index[seed])], data=data)
+        return trainer(job.settings, job.folder, resume, data=data)
 
-    return sg.Seeds(build, [*index]), watch
-
-
-def told(numbers: Sequence[int]) -> str:
-    """0-7, or 0, 2, 5."""
-    if len(numbers) > 2 and [*numbers] == [*range(numbers[0], numbers[-1] + 1)]:
-        return f"{numbers[0]}-{numbers[-1]}"
-    return ", ".join(map(str, numbers))
+    return sg.Seeds(build, [*index])
 
 
 def again(arguments: Sequence[str] | None = None) -> str:

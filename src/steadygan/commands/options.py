@@ -39,6 +39,7 @@ Plugins = Annotated[
         "--plugin", callback=load, metavar="MODULE", help="A module of yours that registers parts; one or several."
     ),
 ]
+Plain = Annotated[bool, option("Few lines as a file has them: nothing moves, no pictures.", None, "--plain")]
 SEED = whole(0, most=2**63 - 1)
 SEEDS = whole(1, most=10_000)
 MOST_SAMPLES = 10**9

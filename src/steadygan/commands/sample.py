@@ -7,22 +7,20 @@ import shutil
 from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import steadygan as sg
 
 from ..config import Settings
 from ..config.values import real, whole
+from ..display.screens import MuteScreen, new_screen
+from ..display.watch import Watch
 from ..errors import InputError, unknown
 from ..runs.folder import RunFolder
 from ..runs.settings import saved
 from ..runs.shipped import shipped, shipped_card, stem
 from .console import new_console
 from .options import MOST_SAMPLES, SEED, Plugins, RunPath, Weights, option
-from .progress import ReadingProgress
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 Target: TypeAlias = tuple[str, Path]  # a form (folder, zip, npz, npy, csv, png-grid) and where it is written
 BAR_FROM = 2000  # samples; fewer are there before a bar would be
@@ -86,7 +84,7 @@ def sample(
     console = new_console()
     broken: list[int] = []
     stream = run.stream(n, seed, kind, chosen, truncation, interpolate)
-    write(place, drawing(stream, n, console, broken), run, settings, asked)
+    write(place, drawing(stream, n, broken), run, settings, asked)
     averaged = card["weights"] == "ema" if card is not None else kind == "ema" and run.G is not run.G_live
     told = [] if card is None else ["shipped with steadygan"]
     told += [f"iteration {run.iteration:,}", f"{'EMA' if averaged else 'live'} weights", f"seed {seed}"]
@@ -116,16 +114,16 @@ def class_of(text: str, names: list[str], classes: int) -> int:
     return number
 
 
-def drawing(batches: Iterator[sg.types.Batch], n: int, console: Console, broken: list[int]) -> Iterator[sg.types.Batch]:
-    """Batches on their way to a file, behind a bar on a terminal; broken: takes how many samples are not finite."""
-    with ReadingProgress(console) as reading:
+def drawing(batches: Iterator[sg.types.Batch], n: int, broken: list[int]) -> Iterator[sg.types.Batch]:
+    """Batches on their way to a file, counted where lines move; broken: takes how many samples are not finite."""
+    with Watch(new_screen() if n >= BAR_FROM else MuteScreen()) as watch:
         done = 0
         for batch in batches:
             broken.append(int((~batch.x.flatten(1).isfinite().all(1)).sum()))
             yield batch
             done += batch.size
-            if n >= BAR_FROM and console.is_terminal:
-                reading("drawing", done, n)
+            if watch.screen.moves:
+                watch.reading("drawing", done, n)
 
 
 def write(target: Target, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: Settings, asked: Asked) -> None:

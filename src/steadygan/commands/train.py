@@ -10,14 +10,16 @@ from typing import Annotated
 import typer
 
 from ..config import Settings
+from ..display.screens import new_screen
+from ..display.watch import Watch
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted
 from ..recipes import RECIPES
 from ..recipes.papers import ROWS_OF
 from ..runs.folder import RunFolder
 from ..runs.settings import difference
-from .console import new_console
+from .console import new_console, say, say_how_to_go_on, tell
 from .job import Job, again, chosen, first_folder, own_folders, prepare, refuse_early
-from .options import SEED, SEEDS, Data, Iterations, Plugins, Scale, option
+from .options import SEED, SEEDS, Data, Iterations, Plain, Plugins, Scale, option
 
 
 def train(
@@ -36,6 +38,8 @@ def train(
         int | None,
         option("Seeds S .. S+K-1 side by side, each a whole run in DIR/seed-S.", "K", read=SEEDS),
     ] = None,
+    verbose: Annotated[bool, option("Close with all figures, and how they were measured.", None, "--verbose")] = False,
+    plain: Plain = False,
     plugin: Plugins = None,
 ) -> int:
     """Checks the settings, trains, and says how it ended; returns the exit code."""
@@ -63,28 +67,27 @@ def train(
     for job in jobs:
         refuse_early(job.settings, job.folder, resume)
     if moved:
-        console.print(moved)
+        say(moved)
     if resume and not any(RunFolder(folder).begun for folder in folders):
-        console.print(f"no run in {folders[0] if seeds is None else folders[0].parent} yet: it begins")
+        say(f"no run in {folders[0] if seeds is None else folders[0].parent} yet: it begins")
+    watch = Watch(new_screen(plain), seeds=len(jobs), warns=False)
     try:
-        made, watch = prepare(jobs, resume, console, together=len(jobs) > 1)
         with watch:
-            ran = made.fit(length)
+            made = prepare(jobs, resume, watch, together=len(jobs) > 1)
+            ran = made.fit(length, progress=watch)
     except KeyboardInterrupt as stop:
         how = str(stop) if isinstance(stop, Interrupted) else "interrupted"
-        print(f"{how}; continue with: {again()}", file=sys.stderr)
+        say_how_to_go_on(how, again())
         return EXIT_INTERRUPTED
-    from .tables import results
+    from .tables.closing import closing
 
-    if watch.heading:  # no tick was told
+    if not watch.told:
         where = jobs[0].folder if len(jobs) == 1 else jobs[0].folder.parent
-        console.print(f"{watch.title}: already trained to iteration {length:,} in {where}: nothing is left to do")
-    if isinstance(ran, list):
-        return results.close_seeds(console, ran, jobs)
-    results.close(console, ran, jobs[0])
-    if settings.recipe.startswith("grid25/"):
-        console.print("see why: steadygan compare grid25/nsgan grid25/r1 grid25/far")
-    return 0
+        tell(console, f"{watch.title}: already trained to iteration {length:,} in {where}: nothing is left to do")
+    code = closing(console, ran, jobs, verbose)
+    if len(jobs) == 1 and settings.recipe.startswith("grid25/"):
+        tell(console, "see why: steadygan compare grid25/nsgan grid25/r1 grid25/far")
+    return code
 
 
 def unlike_the_paper(settings: Settings) -> str:

@@ -44,7 +44,7 @@ def cached(folder: Path, build: Build, progress: Progress | None = None) -> Card
                 held = lock.acquire(timeout=0)
             except Timeout:
                 if progress is not None:
-                    progress("waiting for another process that prepares the same data", 0, 1)
+                    progress("waiting for another process that prepares the same data", 0, 0)
                 held = lock.acquire()
             with held:
                 if not folder.exists():  # another process was first

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from ..errors import InputError
 
-Progress: TypeAlias = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+Progress: TypeAlias = Callable[
+    [str, int, int], None
+]  # what is done, how much of it, of how much; of 0 what can only be waited for
 
 IN_MEMORY = 2 * 1024**3  # bytes up to which a set lives on the device as one tensor
 CHANNELS = (1, 3)  # of an image

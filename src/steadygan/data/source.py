@@ -10,14 +10,17 @@ import torch
 from torch import Tensor
 
 from ..config.data import DATA as SETTINGS
+from ..display.glimpse import Glimpse
 from ..errors import InputError, check_whole
-from ..pixels import to_values
+from ..pixels import to_pixels, to_values
 from ..registry import Registry
 from ..types import Batch
 from .samples import InfiniteSampler, Samples, digest_of
 
 Sampler: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
+SMALL = 64  # pixels per side of an image that is only glimpsed
+BAD = (213, 94, 0)  # vermilion
 KEPT = ("label", "held_out", "held_out_label", "centres")  # tensors beside the training samples
 
 
@@ -103,6 +106,11 @@ class Source:
     def classes(self) -> int | None:
         """Number of classes of the training samples; None when they have no labels."""
         return None if self.label is None else max(len(self.class_names), int(self.label.max()) + 1)
+
+    @property
+    def modes(self) -> int | None:
+        """How many modes are known to be there: centres, or classes; None where neither is known."""
+        return self.classes if self.centres is None else len(self.centres)
 
     @property
     def unseen(self) -> Sampler | None:
@@ -251,6 +259,25 @@ def restored(x: Tensor, offset: Tensor, scale: Tensor) -> Tensor:
     if x.device.type == "mps" and scale.dtype == torch.float64:
         x = x.cpu()
     return x * scale.to(x.device) + offset.to(x.device)
+
+
+def glimpse_of(x: Tensor, image: bool, real: Tensor | None = None) -> Glimpse | None:
+    """Samples (n, *shape) to be drawn small, points in the user's units; None for what is neither images nor points.
+
+    real: real points beside the fakes. Of points of more numbers the first two are drawn, of images of more than 64
+    pixels means of squares; pixels that are not finite are vermilion.
+    """
+    if image:
+        side = -(-max(x.shape[2:]) // SMALL)
+        values = torch.nn.functional.avg_pool2d(x.float(), side, ceil_mode=True) if side > 1 else x.float()
+        pixels = to_pixels(values).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu()
+        bad = ~values.isfinite().all(1).cpu()
+        pixels = torch.where(bad.unsqueeze(-1), torch.tensor(BAD, dtype=torch.uint8), pixels)
+        return Glimpse(images=pixels.tolist())
+    if x.ndim != 2 or x.shape[1] < 2:
+        return None
+    behind = [] if real is None else real[:, :2].double().cpu().tolist()
+    return Glimpse(points=x[:, :2].double().cpu().tolist(), real=behind)
 
 
 def merged(exact: Tensor, dtype: torch.dtype, columns: tuple[str, ...] = ()) -> tuple[str, ...]:

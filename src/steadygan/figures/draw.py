@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..data.build import fakes, source
+from ..display.glimpse import FAKE, REAL
 from ..errors import InputError
 from ..evaluation.optimum import KnownOptimum, log_odds
 from ..files import beside
@@ -27,7 +28,7 @@ from ..runs.run import load
 from ..runs.settings import saved
 from ..types import critic
 from ..viz import Snapshot
-from ..viz.canvas import CYCLE, FAKE, INK, QUIET, REAL, canvas, iteration_axis, without_backend
+from ..viz.canvas import CYCLE, INK, QUIET, canvas, iteration_axis, without_backend
 from ..viz.clouds import capped, draw_clouds, draw_surface, logit_scale, snapshot, thin, view
 from ..viz.curves import draw_quantity
 from ..viz.scatter import cloud_legend

@@ -62,6 +62,7 @@ class Run:
         self.iterations_per_second = 0.0
         self.events: list[str] = []
         self.notes: list[str] = []  # how it is executed
+        self.modes: int | None = None  # known to be in the data
         self.beside = 1  # runs of its stack that are going on, itself included
         self.failure: NonFiniteError | CollapseError | None = None  # what it stopped at
         self.protocol = ""

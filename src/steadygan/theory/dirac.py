@@ -274,7 +274,7 @@ def trained(
         log_every=EVERY,
         callbacks=[look],
     )
-    trainer.fit(iterations)
+    trainer.fit(iterations, progress=False)
     return Trajectory(*zip(*(seen[iteration] for iteration in range(0, iterations + 1, EVERY)), strict=True))
 
 

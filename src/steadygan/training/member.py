@@ -18,6 +18,7 @@ from ..devices import global_states, kept, restore_global_states
 from ..diagnostics.causes import MILDER
 from ..diagnostics.remedy import Remedy
 from ..diagnostics.verdicts import Judge, Verdict
+from ..display.watch import Watch
 from ..engine.draws import BLOCK, Draws
 from ..engine.executor import Eager, State
 from ..engine.optim import check_alike
@@ -54,6 +55,7 @@ class Member:
 
     def __init__(self, setup: Setup, out: Path | None, callbacks: Sequence[Callback] = ()) -> None:
         self.setup, self.callbacks = setup, [*callbacks]
+        self.watch: Watch | None = None  # of the fit that goes on
         self.folder = None if out is None else RunFolder(out)
         self.rhythm = setup.rhythm
         self.resumed: dict[str, Any] | None = None  # the checkpoint that it goes on from
@@ -272,6 +274,8 @@ class Member:
             self.obey(self.guard.on_verdict(verdict, self.iteration, self.log.records, self.saved))
 
     def _tell(self, record: dict[str, Any]) -> None:
+        if self.watch is not None:
+            self.watch.tick(self.run, self.iteration, record, self.probes.glimpse)
         with kept(self.setup.device):  # whatever they draw, the run is the same
             for callback in self.callbacks:
                 callback(self.run, self.iteration, record)

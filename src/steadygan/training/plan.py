@@ -13,6 +13,7 @@ from torch import nn
 
 from .. import __version__
 from ..devices import borrowed
+from ..errors import InputError, first_line
 from ..types.critic import kept_modes
 
 SMALL_STEP = 2**25  # multiply-adds of one forward below which a second thread costs more than it gives
@@ -97,3 +98,29 @@ def training(network: nn.Module) -> Iterator[None]:
         finally:
             for parameter, flag in flags:
                 parameter.requires_grad_(flag)
+
+
+@contextmanager
+def mendable(members: int) -> Iterator[None]:
+    """Turns those of torch's errors that a user can mend into one line."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        line = first_line(error)
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in line:
+            fewer = f"fewer than {members} seeds side by side, " if members > 1 else ""
+            raise InputError(
+                f"expected memory enough for the networks and their batches, got none left ({line}): use {fewer}a "
+                "smaller batch_size or narrower networks"
+            ) from error
+        if line.startswith("DataLoader worker"):  # torch tells of a dead reader wherever the main thread happens to be
+            raise InputError(
+                f"expected the processes that read the data to live, got: {line} lower workers or free memory, and go "
+                "on with --resume"
+            ) from error
+        if line.startswith("element 0 of tensors does not require grad"):  # G and D do, or were refused
+            raise InputError(
+                "expected an objective through which a gradient reaches the weights, got one that is cut off: let "
+                "losses and methods of your own leave out detach, numpy and integers"
+            ) from error
+        raise

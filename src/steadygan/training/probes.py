@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data import Source
+from ..data.source import glimpse_of
 from ..devices import borrowed
 from ..diagnostics.gradients import Sight, log_slopes
 from ..diagnostics.look import OF_G, PAIRS, Subject, take_look
 from ..diagnostics.norms import ema_distance, parameter_norm
 from ..diagnostics.space import Space
 from ..diagnostics.yardstick import Standard, Yardstick
+from ..display.glimpse import MOST, Glimpse
 from ..engine.draws import drawn, shown_shape
 from ..engine.executor import Eager
 from ..evaluation.evaluator import Evaluate
@@ -181,6 +183,15 @@ class Probes:
         samples = self.samples(self.n)
         with borrowed(self._seed, self.device):  # an evaluator may draw, too
             return dict(self.evaluate(samples))
+
+    def glimpse(self) -> Glimpse | None:
+        """A few fakes to be drawn small; None for what cannot be drawn so."""
+        if self._alone:
+            return None
+        source, executor = self.source, self.executor
+        network = executor.G if executor.average is None else executor.average.network
+        made, real = self._made(network, MOST if source.image else POINTS), self.real[:POINTS]
+        return glimpse_of(made if source.image else source.restore(made), source.image, source.restore(real))
 
     def snapshot(self, folder: RunFolder, iteration: int) -> Path | None:
         """Keeps samples for the figures: points with the critic's surface, or a grid of images from fixed latents.

@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..devices import borrowed, plain_modes
+from ..display.watch import Watch, watching
 from ..errors import InputError, check_whole
+from ..quantities import span
 from ..runs.folder import RunFolder
 from ..runs.interventions import interventions
 from ..runs.run import Run
@@ -51,10 +53,11 @@ class Seeds:
         self._stacks: list[Session] = []
         self._groups: list[list[Trainer]] = []
 
-    def fit(self, iterations: int) -> list[Run]:
-        """Trains every seed until `iterations` are done; a run that stopped before has a `failure`.
+    def fit(self, iterations: int, *, progress: bool | Watch | None = None) -> list[Run]:
+        """Trains every seed until `iterations` are done; a run that stopped before has a `failure`, and is warned of.
 
-        Raises Interrupted after SIGINT or SIGTERM; checkpoints are written by then.
+        progress: as of `Trainer.fit`; means over the seeds are shown. Raises Interrupted after SIGINT or SIGTERM;
+        checkpoints are written by then.
         """
         check_whole("iterations", iterations, 0)
         if not self._groups:  # a later fit keeps them: each goes on where it stopped
@@ -64,24 +67,35 @@ class Seeds:
                     check_settings(RunFolder(trainer.out), trainer.setup.saved_settings(horizon), trainer.resume)
             self._groups = self._grouped(iterations)
         runs: dict[int, Run] = {}
-        for together in self._groups:
-            for trainer, run in zip(together, self._fit(together, iterations), strict=True):
-                runs[id(trainer)] = run
+        with watching(progress, len(self.trainers)) as watch:
+            self._say(watch, iterations)
+            for together in self._groups:
+                for trainer, run in zip(together, self._fit(together, iterations, watch), strict=True):
+                    runs[id(trainer)] = run
+                    if run.failure is not None:
+                        watch.failed(run, run.failure)
         return [runs[id(trainer)] for trainer in self.trainers]
 
-    def _fit(self, together: Sequence[Trainer], iterations: int) -> list[Run]:
+    def _say(self, watch: Watch, iterations: int) -> None:
+        """What is to be trained, in words."""
+        first = self.trainers[0]
+        title = f"{first.name} seeds {span([trainer.setup.seed for trainer in self.trainers])}"
+        where = "" if first.out is None else f", each in {first.out.parent}"
+        watch.plan(title, iterations, first.setup.source.modes, f"{title}: {iterations:,} iterations{where}")
+
+    def _fit(self, together: Sequence[Trainer], iterations: int, watch: Watch) -> list[Run]:
         if len(together) > 1 and self.reason is None:
             try:
-                return self._stacked(together, iterations)
+                return self._stacked(together, iterations, watch)
             except CannotStackError as error:
                 self.reason = str(error)
         runs = []
         for trainer in together:
             trainer.session.reason = self.reason
-            runs += trainer.session.fit(iterations)
+            runs += trainer.session.fit(iterations, watch)
         return runs
 
-    def _stacked(self, together: Sequence[Trainer], iterations: int) -> list[Run]:
+    def _stacked(self, together: Sequence[Trainer], iterations: int, watch: Watch) -> list[Run]:
         members = [trainer.member for trainer in together]
         session = next((s for s in self._stacks if s.members == members), None)
         if session is None:
@@ -90,14 +104,14 @@ class Seeds:
             session.steps = self._stacks[0].steps if self._stacks else {}  # compiled once
             self._stacks.append(session)
         try:
-            runs = [*session.fit(iterations)]
+            runs = [*session.fit(iterations, watch)]
         except CannotStackError:
             self._stacks.remove(session)
             raise
         for index in session.gone:  # they go on alone from the checkpoints that they went back to
             own = together[index].session
             own.resume, own.horizon = True, session.horizon
-            (runs[index],) = own.fit(iterations)
+            (runs[index],) = own.fit(iterations, watch)
         return runs
 
     def _grouped(self, iterations: int) -> list[list[Trainer]]:

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from ..devices import global_states, plain_modes, restore_global_states
 from ..diagnostics.yardstick import RECENT
+from ..display.watch import Watch
 from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
 from ..engine.members import StackedBlocks
-from ..errors import InputError, Interrupted, NonFiniteError, check_whole, first_line
+from ..errors import InputError, Interrupted, NonFiniteError, check_whole
 from ..files import writing
 from ..runs.run import Run
 from ..runs.settings import check_settings
@@ -27,7 +28,7 @@ from .evidence import Evidence, first_bad
 from .execution import execution
 from .member import Member
 from .obstacles import convolutional
-from .plan import Plan, host
+from .plan import Plan, host, mendable
 from .setup import notes_of
 
 
@@ -36,6 +37,7 @@ class Session:
 
     executor: Executor
     blocks: Callable[[int], Iterations]  # number -> the iterations of a block
+    watch: Watch  # of this fit
 
     def __init__(
         self, members: Sequence[Member], horizon: int | None, threads: int | None, compiled: str, resume: bool
@@ -51,14 +53,20 @@ class Session:
         self._began = time.perf_counter(), 0, 0.0  # this sitting, at which iteration, after how many seconds of others
         self._work: int | None = None  # multiply-adds of a forward
         self._random: Mapping[str, Tensor] | None = None  # torch's global generators between two fits
+        self._segment: Segment | None = None  # whose iterations are being done
 
     @property
     def going(self) -> list[Member]:
         """The members that have not stopped."""
         return [member for i, member in enumerate(self.members) if member.going and i not in self.gone]
 
+    @property
+    def reached(self) -> int:
+        """Iterations done, those since the last stop counted."""
+        return self.iteration if self._segment is None else max(self.iteration, self._segment.reached)
+
     @plain_modes()
-    def fit(self, until: int) -> list[Run]:
+    def fit(self, until: int, watch: Watch) -> list[Run]:
         """Trains all members until `until` iterations are done; a run that stopped before has a `failure`.
 
         A lone run that is rolled back goes on from its checkpoint. Raises Interrupted after SIGINT or SIGTERM, the
@@ -66,14 +74,18 @@ class Session:
         """
         check_whole("iterations", until, 0)
         self.horizon = self.horizon or max(1, until)
-        sitting = True
+        sitting, self.watch = True, watch
+        for member in self.members:
+            member.watch = watch
         while sitting:
+            watch.follow(lambda: self.reached, self.members[0].rhythm.evaluate)
             with self._sitting(until) as signals:
                 while self.iteration < until and self.going and not signals.asked:
-                    segment = Segment(self, until)
+                    self._segment = segment = Segment(self, until)
                     with self._whole(segment):
                         for number in segment.numbers:
                             segment.add(self.executor.iteration(*segment.given(number)))
+                            watch.beat()
                             if signals.asked:
                                 break
                     self._look(segment)
@@ -123,6 +135,8 @@ class Session:
         except BaseException:
             self.executor.go_back(segment.before)
             raise
+        finally:
+            self._segment = None
 
     def _plan(self) -> Plan:
         setup, members = self.members[0].setup, len(self.members)
@@ -168,6 +182,7 @@ class Session:
 
     def _notice(self, line: str) -> None:
         """Tells those who watch what is going to take its time."""
+        self.watch.notice(line)
         for callback in self.members[0].callbacks:
             notice = getattr(callback, "notice", None)
             if notice is not None:
@@ -276,8 +291,10 @@ class Session:
             if folder is not None and len(run.metrics) > 1 and (again or not member.probes.drawn(folder)):
                 title = str(run.settings.get("recipe", folder.path.name))
                 told = "no figures were drawn"
+                self.watch.doing("drawing the figures")
                 with member.log.lenient(told, self.iteration, InputError), writing(folder.figures):
                     member.probes.draw(folder, run.metrics, run.equilibrium, title)
+                self.watch.doing("")
 
 
 class Segment:
@@ -296,6 +313,11 @@ class Segment:
         self.done: list[tuple[int, float]] = []  # number, factor on the rates
         self.rows: list[Mapping[str, Tensor]] = []
         self.norms: dict[str, Tensor] = {}
+
+    @property
+    def reached(self) -> int:
+        """Iterations done with the newest of these."""
+        return self.done[-1][0] + 1 if self.done else 0
 
     def given(self, number: int) -> tuple[Any, int, float, dict[str, Tensor] | None]:
         """What the executor is given for this iteration."""
@@ -368,29 +390,3 @@ def common(members: Sequence[Member]) -> int | None:
         told = ", ".join(f"{member.folder.path} {max(own, default=0)}" for member, own in pairs if member.folder)
         raise InputError(f"expected checkpoints of one iteration to go on from together, got {told}: resume each alone")
     return max(shared)
-
-
-@contextmanager
-def mendable(members: int) -> Iterator[None]:
-    """Turns those of torch's errors that a user can mend into one line."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        line = first_line(error)
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in line:
-            fewer = f"fewer than {members} seeds side by side, " if members > 1 else ""
-            raise InputError(
-                f"expected memory enough for the networks and their batches, got none left ({line}): use {fewer}a "
-                "smaller batch_size or narrower networks"
-            ) from error
-        if line.startswith("DataLoader worker"):  # torch tells of a dead reader wherever the main thread happens to be
-            raise InputError(
-                f"expected the processes that read the data to live, got: {line} lower workers or free memory, and go "
-                "on with --resume"
-            ) from error
-        if line.startswith("element 0 of tensors does not require grad"):  # G and D do, or were refused
-            raise InputError(
-                "expected an objective through which a gradient reaches the weights, got one that is cut off: let "
-                "losses and methods of your own leave out detach, numpy and integers"
-            ) from error
-        raise

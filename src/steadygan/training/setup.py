@@ -240,7 +240,7 @@ def run_of(setup: Setup, average: Average | None, path: Path | None, settings: d
     measured = evaluate or setup.optimum
     run.protocol = str(getattr(measured, "protocol", ""))
     run.protocols = dict(getattr(measured, "protocols", {}))
-    run.reference = dict(getattr(evaluate, "reference", {}))
+    run.reference, run.modes = dict(getattr(evaluate, "reference", {})), source.modes
     return run
 
 

@@ -14,6 +14,7 @@ from ..callbacks import Callback
 from ..data import Source, from_user
 from ..devices import choose_device, plain_modes
 from ..diagnostics.monitor import CollapseMonitor
+from ..display.watch import Watch, watching
 from ..engine.compiler import too_old
 from ..engine.draws import Needs
 from ..engine.objective import Sides
@@ -149,7 +150,7 @@ class Trainer:
             features=features,
             settings=settings,
             network_settings=network_settings,
-            monitor=watching(monitor, out),
+            monitor=acting(monitor, out),
         )
         for note in self.setup.class_notes:
             warnings.warn(f"steadygan: {note}", stacklevel=2)
@@ -161,19 +162,30 @@ class Trainer:
         self.callbacks = self.member.callbacks
         self.session = Session([self.member], horizon, threads, compile, resume)
 
-    def fit(self, iterations: int) -> Run:
+    @property
+    def name(self) -> str:
+        """The recipe's, else that of the data."""
+        return str((self.setup.settings or {}).get("recipe", self.setup.source.name))
+
+    def fit(self, iterations: int, *, progress: bool | Watch | None = None) -> Run:
         """Trains until `iterations` are done in all (an earlier `fit` or a resumed run counts) and returns the run.
 
+        progress: what is seen meanwhile, on stderr: lines that move in a terminal, one output in a notebook, a few
+        plain lines elsewhere; False shows nothing. An alarm is a `CollapseWarning` in any case, once for each cause.
         Raises NonFiniteError when a term stops being finite, and Interrupted once SIGINT or SIGTERM has been obeyed;
         the checkpoint is written by then. Global generators, threads and train/eval modes are left as they were.
         """
-        (run,) = self.session.fit(iterations)
+        with watching(progress) as watch:
+            where = "" if self.out is None else f" in {self.out}"
+            title = f"{self.name} seed {self.setup.seed}"
+            watch.plan(title, iterations, self.setup.source.modes, f"{title}: {iterations:,} iterations{where}")
+            (run,) = self.session.fit(iterations, watch)
         if run.failure is not None:
             raise run.failure
         return run
 
 
-def watching(monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path | None) -> CollapseMonitor | None:
+def acting(monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path | None) -> CollapseMonitor | None:
     """The monitor that is meant; raises InputError for another thing, and for a roll-back that could not be done."""
     if monitor == "auto":
         return CollapseMonitor()

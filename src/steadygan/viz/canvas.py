@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart with any colour vision [wong2011]; real is always blue, fake always vermilion.
-REAL = "#0072B2"
-FAKE = "#D55E00"
 DISCRIMINATOR = "#009E73"
 GENERATOR = "#AA4499"
 CYCLE = ("#222222", "#AA4499", "#009E73", "#E69F00", "#56B4E9", "#661100", "#888888")  # runs: neither real nor fake

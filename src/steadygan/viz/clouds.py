@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import FAKE, INK, REAL
+from ..display.glimpse import FAKE, REAL
+from .canvas import INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

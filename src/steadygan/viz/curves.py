@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..display.glimpse import FAKE
 from ..quantities import DEAD_GRADIENT, KNOWN, Quantity
-from .canvas import CYCLE, DASHES, DISCRIMINATOR, FAKE, GENERATOR, INK, QUIET, canvas, iteration_axis
+from .canvas import CYCLE, DASHES, DISCRIMINATOR, GENERATOR, INK, QUIET, canvas, iteration_axis
 from .series import Floats, Records, Series, running, series
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..display.glimpse import FAKE
 from ..errors import InputError
 from ..files import beside
-from .canvas import FAKE, canvas, without_backend
+from .canvas import canvas, without_backend
 from .clouds import Array, pick_panels
 
 Pixels = NDArray[np.uint8]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..display.glimpse import FAKE, REAL
 from ..files import RESUME, beside
-from .canvas import FAKE, INK, QUIET, REAL
+from .canvas import INK, QUIET
 from .clouds import Array, Box, Snapshot, column_limits, logit_scale, share_outside, thin, view
 
 Pixels = NDArray[np.uint8]

@@ -7,9 +7,9 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ...config import Settings
+from ...display.frame import means
 from ...quantities import DEAD_GRADIENT, listed, plain
 from ..console import figure
-from ..progress import means
 
 CLEAR = 3.0  # ratio of gradients from which on they are called different
 NEAR = 0.05  # share of the equilibrium within which a loss is called near it

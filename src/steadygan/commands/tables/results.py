@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ...display.card import aligned
+from ...display.frame import clock, means
+from ...display.screens import new_screen
+from ...display.watch import Watch
 from ...files import read_json
 from ...metrics import BETTER, Protocol
 from ...metrics.summary import final_and_best
-from ...quantities import LABELS, plain
+from ...quantities import LABELS
 from ...runs.folder import RunFolder
 from ...runs.records import read_records, times
 from ...runs.run import Run, load
 from ...viz import comparison
-from ..console import cells, classes, clock, figure, new_table, say_error
+from ..console import figure, new_table, say, say_error, tell
 from ..job import Job, prepare
-from ..progress import means
 from .reasons import Case, reasons
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+Group: TypeAlias = tuple[str, list[tuple[str, ...]]]  # a figure's label, and rows: a recipe and its cells
 
 
 class Result(NamedTuple):
@@ -58,23 +63,23 @@ def finished(job: Job) -> bool:
     return any(record["iteration"] >= job.length and measured(record) for record in records)
 
 
-def results_of(jobs: Sequence[Job], console: Console) -> list[Result]:
+def results_of(jobs: Sequence[Job], plain: bool = False) -> list[Result]:
     """The results of one recipe's seeds: read where they are finished, else trained to their end, together."""
     missing = [job for job in jobs if not finished(job)]
     if any(max(RunFolder(job.folder).saved, default=-1) >= job.length for job in missing):
         missing = [*jobs]  # a stack that was killed while it was measured for the last time
     trained: dict[int, Run] = {}
     if missing:
-        made, watch = prepare(missing, resume=True, console=console, together=len(jobs) > 1)
-        with watch:
-            ran = made.fit(missing[0].length)
+        with Watch(new_screen(plain), seeds=len(missing), warns=False) as watch:
+            made = prepare(missing, resume=True, watch=watch, together=len(jobs) > 1)
+            ran = made.fit(missing[0].length, progress=watch)
         runs = ran if isinstance(ran, list) else [ran]
         trained = {job.settings.seed: run for job, run in zip(missing, runs, strict=True)}
     found = []
     for job in jobs:
         run = trained.get(job.settings.seed)
         if run is None:
-            console.print(f"{job.settings.recipe} seed {job.settings.seed}: as trained in {job.folder}")
+            say(f"{job.settings.recipe} seed {job.settings.seed}: as trained in {job.folder}")
             run = load(job.folder)
         found.append(Result.of(job, run))
     return found
@@ -132,8 +137,10 @@ class SideBySide(NamedTuple):
         return table
 
     def show(self, console: Console) -> None:
-        """The table, the reason, and how it was measured."""
+        """The reason, the table, and how it was measured."""
         first = next(iter(self.by_recipe.values()))
+        if len(self.by_recipe) > 1:
+            tell(console, f"why: {self.reasons()}")
         settings = first[0].job.settings
         weights = "live weights" if settings.ema is None else "EMA weights"
         numbers = sorted({len(results) for results in self.by_recipe.values()})
@@ -142,28 +149,28 @@ class SideBySide(NamedTuple):
         lengths = sorted({result.job.length for results in self.by_recipe.values() for result in results})
         length = " to ".join(f"{n:,}" for n in dict.fromkeys((lengths[0], lengths[-1])))
         title = f"{length} iterations, n = {settings.evaluate.n:,}, {weights}, {seeds}"
-        kinds = ("final", "best", "peak")
-        table = new_table(title, "", "recipe", *kinds, "real data", words=2)
+        show_groups(console, title, ("final", "best", "peak", "real data"), [*self.groups()])
+        tell(console, f"measured with: {first[0].run.protocol}", "dim")
+
+    def groups(self) -> Iterator[Group]:
+        """Each figure with a row for each recipe that has it, then the wall times."""
         figures = {name: self.figures(name) for name in self.by_recipe}
-        modes = settings.data.modes
+        modes = next(iter(self.by_recipe.values()))[0].job.settings.data.modes
         for key, label in LABELS.items():
             for like, holders in self.alike(key, figures):
+                rows = []
                 for name in holders:
-                    own = figures[name][key]
-                    shown = [figure(key, own[kind], modes) if kind in own else "" for kind in kinds]
-                    heading = f"{label}{like}" if name == holders[0] else ""
-                    real = self.real(name, key)
+                    own, real = figures[name][key], self.real(name, key)
+                    shown = [figure(key, own[kind], modes) if kind in own else "" for kind in ("final", "best", "peak")]
                     shown.append("" if real is None or name != holders[0] else figure(key, real, modes))
-                    table.add_row(heading, name, *shown, end_section=name == holders[-1])
+                    rows.append((name, *shown))
+                yield f"{label}{like}", rows
+        times: list[tuple[str, ...]] = []
         for name, results in self.by_recipe.items():
-            seconds = [result.seconds for result in results]
             members = max(result.members for result in results)
             beside = f" ({members} side by side)" if members > 1 else ""
-            table.add_row("wall time" if name == next(iter(figures)) else "", name, clock(fmean(seconds)) + beside)
-        console.print(table)
-        if len(self.by_recipe) > 1:
-            console.print(f"why: {self.reasons()}")
-        console.print(f"measured with: {first[0].run.protocol}", style="dim")
+            times.append((name, clock(fmean(result.seconds for result in results)) + beside))
+        yield "wall time", times
 
     def alike(self, key: str, holders: Iterable[str]) -> list[tuple[str, list[str]]]:
         """The recipes that have the figure, those of one protocol together, and what the others do otherwise."""
@@ -240,6 +247,31 @@ class SideBySide(NamedTuple):
         )
 
 
+def show_groups(console: Console, title: str, kinds: Sequence[str], groups: Sequence[Group]) -> None:
+    """A table of all figures; where it is too wide for the terminal, a list, so that no name is cut."""
+    table = new_table(title, "", "recipe", *kinds, words=2)
+    for column in table.columns[1:]:
+        column.no_wrap = True
+    for label, rows in groups:
+        for i, row in enumerate(rows):
+            table.add_row("" if i else label, *row, end_section=row is rows[-1])
+    if console.measure(table).minimum <= console.width:
+        console.print(table)
+        return
+    tell(console, title, "bold")
+    for label, rows in groups:
+        tell(console, label, "bold")
+        lines = aligned([("", *kinds), *rows])
+        if max(map(len, lines)) + 2 <= console.width:
+            for line in lines:
+                console.print(f"  {line}", soft_wrap=True)
+            continue
+        for name, *cells in rows:
+            console.print(f"  {name}", soft_wrap=True)
+            told = (f"{kind} {cell}" for kind, cell in zip(kinds, cells, strict=False) if cell)
+            tell(console, f"    {', '.join(told)}")
+
+
 def over(values: Sequence[float]) -> dict[str, Any]:
     """A figure over the seeds, for JSON: the sample standard deviation is None for one seed."""
     return {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
@@ -251,57 +283,3 @@ def averaged(runs: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]
     for record in chain.from_iterable(runs):
         rows.setdefault(record["iteration"], []).append(record)
     return [means(own) for _, own in sorted(rows.items())]
-
-
-def close(console: Console, run: Run, job: Job) -> None:
-    """The closing table of one run: its figures, final and best, and where everything is."""
-    settings, folder = job.settings, job.folder
-    modes = settings.data.modes
-    weights = "live weights" if settings.ema is None else "EMA weights"
-    title = (
-        f"{settings.recipe}, seed {settings.seed}: {run.iteration:,} iterations, n = {settings.evaluate.n:,}, {weights}"
-    )
-    table = new_table(title, "", "final", "real data", "best", "at", "peak", "at")
-    for row in final_and_best(run.metrics):
-        if row.key in LABELS:
-            peak = () if row.peak is None else (figure(row.key, row.peak.value, modes), f"{row.peak.iteration:,}")
-            table.add_row(*cells(row, run.reference, modes), *peak)
-    console.print(table)
-    console.print(_losses(run))
-    shares = [told for record in reversed(run.metrics) if (told := classes(record))]
-    if shares:
-        console.print(shares[0])
-    if run.protocol:
-        console.print(f"measured with: {run.protocol}", style="dim")
-    console.print(f"wall time {clock(run.wall_time)}, {plain(run.iterations_per_second)} iterations per second")
-    for event in run.events:
-        console.print(event, style="bold yellow")
-    figures = sorted(path.name for path in (folder / "figures").glob("*.png"))
-    if figures:
-        console.print(f"figures: {folder / 'figures'} ({', '.join(figures)})")
-    more = "" if settings.generator is None else f", more with: steadygan sample {folder} -n 1000 --out samples.npz"
-    console.print(f"samples: {folder / 'samples'}{more}")
-    console.print(f"numbers: {folder / 'metrics.jsonl'}, live with: tensorboard --logdir {folder}")
-
-
-def _losses(run: Run) -> str:
-    """The last losses, without penalties, beside the values they have when fakes are like reals."""
-    parts = []
-    for name, key, level in zip("DG", ("d_loss", "g_loss"), run.equilibrium, strict=True):
-        known = [record[key] for record in run.metrics if key in record]
-        if known:
-            parts.append(f"{name} {known[-1]:.3f} ({'free' if level is None else f'{level:.3f}'} at equilibrium)")
-    return f"losses without penalties: {', '.join(parts)}" if parts else "no iteration was trained"
-
-
-def close_seeds(console: Console, runs: Sequence[Run], jobs: Sequence[Job]) -> int:
-    """The table over the seeds, and where everything is; the exit code."""
-    results = [Result.of(job, run) for job, run in zip(jobs, runs, strict=True) if run.failure is None]
-    if results:
-        SideBySide.of(results).show(console)
-        folder = results[0].job.folder
-        console.print(f"runs: {folder.parent}/seed-*, each complete")
-        if results[0].job.settings.generator is not None:
-            console.print(f"more samples with: steadygan sample {folder} -n 1000 --out samples.npz")
-    sys.stdout.flush()
-    return exit_code(runs)

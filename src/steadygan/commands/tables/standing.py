@@ -15,7 +15,7 @@ from ...quantities import LABELS, spread
 from ...recipes.papers import Claim, PaperTable, Row
 from ...recipes.papers.verdict import RULES, Word, effect, published_effect, verdict
 from ...runs.run import load
-from ..console import new_table
+from ..console import new_table, say
 from ..job import Job
 from . import results
 from .results import Result, SideBySide, over
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def train(what: str, planned: Mapping[str, Sequence[Job]], at_once: int, console: Console) -> None:
+def train(what: str, planned: Mapping[str, Sequence[Job]], at_once: int) -> None:
     """Trains what is missing: the seeds of a row side by side, several rows in processes of their own."""
     missing = {name: own for name, own in planned.items() if not all(map(results.finished, own))}
     if at_once == 1 or len(missing) < 2:
         for own in missing.values():
-            results.results_of(own, console)
+            results.results_of(own)
         return
     threads = max(1, (os.cpu_count() or 1) // at_once)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
@@ -42,7 +42,7 @@ def train(what: str, planned: Mapping[str, Sequence[Job]], at_once: int, console
         for name, done in pool.map(run, missing):
             if done.returncode:
                 raise InputError(f"{what}, {name}: {done.stderr.strip().splitlines()[-1].removeprefix('error: ')}")
-            console.print(f"{what}, {name}: trained")
+            say(f"{what}, {name}: trained")
 
 
 def row_words(words: Sequence[str], row: str) -> list[str]:
@@ -84,12 +84,10 @@ class Standing(NamedTuple):
     runs: Mapping[str, Sequence[Result]]
 
     @staticmethod
-    def of(
-        table: PaperTable, scale: str, planned: Mapping[str, Sequence[Job]], at_once: int, console: Console
-    ) -> Standing:
+    def of(table: PaperTable, scale: str, planned: Mapping[str, Sequence[Job]], at_once: int) -> Standing:
         """The runs that are planned of each row, trained first where they are missing, `at_once` rows at a time."""
         if at_once:
-            train(table.name, planned, at_once, console)
+            train(table.name, planned, at_once)
         return Standing(table, scale, {name: finished_runs(own) for name, own in planned.items()})
 
     def measured(self, printed: str) -> str:

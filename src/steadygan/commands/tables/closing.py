@@ -1,0 +1,155 @@
+"""The closing page of a training: a sentence, four rows and the next commands; with --verbose all there is to say."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from ...display.card import fitting
+from ...display.frame import COLOURS, clock
+from ...display.sentence import sentence, sentence_of_seeds, standing
+from ...metrics.summary import Summary, final_and_best
+from ...quantities import LABELS, plain, tone
+from ...runs.run import Run
+from ..console import cells, classes, figure, new_table, shell_lines, tell
+from ..job import Job
+from .results import Result, SideBySide, exit_code
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FIRST = (  # figures by how much they matter on a page of four rows, of which the last is the largest gradient
+    *("modes", "high_quality", "fid", "inception_score", "frechet", "kernel_distance", "class_score"),
+    *("optimum_distance", "balance", "energy_distance", "precision", "recall", "coverage"),
+)
+ROWS = 4
+
+
+def closing(console: Console, ran: Run | Sequence[Run], jobs: Sequence[Job], verbose: bool = False) -> int:
+    """The closing page of one run, or of several seeds; the exit code."""
+    if isinstance(ran, Sequence):
+        return _of_seeds(console, ran, jobs, verbose)
+    _of_run(console, ran, jobs[0], verbose)
+    return 0
+
+
+def _of_run(console: Console, run: Run, job: Job, verbose: bool) -> None:
+    tell(console, sentence(run.metrics, job.settings.data.modes), f"bold {COLOURS[tone(*standing(run.metrics))]}")
+    if verbose:
+        _all(console, run, job)
+    else:
+        for line in fitting(short(final_and_best(run.metrics), run, job.settings.data.modes), room(console)):
+            console.print(line)
+        tell(console, f"{run.iteration:,} iterations in {clock(run.wall_time)}", "dim")
+    go_on(console, job.folder, [job.folder], job.settings.generator is not None)
+
+
+def _of_seeds(console: Console, runs: Sequence[Run], jobs: Sequence[Job], verbose: bool) -> int:
+    results = [Result.of(job, run) for job, run in zip(jobs, runs, strict=True) if run.failure is None]
+    if results:
+        settings = results[0].job.settings
+        told = {result.job.settings.seed: result.records for result in results}
+        tell(console, sentence_of_seeds(told, settings.data.modes), "bold")
+        together = SideBySide.of(results)
+        if verbose:
+            together.show(console)
+        else:
+            figures = together.figures(settings.recipe)
+            for line in fitting(over_seeds(figures, settings.data.modes), room(console)):
+                console.print(line)
+            seconds = clock(fmean(result.seconds for result in results))
+            count = f"{len(results)} seeds, mean ± standard deviation" if len(results) > 1 else "1 seed"
+            tell(console, f"{results[0].job.length:,} iterations in {seconds}, {count}", "dim")
+        folders = [result.job.folder for result in results]
+        go_on(console, folders[0], folders, settings.generator is not None)
+    sys.stdout.flush()
+    return exit_code(runs)
+
+
+def room(console: Console) -> int:
+    """The width of a line; a file's has none."""
+    return console.width if console.is_terminal else sys.maxsize
+
+
+def chosen(keys: Sequence[str]) -> list[str]:
+    """The figures of a short page, in its order."""
+    first = [key for key in FIRST if key in keys][: ROWS - 1]
+    return [*first, *(key for key in ("gradient_max",) if key in keys)]
+
+
+def short(rows: Sequence[Summary], run: Run, modes: int | None) -> list[tuple[str, ...]]:
+    """Figures at the end and at their best, gradients at their peak, beside what real data gets."""
+    known = {row.key: row for row in rows}
+    told: list[tuple[str, ...]] = [("", "final", "best", "at", "real data")]
+    for key in chosen([*known]):
+        row = known[key]
+        at = row.best if row.peak is None else row.peak
+        shown = f"{figure(key, at.value, modes)}{' peak' if row.peak else ''}"
+        real = figure(key, run.reference[key], modes) if key in run.reference else ""
+        told.append((LABELS[key], figure(key, row.final.value, modes), shown, f"{at.iteration:,}", real))
+    return told if len(told) > 1 else []
+
+
+def over_seeds(figures: dict[str, dict[str, tuple[float, ...]]], modes: int | None) -> list[tuple[str, ...]]:
+    """The same over seeds: means and deviations."""
+    told: list[tuple[str, ...]] = [("", "final", "best")]
+    for key in chosen([*figures]):
+        own = figures[key]
+        shown = f"{figure(key, own['peak'])} peak" if "peak" in own else figure(key, own["best"], modes)
+        told.append((LABELS[key], figure(key, own["final"], modes), shown))
+    return told if len(told) > 1 else []
+
+
+def go_on(console: Console, folder: Path, folders: Sequence[Path], samples: bool) -> None:
+    """The next commands."""
+    console.print("next:")
+    commands = [["report", *map(str, folders)], ["diagnose", str(folder)]]
+    commands += [["sample", str(folder), "-n", "1000", "--out", "samples.npz"]] if samples else []
+    for words in commands:
+        command = shlex.join(["steadygan", *words])
+        for line in shell_lines(command, console.width) if console.is_terminal else [f"  {command}"]:
+            console.print(line, soft_wrap=True)
+
+
+def _all(console: Console, run: Run, job: Job) -> None:
+    """All figures, final and best, how they were measured, and where everything is."""
+    settings, folder = job.settings, job.folder
+    modes = settings.data.modes
+    weights = "live weights" if settings.ema is None else "EMA weights"
+    title = (
+        f"{settings.recipe}, seed {settings.seed}: {run.iteration:,} iterations, n = {settings.evaluate.n:,}, {weights}"
+    )
+    table = new_table(title, "", "final", "real data", "best", "at", "peak", "at")
+    for row in final_and_best(run.metrics):
+        if row.key in LABELS:
+            peak = () if row.peak is None else (figure(row.key, row.peak.value, modes), f"{row.peak.iteration:,}")
+            table.add_row(*cells(row, run.reference, modes), *peak)
+    console.print(table)
+    tell(console, _losses(run))
+    shares = [told for record in reversed(run.metrics) if (told := classes(record))]
+    if shares:
+        tell(console, shares[0])
+    if run.protocol:
+        tell(console, f"measured with: {run.protocol}", "dim")
+    tell(console, f"wall time {clock(run.wall_time)}, {plain(run.iterations_per_second)} iterations per second")
+    for event in run.events:
+        tell(console, event, "bold yellow")
+    figures = sorted(path.name for path in (folder / "figures").glob("*.png"))
+    if figures:
+        tell(console, f"figures: {folder / 'figures'} ({', '.join(figures)})")
+    tell(console, f"samples: {folder / 'samples'}")
+    tell(console, f"numbers: {folder / 'metrics.jsonl'}, live with: tensorboard --logdir {folder}")
+
+
+def _losses(run: Run) -> str:
+    """The last losses, without penalties, beside the values they have when fakes are like reals."""
+    parts = []
+    for name, key, level in zip("DG", ("d_loss", "g_loss"), run.equilibrium, strict=True):
+        known = [record[key] for record in run.metrics if key in record]
+        if known:
+            parts.append(f"{name} {known[-1]:.3f} ({'free' if level is None else f'{level:.3f}'} at equilibrium)")
+    return f"losses without penalties: {', '.join(parts)}" if parts else "no iteration was trained"
