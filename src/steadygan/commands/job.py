@@ -198,8 +198,13 @@ def finished_jobs(folder: Path, iterations: int | None = None) -> list[Job]:
     return jobs
 
 
-def prepare(jobs: Sequence[Job], resume: bool, watch: Watch, together: bool = False) -> sg.Trainer | sg.Seeds:
-    """What trains one run, or together runs that differ in their seed alone, told to who watches; imports torch."""
+def prepare(
+    jobs: Sequence[Job], resume: bool, watch: Watch, together: bool = False, said: Sequence[str] = ()
+) -> sg.Trainer | sg.Seeds:
+    """What trains one run, or together runs that differ in their seed alone, told to who watches; imports torch.
+
+    said: what is told before all else, once the run is known to start.
+    """
     from ..data.build import source
     from ..recipes.build import trainer, whereabouts
 
@@ -210,7 +215,7 @@ def prepare(jobs: Sequence[Job], resume: bool, watch: Watch, together: bool = Fa
     data = source(settings, watch.reading).to(*whereabouts(settings))  # one copy for all seeds
     watch.doing("starting")
     mirrored = ["training images are mirrored left to right in half of their visits"] if data.flip else []
-    heading = "\n".join([f"{title}: {first.length:,} iterations {where}", *data.notes, *mirrored])
+    heading = "\n".join([*said, f"{title}: {first.length:,} iterations {where}", *data.notes, *mirrored])
     watch.plan(title, first.length, settings.data.modes, heading)
     if not together:
         return trainer(settings, first.folder, resume, data=data)

@@ -17,7 +17,7 @@ from ..recipes import RECIPES
 from ..recipes.papers import ROWS_OF
 from ..runs.folder import RunFolder
 from ..runs.settings import difference
-from .console import new_console, say, say_how_to_go_on, tell
+from .console import new_console, say_how_to_go_on, tell
 from .job import Job, again, chosen, first_folder, own_folders, prepare, refuse_early
 from .options import SEED, SEEDS, Data, Iterations, Plain, Plugins, Scale, option
 
@@ -66,14 +66,13 @@ def train(
     jobs = [Job(own, folder, length) for own, folder in zip(each, folders, strict=True)]
     for job in jobs:
         refuse_early(job.settings, job.folder, resume)
-    if moved:
-        say(moved)
+    said = [moved] if moved else []
     if resume and not any(RunFolder(folder).begun for folder in folders):
-        say(f"no run in {folders[0] if seeds is None else folders[0].parent} yet: it begins")
+        said.append(f"no run in {folders[0] if seeds is None else folders[0].parent} yet: it begins")
     watch = Watch(new_screen(plain), seeds=len(jobs), warns=False)
     try:
         with watch:
-            made = prepare(jobs, resume, watch, together=len(jobs) > 1)
+            made = prepare(jobs, resume, watch, len(jobs) > 1, said)
             ran = made.fit(length, progress=watch)
     except KeyboardInterrupt as stop:
         how = str(stop) if isinstance(stop, Interrupted) else "interrupted"

@@ -50,12 +50,12 @@ class Member:
     plan: Plan
     run: Run
     log: Log
+    watch: Watch  # of the fit that goes on
     judge: Judge | None = None
     guard: Guard | None = None
 
     def __init__(self, setup: Setup, out: Path | None, callbacks: Sequence[Callback] = ()) -> None:
         self.setup, self.callbacks = setup, [*callbacks]
-        self.watch: Watch | None = None  # of the fit that goes on
         self.folder = None if out is None else RunFolder(out)
         self.rhythm = setup.rhythm
         self.resumed: dict[str, Any] | None = None  # the checkpoint that it goes on from
@@ -274,8 +274,7 @@ class Member:
             self.obey(self.guard.on_verdict(verdict, self.iteration, self.log.records, self.saved))
 
     def _tell(self, record: dict[str, Any]) -> None:
-        if self.watch is not None:
-            self.watch.tick(self.run, self.iteration, record, self.probes.glimpse)
+        self.watch.tick(self.run, self.iteration, record, self.probes.glimpse)
         with kept(self.setup.device):  # whatever they draw, the run is the same
             for callback in self.callbacks:
                 callback(self.run, self.iteration, record)
