@@ -27,7 +27,9 @@ FOLDERS = {  # of a group's curves where these stand in folders, TensorBoard say
 }
 COUNTS = ("modes", "samples", "fakes", "values")
 SHARE, MODES, EVEN, RATIO = "share", "modes", "share of an even mode", "ratio to real data"
-RECEIVED, SLOPE, NORM = "loss / data unit", "logit / data unit", "Euclidean norm"
+RECEIVED, SLOPE, NORM = "loss per data unit", "logits per data unit", "Euclidean norm"
+SPREAD, STD = "times the reals' spread", "standard deviations"
+OFF = "share of the equilibrium"  # of a loss's distance from it
 BLANK = "\u00a0"  # no line ends there
 CLASS = re.compile(r"class_\d+")
 BEGINNING = re.compile(r"(seed \S+: )?iteration \d+: ")  # of what a run says
@@ -73,12 +75,12 @@ QUANTITIES = (
     _known("class_score_std", "class score, deviation of splits", "classes", QUALITY),
     _known("inception_score", "Inception Score", "classes", QUALITY),
     _known("inception_score_std", "Inception Score, deviation of splits", "classes", QUALITY),
-    _known("frechet", "Frechet distance", "features squared", QUALITY, log=True),
-    _known("fid", "FID", "features squared", QUALITY, log=True),
-    _known("kernel_distance", "kernel distance", "kernel units", QUALITY),
-    _known("kernel_distance_std", "kernel distance, deviation", "kernel units", QUALITY),
-    _known("kid", "KID", "kernel units", QUALITY),
-    _known("kid_std", "KID, deviation", "kernel units", QUALITY),
+    _known("frechet", "Frechet distance", "squared distance of features", QUALITY, log=True),
+    _known("fid", "FID", "squared distance of features", QUALITY, log=True),
+    _known("kernel_distance", "kernel distance", "squared kernel distance", QUALITY),
+    _known("kernel_distance_std", "kernel distance, deviation", "squared kernel distance", QUALITY),
+    _known("kid", "KID", "squared kernel distance", QUALITY),
+    _known("kid_std", "KID, deviation", "squared kernel distance", QUALITY),
     _known("precision", "precision", SHARE, QUALITY),
     _known("recall", "recall", SHARE, QUALITY),
     _known("density", "density", "ratio", QUALITY, ideal=1.0, meaning=PERFECT),
@@ -90,8 +92,8 @@ QUANTITIES = (
     _known("g_loss", "loss of G", "loss", LOSSES, "G loss"),
     _known("d_loss_std", "loss of D, deviation from step to step", "loss", LOSSES),
     _known("g_loss_std", "loss of G, deviation from step to step", "loss", LOSSES),
-    _known("d_off", "D's distance from equilibrium", "equilibria", LOSSES, ideal=0.0, meaning="equilibrium"),
-    _known("g_off", "G's distance from equilibrium", "equilibria", LOSSES, ideal=0.0, meaning="equilibrium"),
+    _known("d_off", "D's distance from equilibrium", OFF, LOSSES, ideal=0.0, meaning="equilibrium"),
+    _known("g_off", "G's distance from equilibrium", OFF, LOSSES, ideal=0.0, meaning="equilibrium"),
     _known("gradient_mean", "gradient that G receives, mean", RECEIVED, GRADIENTS, "gradient at G, mean", log=True),
     _known("gradient_max", "gradient that G receives, largest", RECEIVED, GRADIENTS, "gradient at G, max", log=True),
     _known(
@@ -113,7 +115,7 @@ QUANTITIES = (
     ),
     _known("d_gradient_mean", "gradient of D at fakes, mean", SLOPE, GRADIENTS, log=True),
     _known("d_gradient_max", "gradient of D at fakes, largest", SLOPE, GRADIENTS, log=True),
-    _known("steepness", "steepness of D at fakes", "logit / reals' spread", GRADIENTS, log=True),
+    _known("steepness", "steepness of D at fakes", "logits per reals' spread", GRADIENTS, log=True),
     _known("gradient_norm_g", "gradient of G's weights", NORM, GRADIENTS, log=True),
     _known("gradient_norm_d", "gradient of D's weights", NORM, GRADIENTS, log=True),
     _known("quality", "quality of the live fakes", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
@@ -125,7 +127,7 @@ QUANTITIES = (
     _known("covered", "reals with a live fake nearby", RATIO, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("average_covered", "reals with a fake of the average nearby", RATIO, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("class_agreement", "fakes of the class asked for", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
-    _known("batch_distance", "distance of fakes from reals", "reals' spread", PAIRS, ideal=0.0, meaning=PERFECT),
+    _known("batch_distance", "distance of fakes from reals", SPREAD, PAIRS, ideal=0.0, meaning=PERFECT),
     _known("batch_balance", "balance of a batch", RATIO, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("batch_coverage", "reals with a fake nearby", SHARE, PAIRS),
     _known("balance_tv", "distance from an even balance", "total variation", PAIRS),
@@ -139,9 +141,9 @@ QUANTITIES = (
     _known("accuracy_real", "training reals on the right side", SHARE, OUTPUTS),
     _known("accuracy_held_out", "held-out reals on the right side", SHARE, OUTPUTS),
     _known("accuracy_fake", "fakes on the right side", SHARE, OUTPUTS),
-    _known("overfitting_gap", "training over held-out reals", "deviations", OUTPUTS, ideal=0.0, meaning="no gap"),
-    _known("logit_gap", "reals over fakes", "logit", OUTPUTS, ideal=0.0, meaning="told apart no more"),
-    _known("separation", "reals over fakes, in deviations", "deviations", OUTPUTS),
+    _known("overfitting_gap", "training over held-out reals", STD, OUTPUTS, ideal=0.0, meaning="no gap"),
+    _known("logit_gap", "reals over fakes", "logits", OUTPUTS, ideal=0.0, meaning="told apart no more"),
+    _known("separation", "reals over fakes, in deviations", STD, OUTPUTS),
     _known("saturation", "saturated logits", SHARE, OUTPUTS),
     _known("dead_units", "dead units of D", SHARE, OUTPUTS),
     _known("ema_distance", "average from live weights", "ratio", WEIGHTS),

@@ -94,7 +94,28 @@ def test_the_field_of_a_run(commands: Callable[..., list[Any]], tmp_path: Path) 
     assert "got 'later': write --at 0,2000" in word.refused()
     assert "expected the folder of a run after 'figure field'" in none.refused()
     assert "found no such folder" in nowhere.refused()
-    assert "with 'figure field' alone" in other.refused()
+    assert "with 'figure field' and 'figure evolution' alone" in other.refused()
+
+
+def test_the_evolution_of_a_run(commands: Callable[..., list[Any]], tmp_path: Path) -> None:
+    (tmp_path / "run" / "samples").mkdir(parents=True)
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"iteration": 0}\n')
+    for i in (0, 100):
+        np.savez(tmp_path / "run" / "samples" / f"{i:09d}.npz", points=np.random.default_rng(i).normal(size=(9, 2)))
+    drawn, elsewhere, at, none = commands(
+        [
+            ["figure", "evolution", "run"],
+            ["figure", "evolution", "run", "--out", "there", "--json"],
+            ["figure", "evolution", "run", "--at", "0"],
+            ["figure", "evolution"],
+        ],
+        tmp_path,
+    )
+    assert drawn.out.splitlines()[:2] == ["evolution of run", "run/evolution.gif"]
+    assert json.loads(elsewhere.out)["files"][0] == "there/evolution.gif"
+    assert (tmp_path / "there" / "evolution.gif").read_bytes()[:6] == b"GIF89a"
+    assert "expected no --at with 'figure evolution'" in at.refused()
+    assert "expected the folder of a run after 'figure evolution'" in none.refused()
 
 
 def test_a_gallery_of_drawn_figures(commands: Callable[..., list[Any]], quick: None, tmp_path: Path) -> None:

@@ -49,11 +49,15 @@ def test_one_run_has_everything_in_one_file(tmp_path):
     folder = points(run(tmp_path / "a", rows=rows))
     assert sg.report(folder) == folder / "report.html"
     found = read(folder, out=tmp_path / "page.html")
-    for words in ("good", "all is well", "grid25/far, seed 0", "Modes found", "Other terms", "zeta", "Timeline"):
+    for words in ("good", "all is well", "grid25/far, seed 0", "Modes found", "Other terms", "zeta", "Events"):
         assert words in found.text
     assert "steadygan train grid25/far --seed 0 --iterations 400" in found.text
     assert [tag for tag, attrs in found.tags if "src" in attrs] == []
-    assert [a["href"] for tag, a in found.tags if "href" in a] == ["data:,", "#main"]
+    links = [a["href"] for tag, a in found.tags if "href" in a]
+    parts = ["#overview", "#samples", "#why", "#events", "#figures", "#curves", "#settings"]
+    assert links[:-1] == ["data:,", "#main", *parts]
+    assert links[-1].startswith("data:image/gif;base64,")
+    assert {a["id"] for _, a in found.tags if "id" in a} >= {part[1:] for part in parts}
     assert [chart["key"] for chart in found.data["charts"]] == ["modes", "d_loss", "g_loss", "close_pairs", "zeta"]
     assert len(found.data["samples"][0]["runs"][0]["frames"]) == 3
 
@@ -61,8 +65,8 @@ def test_one_run_has_everything_in_one_file(tmp_path):
 def test_no_verdict_is_invented(tmp_path):
     found = read(run(tmp_path / "a"), out=tmp_path / "page.html")
     assert not any("data-verdict" in attrs for _, attrs in found.tags)
-    for word in ("good", "learning", "losing", "collapsed"):
-        assert word not in found.text
+    assert "Nobody judged how it stands" in found.text
+    assert not any("legend" in attrs.get("class", "") for _, attrs in found.tags)
 
 
 def test_lines_that_cannot_be_read_are_counted_on_the_page(tmp_path):
@@ -112,29 +116,34 @@ def test_samples_of_a_few_seeds_are_shown(tmp_path):
     assert "4 of 6 seeds" in found.text
 
 
-def test_events_of_seeds_are_told_once_and_verdicts_as_they_change(tmp_path):
+def told(folds):
+    return [(fold.title, fold.tone, fold.first, fold.last, fold.times) for fold in folds]
+
+
+def test_what_happened_to_seeds_alike_is_told_once_and_folded_by_its_cause(tmp_path):
     def rows(s):
         verdicts = [{"verdict": "learning"}] * 2 + [
-            {"verdict": "learning", "causes": "d_steep"},
+            {"verdict": "learning", "causes": "d_steep", "reason": "D is steep"},
             {"verdict": "collapsed"},
         ]
         return [r | verdicts[i] for i, r in enumerate(records(4 + s, d_loss=1.0)[:4])]
 
-    told = [(0, "note", "started"), (None, "note", "eager"), (200, "event", "iteration 200: g_loss was inf")]
-    told += [(300, "event", "iteration 300: collapsed: why")]
-    groups = grouped([history(run(tmp_path / str(s), rows=rows(s), events=told, seed=s)) for s in (0, 1)])
-    (bar,), listed, more = timeline(groups)
+    said = [(0, "note", "started"), (None, "note", "eager"), (200, "event", "iteration 200: g_loss was inf")]
+    said += [(300, "event", "iteration 300: collapsed: why")]
+    groups = grouped([history(run(tmp_path / str(s), rows=rows(s), events=said, seed=s)) for s in (0, 1)])
+    (bar,), folds, more = timeline(groups)
     assert more == 0
-    assert [(e.iteration, e.kind, e.tone, e.text) for e in listed] == [
-        (0, "verdict", "calm", "learning"),
-        (0, "note", "calm", "started"),
-        (None, "note", "calm", "eager"),
-        (200, "verdict", "warn", "learning → learning (warning: D steep)"),
-        (200, "event", "warn", "g_loss was inf"),
-        (300, "verdict", "bad", "learning (warning: D steep) → collapsed"),
-        (300, "event", "bad", "collapsed: why"),
+    assert told(folds) == [
+        ("Warning: D steep", "warn", 200, 300, 1),
+        ("g_loss was inf", "warn", 200, 200, 1),
+        ("Collapsed", "bad", 300, 300, 1),
+        ("collapsed: why", "bad", 300, 300, 1),
+        ("Without an alarm", "calm", 0, 200, 1),
+        ("Notes of the run", "calm", 0, 0, 2),
     ]
-    assert {e.run for e in listed} == {"grid25/far, 2 seeds"}
+    assert {each.run for fold in folds for each in fold.listed} == {"grid25/far, 2 seeds"}
+    assert [(each.iteration, each.until, each.text) for each in folds[0].listed] == [(200, 300, "D is steep")]
+    assert [(each.iteration, each.text) for each in folds[-1].listed] == [(0, "started"), (None, "eager")]
     assert bar.run == "grid25/far, 2 seeds"
     assert [(p.left, p.width, p.tone) for p in bar.stretches] == [
         (0.0, pytest.approx(66.667), "calm"),
@@ -144,29 +153,47 @@ def test_events_of_seeds_are_told_once_and_verdicts_as_they_change(tmp_path):
     assert [(p.left, p.tone) for p in bar.marks] == [(66.667, "warn"), (100.0, "bad")]
 
 
+def test_flicker_is_one_line(tmp_path):
+    steep = {"causes": "d_steep", "reason": "D is steep"}
+    rows = [r | {"verdict": "good"} | (steep if i % 2 else {}) for i, r in enumerate(records(80, d_loss=1.0))]
+    said = [(100 * i, "event", f"iteration {100 * i}: {i} values were nan") for i in range(1, 50)]
+    _, folds, more = timeline(grouped([history(run(tmp_path / "a", rows=rows, events=said))]))
+    assert told(folds) == [
+        ("Warning: D steep", "warn", 100, 7900, 40),
+        ("… values were nan", "warn", 100, 4900, 49),
+        ("Without an alarm", "good", 0, 7900, 40),
+    ]
+    assert [len(fold.listed) for fold in folds] == [40, 40, 40]
+    assert more == 9
+
+
 def test_what_a_verdict_says_is_listed_once(tmp_path):
     verdicts = [{}, {"causes": "d_steep", "reason": "D is steep"}, {"verdict": "losing", "reason": "less than before"}]
-    rows = [r | {"verdict": "learning"} | verdicts[i] for i, r in enumerate(records(3, d_loss=1.0))]
-    told = [
+    verdicts += [{"verdict": "losing", "causes": "d_steep", "reason": "less, as D is steep"}, {"verdict": "good"}]
+    rows = [r | {"verdict": "learning"} | verdicts[i] for i, r in enumerate(records(5, d_loss=1.0))]
+    said = [
         (100, "event", "iteration 100: warning: D is steep"),
         (200, "event", "iteration 200: losing: less than before"),
     ]
-    told += [(200, "event", "iteration 200: losing: rolled back to iteration 0")]
-    _, listed, _ = timeline(grouped([history(run(tmp_path / "a", rows=rows, events=told))]))
-    assert [(e.iteration, e.kind) for e in listed] == [
-        (0, "verdict"),
-        (100, "verdict"),
-        (200, "verdict"),
-        (200, "event"),
+    said += [(200, "event", "iteration 200: losing: rolled back to iteration 0")]
+    said += [(300, "event", "iteration 300: losing: less, as D is steep"), (400, "event", "iteration 400: good again")]
+    _, folds, _ = timeline(grouped([history(run(tmp_path / "a", rows=rows, events=said))]))
+    assert [(fold.title, [(each.iteration, each.text) for each in fold.listed]) for fold in folds] == [
+        ("Warning: D steep", [(100, "D is steep")]),
+        ("Losing", [(200, "less than before")]),
+        ("losing: rolled back to iteration 0", [(200, "losing: rolled back to iteration 0")]),
+        ("Losing (D steep)", [(300, "less, as D is steep")]),
+        ("Without an alarm", [(0, "learning"), (400, "good")]),
     ]
-    assert listed[-1].text == "losing: rolled back to iteration 0"
 
 
 def test_a_log_full_of_events_is_cut(tmp_path):
-    told = [(i, kind, f"{kind} {i}") for i in range(500) for kind in ("note", "event")]
-    _, listed, more = timeline(grouped([history(run(tmp_path / "a", events=told))]))
-    assert (len(listed), more) == (200, 800)
-    assert {each.kind for each in listed} == {"event"}
+    kinds = ("note", "event", "b", "c", "d", "e")
+    said = [(i, "note" if kind == "note" else "event", f"{kind} happened {i}") for i in range(500) for kind in kinds]
+    _, folds, more = timeline(grouped([history(run(tmp_path / "a", events=said))]))
+    assert [fold.times for fold in folds] == [500] * 6
+    assert [len(fold.listed) for fold in folds] == [40] * 5 + [0]  # notes are left out first
+    assert more == 2800
 
 
 def test_a_run_made_before_there_were_events_shows_its_log(tmp_path):

@@ -52,7 +52,8 @@ def test_the_page_is_that_of_the_file_and_what_follows_it(tmp_path, served):
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     followed = set(live.splitlines())
     lost = [line for line in file.splitlines() if line not in followed]
-    assert [line.split()[0] for line in lost] == ["<html", "<meta", "<footer"]
+    assert [line.split()[0] for line in lost] == ["<html", "<meta", "<a", "<footer"]
+    assert 'download="evolution.gif"' in lost[2]  # a page that is made again and again holds no film
     policy = next(line for line in file.splitlines() if "Content-Security-Policy" in line)
     assert policy.replace("'unsafe-inline'\">", "'unsafe-inline'; connect-src 'self'\">") in live
     for words in LIVE:

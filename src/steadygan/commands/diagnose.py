@@ -168,7 +168,11 @@ def _indicators(told: sg.Diagnosis, wide: bool) -> Table:
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN ...", help="Runs' folders, or folders of several seeds.", show_default=False),
+        typer.Argument(
+            metavar="RUN ...",
+            help="Folders of runs, of several seeds or a monitor, or its records as a file.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path | None, option("By default report.html: in RUN, or for several in the current folder.", "FILE")

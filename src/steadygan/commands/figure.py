@@ -28,17 +28,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LEAST = 3  # seeds that are looked for, where a figure draws one
-FIELD = "field"  # of one run, beside the papers' figures
+OF_A_RUN = ("field", "evolution")  # what is drawn of one run, beside the papers' figures
 ITERATION = whole(0)
 
 
 def figure(
     name: Annotated[
-        str | None, typer.Argument(metavar="FIGURE", help="As listed without one; or field, of a run.")
+        str | None, typer.Argument(metavar="FIGURE", help="As listed without one; or field, evolution, of a run.")
     ] = None,
-    run: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="With field: whose D's slopes are drawn as arrows.")
-    ] = None,
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="With field and evolution: which run.")] = None,
     listed: Annotated[bool, option("List the figures, with what each takes.", None, "--list")] = False,
     scale: Annotated[str, option("small: what two cores can train; paper is another word for full.", "full|small")] = (
         "full"
@@ -54,7 +52,8 @@ def figure(
         None
     ),
     out: Annotated[
-        Path | None, option("Where the runs are, by default runs; a field goes there, else to RUN.", "DIR")
+        Path | None,
+        option("Where the runs are, by default runs; what is drawn of a run goes there, else to RUN.", "DIR"),
     ] = (None),
     gallery: Annotated[
         Path | None, option("A page with all figures that are drawn in this folder, such as runs/figures.", "FOLDER")
@@ -64,7 +63,8 @@ def figure(
 ) -> int:
     """Trains what is missing, then draws; the picture and its data go to `figures` beside the runs.
 
-    `figure field RUN` draws one run's slopes of D, grad log sigmoid(d), at chosen iterations.
+    `figure field RUN` draws one run's slopes of D, grad log sigmoid(d), at chosen iterations; `figure evolution RUN`
+    how its samples came to be, as a GIF, and as an MP4 where ffmpeg is installed.
     """
     console = new_console(as_json)
     if gallery is not None:
@@ -72,11 +72,12 @@ def figure(
     if name is None or listed:
         list_figures(console)
         return 0
-    if name == FIELD:
-        return field(console, run, at, out, as_json)
+    if name in OF_A_RUN:
+        return of_a_run(console, name, run, at, out, as_json)
     if run is not None or at is not None:
         got = f"the run {run}" if run is not None else f"--at {at}"
-        raise InputError(f"expected a run and --at with 'figure {FIELD}' alone, got {got}: leave it out")
+        names = " and ".join(f"'figure {each}'" for each in OF_A_RUN)
+        raise InputError(f"expected a run and --at with {names} alone, got {got}: leave it out")
     shown, root = figure_named(name), out or Path("runs")
     scale = known_scale("full" if scale == "paper" else scale)
     count = seeds or shown.seeds
@@ -141,21 +142,22 @@ def show_gallery(console: Console, folder: Path, as_json: bool) -> int:
     return 0
 
 
-def field(console: Console, run: Path | None, at: str | None, out: Path | None, as_json: bool) -> int:
-    """Draws the slopes of a run's D, of several seeds those of the first."""
+def of_a_run(console: Console, name: str, run: Path | None, at: str | None, out: Path | None, as_json: bool) -> int:
+    """Draws a run's field or evolution, of several seeds that of the first."""
     if run is None:
-        raise InputError(f"expected the folder of a run after 'figure {FIELD}', got none: give one")
+        raise InputError(f"expected the folder of a run after 'figure {name}', got none: give one")
     asked = [] if at is None else [iteration(word) for word in at.split(",")]
     (folder, *_), _ = run_folders([run], begun=True)
-    from ..figures.field import draw_field
+    from ..figures import field
 
-    paths = draw_field(RunFolder(folder), asked, (out or folder) / FIELD)
+    paths, note = field.OF_A_RUN[name](RunFolder(folder), asked, (out or folder) / name)
     if as_json:
-        print(json.dumps({"figure": FIELD, "run": str(folder), "files": [str(path) for path in paths]}, indent=2))
+        told = {"figure": name, "run": str(folder), "files": [str(path) for path in paths], "note": note}
+        print(json.dumps(told, indent=2))
         return 0
-    console.print(f"{FIELD} of {folder}: grad log sigmoid(d), the way in which D asks fakes to move", markup=False)
-    for path in paths:
-        console.print(str(path), style="dim", soft_wrap=True)
+    console.print(f"{name} of {folder}", markup=False)
+    for line in filter(None, [*map(str, paths), note]):
+        console.print(line, style="dim", markup=False, soft_wrap=True)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import beside
+from ..reporting.evolution import draw_film
 from ..runs.folder import RunFolder
 from ..viz import Snapshot
 from ..viz.canvas import canvas
@@ -49,6 +50,23 @@ def draw_field(folder: RunFolder, at: Sequence[int], stem: Path) -> list[Path]:
     with beside(stem.with_suffix(".npz")) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)
     return [stem.with_suffix(suffix) for suffix in (".png", ".pdf", ".npz")]
+
+
+def _field(folder: RunFolder, at: Sequence[int], stem: Path) -> tuple[list[Path], str]:
+    return draw_field(folder, at, stem), "arrows: grad log sigmoid(d), the way in which D asks fakes to move"
+
+
+def _evolution(folder: RunFolder, at: Sequence[int], stem: Path) -> tuple[list[Path], str]:
+    if at:
+        raise InputError("expected no --at with 'figure evolution', which shows all iterations: leave it out")
+    return draw_film(folder, stem)
+
+
+# What is drawn of one run, by name: (folder, iterations, where without an ending) -> the files, and a word on them.
+OF_A_RUN: dict[str, Callable[[RunFolder, Sequence[int], Path], tuple[list[Path], str]]] = {
+    "field": _field,
+    "evolution": _evolution,
+}
 
 
 def fields(folder: RunFolder, at: Sequence[int]) -> list[Snapshot]:

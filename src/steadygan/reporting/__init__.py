@@ -4,44 +4,84 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import InputError
 from ..files import beside
-from ..runs.history import history, run_folders
+from ..runs.folder import RunFolder
+from ..runs.history import RunHistory, history, loop_history, measured, run_folders
+from ..runs.records import records, records_of
 from .groups import grouped
+
+if TYPE_CHECKING:
+    from ..diagnostics.monitor import CollapseMonitor
 
 __all__ = ["report"]
 
 PAGE, MARK = "report.html", "Made by steadygan"
+RECORDS = (".jsonl", ".json")  # files of a monitor's records
+Told: TypeAlias = "str | Path | CollapseMonitor"  # what tells of a run
 
 
-def report(runs: str | Path | Sequence[str | Path], out: str | Path | None = None, real: bool = False) -> Path:
+def report(runs: Told | Sequence[Told], out: str | Path | None = None, real: bool = False) -> Path:
     """Writes one self-contained HTML page about runs, side by side; returns its path.
 
-    runs: the folder of a run, one that holds the runs of several seeds (`seed-0`, `seed-1`, ...), or a list of these;
-    runs that differ in their seed alone are drawn as their mean with a band of one standard deviation. out: the page,
-    by default `report.html` in the folder of a single run, and in the current folder for several. real: points of
-    runs that kept no real ones are drawn over those in the file that their settings name, which is read for that. What
-    cannot be read is left out and counted. Raises InputError for a folder without a run or without records, for an
-    `out` that is a folder, and for a `report.html` that is no report.
+    runs: the folder of a run, one that holds the runs of several seeds (`seed-0`, `seed-1`, ...), a loop of your own (a
+    `CollapseMonitor` with its records, the folder that it wrote as its `out`, or a file of its records, .jsonl or a
+    list as .json), or a list of these; runs that differ in their seed alone are drawn as their mean with a band of one
+    standard deviation. out: the page, by default `report.html` in the folder of a single run, and in the current folder
+    for others. real: points of runs that kept no real ones are drawn over those in the file that their settings name,
+    which is read for that. What cannot be read is left out and counted. Raises InputError for a folder without a run
+    or without records, for an `out` that is a folder, and for a `report.html` that is no report.
     """
-    words = [runs] if isinstance(runs, str | Path) else list(runs)
-    if not words:
+    told = [*runs] if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
+    if not told:
         raise InputError("expected at least one run to report on, got none: give the folder that train printed")
+    words = [_named(each) if isinstance(each, str | Path) else _folder(each) for each in told]
     path = _place(words, out)
-    folders, notes = run_folders(words)
+    found: list[RunHistory] = []
+    folders: list[str | Path] = []
+    for each, word in zip(told, words, strict=True):
+        if not isinstance(each, str | Path) and word is None:
+            found.append(loop_history(Path("loop"), records_of(each.records, "the monitor"), each.loss.equilibrium))
+        elif word is not None and (file := _records(word)) is not None:
+            found.append(loop_history(file, records(file)))
+        elif word is not None:
+            folders.append(word)
+    known, notes = run_folders(folders)
     from .page import render
 
     with beside(path) as part:
-        page = render(grouped([history(folder) for folder in folders]), notes, real=real)
+        page = render(grouped([*map(history, known), *found]), notes, real=real)
         part.write_text(page, encoding="utf-8")
     return path
 
 
-def _place(words: Sequence[str | Path], out: str | Path | None) -> Path:
+def _folder(monitor: CollapseMonitor) -> Path | None:
+    """Where a monitor keeps its records, once it has any; None where it keeps them in memory alone."""
+    if not hasattr(monitor, "records"):
+        raise InputError(f"expected runs as folders, files or a CollapseMonitor, got {monitor!r}: give one of these")
+    folder = monitor.out.folder
+    return folder.path if folder is not None and measured(folder.path) else None
+
+
+def _named(word: str | Path) -> str | Path:
+    """The word, or the folder of a run whose metrics.jsonl is named: it holds more."""
+    path = Path(word).expanduser()
+    return path.parent if path.is_file() and path == RunFolder(path.parent).metrics else word
+
+
+def _records(word: str | Path) -> Path | None:
+    """The file of a monitor's records that is meant; None for anything else."""
+    path = Path(word).expanduser()
+    return path if path.suffix in RECORDS and path.is_file() else None
+
+
+def _place(words: Sequence[str | Path | None], out: str | Path | None) -> Path:
     """Where the page goes; raises InputError for a folder, and for a file that nobody named and that is no page."""
     if out is None:
-        path = Path(words[0]).expanduser() / PAGE if len(words) == 1 else Path(PAGE)
+        lone = words[0] if len(words) == 1 else None
+        path = Path(PAGE) if lone is None or _records(lone) is not None else Path(lone).expanduser() / PAGE
         if path.is_file() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
             raise InputError(f"expected no file but an older report at {path}, found another: give --out")
         return path

@@ -32,12 +32,13 @@
   }
 
   // The place is that in a section: what stands above it may have grown.
-  const tops = () => [html, ...document.querySelectorAll("main > section")].map((part) => part.getBoundingClientRect().top);
+  const tops = () => [html, ...document.querySelectorAll("main section")].map((part) => part.getBoundingClientRect().top);
 
   function keep() {
     const at = slider && slider.value !== slider.max ? stops[Number(slider.value)] : undefined;
     const section = tops().findLastIndex((top) => top <= 0);
-    const place = { held, at, theme: html.dataset.theme, hidden: [...hiddenGroups], section, beyond: -tops()[section] };
+    const folds = [...document.querySelectorAll("[data-fold][open]")].map((fold) => fold.dataset.fold);
+    const place = { held, at, folds, theme: html.dataset.theme, hidden: [...hiddenGroups], section, beyond: -tops()[section] };
     sessionStorage.setItem(KEY, JSON.stringify(place));
   }
 
@@ -52,6 +53,7 @@
     if (kept.theme) html.dataset.theme = kept.theme;
     hold(kept.held);
     if (kept.at !== undefined && stops.length) slider.value = String(Math.max(0, stops.findLastIndex((s) => s <= kept.at)));
+    for (const fold of document.querySelectorAll("[data-fold]")) fold.open = kept.folds.includes(fold.dataset.fold);
     for (const group of kept.hidden) document.querySelector(`[data-toggle="${group}"]`)?.click();
     themed();
     window.addEventListener("load", restore);

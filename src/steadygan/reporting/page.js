@@ -33,6 +33,26 @@ for (const chip of document.querySelectorAll("[data-toggle]")) {
   });
 }
 
+// The part of the page that is read is marked in its navigation.
+const links = [...document.querySelectorAll(".bar nav a")];
+const parts = links.map((link) => document.getElementById(link.hash.slice(1)));
+function mark() {
+  const line = 120; // px below the window's upper edge, below the bar
+  const bottom = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+  const here = scrollY < 60 ? 0 : bottom ? links.length - 1 : parts.findLastIndex((part) => part.getBoundingClientRect().top <= line);
+  links.forEach((link, i) => (i === Math.max(0, here) ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
+}
+let marking = 0;
+function markSoon() {
+  cancelAnimationFrame(marking);
+  marking = requestAnimationFrame(mark);
+}
+if (links.length) {
+  addEventListener("scroll", markSoon, { passive: true });
+  addEventListener("resize", markSoon);
+  mark();
+}
+
 themeButton.setAttribute("aria-pressed", String(isDark()));
 for (const begin of starts) begin();
 root.dataset.ready = "yes";

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from ..metrics.protocol import together
-from ..quantities import OTHERS, listed, quantities, tone, words
+from ..quantities import listed, quantities, tone
 from . import tables
 from .charts import chart
+from .evolution import evolution_gif
 from .frame import frame_file, framed
 from .groups import RunGroup, command
+from .headline import headline_figures, reason, states
+from .sentences import sentence
 from .shots import BUDGET, shots
 from .timeline import timeline
 
 SEEDS = 4  # of a group, whose samples are shown
+FILMS = 400_000  # bytes of all films of a page
 
 
 def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "", real: bool = False) -> str:
@@ -26,27 +31,33 @@ def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "
     """
     sections = _sections(groups)
     shown = list(_samples(groups, real))
+    films = {} if state else _films(groups, real)
     figures = tables.figures(groups)
+    charts = [own for section in sections for own in section["charts"]]
+    why = reason(groups)
+    numbers = {own["key"]: own for own in charts}
     return framed(
         frame_file("page.html.j2"),
         [frame_file(f"{name}.js") for name in ("charts", "samples", "page", *(["follow"] if state else []))],
-        {
-            "charts": [own for section in sections for own in section["charts"]],
-            "samples": [panel for panel in shown if panel["runs"]],
-        },
+        {"charts": charts, "samples": [panel for panel in shown if panel["runs"]]},
         kind="report",
         above="Training report",
         state=state,
         title=listed([group.name for group in groups]),
         groups=[_card(i, group) for i, group in enumerate(groups)],
         several=len(groups) > 1,
+        judged=any(run.verdicts for group in groups for run in group.runs),
+        alarms=any(tone(turn.verdict) == "bad" for group in groups for run in group.runs for turn in run.verdicts),
         banded=any(group.several for group in groups),
         notes=notes,
+        first=headline_figures(groups),
+        why=why,
+        why_charts=[numbers[key] for key in why.keys if key in numbers],
         timeline=timeline(groups),
         longest=max(run.last for group in groups for run in group.runs),
         sections=sections,
-        others=OTHERS,
         samples=shown,
+        films=films,
         quality=[figure for figure in figures if not figure.cells[0].peak],
         gradients=[figure for figure in figures if figure.cells[0].peak],
         reals=any(cell.real for figure in figures for cell in figure.cells),
@@ -71,7 +82,8 @@ def _card(i: int, group: RunGroup) -> dict[str, Any]:
     """What stands at the top of a group, and below all charts."""
     lengths = sorted({run.last for run in group.runs})
     seconds = [run.seconds for run in group.runs if run.seconds is not None]
-    facts = ["{} iterations".format(" to ".join(f"{n:,}" for n in dict.fromkeys((lengths[0], lengths[-1]))))]
+    last = " to ".join(f"{n:,}" for n in dict.fromkeys((lengths[0], lengths[-1])))
+    facts = [f"{last} iterations"]
     facts += [f"{len(group.runs)} seeds"] if group.several else []
     facts += [f"data {group.first.data}"] if group.first.data else []
     facts += [f"{_clock(sum(seconds) / len(seconds))} of training" + (" each" * group.several)] if seconds else []
@@ -79,30 +91,15 @@ def _card(i: int, group: RunGroup) -> dict[str, Any]:
         "index": i,
         "name": group.name,
         "facts": facts,
-        "verdicts": _verdicts(group),
+        "states": states(group),
+        "last": last,
         "notes": [(group.called(run), note) for run in group.runs for note in run.notes],
         "folders": [str(run.path) for run in group.runs],
         "command": command(group),
+        "loop": group.first.loop,
         "measured": together(group.first.protocols),
         "settings": tables.settings(group),
     }
-
-
-def _verdicts(group: RunGroup) -> list[dict[str, str]]:
-    """The last verdicts, seeds of one and the same together; [] where no record has one."""
-    alike: dict[tuple[str, str, str], list[str]] = {}
-    for run in group.runs:
-        if run.verdicts:
-            alike.setdefault(run.verdicts[-1][1:], []).append(str(run.seed))
-    return [
-        {
-            "word": words(verdict, causes),
-            "tone": tone(verdict, causes),
-            "reason": reason,
-            "seeds": f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}" if group.several else "",
-        }
-        for (verdict, reason, causes), seeds in alike.items()
-    ]
 
 
 def _unlike(figures: Sequence[tables.TableRow]) -> dict[str, list[str]]:
@@ -128,7 +125,7 @@ def _sections(groups: Sequence[RunGroup]) -> list[dict[str, Any]]:
     for name, own in quantities(dict.fromkeys(keys)).items():
         charts = [made for quantity in own if (made := chart(quantity, groups)) is not None]
         for made in charts:
-            made["number"] = number
+            made |= {"number": number, "sentence": sentence(made["key"])}
             number += 1
         if charts:
             found.append({"name": name, "charts": charts})
@@ -142,3 +139,14 @@ def _samples(groups: Sequence[RunGroup], real: bool) -> Iterator[dict[str, Any]]
         own = [(run, found) for run in group.runs[:SEEDS] if (found := shots(run, budget, real)) is not None]
         named = [{"name": f"seed {run.seed}", "label": group.called(run), **found} for run, found in own]
         yield {"group": i, "name": group.name, "runs": named, "of": len(group.runs)}
+
+
+def _films(groups: Sequence[RunGroup], real: bool) -> dict[int, str]:
+    """The evolution of each group's first run as a GIF's data URI, where it is small enough."""
+    budget = FILMS // len(groups)
+    found = {i: evolution_gif(group.first, budget, real) for i, group in enumerate(groups)}
+    return {
+        i: f"data:image/gif;base64,{b64encode(content).decode('ascii')}"
+        for i, content in found.items()
+        if content is not None
+    }

@@ -87,7 +87,7 @@ function show(panel, iteration) {
   const run = panel.runs[panel.chosen];
   const shot = frameAt(run, iteration);
   const view = panel.figure.querySelector(".view");
-  const notes = [`iteration ${said(shot.iteration)}`];
+  const notes = panels.length > 1 || shot.iteration !== iteration ? [`iteration ${said(shot.iteration)}`] : [];
   if (run.kind === "images") {
     let image = view.querySelector("img");
     if (!image) view.replaceChildren((image = document.createElement("img")));
@@ -119,11 +119,34 @@ function showSamples() {
   for (const panel of panels) if (!hiddenGroups.has(panel.group)) show(panel, iteration);
 }
 
+// Play: from the beginning where the slider stands at the end, until the end or another touch of the slider.
+const playButton = document.getElementById("play");
+const BEAT = 450; // ms that a frame is shown
+let beat = 0;
+
+function play(on) {
+  clearInterval(beat);
+  playButton.setAttribute("aria-pressed", String(on));
+  playButton.setAttribute("aria-label", on ? "Pause" : "Play");
+  if (!on) return;
+  if (slider.value === slider.max) slider.value = "0";
+  showSamples();
+  beat = setInterval(() => {
+    slider.value = String(Number(slider.value) + 1);
+    showSamples();
+    if (slider.value === slider.max) play(false);
+  }, BEAT);
+}
+
 function startSamples() {
   if (!stops.length) return;
+  playButton.hidden = stops.length < 2;
+  playButton.addEventListener("click", () => play(playButton.getAttribute("aria-pressed") !== "true"));
   slider.max = String(stops.length - 1);
   slider.value = slider.max;
   let waiting = 0;
+  slider.addEventListener("pointerdown", () => play(false));
+  slider.addEventListener("keydown", (event) => event.key !== "Tab" && play(false));
   slider.addEventListener("input", () => {
     cancelAnimationFrame(waiting);
     waiting = requestAnimationFrame(showSamples);
@@ -137,6 +160,7 @@ function startSamples() {
   const sloped = panels.some((p) => p.runs.some((r) => r.frames.some((f) => f.arrows)));
   document.getElementById("sloped").hidden = !sloped;
   slopesBox.addEventListener("change", showSamples);
+  document.getElementById("grounded").hidden = !panels.some((p) => p.runs.some((r) => r.frames.some((f) => f.surface)));
   document.getElementById("ground").hidden = !panels.some((p) => p.runs.some((r) => r.kind === "points"));
   showSamples();
 }

@@ -18,13 +18,13 @@ from ..viz.clouds import (
     Snapshot,
     capped,
     logit_scale,
-    pick_panels,
     share_outside,
     snapshot,
     thin,
     view,
 )
 from .charts import rounded
+from .evolution import picked
 
 POINTS = 500  # of each kind that a panel shows
 FRAMES = 24  # of one run
@@ -48,7 +48,7 @@ def shots(run: RunHistory, budget: int, real: bool = False) -> dict[str, Any] | 
 
 def _points(run: RunHistory, files: list[Path], budget: int, asked: bool) -> dict[str, Any] | None:
     each = 14 * POINTS + 7_000  # bytes of a frame, about
-    chosen = _picked(files, min(FRAMES, max(2, budget // each)))
+    chosen = picked(files, min(FRAMES, max(2, budget // each)))
     read = [shot for path in chosen if (shot := snapshot(path)) is not None]
     if not read:
         return None
@@ -112,17 +112,12 @@ def _images(run: RunHistory, files: list[Path], budget: int) -> dict[str, Any] |
     last, uri = known
     frames = [{"iteration": int(last.stem), "uri": uri}]
     spent = len(uri)
-    for path in _picked(files[: files.index(last) + 1], min(FRAMES, budget // len(uri)))[:-1]:
+    for path in picked(files[: files.index(last) + 1], min(FRAMES, budget // len(uri)))[:-1]:
         found = _uri(path)
         if found is not None and spent + len(found) <= 1.5 * budget:  # early grids are noise, which takes more
             spent += len(found)
             frames.append({"iteration": int(path.stem), "uri": found})
     return {"kind": "images", "frames": sorted(frames, key=lambda frame: frame["iteration"]), "of": len(files)}
-
-
-def _picked(files: list[Path], most: int) -> list[Path]:
-    """So many files, the last among them, even in log scale."""
-    return [files[i] for i in pick_panels([int(path.stem) for path in files], most)]
 
 
 def _uri(path: Path) -> str | None:

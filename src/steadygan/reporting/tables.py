@@ -42,7 +42,7 @@ def figures(groups: Sequence[RunGroup]) -> list[TableRow]:
     found = []
     for key in order:
         cells = [
-            _cell(i, group, key, [run[key] for run in own if key in run])
+            cell(i, group, key, [run[key] for run in own if key in run])
             for i, (group, own) in enumerate(zip(groups, rows, strict=True))
             if any(key in run for run in own)
         ]
@@ -51,7 +51,9 @@ def figures(groups: Sequence[RunGroup]) -> list[TableRow]:
     return found
 
 
-def _cell(i: int, group: RunGroup, key: str, rows: list[Summary]) -> Cell:
+def cell(i: int, group: RunGroup, key: str, rows: list[Summary]) -> Cell:
+    """A figure of one group, the mean and deviation of its runs' `rows`."""
+
     def told(ats: list[At]) -> tuple[str, str]:
         iterations = sorted({at.iteration for at in ats})
         span = " to ".join(f"{each:,}" for each in dict.fromkeys((iterations[0], iterations[-1])))

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..config import Settings
 from ..errors import InputError
-from ..files import regular
+from ..files import json_of, regular
 from ..quantities import number
 from .folder import RunFolder
 from .interventions import interventions_told
-from .loop import loop_told
-from .records import Turn, objects, records, times, turns
+from .records import Records, Turn, objects, records, times, turns
 from .settings import settings_told
 
 if TYPE_CHECKING:
@@ -44,7 +43,8 @@ class RunHistory:
     """One run: `tree` are its settings as they stand in the file, `settings` the same where this version reads them.
 
     interventions: its roll-backs; equilibrium: the losses' (D, G) when generated is like real; protocols: how figures
-    were measured; reference: what real data gets of them; seconds: of training; notes: what a reader should be told.
+    were measured; reference: what real data gets of them; seconds: of training; notes: what a reader should be told;
+    loop: whether it is a loop of somebody's own, which a monitor saw.
     """
 
     path: Path
@@ -59,6 +59,7 @@ class RunHistory:
     reference: Mapping[str, float]
     seconds: float | None
     notes: tuple[str, ...]
+    loop: bool = False
 
     @property
     def last(self) -> int:
@@ -115,6 +116,43 @@ def history(folder: Path) -> RunHistory:
         reference=known.reference,
         seconds=times(place.timing)[0] or None,
         notes=(*notes, *damaged),
+        loop=loop is not None,
+    )
+
+
+def loop_told(folder: RunFolder) -> tuple[tuple[float | None, float | None], dict[str, Any]] | None:
+    """The equilibrium (D, G) of the loop whose folder this is, and its settings; None where it is no loop's."""
+    if not folder.loop.is_file():
+        return None
+    try:
+        content = json_of(folder.loop)
+    except InputError:
+        return (None, None), {}
+    content = content if isinstance(content, dict) else {}
+    levels, horizon = content.get("equilibrium"), content.get("horizon")
+    told = [number(level) for level in levels] if isinstance(levels, list) and len(levels) == 2 else [None, None]
+    return (told[0], told[1]), {"horizon": horizon} if isinstance(horizon, int) else {}
+
+
+def loop_history(
+    path: Path, found: Records, equilibrium: tuple[float | None, float | None] = (None, None)
+) -> RunHistory:
+    """What the records of somebody's own loop tell by themselves; `path` names it."""
+    lost = [f"{found.unreadable:,} of its records cannot be read and are left out"] if found.unreadable else []
+    return RunHistory(
+        path=path,
+        rows=found.rows,
+        verdicts=found.verdicts,
+        tree={},
+        settings=None,
+        events=[],
+        interventions=(),
+        equilibrium=equilibrium,
+        protocols={},
+        reference={},
+        seconds=None,
+        notes=(*lost,),
+        loop=True,
     )
 
 

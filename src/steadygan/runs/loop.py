@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import json_of, write_json, write_text
-from ..quantities import number
+from ..files import write_json, write_text
 from .folder import RunFolder
 from .records import append
 from .samples import COLUMNS, image_samples, keep_real, point_samples
@@ -92,17 +91,3 @@ def scale_of(images: NDArray[Any]) -> tuple[float, float]:
         if black <= low and high <= 1.0:
             return black, 1.0
     return low, high if high > low else low + 1.0
-
-
-def loop_told(folder: RunFolder) -> tuple[tuple[float | None, float | None], dict[str, Any]] | None:
-    """The equilibrium (D, G) of the loop whose folder this is, and its settings; None where it is no loop's."""
-    if not folder.loop.is_file():
-        return None
-    try:
-        content = json_of(folder.loop)
-    except InputError:
-        return (None, None), {}
-    content = content if isinstance(content, dict) else {}
-    levels, horizon = content.get("equilibrium"), content.get("horizon")
-    told = [number(level) for level in levels] if isinstance(levels, list) and len(levels) == 2 else [None, None]
-    return (told[0], told[1]), {"horizon": horizon} if isinstance(horizon, int) else {}

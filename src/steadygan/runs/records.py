@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from ..config.values import MOST
 from ..errors import InputError, printable
-from ..files import write_text, writing
+from ..files import json_of, write_text, writing
 from ..quantities import number, tone, words
 
 REASONS = ("verdict_reason", "reason")
@@ -56,7 +56,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if _is_value(key, value)} for line in lines]
 
 
-def is_record(line: dict[str, Any] | None) -> TypeGuard[dict[str, Any]]:
+def is_record(line: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
     """Whether a line is an object that tells an iteration."""
     at = None if line is None else number(line.get("iteration"))
     return at is not None and 0 <= at <= MOST and at == int(at)
@@ -91,13 +91,22 @@ def cut_back(path: Path, iteration: int) -> None:
 
 
 def records(path: Path) -> Records:
-    """The numbers of the records; lines that are truncated, garbled or tell no iteration are counted.
+    """The records of a file, line by line, or of a .json file as one list; see `records_of`."""
+    if path.suffix == ".json":
+        content = json_of(path)
+        if not isinstance(content, list):
+            raise InputError(f"expected a list of records in '{path}', got {type(content).__name__}: write one")
+        return records_of([each if isinstance(each, dict) else None for each in content], path)
+    return records_of([*objects(path)], path)
 
-    Raises InputError where none can be read.
+
+def records_of(lines: Sequence[Mapping[str, Any] | None], name: str | Path) -> Records:
+    """The numbers of records; those that are truncated, garbled (None) or tell no iteration are counted.
+
+    Raises InputError where none can be read; `name` says whose they are.
     """
     rows: list[dict[str, float]] = []
     verdicts: list[Turn] = []
-    lines = [*objects(path)]
     for content in sorted(filter(is_record, lines), key=lambda line: float(line["iteration"])):
         values = ((str(key), number(value)) for key, value in content.items() if key != "final")
         rows.append({key: value if isfinite(value) else nan for key, value in values if value is not None})
@@ -110,7 +119,7 @@ def records(path: Path) -> Records:
     unreadable = len(lines) - len(rows)
     if not rows:
         told = f"{unreadable:,} that cannot be read" if unreadable else "an empty file"
-        raise InputError(f"expected records in '{path}', got {told}: train the run on, or leave it out")
+        raise InputError(f"expected records in '{name}', got {told}: train the run on, or leave it out")
     return Records(rows, verdicts, unreadable)
 
 

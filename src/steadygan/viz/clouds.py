@@ -29,15 +29,18 @@ class Snapshot(NamedTuple):
     slope: Array | None = None  # (rows, columns, 2) of grad log sigmoid(d) on the same extent
 
 
-def snapshot(path: Path) -> Snapshot | None:
-    """The points of a file that a run kept, with the critic's surface and slopes where it has any that can be drawn."""
+def snapshot(path: Path, least: int = 2) -> Snapshot | None:
+    """The points of a file that a run kept, with the critic's surface and slopes where it has any that can be drawn.
+
+    None for a file that cannot be read, or whose points have fewer columns than `least`.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             points = np.asarray(arrays["points"], dtype=np.float64)
             surface, extent, slope = (arrays.get(key) for key in ("surface", "extent", "slope"))
     except Exception:  # a damaged file raises whatever its bytes lead to
         return None
-    if points.ndim != 2 or points.shape[1] < 2:
+    if points.ndim != 2 or points.shape[1] < least:
         return None
     whole = surface is not None and extent is not None and surface.ndim == 2 and np.isfinite(extent).all()
     if not whole or extent is None or extent.shape != (4,):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from .clouds import Array, Box, Snapshot, column_limits, logit_scale, share_outs
 
 Pixels = NDArray[np.uint8]
 SIDE, HEAD = 432, 30  # pixels of the square that points are drawn in, and of the line above it
-MOST = 1000  # points of each kind
+MOST = 1000  # points of each kind that are drawn
 SHADES = ("#F0A870", "#F9DCC4", "#FFFFFF", "#C6DFF0", "#74B3DC")  # of D's logits, from fake to real
 UNKNOWN = "#BBBBBB"  # where a logit is not finite
 STEPS = 32  # shades of the ground: more would only make the file larger
@@ -46,7 +45,8 @@ def raster(
             if cloud is not None:
                 _stamp(page, thin(cloud, MOST), box, rgb(colour), radius, opaque)
         outside = share_outside(flat.points, box)
-    return _headed(page, shot.iteration, known is not None, outside)
+    told = f"iteration {shot.iteration:,}" + (f", {outside:.0%} outside" if outside >= 0.01 else "")
+    return headed(page, told, (("generated", FAKE), *((("real", REAL),) if known is not None else ())))
 
 
 def write_png(page: Pixels, path: Path) -> None:
@@ -146,16 +146,16 @@ def _histogram(fake: Array, real: Array | None, box: Box | None) -> Pixels:
     return page
 
 
-def _headed(page: Pixels, iteration: int, real: bool, outside: float) -> Pixels:
-    """The picture below a line that says what it shows."""
+def headed(page: Pixels, told: str, legend: Sequence[tuple[str, str]] = ()) -> Pixels:
+    """A page (height, width, 3) below a line of words, with names and colours at its right end, in a frame."""
     from PIL import Image, ImageDraw, ImageFont
 
-    line = Image.new("RGB", (SIDE, HEAD), "white")
+    width = page.shape[1]
+    line = Image.new("RGB", (width, HEAD), "white")
     pen, font = ImageDraw.Draw(line), ImageFont.load_default(14)
-    told = f"iteration {iteration:,}" + (f", {outside:.0%} outside" if outside >= 0.01 else "")
     pen.text((8, HEAD // 2), told, INK, font, anchor="lm")
-    x = SIDE - 8.0
-    for name, colour in (("generated", FAKE), *((("real", REAL),) if real else ())):
+    x = width - 8.0
+    for name, colour in legend:
         pen.text((x, HEAD // 2), name, INK, font, anchor="rm")
         x -= pen.textlength(name, font) + 12
         pen.ellipse((x - 4, HEAD // 2 - 4, x + 4, HEAD // 2 + 4), colour)
@@ -165,14 +165,13 @@ def _headed(page: Pixels, iteration: int, real: bool, outside: float) -> Pixels:
     return framed
 
 
-def film(pages: Sequence[Any], last: int = 2000, each: int = 350) -> bytes:
+def film(pages: Sequence[Pixels], colours: int = 64, last: int = 2000, each: int = 350) -> bytes:
     """Pages of one size as a GIF that goes round; `each` milliseconds a page, `last` of them the last one."""
     from io import BytesIO
 
     from PIL import Image
 
-    frames = [page if isinstance(page, Image.Image) else Image.fromarray(page) for page in pages]
-    frames = [frame.convert("RGB").quantize(64, dither=Image.Dither.NONE) for frame in frames]
+    frames = [Image.fromarray(page).quantize(colours, dither=Image.Dither.NONE) for page in pages]
     held, content = [each] * (len(frames) - 1) + [last], BytesIO()
-    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=held, loop=0, optimize=False)
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=held, loop=0)
     return content.getvalue()
