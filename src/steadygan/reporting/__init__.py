@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..files import beside
@@ -20,10 +20,13 @@ __all__ = ["report"]
 
 PAGE, MARK = "report.html", "Made by steadygan"
 RECORDS = (".jsonl", ".json")  # files of a monitor's records
-Told: TypeAlias = "str | Path | CollapseMonitor"  # what tells of a run
 
 
-def report(runs: Told | Sequence[Told], out: str | Path | None = None, real: bool = False) -> Path:
+def report(
+    runs: str | Path | CollapseMonitor | Sequence[str | Path | CollapseMonitor],
+    out: str | Path | None = None,
+    real: bool = False,
+) -> Path:
     """Writes one self-contained HTML page about runs, side by side; returns its path.
 
     runs: the folder of a run, one that holds the runs of several seeds (`seed-0`, `seed-1`, ...), a loop of your own (a
