@@ -1,7 +1,7 @@
 """How early the collapse monitor calls a run that fails, on kinds that its thresholds were not chosen on.
 
     python benchmarks/monitored_runs.py --out records
-    python benchmarks/lead_time.py records [--write]
+    python benchmarks/lead_time.py records [--added added] [--write]
 
 A run is *called* at the first look whose state is an alarm. It has *lost quality* at the first of two looks in a row at
 which the evenness of what is exported over the modes (the coverage in features where there are none), told from fakes
@@ -9,7 +9,8 @@ that the monitor does not see, is less than 80 % of the best so far, once that w
 *failed* when it lost quality, came upon a term that is not finite, or ends with less than 80 % of what healthy runs of
 the same data have in the median. *In time*: called before quality was lost; of a sudden fault also at the first look
 after it. Every kind is judged with thresholds that are chosen on all others: most failing runs in time, of those that
-call at most 2 % of healthy runs. Intervals are those of a bootstrap over kinds, as the seeds of one are alike.
+call at most 2 % of healthy runs; kinds that were added after the rules are judged with the default ones. Intervals are
+those of a bootstrap over kinds, as the seeds of one are alike.
 """
 
 from __future__ import annotations
@@ -246,11 +247,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("records", type=Path)
     parser.add_argument("--write", action="store_true", help="put the figures into docs/results/monitor.md")
+    parser.add_argument("--added", type=Path, help="judge these alone, kinds that were added after the rules")
     parser.add_argument("--default", action="store_true", help="judge with the default thresholds, nothing left out")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    runs = read(chosen.records)
-    if chosen.default:
+    runs = read(*filter(None, (chosen.records, chosen.added)))
+    if chosen.added is not None:
+        names = {path.parent.name for path in chosen.added.glob("*/runs.json")}
+        runs = [run for run in runs if run.kind in names]
+    if chosen.default or chosen.added is not None:
         judged = [Judged.of(run, Thresholds()) for run in runs]
     else:
         chosen_for = left_out(runs, combinations())
@@ -258,6 +263,8 @@ def main() -> None:
         picked = Counter(tuple(getattr(each.thresholds, key) for key in GRID) for each in chosen_for.values())
         print(f"thresholds ({', '.join(GRID)}):", *(f"{values} {n} times" for values, n in picked.most_common()))
     parts = {"summary": summary(judged), "table": table(judged)}
+    if chosen.added is not None:
+        parts = {f"added {name}": content for name, content in parts.items()}
     print("\n\n".join(parts.values()))
     if chosen.write:
         text = PAGE.read_text("utf-8")

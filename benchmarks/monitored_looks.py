@@ -163,10 +163,10 @@ def setting_of(about: Mapping[str, Any], run: Mapping[str, Any]) -> Setting:
     return setting_told(settings, level, None if about["recipe"] in STEADY else about["iterations"])
 
 
-def read(records: Path) -> list[Run]:
-    """All runs of a folder of kinds."""
+def read(*records: Path) -> list[Run]:
+    """All runs of folders of kinds; how well healthy ones end is told by all of them together."""
     found: list[Run] = []
-    for path in sorted(records.glob("*/runs.json")):
+    for path in (path for folder in records for path in sorted(folder.glob("*/runs.json"))):
         about = json.loads(path.read_text("utf-8"))
         key = "evenness" if about["modes"] else "coverage"
         for run, rows in zip(about["runs"], figures(path.parent, about), strict=True):
