@@ -38,9 +38,11 @@ const links = [...document.querySelectorAll(".bar nav a")];
 const parts = links.map((link) => document.getElementById(link.hash.slice(1)));
 function mark() {
   const line = 120; // px below the window's upper edge, below the bar
+  const tops = parts.map((part) => part.getBoundingClientRect().top);
   const bottom = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
-  const here = scrollY < 60 ? 0 : bottom ? links.length - 1 : parts.findLastIndex((part) => part.getBoundingClientRect().top <= line);
-  links.forEach((link, i) => (i === Math.max(0, here) ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
+  let here = scrollY < 60 ? 0 : bottom ? links.length - 1 : Math.max(0, tops.findLastIndex((top) => top <= line));
+  while (here > 0 && Math.abs(tops[here] - tops[here - 1]) < 8) here--; // of two side by side the first
+  links.forEach((link, i) => (i === here ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current")));
 }
 let marking = 0;
 function markSoon() {
