@@ -10,6 +10,7 @@ from PIL import Image
 from runs_made import grids, points, run
 
 from steadygan.errors import InputError
+from steadygan.reporting import evolution
 from steadygan.reporting.evolution import draw_film, evolution_gif, evolution_pages
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.history import history
@@ -53,13 +54,19 @@ def test_grids_are_pages_as_wide_as_is_asked(tmp_path):
     assert [page.shape for page in evolution_pages(history(folder), wide=100)] == [(100 + HEAD, 100, 3)] * 3
 
 
-def test_a_gif_keeps_to_its_budget_with_fewer_pages_or_is_none(tmp_path):
-    folder = points(run(tmp_path / "a"), iterations=range(0, 3000, 100), n=200)
-    whole = evolution_gif(history(folder), 10_000_000)
-    less = evolution_gif(history(folder), len(whole) - 1)
-    with Image.open(BytesIO(whole)) as first, Image.open(BytesIO(less)) as second:
-        assert (first.n_frames, second.n_frames) == (24, 16)
-    assert evolution_gif(history(folder), 1000) is None
+def test_a_gif_keeps_to_its_budget_with_fewer_and_smaller_pages_or_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(evolution, "ROUNDS", ((4, 1), (3, 1), (2, 2)))
+    kept = history(points(run(tmp_path / "a"), iterations=(0, 100, 200, 300)))
+    whole = evolution_gif(kept, 10_000_000)
+    less = evolution_gif(kept, len(whole) - 1)
+    least = evolution_gif(kept, len(less) - 1)
+    found = []
+    for content in (whole, less, least):
+        with Image.open(BytesIO(content)) as image:
+            found.append((image.n_frames, image.size))
+    full, half = (SIDE, SIDE + HEAD), (SIDE // 2, (SIDE + HEAD) // 2)
+    assert found == [(4, full), (3, full), (2, half)]
+    assert evolution_gif(kept, 1000) is None
     assert evolution_gif(history(points(run(tmp_path / "b"), iterations=(0,))), 10_000_000) is None
     assert evolution_gif(history(run(tmp_path / "c")), 10_000_000) is None
 

@@ -18,7 +18,12 @@ from ..viz.raster import MOST, Pixels, film, headed, raster
 
 FRAMES = 24  # of a film
 WIDE, NARROW = 640, 360  # pixels of a grid of images, in a file and on a page
-ROUNDS = (24, 16, 10)  # frames that are tried until a GIF is small enough
+ROUNDS = (
+    (24, 1),
+    (16, 1),
+    (10, 1),
+    (10, 2),
+)  # frames, and how much smaller, that are tried until a GIF is small enough
 PACE, LAST = 3, 6  # pages of an MP4 a second, and how often its last one is shown
 PATIENCE = 120  # seconds that ffmpeg may take
 EVEN = "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white"  # players want even sides
@@ -41,15 +46,23 @@ def evolution_pages(run: RunHistory, most: int = FRAMES, wide: int = WIDE, real:
 
 
 def evolution_gif(run: RunHistory, budget: int, real: bool = False) -> bytes | None:
-    """The film as a GIF of at most `budget` bytes, of fewer pages where it takes that; None where it cannot be had."""
+    """The film as a GIF of at most `budget` bytes, of fewer and smaller pages where it takes that; None without one."""
     pages = evolution_pages(run, wide=NARROW, real=real)
     if len(pages) < 2:
         return None
-    for most in ROUNDS:
-        content = film([pages[i] for i in pick_panels(range(len(pages)), most)], colours=32)
+    for most, times in ROUNDS:
+        shown = [pages[i] for i in pick_panels(range(len(pages)), most)]
+        content = film([page if times == 1 else smaller(page, times) for page in shown], colours=32)
         if len(content) <= budget:
             return content
     return None
+
+
+def smaller(page: Pixels, times: int) -> Pixels:
+    """A page of so many times fewer pixels along each side."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(page).reduce(times))
 
 
 def draw_film(folder: RunFolder, stem: Path, real: bool = False) -> tuple[list[Path], str]:
