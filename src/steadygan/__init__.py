@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .diagnostics.remedy import Remedy
     from .diagnostics.verdicts import Verdict
     from .engine.objective import d_loss, g_loss
+    from .errors import CollapseWarning
     from .evaluation import Evaluation, evaluate
     from .reporting import report
     from .runs.export import export
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _OBJECTS = {
     "CollapseMonitor": "diagnostics.monitor",
+    "CollapseWarning": "errors",
     "Diagnosis": "diagnostics.diagnosis",
     "Evaluation": "evaluation",
     "Remedy": "diagnostics.remedy",
@@ -41,6 +43,7 @@ _OBJECTS = {
 
 __all__ = [
     "CollapseMonitor",
+    "CollapseWarning",
     "Diagnosis",
     "Evaluation",
     "Remedy",

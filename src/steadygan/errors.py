@@ -81,6 +81,9 @@ class CollapseError(RuntimeError):
 class CollapseWarning(UserWarning):
     """A run loses quality, or none is to be had; the message says at which iteration, why, and what helps."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
 
 def warn(message: str) -> None:
     """A `CollapseWarning` that points at the user's line: the first one outside of this package and of torch."""

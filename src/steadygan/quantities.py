@@ -227,6 +227,12 @@ def spread(key: str, values: list[float]) -> str:
     return f"{figure(key, mean)} ±{BLANK}{plain(std)}"
 
 
+def counted(key: str, value: float | Sequence[float], modes: int | None = None) -> str:
+    """A figure as it stands in tables, or its mean and deviation over seeds; modes with their number."""
+    told = spread(key, [*value] if isinstance(value, Sequence) else [value]).replace(BLANK, " ")
+    return told if key != "modes" or modes is None else f"{told} of {modes}"
+
+
 def number(value: Any) -> float | None:
     """`value` as a float where it is a number, NaN where it is too large for one, else None."""
     if value is None or isinstance(value, bool | str):

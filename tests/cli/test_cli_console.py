@@ -1,6 +1,7 @@
 """How commands put figures into words."""
 
-from steadygan.commands.console import classes, figure
+from steadygan.commands.console import classes
+from steadygan.quantities import counted
 
 
 def test_shares_of_classes_are_told_and_nothing_else_is_taken_for_one() -> None:
@@ -10,6 +11,6 @@ def test_shares_of_classes_are_told_and_nothing_else_is_taken_for_one() -> None:
 
 
 def test_figures() -> None:
-    assert figure("modes", 24.0, 25) == "24 of 25"
-    assert figure("high_quality", 0.123) == "12.3 %"
-    assert figure("fid", 12.34) == "12.3"
+    assert counted("modes", 24.0, 25) == "24 of 25"
+    assert counted("high_quality", 0.123) == "12.3 %"
+    assert counted("fid", 12.34) == "12.3"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..display.frame import COLOURS, wrapped
 from ..errors import printable, shortened
-from ..quantities import BLANK, LABELS, spread, tone, words
+from ..quantities import LABELS, counted, tone, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,16 +62,10 @@ def tell(console: Console, text: str, style: str = "") -> None:
         console.print(each, style=style, soft_wrap=True)
 
 
-def figure(key: str, value: float | Sequence[float], modes: int | None = None) -> str:
-    """A figure as it stands in tables, or its mean and deviation over seeds; modes with their number."""
-    told = spread(key, [*value] if isinstance(value, Sequence) else [value]).replace(BLANK, " ")
-    return told if key != "modes" or modes is None else f"{told} of {modes}"
-
-
 def cells(row: Summary, reference: Mapping[str, float], modes: int | None) -> list[str]:
     """A row of a table of figures: label, final, real data's where it is known, best, and when that was."""
-    real = figure(row.key, reference[row.key], modes) if row.key in reference else ""
-    final, best = (figure(row.key, at.value, modes) for at in (row.final, row.best))
+    real = counted(row.key, reference[row.key], modes) if row.key in reference else ""
+    final, best = (counted(row.key, at.value, modes) for at in (row.final, row.best))
     return [LABELS[row.key], final, real, best, f"{row.best.iteration:,}"]
 
 

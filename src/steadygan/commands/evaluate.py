@@ -14,9 +14,9 @@ from ..config.values import whole
 from ..display.screens import new_screen
 from ..display.watch import Watch
 from ..errors import InputError
-from ..quantities import LABELS
+from ..quantities import LABELS, counted
 from ..runs.folder import RunFolder
-from .console import classes, figure, new_console, new_table
+from .console import classes, new_console, new_table
 from .options import SEED, Plugins, Weights, option
 from .sample import settings_of, weights_named
 
@@ -99,8 +99,8 @@ def show(found: sg.Evaluation, console: Console) -> None:
             continue
         value, real = found.figures[name], found.reference.get(name)
         spread = found.figures.get(f"{name}_std")
-        shown = figure(name, value) + ("" if spread is None else f" ± {figure(name, spread)}")
-        table.add_row(label, shown, "" if real is None else figure(name, real))
+        shown = counted(name, value) + ("" if spread is None else f" ± {counted(name, spread)}")
+        table.add_row(label, shown, "" if real is None else counted(name, real))
     console.print(table)
     if shares := classes(found.figures):
         console.print(shares)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..config.data import DATA as SETTINGS
-from ..display.glimpse import Glimpse
+from ..display.card import Card, Shown
+from ..display.glimpse import MOST, POINTS, Glimpse
 from ..errors import InputError, check_whole
 from ..pixels import to_pixels, to_values
 from ..registry import Registry
@@ -24,8 +26,8 @@ BAD = (213, 94, 0)  # vermilion
 KEPT = ("label", "held_out", "held_out_label", "centres")  # tensors beside the training samples
 
 
-@dataclass(frozen=True, eq=False)
-class Source:
+@dataclass(frozen=True, eq=False, repr=False)
+class Source(Shown):
     """Real data with all that training and measuring need to know of it; on the CPU until `to`.
 
     shape: of one sample, such as (2,) or (3, 32, 32).
@@ -96,6 +98,28 @@ class Source:
             check_whole("workers", self.workers, 0)
         if self.image and (len(self.shape) != 3 or self.shape[0] not in (1, 3)):
             raise InputError(f"expected images of shape (1 or 3, height, width), got {self.shape}: reshape them")
+
+    def _card(self, picture: bool) -> Card:
+        kind = "images" if self.image else "samples"
+        many = f"unlimited {kind}" if self.size is None else f"{self.size:,} {kind}"
+        known = [f"{self.classes} classes"] if self.classes is not None else []
+        known += [] if self.centres is None else [f"{len(self.centres)} modes"]
+        known += [] if self.held_out is None else [f"{len(self.held_out):,} held out"]
+        known += ["mirrored"] if self.flip else []
+        columns = f"columns {', '.join(self.columns)}" if self.columns else ""
+        lines = [", ".join(known), columns, f"on {self.device}, {str(self.dtype).removeprefix('torch.')}"]
+        lines += [f"licence: {self.licence}"] if self.licence else []
+        title = f"Source {self.name}: {many} of shape {self.shape}"
+        return Card(title, [*lines, *self.notes], glimpse=self._glimpse() if picture else None)
+
+    def _glimpse(self) -> Glimpse | None:
+        """A few real samples to be drawn small."""
+        with suppress(InputError, OSError):  # files that have moved
+            drawn = self.fresh(MOST if self.image else POINTS, torch.Generator(self.device).manual_seed(0))
+            if self.image:
+                return glimpse_of(drawn, image=True)
+            return glimpse_of(drawn[:0], False, self.restore(drawn))
+        return None
 
     @property
     def size(self) -> int | None:

@@ -15,11 +15,15 @@ from torch import Tensor, nn
 
 from ..config import Settings
 from ..data import Source, from_user
+from ..data.source import glimpse_of
 from ..devices import borrowed, choose_device, plain_modes
+from ..display.card import Card, Shown
+from ..display.glimpse import Glimpse
 from ..errors import InputError, calling, check_whole
 from ..latents import CHUNK, Latent, generate, label_chunks, latents, normal_latent
 from ..losses import NonSaturating
 from ..metrics.summary import GRADIENTS, Summary, final_and_best
+from ..quantities import KNOWN, counted, tone, words
 from ..runs.folder import RunFolder
 from ..runs.history import history
 from ..runs.records import Turn, turns
@@ -39,13 +43,14 @@ from .states import ALARMS, BEFORE
 from .verdicts import Verdict, judge, judge_once
 from .yardstick import Yardstick
 
+SAID = ("quality", "average_quality", "served", "average_served", "steepness", "gradient_max", "d_loss", "g_loss")
 TOGETHER = 128  # samples that D meets at once
 FITTING = "pass networks, latents and data that belong together"
 LEAST = 4  # training samples: two to compare with, and two that show what is normal
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, repr=False)
+class Diagnosis(Shown):
     """A state, why, on which evidence, and what helps; `figures` are all indicators of the last look by name.
 
     real: what real samples get of those figures, where that was measured. Of a run also: the `iteration` of the last
@@ -71,6 +76,7 @@ class Diagnosis:
     reference: Mapping[str, float] = field(default_factory=dict)
     modes: int | None = None
     notes: tuple[str, ...] = ()
+    glimpse: Glimpse | None = None  # fakes
 
     @property
     def alarm(self) -> bool:
@@ -81,6 +87,20 @@ class Diagnosis:
     def warning(self) -> bool:
         """Whether the mechanism of a failure is seen, but no loss."""
         return bool(self.causes) and not self.alarm
+
+    def _card(self, picture: bool) -> Card:
+        causes = " ".join(self.causes)
+        since = "" if self.since is None else f", since iteration {self.since:,}"
+        at = "" if self.iteration is None else f", last look at {self.iteration:,}"
+        told = [
+            f"{words(self.state, causes)}{since}{at}",
+            self.reason,
+            "" if self.reason.endswith(self.advice) else f"what helps: {self.advice}",
+        ]
+        rows = [(KNOWN[key].label, counted(key, self.figures[key])) for key in SAID if key in self.figures]
+        title = f"Diagnosis of {self.what}" if self.what else "Diagnosis"
+        glimpse = self.glimpse if picture else None
+        return Card(title, [*told, *self.notes], [("", "now"), *rows], glimpse, tone(self.state, causes))
 
     def plain(self) -> dict[str, Any]:
         """For JSON; a number that is not finite becomes None."""
@@ -182,6 +202,7 @@ def diagnose(
         figures=figures,
         real={key: 0.0 if key == "batch_distance" else value for key, value in yardstick.own.items()},  # less itself
         notes=tuple(notes),
+        glimpse=glimpse_of(fake.x if source.image else source.restore(fake.x), source.image, source.restore(fresh)),
     )
 
 
@@ -292,6 +313,7 @@ def of_run(folder: Path) -> Diagnosis:
         reference=run.reference,
         modes=None if run.settings is None else run.settings.data.modes,
         notes=(*notes, *behind),
+        glimpse=Glimpse(file=latest.read_bytes()) if (latest := RunFolder(folder).latest).is_file() else None,
     )
 
 

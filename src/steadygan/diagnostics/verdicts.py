@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..display.card import Card
+from ..quantities import plain, tone, words
 from .causes import CAUSES, Cause, Figures, Past, startling
 from .remedy import FIFTH, Change, Setting, slower
 from .states import ALARMS, Course, Thresholds
@@ -42,6 +44,19 @@ class Verdict(NamedTuple):
     def warning(self) -> bool:
         """Whether the mechanism of a failure is seen, but no loss."""
         return bool(self.causes) and not self.alarm
+
+    def _card(self) -> Card:
+        rows = [(key, plain(value)) for key, value in self.evidence.items()]
+        advice = "" if self.reason.endswith(self.advice) else f"what helps: {self.advice}"
+        said = words(self.state, " ".join(self.causes))
+        lines = [f"{said}, since iteration {self.since:,}" if self.since else said, self.reason, advice]
+        return Card("Verdict", lines, rows and [("evidence", ""), *rows], tone=tone(self.state, " ".join(self.causes)))
+
+    def __repr__(self) -> str:
+        return self._card().text()
+
+    def _repr_html_(self) -> str:
+        return self._card().html()
 
     def record(self) -> dict[str, str]:
         """What a record says of it; the reason only where there is one."""

@@ -36,6 +36,20 @@ class Card:
         return f'<div style="{style}"><div style="max-width:46em">{words}</div>{picture}</div>'
 
 
+class Shown:
+    """What says itself as a card."""
+
+    def _card(self, picture: bool) -> Card:
+        """picture: with samples, where some can be had; it never raises for want of them."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return self._card(picture=False).text()
+
+    def _repr_html_(self) -> str:
+        return self._card(picture=True).html()
+
+
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """Rows as lines of columns: the first `left` begin together, the others, numbers, end together."""
     whole = [[*row, *[""] * (max(map(len, rows)) - len(row))] for row in rows]
@@ -70,4 +84,4 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
             for i, each in enumerate(row)
         )
         made.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<table>{''.join(made)}</table>"
+    return f"<table style='font-size:inherit'>{''.join(made)}</table>"

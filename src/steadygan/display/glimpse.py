@@ -21,16 +21,17 @@ BRAILLE = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # dots of a 
 MARGIN = 0.08  # of the real data's extent, on each side
 LEAST = 16  # pixels per side below which an image is not made smaller
 SIDE = 160  # units of an SVG
-MOST = 16  # images of a glimpse
+MOST, POINTS = 16, 500  # images and points of a glimpse
 
 
 @dataclass(frozen=True)
 class Glimpse:
-    """Fakes in the plane with real points behind them, or fake images; both in small numbers."""
+    """Fakes in the plane with real points behind them, or fake images, both in small numbers; or a PNG of either."""
 
     points: Sequence[Point] = ()
     real: Sequence[Point] = ()
     images: Sequence[Image] = ()
+    file: bytes = b""  # a PNG, for pages alone
 
     def text(self, width: int, height: int, colours: bool = True) -> list[list[Span]]:
         """At most `height` lines of at most `width` characters each; none where that is too little room."""
@@ -38,8 +39,8 @@ class Glimpse:
 
     def html(self) -> str:
         """The same for a page, in one element."""
-        if self.images:
-            data = b64encode(png(sheet(self.images, 8))).decode("ascii")
+        if self.images or self.file:
+            data = b64encode(self.file or png(sheet(self.images, 8))).decode("ascii")
             style = "image-rendering:pixelated;height:9em;max-width:100%"
             return f'<img alt="samples" style="{style}" src="data:image/png;base64,{data}">'
         left, top, wide, tall = box(self.real or self.points)

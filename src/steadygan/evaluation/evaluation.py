@@ -13,13 +13,17 @@ from torch import Tensor
 from ..data import Source
 from ..data.images.listing import shown
 from ..data.samples import Progress
+from ..data.source import glimpse_of
 from ..devices import borrowed, plain_modes
+from ..display.card import Card, Shown
+from ..display.glimpse import MOST, POINTS, Glimpse
 from ..errors import InputError, check_whole
 from ..features import FeatureNetwork, InceptionFeatures
 from ..features.network import check_name
 from ..features.packaged import PACKAGED
 from ..metrics.protocol import Protocol
 from ..pixels import to_values
+from ..quantities import CLASS, KNOWN, counted
 from .evaluator import evaluator_for, network_for, versions
 from .fakes import Fakes, fakes_of, run_of
 from .measures import KERNEL_SIZE
@@ -32,8 +36,8 @@ OF_FEATURES = ("fid", "kid", "inception_score", "frechet", "kernel_distance", "c
 NAMED = {"kernel_distance": "kernel distance", "fid": "FID and its kin"}  # what a note is worth
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """What came of it: `figures` by name, the `protocols` they were measured by, what real data gets (`reference`).
 
     notes: what a user should be told, figures that could not be had among it.
@@ -45,6 +49,19 @@ class Evaluation:
     protocols: dict[str, Protocol]
     reference: dict[str, float]
     notes: tuple[str, ...] = ()
+    glimpse: Glimpse | None = None  # some of the fakes
+
+    def _card(self, picture: bool) -> Card:
+        rows = [
+            (KNOWN[key].label if key in KNOWN else key, counted(key, value), self._real(key))
+            for key, value in self.figures.items()
+            if not CLASS.fullmatch(key)
+        ]
+        title = f"Evaluation of {self.what} against {self.against}"
+        return Card(title, self.notes, [("", "fakes", "real data"), *rows], self.glimpse if picture else None)
+
+    def _real(self, key: str) -> str:
+        return counted(key, self.reference[key]) if key in self.reference else ""
 
     def plain(self) -> dict[str, Any]:
         """For JSON: each figure with its value, what real data gets, and its protocol."""
@@ -127,7 +144,12 @@ def evaluate(
     told = [f"no {NAMED[name]}: {why}" for name, why in lacking.items() if name in NAMED and not metrics]
     said = dict.fromkeys((*fakes.notes, *source.notes))  # once, where both sides are one file
     notes = [*said, *compressed(fakes, source), *([missing] if missing else []), *told]
-    return Evaluation(fakes.name, source.name, figures, chosen.protocols, chosen.reference, tuple(notes))
+    seen = glimpse_of(
+        to_values(fakes.samples[:MOST]) if fakes.image else fakes.samples[:POINTS],
+        fakes.image,
+        None if source.image else source.restore(source.fresh(POINTS, torch.Generator().manual_seed(seed))),
+    )
+    return Evaluation(fakes.name, source.name, figures, chosen.protocols, chosen.reference, tuple(notes), seen)
 
 
 def fitted(fakes: Fakes, source: Source) -> Fakes:

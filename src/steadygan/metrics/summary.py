@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from ..errors import InputError
-from ..quantities import DEAD_GRADIENT
+from ..quantities import DEAD_GRADIENT, LABELS, counted
 
 FIGURES = (
     *("modes", "high_quality", "emptiest_mode", "mode_kl", "veegan_modes", "veegan_high_quality", "confidence"),
@@ -31,6 +31,10 @@ ONE = ("balance", "density")  # as even as real data: more is spread, or crowds,
 BETTER: dict[str, Literal["higher", "lower", "one"]] = {
     key: "lower" if key in LOWER else "one" if key in ONE else "higher" for key in FIGURES
 }
+FIRST = (  # by how much they matter where there is little room
+    *("modes", "high_quality", "fid", "inception_score", "frechet", "kernel_distance", "class_score"),
+    *("optimum_distance", "balance", "energy_distance", "precision", "recall", "coverage"),
+)
 GRADIENTS = ("gradient_mean", "gradient_max", "gradient_max_over_mean", "gradient_top1_share")
 
 
@@ -70,6 +74,27 @@ def final_and_best(records: Sequence[Mapping[str, Any]]) -> list[Summary]:
                 Summary(key, known[-1], min(alive, key=attrgetter("value")), max(trained, key=attrgetter("value")))
             )
     return rows
+
+
+def chosen(keys: Iterable[str]) -> list[str]:
+    """The figures of a table of four rows: those that matter most, and the largest gradient that G receives."""
+    known = {*keys}
+    return [*[key for key in FIRST if key in known][:3], *(["gradient_max"] if "gradient_max" in known else [])]
+
+
+def short(
+    records: Sequence[Mapping[str, Any]], reference: Mapping[str, float], modes: int | None = None
+) -> list[tuple[str, ...]]:
+    """A table of them in words, head first: at the end, at the best (of gradients the peak), when, and of real data."""
+    rows = {row.key: row for row in final_and_best(records)}
+    told: list[tuple[str, ...]] = [("", "final", "best", "at", "real data")]
+    for key in chosen(rows):
+        row = rows[key]
+        at = row.best if row.peak is None else row.peak
+        shown = f"{counted(key, at.value, modes)}{' peak' if row.peak else ''}"
+        real = counted(key, reference[key], modes) if key in reference else ""
+        told.append((LABELS[key], counted(key, row.final.value, modes), shown, f"{at.iteration:,}", real))
+    return told if len(told) > 1 else []
 
 
 def best(name: str, values: Iterable[float]) -> int:

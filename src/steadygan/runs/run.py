@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data.source import restored
+from ..config.data import DATA
+from ..data.source import glimpse_of, restored
 from ..devices import choose_device, plain_modes
+from ..display.card import Card, Shown
+from ..display.glimpse import MOST, POINTS, Glimpse
+from ..display.sentence import sentence, standing
 from ..errors import CollapseError, InputError, NonFiniteError, check_number, check_whole
-from ..files import read_json
+from ..files import read_json, regular
 from ..latents import CHUNK, Latent, chunks, generate, label_chunks, normal_latent, rows, truncated
 from ..metrics import Protocol
+from ..metrics.summary import short
 from ..models.build import NoGenerator, generator_of, networks
+from ..quantities import tone
 from ..types import Batch
 from ..types.labels import occurring, spans
 from . import checkpoint
@@ -27,7 +35,7 @@ from .records import read_records, times
 from .shipped import shipped_card, shipped_weights
 
 
-class Run:
+class Run(Shown):
     """A trained GAN: `G` is the average when there is one, `G_live` the network as trained, `D` its opponent(s).
 
     Of a discriminator that was trained alone both are a `models.NoGenerator`, and there is nothing to sample.
@@ -63,12 +71,41 @@ class Run:
         self.events: list[str] = []
         self.notes: list[str] = []  # how it is executed
         self.modes: int | None = None  # known to be in the data
+        self.behind: Tensor | None = None  # some real samples, in the data's units
         self.beside = 1  # runs of its stack that are going on, itself included
         self.failure: NonFiniteError | CollapseError | None = None  # what it stopped at
         self.protocol = ""
         self.protocols: dict[str, Protocol] = {}  # of each figure
         self.reference: dict[str, float] = {}  # what real data gets
         self._latent, self._units, self._prior = latent, units, prior
+
+    def _card(self, picture: bool) -> Card:
+        name = self.settings.get("recipe", self.data.get("name", "data"))
+        where = "" if self.path is None else f" in {self.path}"
+        failure = "" if self.failure is None else f"stopped: {self.failure}"
+        lines = [failure or sentence(self.metrics, self.modes), self._next()]
+        title = f"Run {name}, seed {self.settings.get('seed', 0)}: {self.iteration:,} iterations{where}"
+        rows = short(self.metrics, self.reference, self.modes)
+        told = tone(*standing(self.metrics)) if self.metrics else ""
+        return Card(title, lines, rows, self._glimpse() if picture else None, told)
+
+    def _next(self) -> str:
+        """What can be done with it."""
+        report = "" if self.path is None else f", sg.report({str(self.path)!r})"
+        return "" if isinstance(self.G, NoGenerator) else f"more: run.sample(8), run.metrics{report}"
+
+    def _glimpse(self) -> Glimpse | None:
+        """A few samples to be drawn small, where there are some that can be."""
+        image = bool(self.data.get("image"))
+        try:
+            made = self.sample(MOST if image else POINTS)
+        except (InputError, RuntimeError):  # no generator, or latents of one's own
+            return None
+        real = None if image else self.behind
+        if real is None and not image and self.path is not None:
+            with suppress(Exception), np.load(regular(RunFolder(self.path).real)) as arrays:  # damaged: it raises all
+                real = torch.from_numpy(arrays["points"])
+        return glimpse_of(made, image, real if real is None else real[:POINTS])
 
     @property
     def conditional(self) -> bool:
@@ -251,6 +288,8 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     run.iteration = int(state.iteration)
     run.wall_time, run.iterations_per_second = times(folder.timing)
     run.protocol, run.protocols, run.reference = meta.protocol, meta.protocols, meta.reference
+    known = DATA.known.get(str(data.get("name")))
+    run.modes = getattr(known, "modes", None) or (None if counts is None else len(counts))
     return run
 
 

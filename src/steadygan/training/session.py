@@ -162,6 +162,7 @@ class Session:
         at = common(self.members) if self.resume else None
         for member, own in zip(self.members, settings, strict=True):
             member.build(plan, own, at)
+            member.run.behind = member.setup.source.restore(member.probes.real)
         first = self.members[0]
         self.iteration = first.iteration
         self.opened = all(member.done(until) for member in self.members)

@@ -11,9 +11,12 @@ import torch
 from torch import nn
 
 from ..callbacks import Callback
+from ..config.block import PLAIN
 from ..data import Source, from_user
 from ..devices import choose_device, plain_modes
 from ..diagnostics.monitor import CollapseMonitor
+from ..display.card import Card, Shown
+from ..display.sentence import sentence
 from ..display.watch import Watch, watching
 from ..engine.compiler import too_old
 from ..engine.draws import Needs
@@ -36,7 +39,7 @@ from .setup import Rhythm, Setup, generating, opponents_of, positive
 COMPILE = ("auto", "on", "off")
 
 
-class Trainer:
+class Trainer(Shown):
     """Trains any pair of modules on any data: `Trainer(G, D, data, latent_dim=2).fit(10_000)`.
 
     G: z -> sample. D: sample -> logit (n,) or (n, 1), higher = more real; or a mapping of `Opponent`s.
@@ -162,6 +165,25 @@ class Trainer:
         self.callbacks = self.member.callbacks
         self.session = Session([self.member], horizon, threads, compile, resume)
 
+    def _card(self, picture: bool) -> Card:
+        setup, run = self.setup, vars(self.member).get("run")
+        lines = [f"G: {in_words(setup.G)}"]
+        for name, opponent in setup.opponents.items():
+            parts = ", ".join(part.name for _, part in opponent.parts() if part.name != PLAIN)
+            lines.append(f"{name}: {in_words(opponent.critic)}; {parts}")
+        rates = " and ".join(f"{rate:g}" for rate in setup.rates)
+        lines.append(f"batches of {setup.sides.real}, {setup.needs.d_steps} D step, rates {rates} of G and D")
+        where = "" if self.out is None else f", in {self.out}"
+        lines.append(f"on {setup.device}, seed {setup.seed}{where}")
+        source = setup.source._card(picture and run is None)
+        state = (
+            "not trained yet"
+            if run is None
+            else f"{run.iteration:,} iterations done: {sentence(run.metrics, run.modes)}"
+        )
+        seen = source.glimpse if run is None else run._card(picture).glimpse
+        return Card(f"Trainer of {self.name}: {state}", [*lines, source.title], glimpse=seen)
+
     @property
     def name(self) -> str:
         """The recipe's, else that of the data."""
@@ -183,6 +205,12 @@ class Trainer:
         if run.failure is not None:
             raise run.failure
         return run
+
+
+def in_words(network: nn.Module) -> str:
+    """A network in few words."""
+    count = sum(p.numel() for p in network.parameters())
+    return f"{type(network).__name__}, {count:,} parameters"
 
 
 def acting(monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path | None) -> CollapseMonitor | None:

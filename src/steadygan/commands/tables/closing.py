@@ -12,21 +12,15 @@ from typing import TYPE_CHECKING
 from ...display.card import fitting
 from ...display.frame import COLOURS, clock
 from ...display.sentence import sentence, sentence_of_seeds, standing
-from ...metrics.summary import Summary, final_and_best
-from ...quantities import LABELS, plain, tone
+from ...metrics.summary import chosen, final_and_best, short
+from ...quantities import LABELS, counted, plain, tone
 from ...runs.run import Run
-from ..console import cells, classes, figure, new_table, shell_lines, tell
+from ..console import cells, classes, new_table, shell_lines, tell
 from ..job import Job
 from .results import Result, SideBySide, exit_code
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-FIRST = (  # figures by how much they matter on a page of four rows, of which the last is the largest gradient
-    *("modes", "high_quality", "fid", "inception_score", "frechet", "kernel_distance", "class_score"),
-    *("optimum_distance", "balance", "energy_distance", "precision", "recall", "coverage"),
-)
-ROWS = 4
 
 
 def closing(console: Console, ran: Run | Sequence[Run], jobs: Sequence[Job], verbose: bool = False) -> int:
@@ -42,7 +36,7 @@ def _of_run(console: Console, run: Run, job: Job, verbose: bool) -> None:
     if verbose:
         _all(console, run, job)
     else:
-        for line in fitting(short(final_and_best(run.metrics), run, job.settings.data.modes), room(console)):
+        for line in fitting(short(run.metrics, run.reference, job.settings.data.modes), room(console)):
             console.print(line)
         tell(console, f"{run.iteration:,} iterations in {clock(run.wall_time)}", "dim")
     go_on(console, job.folder, [job.folder], job.settings.generator is not None)
@@ -75,32 +69,13 @@ def room(console: Console) -> int:
     return console.width if console.is_terminal else sys.maxsize
 
 
-def chosen(keys: Sequence[str]) -> list[str]:
-    """The figures of a short page, in its order."""
-    first = [key for key in FIRST if key in keys][: ROWS - 1]
-    return [*first, *(key for key in ("gradient_max",) if key in keys)]
-
-
-def short(rows: Sequence[Summary], run: Run, modes: int | None) -> list[tuple[str, ...]]:
-    """Figures at the end and at their best, gradients at their peak, beside what real data gets."""
-    known = {row.key: row for row in rows}
-    told: list[tuple[str, ...]] = [("", "final", "best", "at", "real data")]
-    for key in chosen([*known]):
-        row = known[key]
-        at = row.best if row.peak is None else row.peak
-        shown = f"{figure(key, at.value, modes)}{' peak' if row.peak else ''}"
-        real = figure(key, run.reference[key], modes) if key in run.reference else ""
-        told.append((LABELS[key], figure(key, row.final.value, modes), shown, f"{at.iteration:,}", real))
-    return told if len(told) > 1 else []
-
-
 def over_seeds(figures: dict[str, dict[str, tuple[float, ...]]], modes: int | None) -> list[tuple[str, ...]]:
     """The same over seeds: means and deviations."""
     told: list[tuple[str, ...]] = [("", "final", "best")]
-    for key in chosen([*figures]):
+    for key in chosen(figures):
         own = figures[key]
-        shown = f"{figure(key, own['peak'])} peak" if "peak" in own else figure(key, own["best"], modes)
-        told.append((LABELS[key], figure(key, own["final"], modes), shown))
+        shown = f"{counted(key, own['peak'])} peak" if "peak" in own else counted(key, own["best"], modes)
+        told.append((LABELS[key], counted(key, own["final"], modes), shown))
     return told if len(told) > 1 else []
 
 
@@ -126,7 +101,7 @@ def _all(console: Console, run: Run, job: Job) -> None:
     table = new_table(title, "", "final", "real data", "best", "at", "peak", "at")
     for row in final_and_best(run.metrics):
         if row.key in LABELS:
-            peak = () if row.peak is None else (figure(row.key, row.peak.value, modes), f"{row.peak.iteration:,}")
+            peak = () if row.peak is None else (counted(row.key, row.peak.value, modes), f"{row.peak.iteration:,}")
             table.add_row(*cells(row, run.reference, modes), *peak)
     console.print(table)
     tell(console, _losses(run))

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from ...config import Settings
 from ...display.frame import means
-from ...quantities import DEAD_GRADIENT, listed, plain
-from ..console import figure
+from ...quantities import DEAD_GRADIENT, counted, listed, plain
 
 CLEAR = 3.0  # ratio of gradients from which on they are called different
 NEAR = 0.05  # share of the equilibrium within which a loss is called near it
@@ -63,7 +62,7 @@ def _outcome(cases: Sequence[Case]) -> str:
         modes = case.settings.data.modes
         if "modes" in case.final and modes is not None:
             parts.append(
-                f"{case.name} ends with {figure('modes', case.final['modes'])} of {modes} modes, the emptiest at "
+                f"{case.name} ends with {counted('modes', case.final['modes'])} of {modes} modes, the emptiest at "
                 f"{plain(case.final['emptiest_mode'])} of an even share"
             )
         elif "balance" in case.final:
@@ -136,7 +135,7 @@ def _remedy(cases: Sequence[Case]) -> list[str]:
         if "fake_as_real" not in case.settings.method or base is None:
             continue
         changes = [
-            f"{words} {figure(key, base.final[key])} -> {figure(key, case.final[key])}"
+            f"{words} {counted(key, base.final[key])} -> {counted(key, case.final[key])}"
             for key, words in (
                 ("high_quality", "high-quality share"),
                 ("emptiest_mode", "emptiest mode"),

@@ -15,12 +15,12 @@ from ...display.watch import Watch
 from ...files import read_json
 from ...metrics import BETTER, Protocol
 from ...metrics.summary import final_and_best
-from ...quantities import LABELS
+from ...quantities import LABELS, counted
 from ...runs.folder import RunFolder
 from ...runs.records import read_records, times
 from ...runs.run import Run, load
 from ...viz import comparison
-from ..console import figure, new_table, say, say_error, tell
+from ..console import new_table, say, say_error, tell
 from ..job import Job, prepare
 from .reasons import Case, reasons
 
@@ -161,8 +161,10 @@ class SideBySide(NamedTuple):
                 rows = []
                 for name in holders:
                     own, real = figures[name][key], self.real(name, key)
-                    shown = [figure(key, own[kind], modes) if kind in own else "" for kind in ("final", "best", "peak")]
-                    shown.append("" if real is None or name != holders[0] else figure(key, real, modes))
+                    shown = [
+                        counted(key, own[kind], modes) if kind in own else "" for kind in ("final", "best", "peak")
+                    ]
+                    shown.append("" if real is None or name != holders[0] else counted(key, real, modes))
                     rows.append((name, *shown))
                 yield f"{label}{like}", rows
         times: list[tuple[str, ...]] = []
