@@ -1,10 +1,10 @@
 """Trains the network of photographs that comes with the package, and writes its weights and its card.
 
-    python benchmarks/cifar_network.py --data FOLDER [--out FOLDER] [--seed 0] [--epochs 36] [--again 24] [--work FOLDER]
+    python benchmarks/cifar_network.py --data FOLDER [--out FOLDER] [--epochs 36] [--again 24] [--seed 0] [--work W]
 
 FOLDER: what `data.path` of cifar10 may be: CIFAR-10's own batches, or train.zip and test.zip of image files. It takes
 two and a half hours of one core. The weights are the average of those of the last steps, whatever they do on the test
-images, which are looked at once, at the end. --work: where the state after each epoch is kept, from which the same
+images, which are looked at once, at the end. W: where the state after each epoch is kept, from which the same
 command goes on. One seed gives one file on one machine and version of torch; elsewhere rounding differs, and with it
 the file.
 """

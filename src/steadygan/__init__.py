@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .reporting import report
     from .runs.export import export
     from .runs.run import Run, load
+    from .training.guard import Guard
     from .training.seeds import Seeds
     from .training.trainer import Trainer
 
@@ -27,6 +28,7 @@ _OBJECTS = {
     "CollapseWarning": "errors",
     "Diagnosis": "diagnostics.diagnosis",
     "Evaluation": "evaluation",
+    "Guard": "training.guard",
     "Remedy": "diagnostics.remedy",
     "Run": "runs.run",
     "Seeds": "training.seeds",
@@ -46,6 +48,7 @@ __all__ = [
     "CollapseWarning",
     "Diagnosis",
     "Evaluation",
+    "Guard",
     "Remedy",
     "Run",
     "Seeds",

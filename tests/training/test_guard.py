@@ -18,7 +18,7 @@ from steadygan.runs import checkpoint
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.interventions import interventions
 from steadygan.runs.run import Run
-from steadygan.training.guard import Guard, healed
+from steadygan.training.guard import Response, healed
 from tiny import LOSS, assert_same, saved, state, trainer, wide
 
 pytestmark = pytest.mark.usefixtures("short_blocks")
@@ -185,7 +185,7 @@ def test_what_is_slow_is_not_done_again_unless_something_is_changed() -> None:
     changed = slow._replace(change=Change(lr_d=0.5))
 
     def back(verdict: Verdict, remedy: sg.Remedy) -> int | None:
-        action = Guard("rollback", 3, remedy).on_verdict(verdict, 60, records, [0, 20, 40])
+        action = Response("rollback", 3, remedy).on_verdict(verdict, 60, records, [0, 20, 40])
         assert action is not None
         assert (action.back is None) == ("it would end the same with nothing changed" in action.told)
         return None if action.back is None else action.back.to

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, is_dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +16,8 @@ from ..diagnostics.remedy import Change, Remedy
 from ..diagnostics.states import is_good
 from ..diagnostics.verdicts import Verdict
 from ..engine.draws import Needs
-from ..errors import CollapseError, InputError
+from ..errors import CollapseError, InputError, NonFiniteError, check_whole
+from ..files import beside
 from ..methods.chain import added, parts_of
 from ..runs.checkpoint import Stop
 from ..runs.folder import RunFolder
@@ -31,7 +34,7 @@ class Action(NamedTuple):
 
 
 @dataclass
-class Guard:
+class Response:
     """Says what alarms ask for, as the policy has it; `done` are the roll-backs so far, `times` of them at most."""
 
     policy: Policy
@@ -117,6 +120,112 @@ class Guard:
             if (trusted is None or at <= trusted) and (not seen or is_good(verdicts[seen[-1]])):
                 found.append(at)
         return found
+
+
+class Kept(NamedTuple):
+    """A state that was good: when, and what each object's was, or the file that holds it."""
+
+    iteration: int
+    states: Mapping[str, Any] | Path
+
+
+class Guard:
+    """Roll-back for a loop of your own: keeps the state of objects while the run is good, puts it back at an alarm.
+
+    objects: networks, optimisers, schedulers, scalers, the monitor itself, by name: all that has `state_dict` and
+    `load_state_dict`. times: roll-backs at most. keep: good states that are held besides the first, the newest ones.
+    out: a folder for them, in place of memory. remedy: called as remedy(verdict, number of roll-backs) after each, to
+    lower a rate or the like. `events` are its roll-backs in words. Random numbers go on, so that draws are new ones.
+    Raises InputError for an object without these functions.
+    """
+
+    def __init__(
+        self,
+        objects: Mapping[str, Any],
+        *,
+        times: int = 3,
+        keep: int = 2,
+        out: str | Path | None = None,
+        remedy: Callable[[Verdict, int], object] | None = None,
+    ) -> None:
+        check_whole("times", times, 1)
+        check_whole("keep", keep, 1)
+        if not isinstance(objects, Mapping) or not objects:
+            raise InputError(
+                f"expected objects by name to guard, got {type(objects).__name__}: such as {{'G': G, 'opt_g': opt_g}}"
+            )
+        for name, each in objects.items():
+            if not all(callable(getattr(each, own, None)) for own in ("state_dict", "load_state_dict")):
+                raise InputError(
+                    f"expected {name} to have state_dict and load_state_dict, got {type(each).__name__}: leave it out"
+                )
+        self.objects, self.times, self.keep, self.remedy = dict(objects), times, keep, remedy
+        self.out = None if out is None else Path(out)
+        if self.out is not None and (others := sorted(self.out.glob("guard_*.pt"))):
+            got = f"{others[0].name}: choose another out, or remove them"
+            raise InputError(f"expected no states of another guard in {self.out}, got {got}")
+        self.events: list[str] = []
+        self._kept: list[Kept] = []  # oldest first
+        self._looks: list[int] = []
+        self._gone: set[int] = set()  # states that were gone back to: what is wrong may be in them
+        self._save(0)
+
+    def step(self, verdict: Verdict | None, iteration: int) -> int | None:
+        """What a look asks for: nothing, and None, or all objects as they were at the iteration that is returned.
+
+        verdict: as of `CollapseMonitor.observe`, None between looks. A state from before the sign of the failure is
+        taken; where that had its chance, an earlier one, down to the first. Raises NonFiniteError or CollapseError
+        after `times` of them.
+        """
+        if verdict is None:
+            return None
+        if not verdict.alarm:
+            self._looks.append(iteration)
+            if is_good(verdict.state):
+                self._save(iteration)
+            return None
+        told = f"iteration {iteration}: {verdict.told}"
+        done = len(self.events)
+        if done >= self.times:
+            kind = NonFiniteError if verdict.state == "non_finite" else CollapseError
+            raise kind(f"{told}: given up after {done} roll-back{'s' * (done != 1)}")
+        trusted = max((look for look in self._looks if look < verdict.since), default=0)
+        able = [kept for kept in self._kept if kept.iteration <= trusted]
+        target = next((kept for kept in reversed(able) if kept.iteration not in self._gone), self._kept[0])
+        self._put(target)
+        self._gone.add(target.iteration)
+        self._looks = [look for look in self._looks if look <= target.iteration]
+        for kept in [kept for kept in self._kept if kept.iteration > target.iteration]:
+            self._drop(kept)
+        self.events.append(f"{told}: back to iteration {target.iteration} ({done + 1} of {self.times})")
+        if self.remedy is not None:
+            self.remedy(verdict, done + 1)
+        return target.iteration
+
+    def _save(self, iteration: int) -> None:
+        states: Any = {name: each.state_dict() for name, each in self.objects.items()}
+        if self.out is None:
+            states = deepcopy(states)  # what is trained on changes in place
+        else:
+            path = self.out / f"guard_{iteration:09d}.pt"
+            with beside(path) as part:
+                torch.save(states, part)
+            states = path
+        self._kept = [kept for kept in self._kept if kept.iteration != iteration]
+        self._kept.append(Kept(iteration, states))
+        self._gone.discard(iteration)
+        for kept in self._kept[1 : -self.keep]:
+            self._drop(kept)
+
+    def _drop(self, kept: Kept) -> None:
+        self._kept.remove(kept)
+        if isinstance(kept.states, Path):
+            kept.states.unlink(missing_ok=True)
+
+    def _put(self, kept: Kept) -> None:
+        states = torch.load(kept.states, weights_only=True) if isinstance(kept.states, Path) else deepcopy(kept.states)
+        for name, each in self.objects.items():
+            each.load_state_dict(states[name])
 
 
 def healed(setup: Setup, *remedies: Remedy) -> Setup:

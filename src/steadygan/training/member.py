@@ -33,7 +33,7 @@ from ..runs.log import Log
 from ..runs.records import read_records, times, unreadable
 from ..runs.run import Run, meta_of
 from .checks import check_networks
-from .guard import Action, Guard, fresh_draws, healed, taken
+from .guard import Action, Response, fresh_draws, healed, taken
 from .plan import Plan, training
 from .probes import Probes
 from .setup import Setup, run_of, setting_of
@@ -52,7 +52,7 @@ class Member:
     log: Log
     watch: Watch  # of the fit that goes on
     judge: Judge | None = None
-    guard: Guard | None = None
+    guard: Response | None = None
 
     def __init__(self, setup: Setup, out: Path | None, callbacks: Sequence[Callback] = ()) -> None:
         self.setup, self.callbacks = setup, [*callbacks]
@@ -137,7 +137,7 @@ class Member:
         self.judge, self.guard = None, None
         if setup.monitor is not None:
             self.judge = setup.monitor.judge(setting_of(setup, self.run.equilibrium[0], settings.get("horizon")))
-            self.guard = Guard(setup.monitor.policy, setup.monitor.times, setup.monitor.remedy, done)
+            self.guard = Response(setup.monitor.policy, setup.monitor.times, setup.monitor.remedy, done)
         if self.resumed is not None:
             self._go_on_from(self.resumed, done)
 
