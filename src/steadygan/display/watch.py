@@ -58,6 +58,7 @@ class Watch:
         self._pace = 0.0  # iterations per second, as last told by a run
         self._at = -1  # the iteration of what was seen
         self._seen: dict[int, Mapping[str, Any]] = {}
+        self._together = 1  # runs that the figures are means of
         self._runs: dict[int, Watched] = {}
         self._lines: dict[int, int] = {}  # of each run's events that were told
         self._noted: set[str] = set()
@@ -93,7 +94,7 @@ class Watch:
         began, first = self._began
         done = min(self.total, max(frame.done, 0 if self._reached is None else self._reached()))
         rate = self._pace or (done - first) / max(1e-9, self.clock() - began)
-        beside = f" x {len(self._seen)} seeds" if len(self._seen) > 1 else ""
+        beside = f" x {self._together} seeds" if self._together > 1 else ""
         left = f"{clock((self.total - done) / rate)} left" if rate and done < self.total else ""
         return frame._replace(done=done, rate=f"{rate:,.0f} it/s{beside}" if rate else "", left=left)
 
@@ -153,6 +154,7 @@ class Watch:
             if event != alarm:
                 self.screen.say(event, shade(event))
         if len(self._seen) >= run.beside:
+            self._together, self._at = len(self._seen), -1  # the closing records of this iteration are others
             self._show(run, iteration, means([*self._seen.values()]), glimpse)
 
     def _key(self, run: Watched) -> int:

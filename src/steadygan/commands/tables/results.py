@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -257,7 +257,10 @@ def show_groups(console: Console, title: str, kinds: Sequence[str], groups: Sequ
     for label, rows in groups:
         for i, row in enumerate(rows):
             table.add_row("" if i else label, *row, end_section=row is rows[-1])
-    if console.measure(table).minimum <= console.width:
+    rows = [("recipe", *kinds), *(row for _, own in groups for row in own)]
+    widths = [max(map(len, column)) for column in zip_longest(*rows, fillvalue="")]
+    labels = max(len(word) for label, _ in groups for word in label.split())
+    if labels + sum(widths) + 3 * len(widths) + 4 <= console.width:
         console.print(table)
         return
     tell(console, title, "bold")
