@@ -28,9 +28,10 @@ def gradient_norm(module: nn.Module) -> float | None:
 
 
 @torch.no_grad()
-def ema_distance(average: nn.Module, live: nn.Module) -> float:
+def ema_distance(average: nn.Module, live: nn.Module, size: float | None = None) -> float:
     """||theta_ema - theta|| / ||theta|| over parameters, buffers aside, summed in float64 [yazici2019].
 
+    size: ||theta|| as of `parameter_norm`, where it is known.
     How far the averaged weights trail the live ones. Where the live ones are all 0 it is 0 for an average that is, too,
     and infinite for another. Non-finite weights show as NaN or infinity. Raises InputError when the networks'
     parameters differ in names or shapes.
@@ -46,8 +47,7 @@ def ema_distance(average: nn.Module, live: nn.Module) -> float:
                 f"{tuple(theirs[name].shape)}: pass its own average"
             )
     apart = (own.to(theirs[name].device, torch.float64) - theirs[name] for name, own in ours.items())
-    found = torch.stack([_total(apart), _total(theirs.values())]).tolist()
-    distance, size = float(found[0]), float(found[1])
+    distance, size = float(_total(apart)), parameter_norm(live) if size is None else size
     if size == 0.0:
         return distance if distance == 0.0 or math.isnan(distance) else math.inf
     return distance / size

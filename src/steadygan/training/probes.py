@@ -117,7 +117,7 @@ class Probes:
         if executor.average is not None:
             own = yardstick.quality(self._made(executor.average.network, MADE if self.source.image else PAIRS))
             figures |= {f"average_{key}": value for key, value in own.items()}
-            figures["ema_distance"] = ema_distance(executor.average.network, executor.G)
+            figures["ema_distance"] = ema_distance(executor.average.network, executor.G, figures.get("weight_norm_g"))
         return figures, look.dead
 
     def _say_where_squashed(self, subjects: Mapping[str, Subject], sight: Sight) -> None:

@@ -265,11 +265,11 @@ def _apply(part: nn.Module, x: Tensor, training: bool) -> Tensor:
 
 
 @contextmanager
-def kept_modes(network: nn.Module) -> Iterator[None]:
-    """Every module's own train or eval mode afterwards."""
+def kept_modes(network: nn.Module) -> Iterator[bool]:
+    """Every module's own train or eval mode afterwards; whether any is in train mode."""
     modes = [(part, part.training) for part in network.modules()]
     try:
-        yield
+        yield any(mode for _, mode in modes)
     finally:
         for part, mode in modes:
             if part.training != mode:  # a module sets nothing fast
@@ -279,8 +279,8 @@ def kept_modes(network: nn.Module) -> Iterator[None]:
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
     """Eval mode inside, every module's own mode afterwards."""
-    with kept_modes(network):
-        if any(part.training for part in network.modules()):
+    with kept_modes(network) as training:
+        if training:
             network.eval()
         yield
 
