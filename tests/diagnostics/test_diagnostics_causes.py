@@ -240,6 +240,13 @@ def test_advice_is_never_what_is_on() -> None:
     assert Change(penalty=("r1", 1.0), fakes=4).words(Setting()) == ["sg.penalties.r1(1)", "sg.methods.FakeAsReal(4)"]
 
 
+@pytest.mark.parametrize(("weight", "advised"), [(0.3, 0.03), (2.0, 0.2), (20.0, 1.0), (1e5, 1.0)])
+def test_a_penalty_that_flattens_d_is_a_tenth_or_one(weight: float, advised: float) -> None:
+    (cause,) = (cause for cause in CAUSES if cause.name == "d_flat")
+    words = cause.change(replace(KNOWN, penalties={"r1": weight})).words(replace(KNOWN, penalties={"r1": weight}))
+    assert words == [f"penalty.r1.weight={advised:g}"]
+
+
 def test_not_finite_and_unknown_figures() -> None:
     found = judge([*run((FINE, 3)), {"iteration": 300, "non_finite": 3.0}], KNOWN)[-1]
     assert (found.state, found.alarm) == ("non_finite", True)

@@ -102,9 +102,9 @@ def slower(setting: Setting) -> Change:
 
 
 def stronger(setting: Setting) -> Change:
-    """A D that may tell more."""
+    """A D that may tell more: a tenth of the penalty, or one that is far too heavy at a weight of 1."""
     heaviest = max(setting.penalties.values(), default=0.0)
-    return Change(penalty_weights=0.01 if heaviest > 100.0 else 0.1) if heaviest else Change(lr_g=0.3)
+    return Change(penalty_weights=min(0.1, 1.0 / heaviest)) if heaviest else Change(lr_g=0.3)
 
 
 def fairer(setting: Setting) -> Change:

@@ -64,6 +64,9 @@ class Response:
             to = self.good(records, saved)
             kept = "" if to is None else f"; the last good checkpoint is that of iteration {to}"
             return Action(f"{told}: stopped by the monitor{kept}")
+        changed = verdict.change != Change() if self.remedy.own else self.remedy.told != ""
+        if verdict.slow and not changed:
+            return None  # it would end the same, and is nearly there
         return self.back(verdict, iteration, told, records, saved)
 
     def back(
@@ -79,12 +82,9 @@ class Response:
         trusted = self.goods(records, saved, seen.since)
         if not trusted:
             return Action(f"{told}: stopped, as there is no good checkpoint to go back to")
-        own = self.remedy.own
-        changed = seen.change != Change() if own else self.remedy.told != ""
-        if seen.slow and not changed:
-            return Action(f"{told}: stopped, as it would end the same with nothing changed")
         gone = {each.to for each in self.done}
         to = next((at for at in trusted if at not in gone), trusted[-1])
+        own = self.remedy.own
         remedy = Remedy.of(seen.change).told if own else self.remedy.told_again if self.done else self.remedy.told
         done = Intervention(iteration, to, seen.state, seen.reason, remedy, seen.change.text if own else "")
         return Action(f"iteration {iteration}: {done.told} ({len(self.done) + 1} of {self.times})", done)
