@@ -164,7 +164,7 @@ def test_a_device_is_written_into() -> None:
 def test_a_file_behind_a_redirection_is_named(tmp_path: Path) -> None:
     """Renamed over, it would lose what the shell still writes to it."""
     place = tmp_path / "a"
-    with place.open("w") as file, pytest.raises(InputError, match=f"which leads to {place}: give that itself"):
+    with place.open("w") as file, pytest.raises(InputError, match=f"a link to {place}: name that file itself"):
         write(Path(f"/dev/fd/{file.fileno()}"))
     assert tree(tmp_path) == {"a": ""}
 

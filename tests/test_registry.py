@@ -30,7 +30,7 @@ def test_register_returns_the_entry() -> None:
 
 
 def test_twice_is_a_mistake() -> None:
-    with pytest.raises(KeyError, match="kind 'first' is registered twice"):
+    with pytest.raises(KeyError, match="kind 'first' is already registered"):
         registry().register("first")(float)
 
 

@@ -126,7 +126,7 @@ class TestHooks:
         net.fails = True
         with pytest.raises(ZeroDivisionError), taps:
             net(X)
-        with taps, pytest.raises(InputError, match="does not call it"):
+        with taps, pytest.raises(InputError, match="forward to call the feature layer"):
             taps.collected()
 
     def test_gone_after_an_output_that_is_no_tensor(self) -> None:
@@ -148,16 +148,14 @@ class TestRefuses:
 
     def test_what_is_no_module(self) -> None:
         said = (
-            r"expected a torch.nn.Module to take the features a, b from, got function: give the module, or return \(l"
+            r"expected a torch.nn.Module to take the features a, b from, got function: pass the module, or return \(l"
         )
         with pytest.raises(InputError, match=said):
             critic(lambda x: x.sum(1), layers=("a", "b"))
 
     def test_a_layer_that_is_never_called(self) -> None:
         net = seeded(1, Twice)
-        with pytest.raises(
-            InputError, match="expected the feature layer 'idle' in D's forward, which does not call it"
-        ):
+        with pytest.raises(InputError, match="expected D's forward to call the feature layer 'idle', got no call"):
             critic(net, layers=("inner", "idle"))(Batch(X))
         assert hooks(net) == []
 

@@ -1,4 +1,4 @@
-"""Train GANs that do not collapse, and see while they train whether they do."""
+"""Train GANs that do not collapse, and see during training whether they do."""
 
 from __future__ import annotations
 

@@ -23,24 +23,21 @@ from .errors import (
 # of `commands`, where the name is another
 MODULES = {"export": "sample", "report": "diagnose", "paper": "compare"}
 COMMANDS = {
-    "train": "Train one GAN, or one per seed: a recipe (default grid25/far), settings changed as KEY=VALUE.\n\n"
-    "Keys are those that --dry-run prints, nested with dots: loss=hinge, penalty.r1.weight=0.3, penalty.r1=none,\n"
+    "train": "Train a GAN, or one per seed: a recipe (default grid25/far), with settings changed as KEY=VALUE.\n\n"
+    "--dry-run prints all keys, nested with dots: loss=hinge, penalty.r1.weight=0.3, penalty.r1=none,\n"
     "method.fake_as_real.count=16, batch_size=128, lr_d=2e-4, generator.width=128, ema=none.",
     "recipes": "List what can be trained by name.",
-    "sample": "Draw samples from a trained run: images as a folder, .zip, array or grid, points as an array, table or "
+    "sample": "Draw samples from a trained run: images as a folder, .zip, array or grid; points as an array, table or "
     "figure.",
-    "export": "Write the generator for use without steadygan: weights, a program of torch.export, and a card that says "
-    "all.",
-    "compare": "Set recipes side by side: train what is missing, tabulate final and best, say why, draw the curves.",
-    "paper": "Set a table of a paper, as published, beside ours: train what is missing, and say which claims hold.",
-    "figure": "Draw a figure of a paper from runs of one's own: train what is missing, PNG, PDF and data.",
-    "evaluate": "Judge what any generator made: quality, diversity, modes, memorisation, each figure with its "
-    "protocol.",
-    "report": "Write one self-contained HTML page: verdicts, events, samples, curves, figures and settings, side by "
-    "side.",
-    "diagnose": "Say what is the matter with a run: the verdict, since when, on which evidence, and what helps.",
+    "export": "Export the generator for use without steadygan: weights, a torch.export program, and a card.",
+    "compare": "Compare recipes or runs: train what is missing, tabulate final and best, explain why, draw the curves.",
+    "paper": "Compare a table of a paper with our runs: train what is missing, and say which claims hold.",
+    "figure": "Draw a figure of a paper from your own runs: train what is missing, write PNG, PDF and data.",
+    "evaluate": "Evaluate the samples of any generator: quality, diversity, modes, memorisation; with protocols.",
+    "report": "Write one self-contained HTML page that shows verdicts, events, samples, curves, figures and settings.",
+    "diagnose": "Diagnose a run: the verdict, since when, the evidence, and what helps.",
     "theory": "Check the papers' propositions and theorems by running them: predicted, measured, verdict.",
-    "doctor": "Check versions, devices, folders and speed of this machine.",
+    "doctor": "Check the versions, devices, folders and speed of this machine.",
 }
 
 
@@ -59,7 +56,7 @@ def application(words: list[str]) -> typer.Typer:
     """All commands, of which the one that is called is imported: `--help` and a wrong name answer without any."""
     app = typer.Typer(
         name="steadygan",
-        help="Train GANs that do not collapse, and see while they train whether they do, and why.",
+        help="Train GANs that do not collapse, and see during training whether they do, and why.",
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -96,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if out_of_memory(error):
             told = one_line(error, kind=True)
-            say_error(f"expected what is asked for to fit into memory, got {told}: lower batch_size, widths, or -n")
+            say_error(f"expected the command to fit into memory, got {told}: lower batch_size, widths, or -n")
             return EXIT_INPUT
         if not hasattr(error, "format_message"):  # typer's own: a wrong option or argument
             raise

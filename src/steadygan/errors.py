@@ -113,6 +113,13 @@ def one_line(error: BaseException, kind: bool = False) -> str:
     return text if len(text) <= 200 else f"{text[:197]}..."
 
 
+def unreachable(error: BaseException) -> str:
+    """Why a download failed, in one line and without addresses: `no route to host`, `HTTP Error 404: Not Found`."""
+    text = re.sub(r"Tried \S+, got:|\S*://\S+", "", str(error))
+    reasons = re.findall(r"<urlopen error (?:\[Errno -?\d+\] )?(.*?)>", text)
+    return one_line(OSError(reasons[-1] if reasons else text.strip() or type(error).__name__))
+
+
 def first_line(error: BaseException) -> str:
     """The first line of somebody else's error that says anything, else its kind."""
     return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
@@ -142,5 +149,5 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self, iteration: int, out: str | None) -> None:
         self.iteration, self.out = iteration, out
-        kept = f"saved in {out}" if out else "nothing is saved without an output folder"
+        kept = f"saved in {out}" if out else "nothing was saved, because no output folder is set"
         super().__init__(f"interrupted after iteration {iteration}, {kept}")

@@ -19,7 +19,7 @@ from typing import IO, Any
 from .errors import InputError
 
 ELSEWHERE = "free some space or choose another --out"
-RESUME = "free some space and go on with --resume"
+RESUME = "free some space and continue with --resume"
 PART = re.compile(r"\.(.+)\.(\d+)\.part")  # .NAME.PID.part, what is being written beside NAME
 DEEPEST = 100  # levels of a JSON file
 
@@ -112,7 +112,7 @@ def _place(path: Path, folder: bool = False) -> Path:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     place = Path(os.path.realpath(path))
     if path.is_symlink() and path.parts[:2] in (("/", "dev"), ("/", "proc")):  # a shell's redirection, half-way in it
-        raise InputError(f"expected a file to write, got {path} which leads to {place}: give that itself")
+        raise InputError(f"expected a file to write, got {path}, a link to {place}: name that file itself")
     return place
 
 
@@ -167,7 +167,7 @@ def regular(path: Path) -> Path:
     """The path of a file; raises InputError for what reading may wait for without an end, a pipe or device say."""
     if path.exists() and not path.is_file():
         found = "a folder" if path.is_dir() else "a pipe, socket or device"
-        raise InputError(f"expected a file at {path}, found {found}: put what it gives into a file")
+        raise InputError(f"expected a file at {path}, found {found}: save its content as a file")
     return path
 
 

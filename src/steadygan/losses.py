@@ -246,5 +246,5 @@ def cycled(a: Tensor, n: int) -> Tensor:
 def required(real: Tensor | None) -> Tensor:
     """The real logits of a relativistic generator loss."""
     if real is None:
-        raise TypeError("a relativistic loss compares with real logits in the generator step: g(fake, real)")
+        raise TypeError("a relativistic loss needs real logits in the generator step: g(fake, real)")
     return real

@@ -37,9 +37,13 @@ def given_place(path: str | Path, wanted: str) -> Path:
     if not there:
         raise InputError(f"expected {wanted} at {str(path)!r}, found nothing there: check the path")
     if not place.is_dir() and not place.is_file():  # reading one may wait for ever
-        raise InputError(f"expected {wanted} at {str(path)!r}, found a pipe, socket or device: put it into a file")
+        raise InputError(
+            f"expected {wanted} at {str(path)!r}, found a pipe, socket or device: save its content as a file"
+        )
     if not os.access(place, os.R_OK | os.X_OK if place.is_dir() else os.R_OK):
-        raise InputError(f"expected to read {wanted} at {str(path)!r}, got no permission: change it or copy the data")
+        raise InputError(
+            f"expected to read {wanted} at {str(path)!r}, got no permission: change the permissions or copy the data"
+        )
     return place
 
 

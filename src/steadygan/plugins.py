@@ -11,14 +11,14 @@ from pathlib import Path
 from .errors import InputError
 
 GROUP = "steadygan.plugins"  # the entry points that installed packages declare
-ADVICE = ": name the module that brings it with --plugin, or import it"  # for a name that a run's folder holds
+ADVICE = ": name its module with --plugin, or import it"  # for a name that a run's folder holds
 
 
 def load(modules: Iterable[str] | None) -> None:
     """Imports modules by name, from the current folder or what is installed; raises InputError in one line."""
     for name in modules or ():
         if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".")):
-            raise InputError(f"expected a module as plugin, such as my_parts for my_parts.py, got {name!r}: name one")
+            raise InputError(f"expected a plugin module, such as my_parts for my_parts.py, got {name!r}: name one")
         here = str(Path.cwd())
         if here not in sys.path:
             sys.path.insert(0, here)
@@ -52,9 +52,9 @@ def importing(module: str, a: str, the: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:  # a script without a guard may end the program
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and f"{module}.".startswith(f"{missing}."):
-            where = f"found no such module in {str(Path.cwd())!r} nor installed"
+            where = f"found no such module in {str(Path.cwd())!r} or among the installed ones"
             raise InputError(f"expected {a}, {where}: check the name") from None
         told = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
         reason = " ".join(told.split())
         line = f"{type(error).__name__}: {reason}" if not isinstance(error, KeyError | InputError) else reason
-        raise InputError(f"expected to import {the}, got {line[:200]}: mend the module") from error
+        raise InputError(f"expected to import {the}, got {line[:200]}: fix the module") from error

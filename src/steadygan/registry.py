@@ -32,7 +32,7 @@ class Registry(Mapping[str, T]):
 
         def enrol(entry: F) -> F:
             if name in self._entries:
-                raise KeyError(f"{self.kind} {name!r} is registered twice")
+                raise KeyError(f"{self.kind} {name!r} is already registered")
             self._entries[name] = entry  # type: ignore[assignment]
             if isinstance(entry, type) and hasattr(entry, "name") and "name" not in vars(entry):
                 entry.name = name

@@ -157,7 +157,7 @@ def test_verdicts_have_colours(place, found, code):
 BAD = {
     "nowhere": "found no such folder: check the path",
     "none": "found no metrics.jsonl there",
-    "begun": "found none: go on with training",
+    "begun": "found none: continue training",
     "empty": "got an empty file: train the run on",
     "garbled": "got 2 that cannot be read: train the run on",
     "blind": "got 1 record without one: train it with the monitor on",

@@ -39,4 +39,4 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     text = capsys.readouterr().out
     assert "FAIL steadygan-has-no-such-part: not installed: pip install steadygan-has-no-such-part" in text
     assert "FAIL broken: RuntimeError: no [driver] found" in text
-    assert "this needs mending: steadygan-has-no-such-part, broken, broken" in text
+    assert "this needs fixing: steadygan-has-no-such-part, broken, broken" in text

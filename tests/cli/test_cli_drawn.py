@@ -55,7 +55,12 @@ def test_other_endings_are_refused(out: str) -> None:
         (POINTS, "a.zip", Asked(8), "expected npz, .npy, .csv or .png for points, got zip"),
         (IMAGES, "a.csv", Asked(8), "expected folder, zip, npz, .npy or png-grid for images, got 'a.csv'"),
         (IMAGES, "png-grid", Asked(10_001), "expected at most 10,000 images in a grid, got -n 10,001: lower it, or"),
-        (IMAGES, "npz", Asked(8, label="3"), "expected no --label, as the generator of runs/r knows no classes, got 3"),
+        (
+            IMAGES,
+            "npz",
+            Asked(8, label="3"),
+            "expected no --label, because the generator of runs/r has no classes, got 3",
+        ),
         (CLASSES, "npz", Asked(8, interpolate=9), "expected --interpolate of at most -n 8, a whole row, got 9"),
         (IMAGES, "/", Asked(8), "expected a new or empty folder at /, found other files"),
     ],

@@ -42,7 +42,9 @@ def place(each: Sequence[Settings], resume: bool) -> str:
     assert len({folder.parent for folder in folders}) == 1
     name = folders[0].parent.name
     assert told == (
-        "" if name == "ring8-far" else f"{Path('runs/ring8-far')} holds other runs: this goes to {Path('runs') / name}"
+        ""
+        if name == "ring8-far"
+        else f"{Path('runs/ring8-far')} holds other runs: this run goes to {Path('runs') / name}"
     )
     return name
 
@@ -68,7 +70,7 @@ def test_other_settings_get_the_next_number() -> None:
     assert place(other, resume=True) == "ring8-far"  # where it is said in what they differ
     folders, told = own_folders(other, resume=True, compared=True)
     assert folders == [Path("runs/ring8-far-3/seed-0")]
-    assert told.endswith(f"this goes to {Path('runs/ring8-far-3')}")
+    assert told.endswith(f"this run goes to {Path('runs/ring8-far-3')}")
 
 
 def test_a_seed_that_is_not_taken_stays_beside_the_others() -> None:
@@ -110,5 +112,5 @@ def test_the_runs_of_a_folder() -> None:
     assert (one.folder, one.length) == (Path("runs/ring8-far/seed-10"), 7)
     assert finished_jobs(Path("ring8/far")) == []
     Path("runs/ring8-far/seed-0/settings.json").write_text('{"batch_size": 64}', encoding="utf-8")
-    with pytest.raises(InputError, match="go on with such a run from Python; to see any runs side by side: steadygan"):
+    with pytest.raises(InputError, match="continue such a run from Python; to see any runs side by side: steadygan"):
         finished_jobs(Path("runs/ring8-far"))

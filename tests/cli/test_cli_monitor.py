@@ -76,5 +76,5 @@ def test_a_dry_run_shows_what_it_would_do(user: dict[str, Any]) -> None:
 
 
 def test_a_remedy_without_a_roll_back_is_refused(user: dict[str, Any]) -> None:
-    assert user["remedy alone"].refused().startswith("monitor.remedy: expected monitor.policy=rollback beside a remedy")
+    assert user["remedy alone"].refused().startswith("monitor.remedy: expected monitor.policy=rollback with a remedy")
     assert not (user["here"] / "refused").exists()

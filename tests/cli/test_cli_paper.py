@@ -35,7 +35,7 @@ def test_recipes_of_a_paper_with_what_it_printed(torchless: Callable[..., list[A
     assert "printed: FID 32.58" in line
     assert not any(line.startswith("paper/") for line in plain.out.splitlines())
     (far,) = [line for line in plain.out.splitlines() if line.startswith("cifar10/far ")]
-    assert far.endswith("[tao2020]; not as the paper has it: paper/fargan/cifar10-resnet-ns-far")
+    assert far.endswith("[tao2020]; other settings than the paper's: paper/fargan/cifar10-resnet-ns-far")
 
 
 def test_one_row_in_a_process_of_its_own() -> None:
@@ -102,10 +102,10 @@ def test_a_table_is_trained_once_and_shown_in_three_forms(commands: Callable[...
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--rows", "nsgan"], "expected a table to go with these options, got none: steadygan paper lists them"),
+        (["--rows", "nsgan"], "expected a table with these options, got none: steadygan paper lists them"),
         (
             ["stacked-mnist", "--rows", ","],
-            "--rows: expected rows of stacked-mnist, got none: write for instance --rows n",
+            "--rows: expected rows of stacked-mnist, got none: for example --rows n",
         ),
         (["stacked-mnist", "--rows", "nsgan,pacgna"], "unknown row of stacked-mnist 'pacgna': did you mean 'pacgan'?"),
         (["stacked-mnist", "--scale", "medium"], "unknown scale 'medium'"),

@@ -17,7 +17,7 @@ ALL = (
 )
 PLUGIN = ["--plugin", "my_parts"]
 LATER = ["train --out run --resume", "sample run -n 9", "export run --out there", "evaluate run --against own -n 101"]
-UNKNOWN = "name the module that brings it with --plugin, or import it"
+UNKNOWN = "name its module with --plugin, or import it"
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +101,14 @@ MODULES = {
     ),
 }
 BAD = {
-    "twice": "expected to import the plugin twice, got loss 'hinge' is registered twice: mend the module",
-    "broken": "expected to import the plugin broken, got ValueError: no good: mend the module",
-    "ends": "expected to import the plugin ends, got SystemExit: 3: mend the module",
+    "twice": "expected to import the plugin twice, got loss 'hinge' is already registered: fix the module",
+    "broken": "expected to import the plugin broken, got ValueError: no good: fix the module",
+    "ends": "expected to import the plugin ends, got SystemExit: 3: fix the module",
     "lacks": "expected to import the plugin lacks, got ModuleNotFoundError: No module named 'nowhere_to_be_found'",
     "odd": "generator odd: expected a number, bool, str, Literal or tuple of them as the type of table, got dict",
     "absent": "expected a plugin absent, found no such module in ",
-    "my_parts.py": "expected a module as plugin, such as my_parts for my_parts.py, got 'my_parts.py': name one",
-    "a b": "expected a module as plugin, such as my_parts for my_parts.py, got 'a b': name one",
+    "my_parts.py": "expected a plugin module, such as my_parts for my_parts.py, got 'my_parts.py': name one",
+    "a b": "expected a plugin module, such as my_parts for my_parts.py, got 'a b': name one",
 }
 
 

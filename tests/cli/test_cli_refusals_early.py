@@ -47,24 +47,24 @@ REFUSALS = {
     "train --seed 18446744073709551616": "'--seed': expected a whole number of at most 9,223,372,036,854,775,807",
     "train --seeds 1e9": "'--seeds': expected a whole number of at most 10,000, got 1e9",
     "train --iterations 1e400": "'--iterations': expected a whole number of 0 or more, got 1e400",
-    "train penalty=,": "penalty: expected names, each once, with commas between them, or none, got ',': write",
-    "train penalty=r1,r1": "penalty: expected names, each once, with commas between them, or none, got 'r1,r1': write",
+    "train penalty=,": "penalty: expected names separated by commas, each once, or none, got ',': write",
+    "train penalty=r1,r1": "penalty: expected names separated by commas, each once, or none, got 'r1,r1': write",
     f"train batch_size={1500 * 'x'}": f"got '{149 * 'x'}...{99 * 'x'}'",
     f"train {1500 * 'x'}": f"unknown recipe '{149 * 'x'}...",
     "train ring8/far --out nowhere/\x1b[31m --seed \x1b[31m": "got \\x1b[31m",
     "train --iterations -3": "Invalid value for '--iterations': expected a whole number of 0 or more, got -3",
     "train --iterations 1.5": "Invalid value for '--iterations': expected a whole number of 0 or more, got 1.5",
     "train --seed x": "Invalid value for '--seed': expected a whole number of 0 or more, got x",
-    "train seed=3 --seed 4": "expected one seed, got --seed 4 beside seed=...: give one of them",
+    "train seed=3 --seed 4": "expected one seed, got --seed 4 and seed=...: use one of them",
     "train --itreations 3": "No such option",
     "train points/far": "points/far: expected your data, got none: add --data points.npy (or .npz, .csv)",
-    "train grid25/far --data points.csv": "grid25/far: expected no --data, as it makes its own, got points.csv: use",
+    "train grid25/far --data points.csv": "grid25/far: expected no --data, because it generates its own, got points",
     "train points/far --data none.csv": "expected a data file at 'none.csv', found none: check the path",
     "train --data points.txt": "expected data in a .npy, .npz or .csv file, got 'points.txt': convert it or rename it",
     "train ring8/far": f"{Path('runs/ring8-far/seed-0')} already holds a run: continue it with --resume, or choose",
     "train ring8/far --resume batch_size=32 penalty.r1=2": (
-        f"{Path('runs/ring8-far/seed-0')} was made with other settings: batch_size: 64 in the run, 32 now; "
-        "penalty.r1.weight: 0.1 in the run, 2.0 now: resume with the same ones, or choose another --out"
+        f"{Path('runs/ring8-far/seed-0')} was trained with other settings: batch_size: 64 in the run, 32 now; "
+        "penalty.r1.weight: 0.1 in the run, 2.0 now: resume with the same settings, or choose another --out"
     ),
     "train ring8/far --out mine": "mine already holds a run: continue it with --resume, or choose another folder with",
     "train ring8/far --resume --out mine": "expected a recipe's settings in ",
@@ -76,19 +76,19 @@ REFUSALS = {
     "recipes ring8/fra": "unknown recipe 'ring8/fra': did you mean 'ring8/far'? known: ",
     "recipes --paper tao": "unknown paper 'tao': did you mean 'tao2020'? known: ",
     "sample": "Missing argument 'RUN'",
-    "sample nowhere": "nowhere holds no run (no settings.json): give the folder that train printed",
+    "sample nowhere": "nowhere holds no run (no settings.json): use the folder that train printed",
     "sample runs/ring8-far": f"did you mean {Path('runs/ring8-far/seed-0')}?",
     "sample runs/ring8-far/seed-0 -n 1e30": "'-n': expected a whole number of at most 1,000,000,000, got 1e30",
     "sample runs/ring8-far/seed-0 -n 0": "Invalid value for '-n': expected a whole number of 1 or more, got 0",
     "sample runs/ring8-far/seed-0 --weights best": "unknown weights 'best': known: ema, live",
     "sample runs/ring8-far/seed-0 --out x.txt": "expected --out folder, zip, npz or png-grid, or a path that ends in",
     "sample runs/ring8-far/seed-0 --out folder": "expected npz, .npy, .csv or .png for points, got folder: add",
-    "sample runs/ring8-far/seed-0 --label 1": "expected no --label, as the generator of ",
+    "sample runs/ring8-far/seed-0 --label 1": "expected no --label, because the generator of ",
     "sample runs/ring8-far/seed-0 --truncation 0": "'--truncation': expected a number above 0, got 0",
     "sample runs/ring8-far/seed-0 --interpolate 1": "'--interpolate': expected a whole number of 2 or more, got 1",
     "sample runs/ring8-far/seed-0 --interpolate 65": "expected --interpolate of at most -n 64, a whole row, got 65",
     "sample runs/ring8-far/seed-0 --out mine.npz/": "expected a file to write at mine.npz, found a folder: choose",
-    "export nowhere": "nowhere holds no run (no settings.json): give the folder that train printed",
+    "export nowhere": "nowhere holds no run (no settings.json): use the folder that train printed",
     "export runs/ring8-far/seed-0 --weights best": "unknown weights 'best': known: ema, live",
     "report mine --port 9000": "expected --follow beside --port, got --port 9000 alone: add --follow, or leave it out",
     "report mine --follow --out a.html": "expected no --out beside --follow, which writes no file, got a.html: write",
@@ -99,14 +99,14 @@ REFUSALS = {
     "diagnose": "Missing argument 'RUN'",
     "diagnose nowhere": "expected a run in 'nowhere', found no such folder: check the path",
     "diagnose points.csv": "expected the folder of a run, got the file 'points.csv': give .",
-    "diagnose runs": "expected a run in 'runs', found no metrics.jsonl there: give the folder that train printed",
-    "diagnose runs/ring8-far/seed-0": "found none: go on with training, --out",
+    "diagnose runs": "expected a run in 'runs', found no metrics.jsonl there: use the folder that train printed",
+    "diagnose runs/ring8-far/seed-0": "found none: continue training, --out",
     "compare": "Missing argument",
-    "compare batch_size=3": "expected recipes to compare, got none: write for instance grid25/r1 grid25/far",
+    "compare batch_size=3": "expected recipes to compare, got none: for example grid25/r1 grid25/far",
     "compare ring8/far ring8/nsgn": "unknown recipe 'ring8/nsgn': did you mean 'ring8/nsgan'?",
     "compare ring8/far --seeds 0": "Invalid value for '--seeds': expected a whole number of 1 or more, got 0",
-    "compare ring8/far seed=1": "seed: expected no seed, as several are compared, got seed=...: use --seeds K",
-    "compare ring8/far batch_size=32 --out runs": "was made with other settings: batch_size: 64 in the run, 32 now",
+    "compare ring8/far seed=1": "seed: expected no seed, because several are compared, got seed=...: use --seeds K",
+    "compare ring8/far batch_size=32 --out runs": "was trained with other settings: batch_size: 64 in the run, 32 now",
     "compare points/r1 points/far": "points/r1: expected your data, got none: add --data",
 }
 
@@ -171,7 +171,7 @@ def test_recipes_are_listed_one_a_line(ask: Callable[..., list[str]]) -> None:
     )
     assert [line.split()[0] for line in whole] == [*RECIPES]
     own = [line for line in whole if not line.startswith("paper/")]
-    assert all(line.partition("; not as the paper has it: paper/")[0].endswith("]") for line in own)
+    assert all(line.partition("; other settings than the paper's: paper/")[0].endswith("]") for line in own)
     assert [line.split()[0] for line in ring] == [name for name in RECIPES if name.startswith("ring8/")] + ["grid25/r1"]
     assert {line.split()[0].split("/")[1] for line in far} == {"far", "fargan", "stacked-mnist"}
 

@@ -50,8 +50,8 @@ def foreign(path: Path) -> None:
 
 
 DATA = {
-    "text.csv": "text.csv, line 12, column 2, got 'two': mend or remove the line",
-    "nan.csv": "nan.csv, line 5, column 2, got nan: mend or remove the line",
+    "text.csv": "text.csv, line 12, column 2, got 'two': fix or remove the line",
+    "nan.csv": "nan.csv, line 5, column 2, got nan: fix or remove the line",
     "ragged.csv": "got 2 in line 41",
     "empty.csv": "expected lines of numbers in empty.csv, got none",
     "inf.npy": "row 17",
@@ -171,7 +171,7 @@ def test_what_needs_a_generator_is_refused_of_a_run_without_one(tmp_path: Path, 
     assert trained.code == 0, trained
     assert "more with: steadygan sample" not in trained.out
     for answer in asked:
-        assert "expected a run with a generator, got one of a discriminator alone" in answer.refused()
+        assert "expected a run with a generator, got a discriminator trained alone" in answer.refused()
     assert "fakes.seed: 0 in the run, 1 now" in changed.refused()
-    assert "nothing is left to do" in again.out
+    assert "nothing left to do" in again.out
     assert reported.code == 0

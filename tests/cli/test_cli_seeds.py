@@ -47,7 +47,7 @@ REFUSED = {
     "--seeds two": "expected a whole number of 1 or more, got two",
     "--seeds -1": "expected a whole number of 1 or more, got -1",
     "--seeds 2 --out held": "seed-1 already holds a run: continue it with --resume, or choose another folder",
-    "--seeds 2 --out D --resume lr_g=0.5": "seed-0 was made with other settings: lr_g: ",
+    "--seeds 2 --out D --resume lr_g=0.5": "seed-0 was trained with other settings: lr_g: ",
 }
 
 

@@ -210,7 +210,7 @@ def test_a_term_that_is_not_finite_ends_with_exit_code_3(user: dict[str, Any]) -
 
 
 def test_other_settings_go_to_a_folder_with_a_number(user: dict[str, Any]) -> None:
-    moved = f"{Path('runs/ring8-far')} holds other runs: this goes to {Path('runs/ring8-far-2')}"
+    moved = f"{Path('runs/ring8-far')} holds other runs: this run goes to {Path('runs/ring8-far-2')}"
     for name in ("changed", "changed on"):
         assert user[name].err.startswith(f"{moved}\nring8/far seed 0: ")
     assert {record["iteration"] for record in records(user["here"] / "runs/ring8-far-2/seed-0")} >= {0, 20, 40}

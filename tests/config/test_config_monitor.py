@@ -66,10 +66,10 @@ def test_words_become_settings_and_json_and_back(words: str, expected: Any) -> N
         ("monitor=on", "monitor.policy: expected one of warn, stop, rollback, got 'on'"),
         ("monitor.polcy=stop", "unknown setting 'monitor.polcy': did you mean 'monitor.policy'?"),
         ("monitor.remedy.lr=2", "unknown setting 'monitor.remedy.lr': did you mean 'monitor.remedy.lr_g'?"),
-        ("monitor.remedy.lr_d=0.5", "monitor.remedy: expected monitor.policy=rollback beside a remedy, got warn: set"),
+        ("monitor.remedy.lr_d=0.5", "monitor.remedy: expected monitor.policy=rollback with a remedy, got warn: set"),
         (
             "monitor.policy=stop monitor.remedy.penalty.r1=1",
-            "expected monitor.policy=rollback beside a remedy, got stop: set it",
+            "expected monitor.policy=rollback with a remedy, got stop: set it",
         ),
         ("monitor.times=0", "monitor.times: expected a whole number of 1 or more, got 0"),
         ("monitor.times=1.5", "monitor.times: expected a whole number of 1 or more, got 1.5"),

@@ -119,8 +119,8 @@ def test_overriding_optimizer_settings_keeps_the_others() -> None:
         ("alpha=1", "unknown setting 'alpha': did you mean loss.alpha or optimizer.alpha?"),
         ("method.cramer.x=1", "unknown setting 'method.cramer.x': method.cramer has no settings of its own"),
         ("batch_size.x=3", "unknown setting 'batch_size.x': batch_size is a single value"),
-        ("batch_size", "expected a setting as key=value, got 'batch_size': write for instance batch_size=128"),
-        ("recipe=x", "recipe: expected as the first word, got recipe=...: write steadygan train ring8/far"),
+        ("batch_size", "expected a setting as key=value, got 'batch_size': for example batch_size=128"),
+        ("recipe=x", "recipe: expected as the first argument, got recipe=...: write steadygan train ring8/far"),
     ],
 )
 def test_a_refusal_says_key_expectation_and_what_came(words: str, message: str) -> None:

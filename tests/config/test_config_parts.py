@@ -145,7 +145,7 @@ LAYERS = "method.sample_differences.feature_layers: expected names separated by 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("method.cramer=3", "method.cramer: expected no value, as it has no settings, got '3': drop it"),
+        ("method.cramer=3", "method.cramer: expected no value, because it has no settings, got '3': leave it out"),
         ("method.cramer.weight=3", "unknown setting 'method.cramer.weight'"),
         ("method.sample_differences.feature_layers=net.2,,net.5", f"{LAYERS}'net.2,,net.5'"),
         ("method.sample_differences.feature_layers=a b", f"{LAYERS}'a b'"),

@@ -52,7 +52,7 @@ def test_axes_of_pixels(saved, array, wanted):
     assert source.name == "x.npy"
     assert source.image
     assert not source.nearest_classes
-    assert source.licence == "the user's own: not known"
+    assert source.licence == "user's own data: unknown"
     assert source.notes == ("x.npy: 5 images of 8 x 8; pixels 0 to 255",)
 
 
@@ -134,8 +134,8 @@ def test_numbers_of_another_kind(saved, dtype, said):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (X.astype(np.int64), "whole numbers from 0 to 255 are taken for pixels"),
-        (X.astype(np.float64), "whole numbers from 0 to 255 are taken for pixels"),
+        (X.astype(np.int64), "whole numbers from 0 to 255 are read as pixels"),
+        (X.astype(np.float64), "whole numbers from 0 to 255 are read as pixels"),
         (X.astype(np.uint16) * 257, "16 bits are divided by 257"),
         (X.astype(">u2") * 257, "16 bits are divided by 257"),
     ],

@@ -183,7 +183,7 @@ def test_an_archive_where_nothing_may_be_written(monkeypatch, tmp_path):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.mkdtemp", refuse)
-    assert "unpack it yourself" in refusal(cifar10, here)
+    assert "unpack it where you can write" in refusal(cifar10, here)
 
 
 def test_no_network(root):

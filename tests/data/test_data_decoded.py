@@ -118,7 +118,7 @@ def test_what_lies_there(mine, kept):
 
 def test_no_room(mine, kept, monkeypatch):
     monkeypatch.setattr(decoder.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
-    assert "free room" in refusal(mine(CLASSED))
+    assert "free space" in refusal(mine(CLASSED))
     assert not prepared_folders(kept)
 
 

@@ -71,7 +71,7 @@ def test_images_and_classes(mine):
     assert not source.nearest_classes
     assert not source.flip
     assert source.workers is None
-    assert source.licence == "the user's own: not known"
+    assert source.licence == "user's own data: unknown"
     assert source.notes == ("mine: 6 images of 8 x 8, 2 classes",)
     torch.testing.assert_close(source.at(torch.tensor([4])).x[0], torch.from_numpy(wanted[4] / 127.5 - 1).float())
 
@@ -145,14 +145,14 @@ def test_notes_tell_what_was_found_and_what_is_done(mine):
     assert (source.train[3] == 255).all()
     assert source.notes == (
         "mine: 5 images of 5 sizes (6 x 9 to 40 x 40); each is cropped to its central square and resized to 12 x 12 "
-        "(2 are enlarged, 2 grey ones are made RGB, 1 transparent one is laid over white, "
+        "(2 are enlarged, 2 grey ones are converted to RGB, 1 transparent one is composited over white, "
         "1 of 16 bits is divided by 257, 1 other file is ignored)",
     )
-    assert "3 in colour are made grey" in folder(mine({}), size=12, channels=1).notes[0]
+    assert "3 in colour are converted to grey" in folder(mine({}), size=12, channels=1).notes[0]
 
 
 @pytest.mark.parametrize(
-    ("grey", "channels", "said"), [(1, 3, "1 grey one is made RGB"), (3, 1, "1 in colour is made grey")]
+    ("grey", "channels", "said"), [(1, 3, "1 grey one is converted to RGB"), (3, 1, "1 in colour is converted to grey")]
 )
 def test_the_usual_kind_wins(mine, grey, channels, said):
     files = {f"{i}.png": noise(8, 8) if i < grey else noise(8, 8, 3) for i in range(4)}
@@ -197,13 +197,13 @@ class TestRefusals:
     def test_all_that_does_not_fit_is_told_at_once(self, mine, kept):
         grey = {"a.png": noise(8, 8), "b.png": noise(20, 20, 3), "c.png": noise(8, 8, 3), "d.png": b"no image"}
         message = refusal(mine(grey))
-        assert "a whole image in d.png of mine, got no JPEG, PNG, WebP or BMP: mend or remove it; " in message
+        assert "a whole image in d.png of mine, got no JPEG, PNG, WebP or BMP file: fix or remove it; " in message
         assert "got 2 from 8 x 8 (a.png) to 20 x 20 (b.png), 1 grey and 2 in colour: add size=64" in message
         assert not prepared_folders(kept)
 
     def test_broken_images_are_counted(self, mine, kept):
         message = refusal(mine(CLASSED | {"cat/5.png": b"no image", "dog/5.jpg": b"", "dog/6.png": b"no"}))
-        assert "in cat/5.png of mine, got no JPEG, PNG, WebP or BMP (2 more such, as dog/5.jpg): mend" in message
+        assert "in cat/5.png of mine, got no JPEG, PNG, WebP or BMP file (2 more such, as dog/5.jpg): fix" in message
         assert not prepared_folders(kept)
         assert "a/1.png" in refusal(mine({"../none/a/1.png": b""}) / "../none")
 

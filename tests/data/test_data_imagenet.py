@@ -47,10 +47,10 @@ def test_imagenet_from_class_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("build", "said"), [
-    (tiny_imagenet, "expected Tiny ImageNet in .*, got neither tiny-imagenet-200 nor tiny-imagenet-200.zip there: un"),
+    (tiny_imagenet, "expected Tiny ImageNet in .*, got neither tiny-imagenet-200 nor tiny-imagenet-200.zip there: "),
     (imagenet64, "expected ImageNet in .*, got neither imagenet64 nor imagenet64.zip there: put class folders"),
     (lambda: tiny_imagenet("elsewhere"), "expected Tiny ImageNet at 'elsewhere', found nothing there: check the path"),
-    (lambda: tiny_imagenet(Path("few")), "expected the 200 class folders of Tiny ImageNet in 'few', got 3: give the"),
+    (lambda: tiny_imagenet(Path("few")), "expected the 200 class folders of Tiny ImageNet in 'few', got 3: name the"),
     (lambda: imagenet64("few/class000"), "expected class folders of ImageNet, got images without classes in 'few/cla"),
 ])  # fmt: skip
 def test_what_is_not_there(build: object, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,7 +179,7 @@ class TestLarge:
     def test_labels_that_a_transform_has_changed_are_left_out_and_that_is_said(self):
         source = from_user(Listed(((x, i + 1) for i, x in enumerate(X)), targets=list(range(20))))
         assert source.label is None
-        assert "says otherwise" in source.notes[0]
+        assert "disagrees with" in source.notes[0]
 
     def test_the_same_data_have_the_same_hash(self):
         first = from_user(Listed(X)).fingerprint()

@@ -127,7 +127,7 @@ def test_the_folder_with_most_of_the_files_counts(tmp_path):
 def test_a_missing_path_and_a_file(tmp_path):
     assert "nothing there" in refusal(tmp_path / "nothing")
     file = write(tmp_path) / FILES[0]
-    assert "give the folder it is in" in refusal(file)
+    assert "name its folder" in refusal(file)
 
 
 def test_a_folder_without_any_of_the_files_is_not_filled(monkeypatch, tmp_path):

@@ -131,13 +131,13 @@ ROWS = [[0.5, 1.25], [2.0, 3.75], [4.0, 5.125]]
         ("x,y\n0.5,1.25\n2.0,3.75\n4.0,5.125\n", "x y", ""),  # pandas, index=False
         ("0,1\n0.5,1.25\n2.0,3.75\n4.0,5.125\n", "0 1", ""),  # without names
         ("2019,2020\n0.5,1.25\n2.0,3.75\n4.0,5.125\n", "2019 2020", ""),
-        (",x,y\n0,0.5,1.25\n1,2.0,3.75\n2,4.0,5.125\n", "x y", "which names the rows"),  # with its index
-        (",0,1\n0,0.5,1.25\n1,2.0,3.75\n2,4.0,5.125\n", "0 1", "which names the rows"),
-        ("Unnamed: 0,x,y\n7,0.5,1.25\n3,2.0,3.75\n5,4.0,5.125\n", "x y", "which names the rows"),
-        ("Index,x,y\n1,0.5,1.25\n2,2.0,3.75\n3,4.0,5.125\n", "x y", "which numbers the rows"),
-        ('"","x","y"\n"a",0.5,1.25\n"b",2,3.75\n"c",4,5.125\n', "x y", "which names the rows"),  # R, write.csv
+        (",x,y\n0,0.5,1.25\n1,2.0,3.75\n2,4.0,5.125\n", "x y", "the row names, is left out"),  # with its index
+        (",0,1\n0,0.5,1.25\n1,2.0,3.75\n2,4.0,5.125\n", "0 1", "the row names, is left out"),
+        ("Unnamed: 0,x,y\n7,0.5,1.25\n3,2.0,3.75\n5,4.0,5.125\n", "x y", "the row names, is left out"),
+        ("Index,x,y\n1,0.5,1.25\n2,2.0,3.75\n3,4.0,5.125\n", "x y", "the row numbers, is left out"),
+        ('"","x","y"\n"a",0.5,1.25\n"b",2,3.75\n"c",4,5.125\n', "x y", "the row names, is left out"),  # R, write.csv
         ('"2019","2020"\n0.5,1.25\n2,3.75\n4,5.125\n', "2019 2020", ""),  # without row names
-        ('"x" "y"\n"1" 0.5 1.25\n"2" 2 3.75\n"3" 4 5.125\n', "x y", "which names the rows"),  # R, write.table
+        ('"x" "y"\n"1" 0.5 1.25\n"2" 2 3.75\n"3" 4 5.125\n', "x y", "the row names, is left out"),  # R, write.table
         ('"x";"y, m"\n0,5;1,25\n2;3,75\n4;5,125\n', "x|y, m", "decimal commas"),  # R, write.csv2
         ("site,2019\n0.5,1.25\n2,3.75\n4,5.125\n", "site 2019", ""),
         ("# x,y\n0.5,1.25\n2,3.75\n4,5.125\n", "x y", ""),  # NumPy, header=
@@ -160,7 +160,7 @@ def test_a_header_of_years_over_whole_numbers(file):
 def test_a_first_line_that_may_be_a_header_is_pointed_out(file):
     source = points(file("x.csv", "0,1\n-3,5\n2,-7\n1,1\n"))
     assert source.size == 4
-    assert "line 1 of x.csv (0, 1) is taken for a sample" in source.notes[1]
+    assert "line 1 of x.csv (0, 1) is read as a sample" in source.notes[1]
 
 
 def test_a_column_that_numbers_the_rows_is_pointed_out(file):
@@ -214,7 +214,7 @@ def test_whole_numbers_beyond_float64_are_pointed_out(tmp_path, x):
     np.save(tmp_path / "x.npy", x)
     np.savetxt(tmp_path / "x.csv", x, fmt="%d")
     for name in ("x.npy", "x.csv"):
-        assert any("2^53 lost digits" in note for note in points(tmp_path / name).notes)
+        assert any("2^53 lost precision" in note for note in points(tmp_path / name).notes)
 
 
 def test_ordinary_numbers_keep_their_bits(tmp_path):
@@ -231,7 +231,7 @@ def test_constant_and_repeated_points_are_pointed_out(file):
     assert same == "all 4 samples are the same"
     constant = points(file("x.csv", "x,y,z\n1,2,5\n2,2,5\n3.5,2,5\n")).notes[1]
     assert constant == "columns y, z never change"
-    assert "only 2 of 4 samples differ" in points(file("x.csv", "7,2\n2,4\n" * 2)).notes[1]
+    assert "only 2 of 4 samples are distinct" in points(file("x.csv", "7,2\n2,4\n" * 2)).notes[1]
     assert len(points(file("x.csv", "1,3\n2,4\n5,1\n2,3\n")).notes) == 1
 
 

@@ -213,7 +213,7 @@ def test_bytes_of_another_shape_are_numbers(shape, wrap):
     assert source.train.dtype == torch.float32
     assert torch.equal(source.train, x.float())
     told = len(shape) > 2 and not isinstance(wrap(x), Items)
-    assert any("taken for numbers" in note for note in source.notes) == told
+    assert any("read as numbers" in note for note in source.notes) == told
 
 
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: x.numpy(), lambda x: Items(*x)])
@@ -257,8 +257,8 @@ def test_channels_last_numbers_of_an_image_are_named_too():
 @pytest.mark.parametrize(
     ("x", "said"),
     [
-        (PIXELS.double(), "whole numbers from 0 to 255 are taken for pixels"),
-        (PIXELS.long(), "whole numbers from 0 to 255 are taken for pixels"),
+        (PIXELS.double(), "whole numbers from 0 to 255 are read as pixels"),
+        (PIXELS.long(), "whole numbers from 0 to 255 are read as pixels"),
         (PIXELS.int().numpy().astype(np.uint16) * 257, "16 bits are divided by 257"),
     ],
 )
@@ -302,7 +302,7 @@ def test_the_items_of_a_loader():
     some = from_user(DataLoader(pairs, sampler=SubsetRandomSampler([3, 1])))
     assert torch.equal(some.train, X[[3, 1]])
     weighted = from_user(DataLoader(pairs, sampler=WeightedRandomSampler([1.0] * 4, 4)))
-    assert "WeightedRandomSampler is not used" in weighted.notes[0]
+    assert "WeightedRandomSampler is ignored" in weighted.notes[0]
 
 
 class Frame:
@@ -327,7 +327,7 @@ def test_the_columns_of_a_data_frame():
     assert source.train.tolist() == [[0, 0, 1], [3, 1, 0], [6, 2, 0], [9, 3, 1]]
     far = from_user(Frame(x=FAR[:, 0].numpy(), t=np.array([1, 2, 3]))).standardised()
     assert len(far.train[:, 0].unique()) == 3
-    assert "in kind: drop or convert that column" in refusal(
+    assert "in kind: remove or convert that column" in refusal(
         Frame(x=[1.0, 2.0], kind=np.array(["a", "b"], dtype=object))
     )
     assert "datetime64" in refusal(Frame(t=np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]")))
@@ -366,7 +366,7 @@ def test_a_hugging_face_dataset_of_numbers():
     source = from_user(Rows([{"x": float(i), "name": "a", "y": i * i} for i in range(4)]))
     assert source.columns == ("x", "y")
     assert source.train.tolist() == [[0, 0], [1, 1], [2, 4], [3, 9]]
-    assert source.notes == ("columns that are no numbers are left out: name",)
+    assert source.notes == ("non-numeric columns are left out: name",)
     assert "expected a column image" in refusal(Rows([{"name": "a"}]))
 
 

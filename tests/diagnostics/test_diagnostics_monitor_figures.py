@@ -175,6 +175,6 @@ def test_squashed_scores_are_refused_at_the_first_call(end: Callable[[Tensor], T
 def test_a_discriminator_that_writes_over_its_input_is_told_and_the_samples_stay() -> None:
     x = normal(0, 40, 2).float()
     before = x.clone()
-    with pytest.raises(InputError, match="leaves its input as it is, got one that writes over it"):
+    with pytest.raises(InputError, match="leaves its input unchanged, got one that overwrites it"):
         sg.CollapseMonitor(1).observe(D=nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 1)), real=x, fake=x)
     assert torch.equal(x, before)

@@ -112,12 +112,12 @@ class TestWhereItMakesNoSense:
     @pytest.mark.parametrize("method", REPLACING)
     @pytest.mark.parametrize("loss", LOSSES)
     def test_a_loss_beside_an_objective(self, loss: str, method: str) -> None:
-        self.refused("expected no loss beside the method", method=make(METHODS[method]), loss=make(LOSSES[loss]))
+        self.refused("expected no loss with the method", method=make(METHODS[method]), loss=make(LOSSES[loss]))
 
     @pytest.mark.parametrize("method", BESIDE)
     def test_no_loss(self, method: str) -> None:
         if method not in IMAGES and method != "denoising_feature_matching":
-            self.refused("expected a loss beside the method", method=make(METHODS[method]), loss=Nothing())
+            self.refused("expected a loss with the method", method=make(METHODS[method]), loss=Nothing())
 
     @pytest.mark.parametrize("loss", LOSSES)
     def test_a_denoiser_that_is_not_there(self, loss: str) -> None:

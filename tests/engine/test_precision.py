@@ -276,7 +276,7 @@ class TestRefusals:
     ])  # fmt: skip
     def test_bf16_in_float64(self, precision: Precision, key: str) -> None:
         said = (
-            f"{key}: expected float32 with dtype=float64, as bf16 would drop its digits, got bf16: "
+            f"{key}: expected float32 with dtype=float64, because bf16 would lose its precision, got bf16: "
             f"set {key}=float32 or dtype=float32"
         )
         with pytest.raises(InputError) as refused:

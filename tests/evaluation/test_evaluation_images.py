@@ -270,5 +270,5 @@ def test_figures_that_cannot_be_had(changes, message):
 
 def test_points_have_no_features():
     x = DATA["ring8"]().fresh(500, torch.Generator().manual_seed(0))
-    with pytest.raises(InputError, match="expected images for features, got points in ring8: leave features out"):
+    with pytest.raises(InputError, match="expected images for features, got points in ring8: leave out features"):
         sg.evaluate(x, "ring8", features="digits")

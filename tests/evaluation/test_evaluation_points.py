@@ -119,5 +119,5 @@ def test_columns_are_matched_by_their_names(tmp_path):
     turned, other = (sg.evaluate(tmp_path / f"{name}.csv", tmp_path / "x.csv") for name in "ya")
     assert turned.figures == wanted.figures
     assert "columns y, x of y.csv and x, y of x.csv are matched by name" in turned.notes
-    assert "columns a, b of a.csv and x, y of x.csv are compared as they stand" in other.notes
+    assert "columns a, b of a.csv and x, y of x.csv are compared in their order" in other.notes
     assert wanted.notes == ("x.csv: 300 points of 2 numbers, columns x, y",)

@@ -261,7 +261,7 @@ def test_what_it_says_stays(packaged, told):
 def test_a_negative_factor_behind_a_pooling_is_not_folded():
     network = normed(CifarNetwork)
     network.body[4].weight[0] = -1.0
-    with pytest.raises(ValueError, match="negative factor"):
+    with pytest.raises(ValueError, match="negative batch-norm factor"):
         folded(network)
 
 

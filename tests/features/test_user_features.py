@@ -244,7 +244,7 @@ def test_the_host_is_left_alone(mine):
         ("three", "got a tuple"),
         ("few_logits", "logits (2, width) of 2 images, got (1, 3)"),
         ("endless_logits", "finite logits, got NaN or infinity"),
-        ("raises", "uint8 images (2, 3, 4, 4), got RuntimeError: no such thing: mend the function"),
+        ("raises", "uint8 images (2, 3, 4, 4), got RuntimeError: no such thing: fix the function"),
         ("nan", "finite features, got NaN or infinity"),
         ("by_number", "got 2 and no at first, then 5 and no"),
         ("sometimes", "got 3 and 3 at first, then 3 and no"),
@@ -294,4 +294,4 @@ def test_a_module_that_fails(mine, tmp_path, source, wanted):
 
 
 def test_a_built_in_function_has_no_file():
-    assert "wrap it in a function of yours" in complaint(lambda: user_features("builtins:len"))
+    assert "wrap it in your own function" in complaint(lambda: user_features("builtins:len"))

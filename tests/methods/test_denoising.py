@@ -254,7 +254,7 @@ class TestRefuses:
     def test_a_number_of_features_that_is_not_known(self) -> None:
         D = seeded(0, Judge)
         D.features = None
-        with pytest.raises(InputError, match="expected the number of D's features, got none: give features="):
+        with pytest.raises(InputError, match="expected the number of D's features, got none: pass features="):
             trainer(D)
         assert trainer(D, method=DenoisingFeatureMatching(features=5)).setup.opponents["D"].method.features == 5
 
@@ -263,7 +263,7 @@ class TestRefuses:
             def forward(self, x: Tensor) -> Tensor:
                 return super().forward(x)[0]
 
-        with pytest.raises(InputError, match="expected a feature h of D, got none: let D return"):
+        with pytest.raises(InputError, match="expected a feature h of D, got none: return"):
             d_step(seeded(0, Silent))
 
     def test_an_auxiliary_that_is_not_there(self) -> None:

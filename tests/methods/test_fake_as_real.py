@@ -285,7 +285,7 @@ class TestAlone:
 
     @pytest.mark.parametrize("n", [0, 5, 6])
     def test_too_few_fakes(self, n: int) -> None:
-        with pytest.raises(InputError, match=f"6 candidates beside the fake batch were expected, but only {n} fakes"):
+        with pytest.raises(InputError, match=f"6 candidates after the fake batch were expected, but only {n} fakes"):
             METHOD.apply(D, REAL, CANDIDATES[:n])
 
     @pytest.mark.parametrize(("m", "sizes"), [(3, [3, 3]), (4, [4, 2]), (6, [6]), (9, [6])])
@@ -310,22 +310,20 @@ class TestAlone:
 
     @pytest.mark.parametrize("n", [0, 1, 2])
     def test_a_last_batch_of_no_more_reals_than_count(self, n: int) -> None:
-        said = r"expected more reals than the 2 that fakes stand for, got none beside them: .* \(drop_last=True\)"
+        said = r"expected more real samples than the 2 that fakes replace, got no more: .* \(drop_last=True\)"
         with pytest.raises(InputError, match=said):
             METHOD.apply(D, normal(1, n, 2), FAKE, candidates=lambda n: CANDIDATES[:n])
         with pytest.raises(InputError, match=said):
             METHOD.apply(D, REAL[:0], torch.cat([FAKE, CANDIDATES]))
 
     def test_a_forgotten_slice(self) -> None:
-        said = (
-            r"expected N - count = 1 reals beside 3 fakes, got 3: pass x\[far\.count:\], or all of x with candidates="
-        )
+        said = r"expected N - count = 1 real samples with 3 fakes, got 3: pass x\[far\.count:\], or all of x with can"
         with pytest.raises(InputError, match=said):
             METHOD.apply(D, normal(1, 3, 2), torch.cat([FAKE, CANDIDATES]))
 
     def test_other_candidates_than_asked_for(self) -> None:
         with pytest.raises(
-            InputError, match=r"expected candidates\(3\) of shape \(3, 2\), got \(9, 2\): return G of n"
+            InputError, match=r"expected candidates\(3\) of shape \(3, 2\), got \(9, 2\): return G\(z\) for n"
         ):
             METHOD.apply(D, normal(1, 4, 2), FAKE, candidates=lambda _: normal(2, 9, 2))
         with pytest.raises(InputError, match=r"expected candidates\(3\) of shape \(3, 2\), got list"):
@@ -333,5 +331,5 @@ class TestAlone:
 
     def test_a_critic_that_writes_over_its_input(self) -> None:
         model = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 1)).double()
-        with pytest.raises(InputError, match="a discriminator that leaves its input as it is"):
+        with pytest.raises(InputError, match="a discriminator that leaves its input unchanged"):
             METHOD.apply(model, REAL, torch.cat([FAKE, CANDIDATES]))

@@ -53,8 +53,8 @@ def test_one_is_no_packing() -> None:
 @pytest.mark.parametrize(
     ("degree", "n", "message"),
     [
-        (3, 4, "packing: expected samples in packs of 3, got 4, which leaves 1 over: give 3 of them"),
-        (2, 1, "packing: expected samples in packs of 2, got 1, which leaves 1 over: give 2 of them"),
+        (3, 4, "packing: expected samples in packs of 3, got 4, which leaves 1 over: pass 3 of them"),
+        (2, 1, "packing: expected samples in packs of 2, got 1, which leaves 1 over: pass 2 of them"),
     ],
 )
 def test_a_pack_that_is_not_full_is_refused(degree: int, n: int, message: str) -> None:

@@ -233,5 +233,5 @@ class TestRefuses:
         return sg.Trainer(G, D, normal(0, 20, 2), latent_dim=2, dtype=F64, **({"batch_size": 8} | settings))
 
     def test_a_generator_step_without_reals(self) -> None:
-        with pytest.raises(TypeError, match="compares with real samples in the generator step"):
+        with pytest.raises(TypeError, match="needs real samples in the generator step"):
             SampleDifferences().g_terms(None, None, critic(Linear([1.0] * 16)).score(Y))

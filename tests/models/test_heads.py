@@ -269,7 +269,7 @@ def test_refusals(build: Any, settings: dict[str, int], said: str) -> None:
 
 @pytest.mark.parametrize("setting", ["embedding", "denoiser"])
 def test_classes_are_refused(setting: str) -> None:
-    said = f"dcgan: expected no classes beside {setting}=3, got classes=4: set {setting}=0, or leave labels out"
+    said = f"dcgan: expected no classes with {setting}=3, got classes=4: set {setting}=0, or leave out labels"
     with pytest.raises(InputError, match=said):
         dcgan_discriminator((1, 8, 8), 4, **{setting: 3})
     with pytest.raises(InputError, match="mlp has no conditional form, but got classes=4"):

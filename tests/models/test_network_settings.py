@@ -64,7 +64,7 @@ def test_spectral_norm(word: str, before: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (["constraint.spectral_norm=3"], r"constraint.spectral_norm: expected no value, .* got '3': drop it"),
+    (["constraint.spectral_norm=3"], r"constraint.spectral_norm: expected no value, .* got '3': leave it out"),
     (["constraint.spectral_norm.weight=3"], r"unknown setting 'constraint.spectral_norm.weight'"),
     (["constraint=weight_clipping,spectral_norm"], "constraint: expected one at most, got weight_clipping and"),
 ])  # fmt: skip

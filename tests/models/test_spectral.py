@@ -99,7 +99,7 @@ class TestLayers:
     def test_zeros_are_refused(self) -> None:
         network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 3))
         nn.init.zeros_(network[1].weight)
-        with pytest.raises(InputError, match="expected weights other than 0 in layer '1', got zeros only"):
+        with pytest.raises(InputError, match="expected weights other than 0 in layer '1', got only zeros"):
             spectral_norm(network)
 
     def test_the_host_s_random_numbers_stay(self) -> None:

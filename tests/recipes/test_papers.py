@@ -166,7 +166,7 @@ def test_recipes_that_are_named_after_a_paper_say_what_they_have_otherwise() -> 
     for ours, row in ROWS_OF.items():
         assert row in ROWS
         assert RECIPES[ours]().data.name == RECIPES[row]().data.name
-        assert unlike_the_paper(RECIPES[ours]()).startswith(f"the paper's own row: {row}; here otherwise: ")
+        assert unlike_the_paper(RECIPES[ours]()).startswith(f"the paper's own row: {row}; settings that differ here: ")
     assert unlike_the_paper(RECIPES["cifar10/far"]()).partition("otherwise: ")[2] == (
         "data, discriminator, ema, generator, horizon, lr_g, optimizer, schedule"
     )

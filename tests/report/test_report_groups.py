@@ -53,7 +53,7 @@ def test_settings_of_another_version_are_noted_not_refused(tmp_path):
     found = history(run(tmp_path / "later", settings=tree))
     assert found.settings is None
     assert found.tree["flux"] == 3
-    assert "not of this version" in found.notes[0]
+    assert "not from this version" in found.notes[0]
 
 
 def test_without_a_checkpoint_the_losses_tell_their_equilibrium(tmp_path):
@@ -98,9 +98,9 @@ def test_folders_that_hold_no_run(tmp_path):
     (bare / "metrics.jsonl").unlink()
     for folder, words in (
         (tmp_path / "missing", "found no such folder: check the path"),
-        (tmp_path / "empty", "give the folder that train printed"),
+        (tmp_path / "empty", "use the folder that train printed"),
         (tmp_path / "runs", f"did you mean {near}"),
-        (bare, f"expected metrics.jsonl in '{bare}', found none: go on with training, --out {bare} --resume"),
+        (bare, f"expected metrics.jsonl in '{bare}', found none: continue training, --out {bare} --resume"),
         (near / "metrics.jsonl", f"give {near}"),
     ):
         with pytest.raises(InputError) as caught:

@@ -74,7 +74,7 @@ def test_a_mark_before_json_is_no_text(tmp_path: Path) -> None:
 def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "settings.npz"
     os.mkfifo(pipe)
-    told = f"expected a file at {pipe}, found a pipe, socket or device: put what it gives into a file"
+    told = f"expected a file at {pipe}, found a pipe, socket or device: save its content as a file"
     assert refusal(read_json, pipe) == told
     assert "found a pipe, socket or device" in refusal(given_place, pipe, "images")
     assert not holds_images(pipe)
@@ -121,7 +121,7 @@ def test_too_little_memory_is_one_line(
 
     monkeypatch.setattr(cli, "application", full)
     assert cli.main(["doctor"]) == 2
-    assert capsys.readouterr().err.startswith("error: expected what is asked for to fit into memory, got ")
+    assert capsys.readouterr().err.startswith("error: expected the command to fit into memory, got ")
 
 
 def test_a_full_disk_is_told_before_samples_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +129,7 @@ def test_a_full_disk_is_told_before_samples_are_drawn(tmp_path: Path, monkeypatc
     run: Any = SimpleNamespace(data={"shape": [3, 32, 32], "image": True})
     sample.check_room(("npz", tmp_path / "a.npz"), 300_000, run)
     told = refusal(sample.check_room, ("npz", tmp_path / "below" / "a.npz"), 400_000, run)
-    assert "expected room for 400,000 samples at" in told
+    assert "expected disk space for 400,000 samples at" in told
     assert "1.2 GB or more, found 1.0 GB: lower -n" in told
     sample.check_room(("zip", tmp_path / "a.zip"), 400_000, run)
 

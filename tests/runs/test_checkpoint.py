@@ -86,7 +86,7 @@ def test_truncated(tmp_path, share):
     path = checkpoint.write(tmp_path, some(), {})
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    refused(path, "is not a complete checkpoint", "truncated or damaged; remove it to go on from the one before")
+    refused(path, "is not a complete checkpoint", "truncated or damaged; remove it to continue from the one before")
 
 
 def test_a_flipped_bit(tmp_path):
@@ -205,7 +205,7 @@ def test_a_full_disk_leaves_the_ones_before(tmp_path, monkeypatch, room):
         checkpoint.write(tmp_path, some(2), {})
     message = str(error.value)
     assert message.startswith(f"cannot write {tmp_path / '000000002.pt'}")
-    assert message.endswith(f"go on with --resume; the last good checkpoint is {tmp_path / '000000001.pt'}")
+    assert message.endswith(f"continue with --resume; the last good checkpoint is {tmp_path / '000000001.pt'}")
     assert "\n" not in message
     assert [p.name for p in tmp_path.iterdir()] == ["000000001.pt"]
     assert (tmp_path / folder_files.name(1)).read_bytes() == before
@@ -246,7 +246,7 @@ def spoilt(path: Path, *keys: str, value: object) -> None:
         ("about.class_counts", ["many"], "about.class_counts: expected any number of values"),
         ("reference", {"balance": []}, "reference: expected a number, got {"),
         ("protocols", {"balance": 3}, "protocols: expected protocols by name"),
-        ("state.iteration", torch.tensor(7), "iteration: expected that of its name, got tensor(7)"),
+        ("state.iteration", torch.tensor(7), "iteration: expected the one in its name, got tensor(7)"),
         ("state.networks.G", {"0.weight": 3}, "networks: expected tensors by name"),
         ("state.ema", 2.5, "ema: expected tensors by name"),
         ("state.random", [], "random: expected tensors by name"),
@@ -256,7 +256,7 @@ def spoilt(path: Path, *keys: str, value: object) -> None:
 def test_a_wrong_field(checkpointed, key, value, told):
     path = checkpointed()
     spoilt(path, *key.split("."), value=value)
-    refused(path, "is damaged, or was changed", told, "remove it to go on from the one before")
+    refused(path, "is damaged, or was changed", told, "remove it to continue from the one before")
 
 
 @pytest.mark.parametrize(

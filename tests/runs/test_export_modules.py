@@ -109,10 +109,10 @@ def of(G: nn.Module) -> Run:
 @pytest.mark.parametrize(
     ("G", "told"),
     [
-        (Curious(), r"a generator that torch.export can write down, got one it cannot \(\w"),
-        (Fixed(), r"a generator that torch.export can write down, got one it cannot \(Constraints violated"),
+        (Curious(), r"a generator that torch.export can export, got one it cannot \(\w"),
+        (Fixed(), r"a generator that torch.export can export, got one it cannot \(Constraints violated"),
         # The tracing of older torch sees it, that of newer does not.
-        (Counting(), "to give what G gives, got numbers that differ by |can write down, got one it cannot"),
+        (Counting(), "to return what G returns, got numbers that differ by |can export, got one it cannot"),
     ],
     ids=["Curious", "Fixed", "Counting"],
 )

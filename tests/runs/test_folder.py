@@ -155,9 +155,9 @@ class TestCheck:
         }
         told = message(check_settings, filled(tmp_path, self.SETTINGS), now, True)
         assert told == (
-            f"{tmp_path} was made with other settings: penalty.r1.weight: 1.0 in the run, 2.0 now; "
+            f"{tmp_path} was trained with other settings: penalty.r1.weight: 1.0 in the run, 2.0 now; "
             "penalty.r2.weight: absent in the run, 1.0 now; seed: 1 in the run, 2 now: "
-            "resume with the same ones, or choose another --out"
+            "resume with the same settings, or choose another --out"
         )
 
     def test_where_a_run_is_done_is_not_compared(self, tmp_path):
@@ -187,7 +187,7 @@ def test_differences():
     assert changed(old, new) == [("d", None, 0)]
     folder = RunFolder(Path("runs/a"))
     check_same(folder, old, old)
-    assert "runs/a was made with other settings: d: None in the run, 0 now: resume" in message(
+    assert "runs/a was trained with other settings: d: None in the run, 0 now: resume" in message(
         check_same, folder, old, new
     )
 
@@ -284,7 +284,7 @@ class TestWriting:
 
         monkeypatch.setattr(Path, "write_text", full)
         told = message(write_text, path, "new content\n")
-        assert told == f"cannot write {path}: No space left on device: free some space and go on with --resume"
+        assert told == f"cannot write {path}: No space left on device: free some space and continue with --resume"
         assert path.read_text() == "old\n"
         assert [p.name for p in tmp_path.iterdir()] == ["metrics.jsonl"]
 

@@ -124,7 +124,7 @@ def test_without_a_folder_it_keeps_records_in_memory():
 def test_a_file_that_cannot_be_written(tmp_path):
     kept = log(tmp_path)
     (tmp_path / "log.txt").mkdir()
-    with pytest.raises(InputError, match=r"cannot write .*log\.txt: Is a directory: free some space and go on with"):
+    with pytest.raises(InputError, match=r"cannot write .*log\.txt: Is a directory: free some space and continue with"):
         kept.say("something")
 
 

@@ -101,7 +101,7 @@ def test_folders_that_are_in_use_are_refused(tmp_path: Path) -> None:
     trainer(tmp_path / "run").fit(5)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
-    with pytest.raises(InputError, match="expected a folder for a loop's records, got the run"):
+    with pytest.raises(InputError, match="expected a folder for the records of a loop, got the run"):
         sg.CollapseMonitor(out=tmp_path / "run")
     with pytest.raises(InputError, match=r"found thesis\.txt"):
         sg.CollapseMonitor(out=tmp_path / "mine")

@@ -118,15 +118,15 @@ def refused(*arguments: object, told: str) -> None:
 
 
 def test_no_run_there(tmp_path):
-    refused(tmp_path, *networks(), told=f"{tmp_path} holds no run (no settings.json): give the folder that train")
+    refused(tmp_path, *networks(), told=f"{tmp_path} holds no run (no settings.json): use the folder that train")
     (tmp_path / "settings.json").write_text("{}")
-    refused(tmp_path, *networks(), told=f"{tmp_path} holds no checkpoint yet: start it with --resume")
+    refused(tmp_path, *networks(), told=f"{tmp_path} holds no checkpoint yet: start or continue it with --resume")
 
 
 def test_modules_of_ones_own_must_be_given(tmp_path):
     trainer(tmp_path).fit(2)
-    refused(tmp_path, told="was trained with modules of your own: call load(path, G=..., D=...) with them")
-    refused(tmp_path, small_g(), told="call load(path, G=..., D=...)")
+    refused(tmp_path, told="was trained with your own modules: pass them to load(path, G=..., D=...)")
+    refused(tmp_path, small_g(), told="pass them to load(path, G=..., D=...)")
 
 
 def test_another_model(tmp_path):
@@ -147,7 +147,7 @@ def test_a_latent_of_ones_own_cannot_be_read_back(tmp_path):
     loaded = load(tmp_path, *networks(), device="cpu")
     z = torch.rand(3, 2)
     assert torch.equal(loaded.G(z), run.G(z))
-    with pytest.raises(InputError, match=r"a function of its own: call run\.G\(z\) with your latents"):
+    with pytest.raises(InputError, match=r"its own function: call run\.G\(z\) with your latents"):
         loaded.sample(3)
 
 

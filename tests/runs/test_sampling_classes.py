@@ -110,7 +110,7 @@ def test_a_run_without_classes_has_none() -> None:
     assert (run.conditional, run.classes) == (False, None)
     assert all(batch.label is None for batch in run.stream(300))
     assert run.sample(9, truncation=0.5, interpolate=3).shape == (9, 2)
-    with pytest.raises(InputError, match=r"expected no label, as this run's generator knows no classes, got 1"):
+    with pytest.raises(InputError, match=r"expected no label, because this run's generator has no classes, got 1"):
         run.stream(3, label=1)
 
 
@@ -121,5 +121,5 @@ def test_latents_of_ones_own_are_neither_cut_nor_joined() -> None:
     run = trainer(data=points(), latent=uniform).fit(1)
     assert run.sample(3).shape == (3, 2)
     for arguments in ({"truncation": 0.5}, {"interpolate": 3}):
-        with pytest.raises(InputError, match="function of its own: truncate or interpolate there"):
+        with pytest.raises(InputError, match="own function: truncate or interpolate there"):
             run.stream(3, **arguments)  # type: ignore[arg-type]

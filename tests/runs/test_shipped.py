@@ -134,7 +134,7 @@ def test_the_command_draws_from_it(
     assert main(["sample", OWN, "--label", "3"]) == 2
     assert main(["sample", "folder/fra"]) == 2
     wanted = (
-        "folder/fra holds no run (no settings.json): give the folder that train printed, or a name out of folder/far"
+        "folder/fra holds no run (no settings.json): use the folder that train printed, or one of the names folder/far"
     )
     assert wanted in capsys.readouterr().err
 

@@ -107,7 +107,7 @@ def test_a_state_of_another_model_names_the_first_difference(other, told):
     with pytest.raises(InputError) as error:
         load_network(network, small_g().state_dict(), "G")
     assert told in str(error.value)
-    assert "build the network it was made with" in str(error.value)
+    assert "build the network it was saved from" in str(error.value)
     assert "\n" not in str(error.value)
     assert_same(weights(network), before)
 

@@ -202,7 +202,7 @@ def test_cut_in_two_it_is_the_same_run(tmp_path: Path, n: int | None) -> None:
 
 def test_other_fakes_are_another_run(tmp_path: Path) -> None:
     alone(tmp_path).fit(10)
-    with pytest.raises(InputError, match="other training data"):
+    with pytest.raises(InputError, match="trained on other data"):
         alone(tmp_path, fakes=DATA["two_gaussians_fake"](n=50, seed=9), resume=True).fit(20)
 
 
@@ -230,7 +230,7 @@ def test_a_run_read_back_has_no_samples(tmp_path: Path) -> None:
         lambda: sg.export(run, tmp_path / "export"),
         lambda: sg.evaluate(run, both()[0]),
     ):
-        with pytest.raises(InputError, match="expected a run with a generator, got one of a discriminator alone"):
+        with pytest.raises(InputError, match="expected a run with a generator, got a discriminator trained alone"):
             use()
     assert not (tmp_path / "export").exists()
 
@@ -239,10 +239,10 @@ def test_a_run_read_back_has_no_samples(tmp_path: Path) -> None:
     ("settings", "told"),
     [
         ({"fakes": None}, "expected a generator, or fakes that D is trained on alone"),
-        ({"G": nn.Linear(2, 2)}, "expected G=None beside fakes"),
+        ({"G": nn.Linear(2, 2)}, "expected G=None with fakes"),
         ({"latent_dim": 2}, "expected no latent_dim beside fakes"),
         ({"latent": lambda n, g: torch.randn(n, 2, generator=g)}, "expected no latent beside fakes"),
-        ({"evaluator": lambda _: {}}, "expected no evaluator beside fakes"),
+        ({"evaluator": lambda _: {}}, "expected no evaluator with fakes"),
         ({"fakes": torch.zeros(5, 3)}, r"expected fakes of shape \(2,\), as the data's, got \(3,\)"),
         ({"fakes": 3}, "expected"),
     ],
@@ -262,7 +262,7 @@ def test_a_discriminator_that_takes_labels_is_refused() -> None:
         def forward(self, x: Tensor, label: Tensor) -> Tensor:
             return self.net(x).flatten() + label
 
-    with pytest.raises(InputError, match="expected a discriminator without labels beside fakes"):
+    with pytest.raises(InputError, match="expected a discriminator without labels with fakes"):
         alone(D=Told()).fit(1)
 
 

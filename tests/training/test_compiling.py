@@ -107,7 +107,7 @@ def test_a_lone_run_goes_back_to_eager(tmp_path: Path, monkeypatch: pytest.Monke
         run = made.fit(until)
         plan = json.loads((tmp_path / "cut" / "plan.json").read_text())
         assert (plan["executor"], plan["compile"], plan["members"]) == ("eager", "off", 1)
-        assert run.notes == ["compiling failed, going on without (RuntimeError: no code for this)"]
+        assert run.notes == ["compiling failed, continuing without (RuntimeError: no code for this)"]
         assert run.events == []
         log = (tmp_path / "cut" / "log.txt").read_text()
         assert log.count("of all machines") > heard
@@ -125,7 +125,7 @@ def test_a_stack_goes_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert stacked(made)
     for run, expected in zip(runs, plain, strict=True):
         assert_same(saved(run.path)["state"], saved(expected.path)["state"])
-        assert run.notes == ["compiling failed, going on without (RuntimeError: no code for this)"]
+        assert run.notes == ["compiling failed, continuing without (RuntimeError: no code for this)"]
         plan = json.loads((run.path / "plan.json").read_text())
         assert (plan["executor"], plan["compile"], plan["members"]) == ("functional", "off", 2)
     assert "of all machines" in (runs[0].path / "log.txt").read_text()

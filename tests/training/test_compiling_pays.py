@@ -54,7 +54,7 @@ def test_without_a_cpp_compiler(compilers: None, monkeypatch: pytest.MonkeyPatch
 def test_convolutions_on_a_cpu(compilers: None) -> None:
     made = images(horizon=10**9, compile="off")
     made.fit(0)
-    expected = (False, "compile=off: convolutions on a CPU gain nothing")
+    expected = (False, "compile=off: convolutions on a CPU do not gain from it")
     assert worthwhile(made.session.members, 10**9, None) == expected
 
 
@@ -71,9 +71,9 @@ def test_from_how_many_steps_it_pays(compilers: None, together: bool, d_steps: i
         return worthwhile(session.members, until, None)
 
     below, above = decided(least + 4), decided(least + 5)
-    steps = f"{40_000 if together else 80_000:,} steps from which it pays"
-    assert below == (False, f"compile=off: {least - 1:,} iterations of {d_steps + 1} steps are fewer than the {steps}")
-    assert above == (True, f"compile=on: {least:,} iterations of {d_steps + 1} steps are no fewer than the {steps}")
+    steps = f"iterations of {d_steps + 1} steps; compiling pays from {40_000 if together else 80_000:,} steps"
+    assert below == (False, f"compile=off: {least - 1:,} {steps}")
+    assert above == (True, f"compile=on: {least:,} {steps}")
 
 
 def test_what_is_trained_decides_and_not_the_horizon_alone(compilers: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_what_is_trained_decides_and_not_the_horizon_alone(compilers: None, monk
     monkeypatch.setattr(decision, "worthwhile", decide)
     for horizon, until in ((10**6, 3), (3, 5)):
         run = one(0, horizon=horizon, compile="auto").fit(until)
-        assert run.notes[0].startswith("compile=off: 3 iterations of 2 steps are fewer than")
+        assert run.notes[0].startswith("compile=off: 3 iterations of 2 steps; compiling pays")
     assert asked == [3, 3]
 
 

@@ -63,7 +63,7 @@ def test_in_the_middle_of_a_run(tmp_path, monkeypatch, ending):
     monkeypatch.setattr(Probes, "draw", lambda *_: None)
     message = str(error.value)
     assert message.startswith(f"cannot write {cut}")
-    assert "No space left on device: free some space and go on with --resume" in message
+    assert "No space left on device: free some space and continue with --resume" in message
     assert "\n" not in message
     kept = [int(path.stem) for path in folder_files.listed(cut / "checkpoints")]
     assert 10 in kept
@@ -120,7 +120,7 @@ def test_where_no_file_may_grow(tmp_path, share):
         kind, message = connection.recv()
     assert kind == "InputError", message
     assert message.startswith(f"cannot write {cut}")
-    assert "File too large: free some space and go on with --resume" in message
+    assert "File too large: free some space and continue with --resume" in message
     assert "\n" not in message
     assert {path.name: path.read_bytes() for path in (cut / "checkpoints").iterdir()} == before
     wide(cut, resume=True).fit(16)

@@ -188,7 +188,9 @@ def test_what_was_made_in_inference_mode():
         made["meta"] = networks()
     assert trainer(data=x).fit(20).metrics == plain.metrics
     for told, (G, D) in made.items():
-        with pytest.raises(InputError, match=f"[DG] was made under .*{told}.*, and cannot be trained: make it outside"):
+        with pytest.raises(
+            InputError, match=f"[DG] was created under .*{told}.*, and cannot be trained: create it outside"
+        ):
             trainer(G=G, D=D)
 
 

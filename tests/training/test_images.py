@@ -173,7 +173,7 @@ def test_a_run_with_classes_samples_them_as_when_it_is_read_again(tmp_path: Path
 
 def test_a_generator_without_classes_takes_no_label() -> None:
     run = images().fit(1)
-    with pytest.raises(InputError, match="expected no label, as this run's generator knows no classes, got 1"):
+    with pytest.raises(InputError, match="expected no label, because this run's generator has no classes, got 1"):
         run.sample(2, label=1)
 
 
@@ -229,7 +229,7 @@ def test_weights_of_another_run_are_where_training_begins(tmp_path: Path) -> Non
     assert_same(dict(G.state_dict()), dict(found["G"]))
     assert_same(dict(D.state_dict()), dict(found["D"]))
     before = weights(G)
-    with pytest.raises(InputError, match=r"cannot begin with the weights of .*: the checkpoint is of another model"):
+    with pytest.raises(InputError, match=r"cannot start from the weights of .*: the checkpoint is of another model"):
         take_weights(tmp_path / "first", images(norm="batch").setup.G, {"D": D})
     with pytest.raises(InputError, match=r"expected a run with a checkpoint in .*, got none: check --init-from"):
         take_weights(tmp_path / "none", G, {"D": D})

@@ -38,16 +38,16 @@ class Seen(nn.Module):
 class TestClasses:
     def test_the_second_parameter_is_told_them_and_it_is_said(self) -> None:
         G, D = Seen(2), Seen(1)
-        with pytest.warns(UserWarning, match="G is told the classes by 'y', the second parameter of its forward"):
+        with pytest.warns(UserWarning, match="G receives the classes through 'y', the second parameter of its forward"):
             made = trainer(G, D, labelled(0, 1, 2))
         run = made.fit(2)
         assert G.classes == D.classes == {0, 1, 2}
         assert run.conditional
-        assert [note.split()[0] for note in run.notes if "is told the classes by 'y'" in note] == ["G", "D"]
+        assert [note.split()[0] for note in run.notes if "receives the classes through 'y'" in note] == ["G", "D"]
         assert run.sample(3, label=1).shape == (3, 2)
 
     def test_g_told_and_d_not(self) -> None:
-        with pytest.warns(UserWarning, match="G is told the classes and D is not, so that nothing ties a class to its"):
+        with pytest.warns(UserWarning, match="G receives the classes and D does not, so nothing ties a class to its"):
             trainer(Seen(2), mlp(1), labelled(0, 1))
 
     def test_d_could_be_told_and_g_not(self) -> None:
@@ -56,7 +56,7 @@ class TestClasses:
                 assert y is None
                 return super().forward(x, torch.zeros(len(x)))
 
-        with pytest.warns(UserWarning, match="the data have classes that D could be told, but G takes none: train wi"):
+        with pytest.warns(UserWarning, match="the data have classes that D could use, but G takes none: train wi"):
             made = trainer(mlp(2), Asked(1), labelled(0, 1))
         made.fit(1)
 
@@ -148,7 +148,7 @@ class TestGradients:
             blind = sg.types.Opponent(Blind(1, lambda x: x), loss, weight=weight)
             return {"D1": sg.types.Opponent(mlp(1), loss), "D2": blind}
 
-        with pytest.raises(InputError, match="expected D2 to let a gradient through to its samples, got none: G would"):
+        with pytest.raises(InputError, match="expected D2 to pass a gradient to its samples, got none: G would"):
             fit(None, two(0.5))
         fit(None, two(0.0))  # it only looks on
 
@@ -159,7 +159,7 @@ class TestGradients:
                 self.extra = nn.Linear(2, 2)
 
         run = fit(Partly())
-        assert "no gradient reaches extra.weight, extra.bias of G: they stay as they are" in run.notes
+        assert "no gradient reaches extra.weight, extra.bias of G: they stay unchanged" in run.notes
         assert not any("no gradient" in note for note in fit().notes)
 
     def test_a_last_layer_that_begins_at_zero_is_none(self) -> None:
@@ -225,7 +225,7 @@ class TestWritingOver:
         far = sg.methods.FakeAsReal(2, 2)
         assert fit(None, D(True), method=far).metrics == fit(None, D(False), method=far).metrics
         with pytest.raises(
-            InputError, match="leaves its input as it is, got one that writes over it: use inplace=False"
+            InputError, match="leaves its input unchanged, got one that overwrites it: use inplace=False"
         ):
             sg.penalties.r1(1.0).loss(D(True), POINTS)
 
@@ -247,9 +247,9 @@ class TestCompiled:
 
     def test_what_cannot_be_trained_is_refused(self) -> None:
         part = nn.Sequential(torch.compile(nn.Linear(2, 2)), nn.Linear(2, 1))
-        with pytest.raises(InputError, match="D must not be compiled in part, as 0 is: pass it uncompiled"):
+        with pytest.raises(InputError, match="D must not contain compiled parts such as 0: pass it uncompiled"):
             trainer(None, part)
-        with pytest.raises(InputError, match=r"G must be a torch.nn.Module as it was written, not one of torch"):
+        with pytest.raises(InputError, match=r"G must be a plain torch.nn.Module, not one of torch"):
             trainer(torch.jit.trace(mlp(2), POINTS[:2]))
 
     def test_wrappers_that_pass_everything_on(self) -> None:

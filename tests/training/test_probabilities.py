@@ -29,7 +29,9 @@ class TestProbabilities:
     ])  # fmt: skip
     def test_squashed_scores_are_refused_unless_they_are_meant(self, end: Any, word: str) -> None:
         D = Ending(1, end)
-        said = f"^expected logits of D, got the scores of a network that ends in {word}: leave that out, let gives='pro"
+        said = (
+            f"^expected logits of D, got the scores of a network that ends in {word}: leave that layer out, set gives"
+        )
         with pytest.raises(InputError, match=said):
             fit(None, D)
         fit(None, D, gives="logit")
@@ -93,8 +95,8 @@ class TestProbabilities:
         assert torch.equal(D(POINTS), torch.ones(60, 1))
 
     @pytest.mark.parametrize(("D", "said"), [
-        (lambda: Ending(1, torch.sigmoid), "expected a discriminator with an nn.Sigmoid of its own at its end"),
-        (lambda: nn.Sequential(nn.Linear(2, 2), nn.Sigmoid(), nn.Linear(2, 1)), "expected D to end in the nn.Sigmoid"),
+        (lambda: Ending(1, torch.sigmoid), "expected a discriminator that ends in an nn.Sigmoid module"),
+        (lambda: nn.Sequential(nn.Linear(2, 2), nn.Sigmoid(), nn.Linear(2, 1)), "expected D to end in its last"),
     ])  # fmt: skip
     def test_without_one_at_its_end_it_is_refused(self, D: Any, said: str) -> None:
         with pytest.raises(InputError, match=said):

@@ -28,7 +28,7 @@ def trainer(data: torch.Tensor, **arguments: Any) -> sg.Trainer:
 
 def test_what_needs_a_newer_torch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "OLDEST", (99, 1))
-    said = rf"^expected torch 99\.1 or newer to compile steps, got {torch.__version__}: set compile=off, or install"
+    said = rf"^expected torch 99\.1 or newer to compile steps, got {torch.__version__}: set compile=off, or upgrade"
     with pytest.raises(InputError, match=said.replace("+", r"\+")):
         trainer(points(), compile="on")
     run = trainer(points(), compile="auto", horizon=10**9).fit(1)
@@ -76,7 +76,7 @@ def test_numbers_out_of_range_are_told(make: Any) -> None:
 
 def test_resuming_on_other_data_of_the_same_shape_is_told(tmp_path: Path) -> None:
     trainer(points(), out=tmp_path / "run").fit(5)
-    with pytest.raises(InputError, match="other training data"):
+    with pytest.raises(InputError, match="trained on other data"):
         trainer(points(1), out=tmp_path / "run", resume=True).fit(10)
     assert trainer(points(), out=tmp_path / "run", resume=True).fit(10).iteration == 10
 

@@ -93,7 +93,7 @@ CASES: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
     ),
     "a part on the host": (lambda _: {"method": Host()}, "a step of all seeds at once fails (vmap"),
     "a part that draws": (lambda _: {"method": Random()}, "a step of all seeds at once fails (vmap"),
-    "a constraint that replaces": (lambda _: {"constraint": Rebound()}, "a constraint replaces parameters"),
+    "a constraint that replaces": (lambda _: {"constraint": Rebound()}, "a constraint replaced parameters"),
     "a parameter without a slope": (lambda _: {**partly_trained(), "optimizer": DECAY}, "takes no part in its output"),
     "a layer of two opponents": (dual, "share parameters"),
 }
@@ -165,7 +165,7 @@ def test_wrong_shapes_are_told_as_ever(tmp_path: Path) -> None:
     def make(seed: int, out: Path | None) -> sg.Trainer:
         return trainer(out, G=nn.Linear(2, 3), D=nn.Linear(3, 1), seed=seed)
 
-    with pytest.raises(InputError, match=r"the generator must return samples of shape \(2,\), as the data's, but"):
+    with pytest.raises(InputError, match=r"the generator must return samples of shape \(2,\), like the data, but"):
         several(tmp_path, 2, make).fit(10)
     assert not any(tmp_path.rglob("*.pt"))
 

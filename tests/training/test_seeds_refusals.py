@@ -53,7 +53,7 @@ def opponent(seed: int, **changes: Any) -> dict[str, Any]:
 
 
 DIFFERING: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
-    "seed": (lambda _: {"seed": 3}, "expected a seed of its own for each run, got 3 twice: pass seed=seed to Trainer"),
+    "seed": (lambda _: {"seed": 3}, "expected a different seed for each run, got 3 twice: pass seed=seed to Trainer"),
     "batch size": (lambda seed: {"batch_size": 4 + seed}, "batch_size"),
     "D steps": (lambda seed: {"d_steps": 1 + seed}, "d_steps"),
     "loss": (lambda seed: {"loss": losses.Hinge() if seed else losses.Minimax()}, "loss"),
@@ -99,7 +99,7 @@ def test_trainers_that_differ_in_more_than_their_seed(name: str) -> None:
         (True, "seeds must be a whole number of 1 or more, not True"),
         ([0, -1], "seed must be a whole number of 0 or more, not -1"),
         ([0, 1.5], "seed must be a whole number of 0 or more, not 1.5"),
-        ([2, 0, 2], "expected a seed of its own for each run, got 2 twice"),
+        ([2, 0, 2], "expected a different seed for each run, got 2 twice"),
         ([], "seed"),
     ],
     ids=repr,
@@ -137,7 +137,7 @@ def test_networks_that_two_seeds_share() -> None:
 
     assert stacked_after(several(None, 3, make))
     for name in ("G", "D"):
-        told = f"expected networks of its own for each seed, got one {name} for seeds 0 and 1: make them inside build"
+        told = f"expected separate networks for each seed, got one {name} for seeds 0 and 1: create them inside build"
         with pytest.raises(InputError, match=told):
             several(None, 3, make, shared=name)
 
@@ -148,7 +148,7 @@ def stacked_after(made: sg.Seeds) -> bool:
 
 
 def test_folders_that_two_seeds_share(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"expected a folder for each seed, got .* twice: let out depend on the seed"):
+    with pytest.raises(InputError, match=r"expected a folder for each seed, got .* twice: make out depend on the seed"):
         several(None, 2, lambda seed, **_: one(seed, tmp_path / "same"))
     with pytest.raises(InputError, match=r"expected a folder for each seed or for none, got some without"):
         several(None, 2, lambda seed, **_: one(seed, tmp_path / "some" if seed else None))

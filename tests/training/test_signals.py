@@ -89,7 +89,7 @@ def test_the_same_trainer_can_go_on_in_memory():
     whole.fit(160)
     made = trainer(callbacks=[at(60)], **noisy())
     told = interrupted(made)
-    assert str(told) == "interrupted after iteration 60, nothing is saved without an output folder"
+    assert str(told) == "interrupted after iteration 60, nothing was saved, because no output folder is set"
     assert told.out is None
     run = made.fit(160)
     assert_same(state(made), state(whole))

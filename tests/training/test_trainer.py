@@ -80,7 +80,7 @@ class TestDiscriminator:
         [
             (lambda x: x[:, 0], "D must be a torch.nn.Module, not function"),
             (None, "D must be a torch.nn.Module, not NoneType"),
-            (nn.ReLU(), "D has no parameter to train: unfreeze one, or give another module"),
+            (nn.ReLU(), "D has no parameter to train: unfreeze one, or pass another module"),
             (small_d().requires_grad_(False), "D has no parameter to train"),
             ({}, "D must map one or more names other than 'G' to opponents, not []"),
             ({"G": Opponent(small_d(), losses.Hinge())}, "names other than 'G'"),
@@ -119,7 +119,7 @@ class TestDiscriminator:
 
 class TestGenerator:
     def test_of_a_wrong_shape(self):
-        told = "must return samples of shape (2,), as the data's, but returned (3,): change its last layer"
+        told = "must return samples of shape (2,), like the data, but returned (3,): change its last layer"
         refused(told, G=small_g(2, 3), D=small_d())
 
     def test_of_a_wrong_count(self):
@@ -154,8 +154,8 @@ class TestLatent:
     @pytest.mark.parametrize(
         ("settings", "told"),
         [
-            ({"latent_dim": 2, "latent": torch.rand}, "give either latent_dim"),
-            ({"latent_dim": None}, "give either latent_dim (normal z of that size) or latent (a function"),
+            ({"latent_dim": 2, "latent": torch.rand}, "pass either latent_dim"),
+            ({"latent_dim": None}, "pass either latent_dim (normal z of that size) or latent (a function"),
             ({"latent_dim": 0}, "latent_dim must be a whole number of 1 or more, not 0"),
             ({"latent": lambda n, _: torch.rand(n + 1, 2)}, f"latent must return {N} latents when asked for {N}, but"),
             ({"latent": lambda *_: None}, f"latent must return a tensor of {N} latents, not NoneType"),

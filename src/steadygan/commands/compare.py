@@ -29,7 +29,7 @@ def compare(
     data: Data = None,
     seeds: Annotated[int, option("Seeds 0 .. K-1 of each recipe.", "K", read=SEEDS)] = 1,
     iterations: Iterations = None,
-    out: Annotated[Path | None, option("Where the runs are, by default runs.", "DIR")] = None,
+    out: Annotated[Path | None, option("Folder of the runs, by default runs.", "DIR")] = None,
     as_json: Annotated[bool, option("Print the result as JSON.", None, "--json")] = False,
     scale: Scale = "full",
     plain: Plain = False,
@@ -41,12 +41,14 @@ def compare(
     """
     changes = [word for word in words if "=" in word]
     if any(change.partition("=")[0].strip() == "seed" for change in changes):
-        raise InputError("seed: expected no seed, as several are compared, got seed=...: use --seeds K for 0 .. K-1")
+        raise InputError(
+            "seed: expected no seed, because several are compared, got seed=...: use --seeds K for 0 .. K-1"
+        )
     root = out or Path("runs")
     kept = {word: own for word in words if word not in RECIPES and (own := finished_jobs(Path(word), iterations))}
     names = list(dict.fromkeys(name for word in words if "=" not in word for name in named(word, kept)))
     if not names:
-        raise InputError("expected recipes to compare, got none: write for instance grid25/r1 grid25/far")
+        raise InputError("expected recipes to compare, got none: for example grid25/r1 grid25/far")
     asked = {
         name: planned_jobs(name, changes, scale, seeds, iterations, data, root) for name in names if name not in kept
     }
@@ -79,7 +81,7 @@ def compare(
     try:
         together.draw(path)
     except Exception as error:  # the numbers are there
-        told, drawn = f"figure: none was drawn: {one_line(error)}", False
+        told, drawn = f"no figure was drawn: {one_line(error)}", False
     if as_json:
         print(json.dumps({**together.plain(), "figure": str(path) if drawn else None}, indent=2))
     else:
@@ -94,15 +96,15 @@ def named(word: str, kept: Mapping[str, object]) -> list[str]:
 
 
 def paper(
-    name: Annotated[str | None, typer.Argument(metavar="TABLE", help="As listed without one.")] = None,
-    rows: Annotated[str | None, option("Only these rows.", "A,B")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="TABLE", help="One of the tables listed without it.")] = None,
+    rows: Annotated[str | None, option("Train and print only these rows.", "A,B")] = None,
     scale: Scale = "full",
     seeds: Annotated[int, option("Seeds 0 .. K-1 of each row.", "K", read=SEEDS)] = 3,
-    jobs: Annotated[int, option("Rows that are trained at the same time.", "J", read=whole(1, 256))] = 1,
+    jobs: Annotated[int, option("Number of rows to train at the same time.", "J", read=whole(1, 256))] = 1,
     iterations: Iterations = None,
     data: Data = None,
-    out: Annotated[Path | None, option("Where the runs are, by default runs.", "DIR")] = None,
-    as_is: Annotated[bool, option("Train nothing: tabulate what there is.", None, "--as-is")] = False,
+    out: Annotated[Path | None, option("Folder of the runs, by default runs.", "DIR")] = None,
+    as_is: Annotated[bool, option("Do not train: make the table from finished runs.", None, "--as-is")] = False,
     as_json: Annotated[bool, option("Print the table as JSON.", None, "--json")] = False,
     markdown: Annotated[bool, option("Print the table as Markdown.", None, "--markdown")] = False,
 ) -> int:
@@ -110,16 +112,14 @@ def paper(
     console = new_console(as_json or markdown)
     if name is None:
         if rows is not None or as_is or as_json or markdown:
-            raise InputError("expected a table to go with these options, got none: steadygan paper lists them")
+            raise InputError("expected a table with these options, got none: steadygan paper lists them")
         list_tables(console)
         return 0
     table, root = table_named(name), out or Path("runs")
     words = [row.name for row in table.rows] if rows is None else [word.strip() for word in rows.split(",")]
     chosen = [table.row(word) for word in dict.fromkeys(filter(None, words))]
     if not chosen:
-        raise InputError(
-            f"--rows: expected rows of {table.name}, got none: write for instance --rows {table.rows[0].name}"
-        )
+        raise InputError(f"--rows: expected rows of {table.name}, got none: for example --rows {table.rows[0].name}")
     planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, iterations, data, root) for row in chosen}
     for job in chain(*([] if as_is else planned.values())):
         refuse_early(job.settings, job.folder, resume=True, reading=True)
@@ -146,7 +146,7 @@ def list_tables(console: Console) -> None:
         full, small = ({getattr(row, kind)().horizon for row in table.rows} for kind in ("settings", "short"))
         shown.add_row(table.name, table.text, f"{len(table.rows)}", f"{max(full):,} / {max(small):,}")
     console.print(shown)
-    console.print("two numbers: in full, and with --scale small, for two cores")
+    console.print("two numbers: full length, and --scale small for two cores")
     console.print("train and print one with: steadygan paper TABLE --scale small --seeds 3")
 
 

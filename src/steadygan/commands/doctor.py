@@ -51,7 +51,7 @@ def doctor() -> int:
             mark, style = {None: ("    ", ""), True: ("ok  ", "green"), False: ("FAIL", "bold red")}[finding.ok]
             console.print(Text(mark, style=style), f"{finding.what}: {finding.found}")
         failed += [finding.what for finding in findings if finding.ok is False]
-    console.print(f"this needs mending: {', '.join(failed)}" if failed else "ready: try steadygan train")
+    console.print(f"this needs fixing: {', '.join(failed)}" if failed else "ready: try steadygan train")
     return EXIT_INPUT if failed else 0
 
 
@@ -68,7 +68,7 @@ def versions() -> Iterator[Finding]:
         try:
             yield Finding(package, version(package), True)
         except PackageNotFoundError:
-            yield Finding(package, f"not installed, and not needed: pip install 'steadygan[{extra}]' for {extra}")
+            yield Finding(package, f"not installed, optional: pip install 'steadygan[{extra}]' for {extra}")
 
 
 def packages() -> list[str]:
@@ -123,7 +123,7 @@ def devices() -> Iterator[Finding]:
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("threads", f"{torch.get_num_threads()} of torch's own choice, {cores} cores to use")
+    yield Finding("threads", f"{torch.get_num_threads()} chosen by torch, {cores} cores available")
     names = ["cpu"]
     names += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     names += ["mps"] if torch.backends.mps.is_available() else []

@@ -34,21 +34,23 @@ def evaluate(
         ),
     ],
     against: Annotated[
-        str | None, option("Real data: a name (mnist, ring8, ...), a path, or own: the run's.", "DATA")
+        str | None, option("Real data: a name (mnist, ring8, ...), a path, or own (the run's data).", "DATA")
     ] = None,
     data: Annotated[Path | None, option("Where the files of a named data set are.", "PATH")] = None,
-    n: Annotated[int | None, option("Fakes: of a run 10,000, of files all.", "N", "-n", read=FAKES)] = None,
-    seed: Annotated[int, option("Draws the fakes of a run.", "S", read=SEED)] = 0,
+    n: Annotated[
+        int | None, option("Number of fakes: by default 10,000 of a run, all of files.", "N", "-n", read=FAKES)
+    ] = None,
+    seed: Annotated[int, option("Seed for the fakes of a run.", "S", read=SEED)] = 0,
     weights: Weights = "ema",
-    split: Annotated[str, option("Which real images features are compared with.", "train|held-out")] = "train",
+    split: Annotated[str, option("The real images to compare features with.", "train|held-out")] = "train",
     features: Annotated[
         str,
-        option("digits, cifar, inception, none, module:function of your own, or auto: the data set's own.", "NAME"),
+        option("digits, cifar, inception, none, your own module:function, or auto: that of the data set.", "NAME"),
     ] = "auto",
     inception: Annotated[
-        Path | None, option("Inception's weights; without it they are downloaded once.", "FILE")
+        Path | None, option("File with Inception's weights; by default they are downloaded once.", "FILE")
     ] = None,
-    real: Annotated[int, option("Most real images of a split that are looked at.", "N", read=whole(100))] = 60_000,
+    real: Annotated[int, option("Use at most this many real images of a split.", "N", read=whole(100))] = 60_000,
     metrics: Annotated[str | None, option("Only these figures, such as fid,recall,balance.", "A,B")] = None,
     as_json: Annotated[bool, option("Print figures and protocols as JSON.", None, "--json")] = False,
     plugin: Plugins = None,
@@ -58,7 +60,7 @@ def evaluate(
     if against is None:
         hint = "write the name of a data set, such as mnist or cifar10, or the path of real images or points"
         if RunFolder(what.expanduser()).begun:
-            hint = f"write --against own for the data it was trained on, {settings_of(what).data.name}"
+            hint = f"write --against own for its training data, {settings_of(what).data.name}"
         raise InputError(f"expected --against DATA, got none: {hint}")
     if not what.expanduser().exists():
         raise InputError(f"expected a run, images or points at '{what}', found nothing there: check the path")
@@ -112,7 +114,7 @@ def show(found: sg.Evaluation, console: Console) -> None:
 
 def _features(name: str, inception: Path | None) -> str | sg.features.FeatureNetwork | None:
     if inception is not None and name not in ("auto", "inception"):
-        raise InputError(f"expected --inception without --features {name}: give one of them")
+        raise InputError(f"expected --inception without --features {name}: use one of them")
     if inception is not None:
         return sg.features.InceptionFeatures(inception)
     if ":" in name:

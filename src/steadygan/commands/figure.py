@@ -37,28 +37,26 @@ def figure(
         str | None, typer.Argument(metavar="FIGURE", help="As listed without one; or field, evolution, of a run.")
     ] = None,
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="With field and evolution: which run.")] = None,
-    listed: Annotated[bool, option("List the figures, with what each takes.", None, "--list")] = False,
-    scale: Annotated[str, option("small: what two cores can train; paper is another word for full.", "full|small")] = (
+    listed: Annotated[bool, option("List the figures, and how long each takes.", None, "--list")] = False,
+    scale: Annotated[str, option("small: sized for two cores; paper is another word for full.", "full|small")] = (
         "full"
     ),
-    seeds: Annotated[int | None, option("Seeds 0 .. K-1 of each run; by default its own number.", "K", read=SEEDS)] = (
-        None
-    ),
-    jobs: Annotated[int, option("Recipes that are trained at the same time.", "J", read=whole(1, 256))] = 1,
-    rows: Annotated[str | None, option("Train only these recipes, and draw nothing.", "A,B")] = None,
+    seeds: Annotated[
+        int | None, option("Seeds 0 .. K-1 of each run; by default the number of that figure.", "K", read=SEEDS)
+    ] = (None),
+    jobs: Annotated[int, option("Number of recipes to train at the same time.", "J", read=whole(1, 256))] = 1,
+    rows: Annotated[str | None, option("Train only these recipes; draw nothing.", "A,B")] = None,
     iterations: Iterations = None,
     data: Data = None,
-    at: Annotated[str | None, option("With field: iterations at which samples were kept, by default four.", "I,J")] = (
-        None
-    ),
+    at: Annotated[str | None, option("With field: iterations with kept samples, by default four.", "I,J")] = (None),
     out: Annotated[
         Path | None,
         option("Where the runs are, by default runs; what is drawn of a run goes there, else to RUN.", "DIR"),
     ] = (None),
     gallery: Annotated[
-        Path | None, option("A page with all figures that are drawn in this folder, such as runs/figures.", "FOLDER")
+        Path | None, option("Make a page of all figures drawn in this folder, such as runs/figures.", "FOLDER")
     ] = None,
-    as_is: Annotated[bool, option("Train nothing: draw what there is.", None, "--as-is")] = False,
+    as_is: Annotated[bool, option("Do not train: draw from finished runs.", None, "--as-is")] = False,
     as_json: Annotated[bool, option("Print the paths as JSON.", None, "--json")] = False,
 ) -> int:
     """Trains what is missing, then draws; the picture and its data go to `figures` beside the runs.
@@ -166,7 +164,7 @@ def iteration(word: str) -> int:
     try:
         return ITERATION(Text(word.strip()))  # type: ignore[no-any-return]
     except ReadError:
-        told = f"--at: expected iterations from 0 with commas between them, got {word.strip()!r}"
+        told = f"--at: expected iterations from 0, separated by commas, got {word.strip()!r}"
         raise InputError(f"{told}: write --at 0,2000") from None
 
 
@@ -195,6 +193,6 @@ def list_figures(console: Console) -> None:
             " / ".join(shown_hours(hours(each, scale)) for scale in ("full", "small")),
         )
     console.print(page)
-    console.print("runs: recipes x seeds; two numbers: in full, and with --scale small, for two cores")
-    console.print("hours: of one core, about, for all of a figure's runs; -: not for a CPU")
+    console.print("runs: recipes x seeds; two numbers: full length, and --scale small for two cores")
+    console.print("hours: on one core, roughly, for all runs of a figure; -: not for a CPU")
     console.print("train and draw one with: steadygan figure FIGURE --scale small")

@@ -61,7 +61,7 @@ def chosen(
         changes.append(f"init_from={init_from}")
     if seed is not None:
         if any(change.startswith("seed=") for change in changes):
-            raise InputError(f"expected one seed, got --seed {seed} beside seed=...: give one of them")
+            raise InputError(f"expected one seed, got --seed {seed} and seed=...: use one of them")
         changes.append(f"seed={seed}")
     return override(settings, changes)
 
@@ -96,7 +96,8 @@ def own_data(settings: Settings, data: Path) -> Path:
     if not isinstance(settings.data, PointsFile):
         better = default(data) if data.exists() else DEFAULT_POINTS
         raise InputError(
-            f"{settings.recipe}: expected no --data, as it makes its own, got {data}: use {better} --data {data}"
+            f"{settings.recipe}: expected no --data, because it generates its own, got {data}: use {better} --data "
+            f"{data}"
         )
     if data.suffix.lower() not in POINTS:
         hint = f"use folder/far --data {data}" if data.is_dir() else "convert it or rename it"
@@ -115,13 +116,14 @@ def refuse_early(settings: Settings, folder: Path, resume: bool, reading: bool =
         )
     path = getattr(settings.data, "path", None)
     if path is not None and Path(path).is_dir() and folder.resolve() == Path(path).resolve():
-        raise InputError(f"expected a folder for the run, got that of its data, '{folder}': choose another --out")
+        raise InputError(f"expected a folder for the run, got the folder of its data, '{folder}': choose another --out")
     run = RunFolder(folder)
     if not run.begun:
         several = first_folder(folder)
         if resume and several != folder:
             raise InputError(
-                f"expected a run in {folder}, got runs of several seeds: add --seeds, or resume one, --out {several}"
+                f"expected a run in {folder}, got runs of several seeds: add --seeds, or resume one with --out "
+                f"{several}"
             )
         run.check_free()
     elif not resume:
@@ -155,7 +157,10 @@ def own_folders(each: Sequence[Settings], resume: bool, compared: bool = False) 
     else:
         folders, _ = next((choice for choice in choices if {*choice[1]} == {"same"}), choices[-1])
     first = choices[0][0]
-    return folders, "" if folders == first else f"{first[0].parent} holds other runs: this goes to {folders[0].parent}"
+    return (
+        folders,
+        "" if folders == first else f"{first[0].parent} holds other runs: this run goes to {folders[0].parent}",
+    )
 
 
 def _state(folder: Path, settings: Settings, compared: bool) -> str:
@@ -214,7 +219,7 @@ def prepare(
     where = f"each in {first.folder.parent}" if len(jobs) > 1 else f"in {first.folder}"
     data = source(settings, watch.reading).to(*whereabouts(settings))  # one copy for all seeds
     watch.doing("starting")
-    mirrored = ["training images are mirrored left to right in half of their visits"] if data.flip else []
+    mirrored = ["training images are mirrored left to right at half of their visits"] if data.flip else []
     heading = "\n".join([*said, f"{title}: {first.length:,} iterations {where}", *data.notes, *mirrored])
     watch.plan(title, first.length, settings.data.modes, heading)
     if not together:

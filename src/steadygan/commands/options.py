@@ -27,16 +27,16 @@ def option(help: str, metavar: str | None = None, *names: str, read: Reader | No
 Data = Annotated[
     Path | None, option("Your data: a .npy, .npz or .csv file of points, or a folder, .zip, .npy or .npz of images.")
 ]
-Scale = Annotated[str, option("small: what two cores can train.", "full|small")]
+Scale = Annotated[str, option("small: sized for two cores.", "full|small")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
-Weights = Annotated[str, option("The average, or the network as trained.", "ema|live")]
+Weights = Annotated[str, option("The average of the weights (ema), or the trained network (live).", "ema|live")]
 Iterations = Annotated[
-    int | None, option("Where to stop, from 0; the schedule keeps the recipe's length.", "N", read=whole(0))
+    int | None, option("Where to stop, counted from 0; schedules keep the recipe's length.", "N", read=whole(0))
 ]
 Plugins = Annotated[
     list[str] | None,
     typer.Option(
-        "--plugin", callback=load, metavar="MODULE", help="A module of yours that registers parts; one or several."
+        "--plugin", callback=load, metavar="MODULE", help="Your own module that registers parts; may be repeated."
     ),
 ]
 Plain = Annotated[bool, option("Few lines as a file has them: nothing moves, no pictures.", None, "--plain")]

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 def recipes(
     patterns: Annotated[
-        list[str] | None, typer.Argument(metavar="PATTERN", help="One by one, such as 'ring8/*'.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="PATTERN", help="List one by one, such as 'ring8/*'.", show_default=False),
     ] = None,
-    paper: Annotated[str | None, option("Only recipes that follow this paper.")] = None,
+    paper: Annotated[str | None, option("Only recipes of this paper.")] = None,
     plugin: Plugins = None,
 ) -> int:
     """Shows which data goes with which method; with a pattern or a paper, each recipe and what the paper printed."""
@@ -55,7 +56,7 @@ def recipes(
     for entry in entries:
         table.add_row(entry.name, f"{entry.text}{_printed(rows, entry)}", entry.paper, _lengths(entry))
     console.print(table)
-    console.print("two numbers: in full, and with --scale small, for two cores")
+    console.print("two numbers: full length, and --scale small for two cores")
     console.print("train one with: steadygan train RECIPE; its settings: steadygan train RECIPE --dry-run")
     return 0
 
@@ -110,7 +111,7 @@ def matrix(names: Sequence[str]) -> tuple[dict[tuple[str, ...], list[str]], list
 def _printed(rows: Mapping[str, Row], entry: Recipe) -> str:
     """What a paper printed for the recipe, or the row of a paper that it is named after."""
     published = rows[entry.name].published if entry.name in rows else {}
-    own = f"; not as the paper has it: {ROWS_OF[entry.name]}" if entry.name in ROWS_OF else ""
+    own = f"; other settings than the paper's: {ROWS_OF[entry.name]}" if entry.name in ROWS_OF else ""
     return own + "".join(f"; printed: {LABELS[key]} {value}" for key, value in published.items())
 
 

@@ -56,17 +56,18 @@ def sample(
     out: Annotated[
         str | None,
         option(
-            "folder, zip, npz or png-grid, in RUN; or a path: .zip, .npz, .npy, .png, .csv, or a folder.", "FORM|PATH"
+            "folder, zip, npz or png-grid, inside RUN; or a path: .zip, .npz, .npy, .png, .csv, or a folder.",
+            "FORM|PATH",
         ),
     ] = None,
     seed: Annotated[int, option("The same seed draws the same samples.", "S", read=SEED)] = 0,
     weights: Weights = "ema",
-    label: Annotated[str | None, option("All of one class, by name or number from 0 (conditional runs).", "K")] = None,
+    label: Annotated[str | None, option("One class only, by name or number from 0 (conditional runs).", "K")] = None,
     truncation: Annotated[
-        float | None, option("Cut the latents' distribution off at +-T.", "T", read=real(above=0))
+        float | None, option("Truncate the latent distribution at +-T.", "T", read=real(above=0))
     ] = None,
     interpolate: Annotated[
-        int | None, option("Rows of K samples, from one latent to another.", "K", read=whole(2))
+        int | None, option("Rows of K samples that interpolate between two latents.", "K", read=whole(2))
     ] = None,
     plugin: Plugins = None,
 ) -> int:
@@ -95,7 +96,7 @@ def sample(
     told += [] if interpolate is None else [f"rows of {interpolate} from one latent to another"]
     console.print(f"{n:,} samples of {folder} ({', '.join(told)}): {place[1]}")
     if any(broken):
-        console.print(f"{sum(broken):,} of them hold numbers that are not finite", style="bold yellow")
+        console.print(f"{sum(broken):,} of them contain values that are not finite", style="bold yellow")
     return 0
 
 
@@ -163,7 +164,7 @@ def scatter(path: Path, drawn: Iterator[sg.types.Batch], run: sg.Run, settings: 
     points = torch.cat([batch.x for batch in drawn]).cpu().numpy()
     real = None if run.path is None else real_points(run.path, settings, max(1000, len(points)))
     if real is None or real.shape[1:] != points.shape[1:]:
-        raise InputError(f"expected real points that {run.path} kept, to be drawn beside, got none: use --out npz")
+        raise InputError(f"expected real points kept by {run.path} to draw beside the fakes, got none: use --out npz")
     names = run.data.get("columns") or None
     if points.shape[1] == 2:
         evolution_strip(real, [(run.iteration, points, None, None)], path, settings.recipe, names)
@@ -206,7 +207,7 @@ def check(target: Target, asked: Asked, settings: Settings, run: Path) -> None:
         raise InputError(f"expected at most {MOST_IN_FIGURE:,} points in a figure, got -n {asked.n:,}: lower it")
     if asked.label is not None and not settings.conditional:
         raise InputError(
-            f"expected no --label, as the generator of {run} knows no classes, got {asked.label}: leave it out"
+            f"expected no --label, because the generator of {run} has no classes, got {asked.label}: leave it out"
         )
     if asked.interpolate is not None and asked.interpolate > asked.n:
         raise InputError(
@@ -230,7 +231,7 @@ def check_room(target: Target, n: int, run: sg.Run) -> None:
     if size > free:
         unit, name = (1e9, "GB") if size >= 1e9 else (1e6, "MB")
         raise InputError(
-            f"expected room for {n:,} samples at {path}, {size / unit:,.1f} {name} or more, found "
+            f"expected disk space for {n:,} samples at {path}, {size / unit:,.1f} {name} or more, found "
             f"{free / unit:,.1f} {name}: lower -n, or choose another --out"
         )
 
@@ -241,8 +242,8 @@ def settings_of(folder: Path, others: Sequence[str] = ()) -> Settings:
     if found is not None:
         return found
     near = sorted(str(path.parent) for path in folder.glob("*/settings.json")) if folder.is_dir() else []
-    there = f", or a name out of {', '.join(others)}" if others else ""
-    hint = f"did you mean {near[0]}?" if near else f"give the folder that train printed{there}"
+    there = f", or one of the names {', '.join(others)}" if others else ""
+    hint = f"did you mean {near[0]}?" if near else f"use the folder that train printed{there}"
     raise InputError(f"{folder} holds no run (no settings.json): {hint}")
 
 

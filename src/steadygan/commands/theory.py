@@ -28,7 +28,7 @@ def theory(
         list[str] | None, typer.Argument(metavar="[NAME ...]", help="Statements or papers, by default all.")
     ] = None,
     out: Annotated[
-        Path | None, option("Write a page with figures, and pictures of them, into this folder.", "FOLDER")
+        Path | None, option("Write a page with figures, and their images, to this folder.", "FOLDER")
     ] = None,
     as_json: Annotated[bool, option("Print everything as JSON.", None, "--json")] = False,
     markdown: Annotated[bool, option("Print everything as Markdown.", None, "--markdown")] = False,
@@ -36,7 +36,7 @@ def theory(
     """Prints a line for each statement, and of few of them what was read; 0 whatever the verdicts."""
     chosen = statements(names or ())
     if as_json and markdown:
-        raise InputError("expected --json or --markdown, got both: leave one out")
+        raise InputError("expected --json or --markdown, got both: leave out one")
     if out is not None:
         free_folder(out)
     console = new_console(as_json or markdown)

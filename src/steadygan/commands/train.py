@@ -27,16 +27,14 @@ def train(
     data: Data = None,
     out: Annotated[Path | None, option("The run's folder, by default runs/RECIPE/seed-S.")] = None,
     iterations: Iterations = None,
-    seed: Annotated[int | None, option("Decides every random number of the run.", "S", read=SEED)] = None,
-    resume: Annotated[bool, option("Go on from the newest checkpoint, or start.", None, "--resume")] = False,
-    dry_run: Annotated[bool, option("Print the settings, train nothing.", None, "--dry-run")] = False,
+    seed: Annotated[int | None, option("Sets every random number of the run.", "S", read=SEED)] = None,
+    resume: Annotated[bool, option("Continue from the newest checkpoint, or start.", None, "--resume")] = False,
+    dry_run: Annotated[bool, option("Print the settings without training.", None, "--dry-run")] = False,
     scale: Scale = "full",
-    init_from: Annotated[
-        Path | None, option("Begin with the weights of this run, on other data perhaps.", "RUN")
-    ] = None,
+    init_from: Annotated[Path | None, option("Start from the weights of this run, also on other data.", "RUN")] = None,
     seeds: Annotated[
         int | None,
-        option("Seeds S .. S+K-1 side by side, each a whole run in DIR/seed-S.", "K", read=SEEDS),
+        option("Seeds S .. S+K-1 side by side, each a complete run in DIR/seed-S.", "K", read=SEEDS),
     ] = None,
     verbose: Annotated[bool, option("Close with all figures, and how they were measured.", None, "--verbose")] = False,
     plain: Plain = False,
@@ -82,7 +80,7 @@ def train(
 
     if not watch.told:
         where = jobs[0].folder if len(jobs) == 1 else jobs[0].folder.parent
-        tell(console, f"{watch.title}: already trained to iteration {length:,} in {where}: nothing is left to do")
+        tell(console, f"{watch.title}: already trained to iteration {length:,} in {where}: nothing left to do")
     code = closing(console, ran, jobs, verbose)
     if len(jobs) == 1 and settings.recipe.startswith("grid25/"):
         tell(console, "see why: steadygan compare grid25/nsgan grid25/r1 grid25/far")
@@ -96,4 +94,4 @@ def unlike_the_paper(settings: Settings) -> str:
         return ""
     keys = {key.partition(".")[0] for key, _, _ in difference(RECIPES[name](settings.seed, settings.scale), settings)}
     keys -= {"recipe", "scale", "evaluate", "checkpoint_every", "log_every"}
-    return f"the paper's own row: {name}; here otherwise: {', '.join(sorted(keys))}"
+    return f"the paper's own row: {name}; settings that differ here: {', '.join(sorted(keys))}"

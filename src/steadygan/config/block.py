@@ -76,7 +76,9 @@ def settings_class(kind: str, name: str, entry: Callable[..., Any], base: type[B
     try:
         parameters = signature(entry, eval_str=True).parameters
     except NameError as error:
-        raise InputError(f"{kind} {name}: expected types that can be looked up, got {error}: import it") from None
+        raise InputError(
+            f"{kind} {name}: expected annotations that can be resolved, got {error}: import the name"
+        ) from None
     found = []
     for one in parameters.values():
         if one.name in GIVEN or one.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
@@ -120,8 +122,8 @@ class Parts(dict[str, Any]):
         """
         names = [name.strip() for name in value.split(",")]
         if "" in names or len({*names}) < len(names):
-            wanted = f"{cls.kinds.kind}: expected names, each once, with commas between them, or none"
-            raise InputError(f"{wanted}, got {str(value)!r}: write for instance {next(iter(cls.kinds.known))}")
+            wanted = f"{cls.kinds.kind}: expected names separated by commas, each once, or none"
+            raise InputError(f"{wanted}, got {str(value)!r}: for example {next(iter(cls.kinds.known))}")
         return {Text(name): {} for name in names if name != PLAIN}
 
 
@@ -183,7 +185,9 @@ def _settings_of(kind: type) -> Mapping[str, Slot]:
     try:
         hints, found = get_type_hints(kind, include_extras=True), {}
     except NameError as error:
-        raise InputError(f"{kind.__name__}: expected types that can be looked up, got {error}: import it") from None
+        raise InputError(
+            f"{kind.__name__}: expected annotations that can be resolved, got {error}: import the name"
+        ) from None
     for one in fields(kind):
         annotation = hints[one.name]
         if not one.repr or (one.name == "name" and annotation is str):  # put in by a step, or by a registry

@@ -303,7 +303,7 @@ class ModernDiscriminator(ImageEnds, ModernGenerator):
         if "spectral_norm" in context.judge.constraint:
             raise InputError(
                 f"{context.where}discriminator={self.name}: expected no constraint.spectral_norm, which divides by "
-                "weights that start at 0 here, got one: leave it out, or use sngan32"
+                "weights that start at 0 here, got it: leave it out, or use sngan32"
             )
 
 

@@ -71,7 +71,9 @@ class RemedySettings(RemedyFactors):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.own and ((self.lr_g, self.lr_d, self.penalty_weights) != (1.0,) * 3 or self.penalty or self.method):
-            raise InputError("monitor.remedy: expected own alone, got other changes beside it: leave one of them out")
+            raise InputError(
+                "monitor.remedy: expected own alone, got other changes as well: leave out one or the other"
+            )
 
 
 @dataclass(frozen=True)
@@ -88,5 +90,5 @@ class Monitor(Block):
         super().__post_init__()
         if self.policy != "rollback" and self.remedy != RemedySettings():
             raise InputError(
-                f"monitor.remedy: expected monitor.policy=rollback beside a remedy, got {self.policy}: set it"
+                f"monitor.remedy: expected monitor.policy=rollback with a remedy, got {self.policy}: set it"
             )

@@ -114,7 +114,7 @@ class Evaluate(Block):
     """Generated samples are measured every so many iterations, `n` at a time; images by the `features` of a network.
 
     auto: the data set's own network, where there is one. cifar: the package's own for 32 x 32 colour photographs.
-    inception: FID and its kin, weights downloaded on first use.
+    inception: FID and similar, weights downloaded on first use.
     """
 
     key = "evaluate"

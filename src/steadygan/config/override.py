@@ -31,7 +31,7 @@ def override(settings: Settings, words: Iterable[str]) -> Settings:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key.strip():
-            raise InputError(f"expected a setting as key=value, got {word!r}: write for instance batch_size=128")
+            raise InputError(f"expected a setting as key=value, got {word!r}: for example batch_size=128")
         keys = key.strip().split(".")
         kind = DATA.find(str(tree["data"]["name"]))
         if keys[0] not in settings_of(Settings) and kind is not None and keys[0] in ("name", *settings_of(kind)):
@@ -44,7 +44,7 @@ def put(tree: dict[str, Any], branch: Branch, keys: list[str], value: str, prefi
     """Sets one value in a tree of plain types, in place."""
     key, *rest = keys
     if not prefix and key == "recipe":
-        raise InputError("recipe: expected as the first word, got recipe=...: write steadygan train ring8/far")
+        raise InputError("recipe: expected as the first argument, got recipe=...: write steadygan train ring8/far")
     if not prefix and key == "scale":
         raise InputError("scale: expected as an option, got scale=...: write --scale small, or data.scale=...")
     inner = branch.below(key)
@@ -83,5 +83,5 @@ def expanded(branch: Branch, value: Text, key: str) -> dict[str, Any]:
     if branch.names:
         return {branch.names[0]: value}
     if value:
-        raise InputError(f"{key}: expected no value, as it has no settings, got {str(value)!r}: drop it")
+        raise InputError(f"{key}: expected no value, because it has no settings, got {str(value)!r}: leave it out")
     return {}

@@ -159,7 +159,8 @@ class PackingSettings(MethodSettings):
     def fits(self, context: Context) -> None:
         if context.conditional:
             raise InputError(
-                f"{context.where}method.packing: expected no packing with conditional=true, as several samples have "
+                f"{context.where}method.packing: expected no packing with conditional=true, because several samples "
+                "have "
                 "no one class: set method.packing=none or conditional=false"
             )
 
@@ -175,7 +176,8 @@ class DiffAugmentSettings(MethodSettings):
     def fits(self, context: Context) -> None:
         if context.image is False:
             raise InputError(
-                f"{context.where}method.diff_augment: expected images, as it moves and cuts them, got points: leave "
+                f"{context.where}method.diff_augment: expected images, because it shifts and cuts them, got points: "
+                "leave "
                 "it out"
             )
 
@@ -201,7 +203,8 @@ class SampleDifferencesSettings(MethodSettings):
         super().__post_init__()
         if self.pairs == "once" and not self.reuse_batch:
             raise InputError(
-                "method.sample_differences.reuse_batch: expected true with pairs=once, as pairs are of one batch, got "
+                "method.sample_differences.reuse_batch: expected true with pairs=once, because pairs come from one "
+                "batch, got "
                 "false: set it"
             )
 
@@ -219,7 +222,7 @@ class CramerSettings(MethodSettings):
         loss = context.judge.loss.name
         if loss != "nonsaturating":
             raise InputError(
-                f"{context.where}loss: expected none beside method.cramer, which has an objective of its own, got "
+                f"{context.where}loss: expected none with method.cramer, which has its own objective, got "
                 f"{loss}: leave it out"
             )
 
@@ -235,7 +238,7 @@ class DenoisingFeatureMatchingSettings(MethodSettings):
         network = context.judge.discriminator
         if not getattr(network, "denoiser", 0):
             raise InputError(
-                f"{context.where}method.denoising_feature_matching: expected a discriminator with a denoiser of its "
+                f"{context.where}method.denoising_feature_matching: expected a discriminator with a denoiser for its "
                 f"features, got {network.name} without: set {context.where}discriminator.denoiser=128"
             )
 

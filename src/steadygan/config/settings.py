@@ -93,19 +93,20 @@ class Settings(Block):
     def _check_fakes(self) -> None:
         """There is a generator, or what stands for its samples."""
         if self.generator is None and self.fakes is None:
-            raise InputError("fakes: expected a data set with generator=none, got none: set fakes, or a generator")
+            raise InputError("fakes: expected a data set with generator=none, got none: set fakes or a generator")
         if self.fakes is None:
             return
         if self.generator is not None:
             raise InputError(
-                f"generator: expected none with fakes={self.fakes.name}, which stand for its samples, got "
+                f"generator: expected none with fakes={self.fakes.name}, which replace its samples, got "
                 f"{self.generator.name}: set generator=none or fakes=none"
             )
         if self.conditional:
             raise InputError("conditional: expected false with fakes, which have no classes, got true: leave it out")
         if "denoising_feature_matching" in {name for judge in self.judges().values() for name in judge.method}:
             raise InputError(
-                "method.denoising_feature_matching: expected a generator, which alone learns from it, got none: drop it"
+                "method.denoising_feature_matching: expected a generator, the only network that learns from it, got "
+                "none: leave it out"
             )
         if None not in (kinds := {self.data.image, self.fakes.image}) and len(kinds) > 1:
             words = {True: "images", False: "points"}
@@ -124,7 +125,8 @@ class Settings(Block):
             )
         if self.conditional and not getattr(network, "conditional", False):
             raise InputError(
-                f"{key}: expected dcgan with conditional=true, as {network.name} knows no classes, got {network.name}"
+                f"{key}: expected dcgan with conditional=true, because {network.name} has no classes, got "
+                f"{network.name}"
             )
 
     def judges(self) -> dict[str, JudgeSettings]:
@@ -137,7 +139,7 @@ class Settings(Block):
         if self.data.missing and getattr(self.data, "path", None) is None:
             raise InputError(f"{self.recipe}: {self.data.missing}")
         if self.fakes is not None and self.fakes.missing and getattr(self.fakes, "path", None) is None:
-            raise InputError("fakes.path: expected a file of fakes, or a folder of them, got none: set fakes.path")
+            raise InputError("fakes.path: expected a file or folder of fakes, got none: set fakes.path")
 
     def plain(self) -> dict[str, Any]:
         """The settings as JSON's types, nested as the command line names them."""
@@ -158,6 +160,6 @@ def check_precision(dtype: str, precision: str, candidates: str | None) -> None:
     for key, kind in (("precision", precision), ("candidates", candidates)):
         if kind == "bf16" and dtype == "float64":
             raise InputError(
-                f"{key}: expected float32 with dtype=float64, as bf16 would drop its digits, got bf16: set "
+                f"{key}: expected float32 with dtype=float64, because bf16 would lose its precision, got bf16: set "
                 f"{key}=float32 or dtype=float32"
             )

@@ -50,7 +50,7 @@ def images_of_array(
         came = " x ".join(map(str, images.shape))
         raise InputError(
             f"expected square images of at least {SMALLEST} x {SMALLEST} pixels in {name}, got {came}: "
-            "save others, or the images as PNG files and add size=64"
+            "save square ones, or save PNG files and add size=64"
         )
     for what, wanted, got in (("size", size, h), ("channels", channels, c)):
         if wanted not in (None, got):
@@ -113,7 +113,7 @@ def image_values(x: Tensor, name: str, rescaled: bool = True) -> Values:
         return Values(((x.to(torch.int32) + 128) // 257).to(torch.uint8), "16 bits are divided by 257")
     low, high = (float(value) for value in x.aminmax())
     if low >= 0.0 and DARK <= high <= 255.0 and (not x.is_floating_point() or bool((x == x.round()).all())):
-        return Values(x.to(torch.uint8), f"whole numbers from {low:g} to {high:g} are taken for pixels")
+        return Values(x.to(torch.uint8), f"whole numbers from {low:g} to {high:g} are read as pixels")
     if not x.is_floating_point():
         raise InputError(
             f"expected uint8 pixels or floating-point values in {name}, got {low:g} to {high:g} as "
@@ -139,9 +139,7 @@ def dark(pixels: Tensor | int) -> tuple[str, ...]:
     if pixels >= DARK:
         return ()
     what = "12-bit data in 16-bit files, or a mask of 0 and 1?"
-    return (
-        f"the brightest pixel of all is {pixels} of 255, so that all images are nearly black ({what}): rescale them",
-    )
+    return (f"the brightest pixel of all is {pixels} of 255, so all images are nearly black ({what}): rescale them",)
 
 
 def read_images(file: Path) -> tuple[str, NDArray[Any], NDArray[Any] | None]:

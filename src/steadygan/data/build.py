@@ -25,7 +25,7 @@ def source(settings: Settings, progress: Progress | None = None) -> Source:
         return points.standardised() if data.standardise else points
     found = built(data.name, progress, **values(data))
     if settings.conditional and found.label is None:
-        got = f"{found.name} without: put each class into a folder of its own, or set conditional=false"
+        got = f"{found.name} without: put each class into its own folder, or set conditional=false"
         raise InputError(f"{settings.recipe}: expected images with classes, got {got}")
     return found
 

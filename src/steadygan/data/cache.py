@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
-from ..errors import InputError, one_line
+from ..errors import InputError, unreachable
 from ..places import patient
 from .samples import Progress
 
@@ -44,7 +44,7 @@ def cached(folder: Path, build: Build, progress: Progress | None = None) -> Card
                 held = lock.acquire(timeout=0)
             except Timeout:
                 if progress is not None:
-                    progress("waiting for another process that prepares the same data", 0, 0)
+                    progress("waiting for another process that is preparing the same data", 0, 0)
                 held = lock.acquire()
             with held:
                 if not folder.exists():  # another process was first
@@ -120,17 +120,17 @@ def _lock(folder: Path) -> FileLock:
 
 
 def _damaged(folder: Path, what: str) -> InputError:
-    got = f"{what}: delete that folder, and they are prepared again"
-    return InputError(f"expected the prepared images as they were written in {str(folder)!r}, got {got}")
+    got = f"{what}: delete that folder to prepare them again"
+    return InputError(f"expected the cached images unchanged in {str(folder)!r}, got {got}")
 
 
 def _unwritable(folder: Path, error: OSError) -> InputError:
-    wanted, got, mend = "to write", error.strerror or error, "mend its rights"
+    wanted, got, mend = "to write", error.strerror or error, "change its permissions"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         wanted, got, mend = "room for", "a full disk", "make room"
     return InputError(
         f"expected {wanted} the prepared images in {str(folder.parent)!r}, got {got}: "
-        f"{mend}, or set STEADYGAN_CACHE to a folder elsewhere"
+        f"{mend}, or set STEADYGAN_CACHE to another folder"
     )
 
 
@@ -163,4 +163,6 @@ def fetch(
             if progress is not None:
                 progress(doing, 1, 1)
     except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError, zlib.error) as error:
-        raise InputError(f"expected {doing} into {str(root)!r} to work, got {one_line(error)}: {advice}") from None
+        raise InputError(
+            f"expected {doing} into {str(root)!r} to succeed, got {unreachable(error)}: {advice}"
+        ) from None

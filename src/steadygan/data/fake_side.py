@@ -46,7 +46,7 @@ def fake_side(given: Any, real: Source) -> FakeSide:
     """
     source = from_user(given).to(real.device, real.dtype)
     if source.shape != real.shape:
-        raise InputError(f"expected fakes of shape {real.shape}, as the data's, got {source.shape}: give others")
+        raise InputError(f"expected fakes of shape {real.shape}, like the data, got {source.shape}: use other fakes")
     return FakeSide(replace(in_units_of(source, real), label=None, held_out_label=None, class_names=()))
 
 
@@ -58,7 +58,7 @@ def in_units_of(source: Source, real: Source) -> Source:
     train = source.train
     if theirs is None or not isinstance(train, Tensor) or source.sampler is not None or source.held_out is not None:
         raise InputError(
-            f"expected data {real.name!r} and fakes {source.name!r} in the same units, got one of them standardised: "
+            f"expected data {real.name!r} and fakes {source.name!r} in the same units, got only one standardised: "
             "standardise neither (data.standardise=false)"
         )
     assert real.offset is not None

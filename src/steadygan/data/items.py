@@ -46,7 +46,7 @@ class Items:
             check_alike(x, *kept, number)
             x = x.to(kept[1])
             if not self.pixels and not bool(x.isfinite().all()):
-                raise InputError(f"expected finite float32 numbers, got others in item {number}: mend or remove it")
+                raise InputError(f"expected finite float32 numbers, got others in item {number}: fix or remove it")
             found.append(x)
         return torch.stack(found) if found else torch.empty(0, *self.shape, dtype=kept[1])
 
@@ -73,7 +73,7 @@ def split(item: Any, number: int) -> tuple[Tensor, int | None]:
         _is_picture(parts[0]) or isinstance(parts[0], Tensor | np.ndarray | np.generic | float | int)
     )
     if not known:
-        got = f"{_describe(item)} at {number}: give the dataset a transform that returns tensors"
+        got = f"{_describe(item)} at {number}: add a transform that returns tensors"
         raise InputError(f"expected x or (x, label) with x a tensor, array or PIL image, got {got}")
     x = _picture(parts[0], number) if _is_picture(parts[0]) else torch.as_tensor(parts[0])
     if x.is_complex():
@@ -102,7 +102,7 @@ def check_alike(x: Tensor, shape: tuple[int, ...], dtype: torch.dtype, number: i
     found = tuple(x.shape), x.dtype
     if found[0] != shape or (x.dtype == torch.uint8) != (dtype == torch.uint8):
         what, came, first = ("shape", found[0], shape) if found[0] != shape else ("kind", x.dtype, dtype)
-        raise InputError(f"expected samples of one {what}, got {came} at {number} after {first}: mend the transform")
+        raise InputError(f"expected samples of one {what}, got {came} at {number} after {first}: fix the transform")
 
 
 def labels_of(dataset: Any, count: int) -> Tensor | None:
@@ -130,7 +130,7 @@ def labels_of(dataset: Any, count: int) -> Tensor | None:
 
 def negative(label: int, number: int) -> InputError:
     """The error for a class number below 0."""
-    return InputError(f"expected class numbers of 0 or more as labels, got {label} at {number}: count classes from 0")
+    return InputError(f"expected class numbers of 0 or more as labels, got {label} at {number}: number classes from 0")
 
 
 def _label(value: Any, number: int) -> int:

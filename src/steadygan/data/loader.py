@@ -91,7 +91,7 @@ class Loader:
             except RuntimeError as error:
                 if "worker" not in str(error):
                     raise
-                told = f"expected {self.workers} processes to read the data, got: {str(error).splitlines()[0]}"
+                told = f"expected {self.workers} processes to read the data, got {str(error).splitlines()[0]}"
                 raise InputError(f"{told}: lower workers") from error
             asked = [(start, count) for start, count in requests]  # collating has made lists of them
             self._here.extend(zip(asked, torch.split(raw, [count for _, count in asked]), strict=True))

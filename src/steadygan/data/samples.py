@@ -122,12 +122,14 @@ class InfiniteSampler:
         if self.size < 1:
             raise InputError(f"expected a data set of at least 1 sample, got {self.size}: check the data")
         if not 0 <= self.rank < self.world:
-            raise InputError(f"expected a shard rank in 0..{self.world - 1}, got {self.rank} of {self.world}: mend it")
+            raise InputError(
+                f"expected a shard rank in 0..{self.world - 1}, got {self.rank} of {self.world}: correct it"
+            )
 
     def indices(self, start: int, count: int) -> Tensor:
         """Indices (count,) int64, on the CPU, of the positions start .. start + count - 1."""
         if start < 0 or count < 0:
-            raise InputError(f"expected start and count of at least 0, got {start} and {count}: mend the call")
+            raise InputError(f"expected start and count of at least 0, got {start} and {count}: fix the call")
         return self._gathered(self.permutation, start, count)
 
     def coins(self, start: int, count: int) -> Tensor:

@@ -82,7 +82,7 @@ class Source(Shown):
 
     def __post_init__(self) -> None:
         if self.train is None and self.sampler is None:
-            raise InputError(f"expected training samples or a sampler for data {self.name!r}, got neither: give one")
+            raise InputError(f"expected training samples or a sampler for data {self.name!r}, got neither: pass one")
         for what, x, label in (("train", self.train, self.label), ("held_out", self.held_out, self.held_out_label)):
             if x is None:
                 if label is not None:

@@ -87,7 +87,7 @@ class _Reader:
         if len(cells) - self.named != width:
             as_in = self.began or (self.first[0] if self.first else line)
             wanted = f"{width + self.named} columns in {self.name}, as in line {as_in}"
-            raise InputError(f"expected {wanted}, got {len(cells)} in line {line}: make all lines equally long")
+            raise InputError(f"expected {wanted}, got {len(cells)} in line {line}: make all lines the same length")
         self.began = self.began or line
         row = [self._number(cell, line, column) for column, cell in enumerate(cells[self.named :])]
         self.lacking += any(map(math.isnan, row))
@@ -127,7 +127,7 @@ class _Reader:
         head = f" ({shown(self.header[column])})" if column < len(self.header) else ""
         where = f"{self.name}, line {line}, column {column + 1 + self.named}{head}"
         return InputError(
-            f"expected a finite number in {where}, got {told}{more}: mend or remove the line or the column"
+            f"expected a finite number in {where}, got {told}{more}: fix or remove the line or the column"
         )
 
     def table(self) -> Table:
@@ -146,22 +146,22 @@ class _Reader:
             line = max(self.marks.values())
             raise InputError(
                 f"expected decimal points or decimal commas in {self.name}, got both, the others from line {line} on: "
-                "write all numbers alike"
+                "use one of them throughout"
             )
         values = np.asarray(self.rows, dtype=np.float64)
         columns, done = tuple(self.header or self.comment), ["decimal commas"] * ("," in self.marks)
         if len(columns) != values.shape[1]:
             columns = ()
         if self.named:
-            done.append("the first column, which names the rows, is left out")
+            done.append("the first column, the row names, is left out")
         elif values.shape[1] > 1 and len(values) > 2 and _counts(values[:, 0], upward=1.0):
             if columns and columns[0].lower() in NUMBERED:
                 values, columns = values[:, 1:], columns[1:]
-                done.append("the first column, which numbers the rows, is left out")
+                done.append("the first column, the row numbers, is left out")
             else:
-                notes.append(f"the first column of {self.name} numbers the rows: remove it unless it is meant as data")
+                notes.append(f"the first column of {self.name} numbers the rows: remove it unless it is data")
         if self.rounded:
-            notes.append(f"{several(self.rounded, 'whole number')} of {self.name} above 2^53 lost digits in float64")
+            notes.append(f"{several(self.rounded, 'whole number')} of {self.name} above 2^53 lost precision in float64")
         return Table(values, columns, tuple(done), tuple(notes))
 
     def _settle(self, first: Row, notes: list[str]) -> None:
@@ -176,7 +176,9 @@ class _Reader:
                 self.header = cells
                 return
             if len(cells) > 1 and _counts(numbers, upward=1.0):
-                notes.append(f"line {line} of {self.name} ({shown(', '.join(cells))}) is taken for a sample, no header")
+                notes.append(
+                    f"line {line} of {self.name} ({shown(', '.join(cells))}) is read as a sample, not as a header"
+                )
         began, self.began, kept = self.began, 0, self.rows
         self.rows = []
         self._add(line, cells)

@@ -105,7 +105,7 @@ def _source(samples: Tensor, label: Tensor | None = None) -> Source:
     shape = tuple(samples.shape[1:])
     if 0 in samples.shape or len(shape) != 3:
         return _no_images(samples, label)
-    like = "give images as uint8 or in [-1, 1], of shape (n, 1 or 3, h, w)"
+    like = "pass images as uint8 or in [-1, 1], of shape (n, 1 or 3, h, w)"
     if shape[0] not in CHANNELS:
         if shape[2] not in CHANNELS or min(shape[:2]) < SMALLEST:
             return _no_images(samples, label)
@@ -123,7 +123,7 @@ def _source(samples: Tensor, label: Tensor | None = None) -> Source:
     except InputError:
         source = numbers(samples, "data", label=label)
         low, high = (float(value) for value in samples.aminmax())
-        return replace(source, notes=(*source.notes, f"values from {low:g} to {high:g} are taken for numbers: {like}"))
+        return replace(source, notes=(*source.notes, f"values from {low:g} to {high:g} are read as numbers: {like}"))
     told = () if samples.dtype == torch.uint8 or found.span == (-1.0, 1.0) else (found.told,)
     notes = (*told, *dark(found.x))
     return Source("data", shape, found.x, label, image=True, span=found.span, notes=notes)
@@ -133,7 +133,7 @@ def _no_images(samples: Tensor, label: Tensor | None) -> Source:
     source = numbers(samples, "data", label=label)
     if samples.dtype != torch.uint8 or samples.ndim < 3:
         return source
-    note = f"bytes of shape {tuple(samples.shape)} are taken for numbers: images have the shape (n, 1 or 3, h, w)"
+    note = f"bytes of shape {tuple(samples.shape)} are read as numbers: images have the shape (n, 1 or 3, h, w)"
     return replace(source, notes=(*source.notes, note))
 
 
@@ -145,7 +145,7 @@ def _of_loader(loader: DataLoader[Any]) -> Gathered | Source:
     found = _gathered(data)
     if isinstance(data, IterableDataset | Subset) or isinstance(sampler, RandomSampler | SequentialSampler):
         return found
-    notes = (*found.notes, f"the loader's {type(sampler).__name__} is not used: each item of its dataset counts once")
+    notes = (*found.notes, f"the loader's {type(sampler).__name__} is ignored: each item of its dataset counts once")
     return replace(found, notes=notes) if isinstance(found, Source) else found._replace(notes=notes)
 
 
@@ -159,7 +159,7 @@ def _of_frame(frame: Any) -> Source:
                 raise TypeError(f"{column.dtype}")
             columns.append(column.astype(np.float64) if column.dtype.kind == "O" else column)
         except (TypeError, ValueError) as error:
-            got = f"{one_line(error)} in {shown(str(name))}: drop or convert that column"
+            got = f"{one_line(error)} in {shown(str(name))}: remove or convert that column"
             raise InputError(f"expected columns of numbers in the data frame, got {got}") from None
     if not columns:
         raise InputError("expected columns of numbers in the data frame, got none: check the data")
@@ -180,7 +180,7 @@ def _of_rows(rows: Any) -> Gathered | Source:
     if not kept:
         raise InputError(f"expected a column image, or columns of numbers, got {', '.join(names)}: rename one")
     source = numbers(np.stack([*kept.values()], 1), "data", tuple(kept), label=labels_of(rows, len(rows)))
-    notes = [f"columns that are no numbers are left out: {shown(', '.join(left))}"] if left else []
+    notes = [f"non-numeric columns are left out: {shown(', '.join(left))}"] if left else []
     return replace(source, notes=(*notes, *source.notes))
 
 
@@ -196,7 +196,7 @@ def _large(dataset: Any) -> Source | None:
     samples = Items(dataset, shape, count, x.dtype == torch.uint8)
     labels, notes = labels_of(dataset, count), list[str]()
     if label is not None and (labels is None or int(labels[0]) != label):
-        why = "has no list `targets` of class numbers" if labels is None else "says otherwise in `targets`"
+        why = "has no list `targets` of class numbers" if labels is None else "disagrees with its list `targets`"
         labels = None
         notes.append(f"the labels are left out: the dataset is read item by item, and {why}")
     return Source(
@@ -219,7 +219,7 @@ def numbers(data: Any, name: str, columns: tuple[str, ...] = (), label: Tensor |
     given = as_tensor(data, name)
     samples = given.to(torch.float32)
     if samples.ndim < 2:
-        got = f"{tuple(samples.shape)}: reshape them to (n, 1) if each sample is one number"
+        got = f"{tuple(samples.shape)}: reshape them to (n, 1) if each sample is a single number"
         raise InputError(f"expected samples of shape (n, dim) in {name}, got {got}")
     if samples.numel() == 0:
         raise InputError(f"expected at least one sample in {name}, got shape {tuple(samples.shape)}: check the data")
@@ -229,14 +229,12 @@ def numbers(data: Any, name: str, columns: tuple[str, ...] = (), label: Tensor |
         value = samples[bad[0]].flatten()
         shown = float(value[~value.isfinite()][0])
         where = f"row {int(bad[0])} (counted from 0; {len(bad)} of {len(samples)} rows)"
-        raise InputError(
-            f"expected finite float32 numbers in {name}, got {shown} in {where}: remove or mend these rows"
-        )
+        raise InputError(f"expected finite float32 numbers in {name}, got {shown} in {where}: remove or fix these rows")
     notes = []
     if given.dtype in WIDE:
         exact = given.to(torch.float64)
         if given.dtype == torch.int64 and int((exact.to(torch.int64) != given).sum()):
-            notes.append(f"whole numbers of {name} above 2^53 lost digits in float64")
+            notes.append(f"whole numbers of {name} above 2^53 lost precision in float64")
         if _coarse(exact, samples):
             samples = exact
     return Source(
@@ -268,7 +266,7 @@ def _odd(samples: Tensor, columns: tuple[str, ...]) -> list[str]:
     weights = torch.rand(flat.shape[1], generator=generator, dtype=torch.float64, device="cpu").to(flat.device)
     different = len(torch.unique(((flat - flat[:1]) * weights).sum(1)))  # equal samples give equal sums, others do not
     if different <= n // 2:
-        told.append(f"only {different:,} of {n:,} samples differ: the others are repeated")
+        told.append(f"only {different:,} of {n:,} samples are distinct: the others repeat them")
     return told
 
 
@@ -284,18 +282,18 @@ def _read(dataset: Any) -> tuple[Tensor, Tensor | None]:
         if samples:
             check_alike(x, tuple(samples[0].shape), samples[0].dtype, index)
         if index and (label is None) != (not labels):
-            raise InputError(f"expected a label with every sample or with none, item {index} differs: mend the dataset")
+            raise InputError(f"expected a label with every sample or with none, item {index} differs: fix the dataset")
         samples.append(x)
         if label is not None:
             labels.append(label)
         held += x.nbytes
         if held > LIMIT:
-            got = f"more at item {index}: give it __getitem__ and __len__, or smaller samples"
+            got = f"more at item {index}: add __getitem__ and __len__, or use smaller samples"
             raise InputError(f"expected at most {LIMIT / 1024**3:g} GiB from a dataset without indices, got {got}")
     if not samples:
         raise InputError("expected at least one sample in the dataset, got none: check the data")
     if samples[0].ndim == 0:
-        raise InputError("expected samples of shape (dim,) or more, got single numbers: make each one x.reshape(1)")
+        raise InputError("expected samples of shape (dim,) or more, got single numbers: return x.reshape(1)")
     wide = any(x.dtype == torch.float64 for x in samples)
     x = torch.stack([x.double() for x in samples] if wide else samples)
     return x, torch.tensor(labels) if labels else None

@@ -85,7 +85,7 @@ def capturable(optimizer: torch.optim.Optimizer) -> None:
     Raises ValueError for one that does not say that it can: a number that it keeps on the host would stand still.
     """
     if not isinstance(optimizer, torch.optim.SGD) and any("capturable" not in g for g in optimizer.param_groups):
-        raise ValueError(f"{type(optimizer).__name__} has no form that can be recorded")
+        raise ValueError(f"{type(optimizer).__name__} cannot be recorded")
     for group in optimizer.param_groups:
         if "capturable" in group:
             group["capturable"] = True

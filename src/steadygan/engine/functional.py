@@ -150,7 +150,7 @@ class Functional(Executor):
             member.constrain()
             first = next(iter(member.trained("D").values()))
             if first.data_ptr() != self.weights["D"][k].data_ptr():
-                raise RuntimeError("a constraint replaces parameters, where it is to change them in place")
+                raise RuntimeError("a constraint replaced parameters instead of changing them in place")
 
     def update_average(self, number: int) -> None:
         average = self.first.average

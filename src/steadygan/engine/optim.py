@@ -52,9 +52,7 @@ def unpack(optimizer: torch.optim.Optimizer, names: list[str], packed: Mapping[s
     position = {name: index for index, name in enumerate(names)}
     others = [name for name in packed if name not in position]
     if others:
-        raise InputError(
-            f"the checkpoint trained other parameters, such as {others[0]}: freeze the same ones as when it was made"
-        )
+        raise InputError(f"the checkpoint trained other parameters, such as {others[0]}: freeze the same ones as then")
     state = {
         position[name]: {key: value.clone() if isinstance(value, Tensor) else value for key, value in entries.items()}
         for name, entries in packed.items()
@@ -98,7 +96,7 @@ class Average:
         self.network = deepcopy(network).eval().requires_grad_(False)
         ours, theirs = dict(self.network.named_parameters()), dict(network.named_parameters())
         if ours.keys() != theirs.keys():
-            raise InputError("ema: the generator's parameters changed names when it was copied: give it plain modules")
+            raise InputError("ema: the generator's parameters changed names when it was copied: use plain modules")
         self._parameters: list[Tensor] = [ours[name] for name in theirs]
         self._sources: list[Tensor] = list(theirs.values())
         self._buffers = list(zip(self.network.buffers(), network.buffers(), strict=True))

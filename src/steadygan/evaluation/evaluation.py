@@ -33,7 +33,7 @@ from .reals import reals
 GREYS = 10_000  # real images that are looked at for colour
 LEAST = 100  # fakes: below it no figure means anything
 OF_FEATURES = ("fid", "kid", "inception_score", "frechet", "kernel_distance", "class_score")
-NAMED = {"kernel_distance": "kernel distance", "fid": "FID and its kin"}  # what a note is worth
+NAMED = {"kernel_distance": "kernel distance", "fid": "FID and similar"}  # what a note is worth
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,7 +122,7 @@ def evaluate(
         network, missing = None, ""
         check_name(features)
         if features not in ("auto", None) and not source.image:
-            raise InputError(f"expected images for features, got points in {source.name}: leave features out")
+            raise InputError(f"expected images for features, got points in {source.name}: leave out features")
         try:
             network = network_for(source, features)
         except InputError as error:  # of its weights: the other figures can be had
@@ -134,7 +134,7 @@ def evaluate(
         for name in metrics:
             if name in lacking or (missing and name in OF_FEATURES):
                 why = lacking.get(name) or missing
-                raise InputError(f"expected figures that can be had of {fakes.name}, got {name}: {why}")
+                raise InputError(f"expected figures that exist for {fakes.name}, got {name}: {why}")
         chosen = evaluator_for(
             source, fakes.n, network, split, True, about, device=torch.device(device), most=real, metrics=metrics
         )
@@ -170,7 +170,7 @@ def fitted(fakes: Fakes, source: Source) -> Fakes:
         if sorted(mine) == sorted(theirs) and len({*mine}) == len(mine):
             samples, note = samples[:, [mine.index(name) for name in theirs]], f"{note}matched by name"
         else:
-            note += "compared as they stand"
+            note += "compared in their order"
     else:
         return fakes
     return replace(fakes, samples=samples, notes=(*fakes.notes, note))
@@ -187,7 +187,7 @@ def check_alike(fakes: Fakes, source: Source) -> None:
     if fakes.span is not None and source.span is not None and fakes.span != source.span:
         wanted, got = (f"[{low:g}, {high:g}]" for low, high in (source.span, fakes.span))
         raise InputError(
-            f"expected images in {wanted} as in {source.name}, got {got} in {fakes.name}: give both as uint8"
+            f"expected images in {wanted} as in {source.name}, got {got} in {fakes.name}: pass both as uint8"
         )
     shape = tuple(fakes.samples.shape[1:])
     if shape == source.shape:

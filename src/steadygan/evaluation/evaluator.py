@@ -193,7 +193,7 @@ def _references(
     elif fresh is not None:
         real, kind = fresh(n, generator), "fresh"
     else:
-        raise InputError("expected real samples to measure against, got none: give fresh, held_out or train")
+        raise InputError("expected real samples to measure against, got none: pass fresh, held_out or train")
     if train is not None:
         whose, cells = "training", train
         if len(train) > MOST_CELLS:
@@ -201,14 +201,14 @@ def _references(
     elif fresh is not None:
         cells, whose = fresh(CELLS, generator), "real"
     else:
-        raise InputError("expected training samples or a sampler beside held_out, got neither: give train or fresh")
+        raise InputError("expected training samples or a sampler with held_out, got neither: pass train or fresh")
     words = f"{len(cells):,} {whose} samples as cells, against {len(real):,} {kind} ones in equal numbers"
     return cells, real, real, words
 
 
 def _halves(train: Tensor, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, str]:
     if train.shape[0] < 2:
-        raise InputError("expected at least 2 training samples to measure against, got 1: give more data")
+        raise InputError("expected at least 2 training samples to measure against, got 1: use more data")
     order = torch.randperm(train.shape[0], generator=generator).to(train.device)
     half = train.shape[0] // 2
     cells, others = train[order[:half][:MOST_CELLS]], train[order[half:][:n]]

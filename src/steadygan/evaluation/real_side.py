@@ -49,7 +49,7 @@ class RealSide:
         if self.split == "train":
             return self.train
         if self.held is None:
-            raise InputError("expected held-out images, got data without any: compare with the training split")
+            raise InputError("expected held-out images, got data without any: use the training split")
         return self.held
 
     def held_out_does(self, measures: Iterable[Measure], n: int) -> dict[str, float]:

@@ -41,7 +41,7 @@ def reals(
     if word in DATA and word not in FILES:
         if "path" not in signature(DATA[word]).parameters:
             if path is not None:
-                raise InputError(f"expected no --data, as {word} makes its own, got {path}: leave it out")
+                raise InputError(f"expected no --data, because {word} generates its own, got {path}: leave it out")
             return built(word)
         return built(word, progress, path=path)
     place = Path(word).expanduser()
@@ -63,5 +63,7 @@ def _at(settings: Settings, path: Path | None) -> Settings:
     if path is None:
         return settings
     if not isinstance(settings.data, ImageSet):
-        raise InputError(f"expected no --data, as {settings.data.name} makes its own, got {path}: leave it out")
+        raise InputError(
+            f"expected no --data, because {settings.data.name} generates its own, got {path}: leave it out"
+        )
     return replace(settings, data=replace(settings.data, path=str(path)))

@@ -87,7 +87,7 @@ def folded(network: N) -> N:
             continue
         pooled = isinstance(body[-1], nn.MaxPool2d)
         if pooled and bool((layer.weight < 0).any()):
-            raise ValueError("expected no negative factor of batch normalisation behind a max pooling, got one")
+            raise ValueError("expected no negative batch-norm factor after max pooling, got one")
         at = len(body) - 1 - pooled
         body[at] = nn.utils.fuse_conv_bn_eval(body[at], layer)  # type: ignore[type-var]
     plain = empty(type(network))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..devices import kept
-from ..errors import InputError, one_line
+from ..errors import InputError, one_line, unreachable
 from ..places import given_place, patient, reading
 from .network import FEATURES, FeatureNetwork, Features
 
@@ -57,7 +57,7 @@ class InceptionFeatures:
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises InputError unless a shape (channels, height, width) has 1 or 3 channels."""
         if len(shape) != 3 or shape[0] not in (1, 3) or min(shape) < 1:
-            got = f"{shape}: measure with a network of your own"
+            got = f"{shape}: use your own feature network"
             raise InputError(f"{self.name}: expected images (1 or 3 channels, height, width), got {got}")
 
     def __call__(self, images: Tensor) -> Features:
@@ -105,8 +105,8 @@ def _cached_weights() -> Path:
             torch.hub.download_url_to_file(url, str(file), _hash(file.name), progress=sys.stderr.isatty())
     except (OSError, RuntimeError, HTTPException) as error:
         raise InputError(
-            f"expected to download Inception's weights, got {one_line(error)}: fetch {url} elsewhere and put it into "
-            f"{str(file.parent)!r} as {file.name}, or say with --inception (or path=) which file it is"
+            f"expected to download Inception's weights, got {unreachable(error)}: put {file.name} of torch-fidelity's "
+            f"releases into {str(file.parent)!r}, or name the file with --inception (or path=)"
         ) from None
     return file
 
@@ -126,7 +126,7 @@ def _network(content: bytes, file: Path) -> Any:
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
         raise InputError(
             f"expected Inception's weights in {str(file)!r}, got a file that torch.load cannot read "
-            f"({type(error).__name__}): it is damaged or no checkpoint; delete it, or give another"
+            f"({type(error).__name__}): it is damaged or not a checkpoint; delete it, or name another"
         ) from None
     checked = io.BytesIO()
     torch.save(state, checked)  # torch-fidelity's own load would run whatever a file holds
@@ -139,5 +139,5 @@ def _network(content: bytes, file: Path) -> Any:
     except (RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
             f"expected Inception's weights in {str(file)!r}, got a checkpoint of something else ({one_line(error)}): "
-            "give the file that torch-fidelity uses"
+            "use the file from torch-fidelity"
         ) from None

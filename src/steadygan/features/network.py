@@ -75,7 +75,7 @@ def extract(network: FeatureNetwork, images: Tensor) -> Features:
             n, came = chunk.shape[0], f"{tuple(found.vectors.shape)}: return one row per image"
             raise InputError(f"{network.name}: expected features ({n}, dim) of {n} images, got {came}")
         if not bool(found.vectors.isfinite().all()):
-            raise InputError(f"{network.name}: expected finite features, got NaN or infinity: mend the network")
+            raise InputError(f"{network.name}: expected finite features, got NaN or infinity: fix the network")
         parts.append(found)
     return Features.cat(parts)
 

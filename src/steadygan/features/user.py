@@ -58,7 +58,7 @@ class UserFeatures:
                 result = self._function(images.clone())  # it may work in place
         except Exception as error:
             wanted, got = f"features of uint8 images {tuple(images.shape)}", one_line(error, kind=True)
-            raise InputError(f"{self.name}: expected {wanted}, got {got}: mend the function") from error
+            raise InputError(f"{self.name}: expected {wanted}, got {got}: fix the function") from error
         vectors, logits = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
         n = images.shape[0]
         found = Features(
@@ -69,8 +69,8 @@ class UserFeatures:
             self._dim, self.classes = dim, classes
         if (dim, classes) != (self._dim, self.classes):
             raise InputError(
-                f"{self.name}: expected as many features and classes of every image, got {self._dim} and "
-                f"{self.classes or 'no'} at first, then {dim} and {classes or 'no'}: mend the function"
+                f"{self.name}: expected the same numbers of features and classes for every image, got {self._dim} and "
+                f"{self.classes or 'no'} at first, then {dim} and {classes or 'no'}: fix the function"
             )
         return found
 
@@ -89,7 +89,7 @@ class UserFeatures:
             got = f"{dtype} {tuple(rows.shape)}: return one row per image"
             raise InputError(f"{self.name}: expected {what} ({n}, width) of {n} images, got{got}")
         if not bool(rows.isfinite().all()):
-            raise InputError(f"{self.name}: expected finite {what}, got NaN or infinity: mend the function")
+            raise InputError(f"{self.name}: expected finite {what}, got NaN or infinity: fix the function")
         return rows.to("cpu", torch.float32, copy=True)  # it may use one tensor again and again
 
 
@@ -139,5 +139,5 @@ def _undisturbed(device: torch.device) -> Iterator[None]:
 def _digest(module: ModuleType, name: str) -> str:
     file = getattr(module, "__file__", None)
     if file is None:
-        raise InputError(f"expected {name} to be defined in a file, got a built-in one: wrap it in a function of yours")
+        raise InputError(f"expected {name} to be defined in a file, got a built-in one: wrap it in your own function")
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]

@@ -53,7 +53,7 @@ def draw_field(folder: RunFolder, at: Sequence[int], stem: Path) -> list[Path]:
 
 
 def _field(folder: RunFolder, at: Sequence[int], stem: Path) -> tuple[list[Path], str]:
-    return draw_field(folder, at, stem), "arrows: grad log sigmoid(d), the way in which D asks fakes to move"
+    return draw_field(folder, at, stem), "arrows: grad log sigmoid(d), the direction in which D asks fakes to move"
 
 
 def _evolution(folder: RunFolder, at: Sequence[int], stem: Path) -> tuple[list[Path], str]:

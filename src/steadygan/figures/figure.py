@@ -40,7 +40,7 @@ class Clouds:
     """Generated points over real ones, and over D's surface, at these iterations of the full length; of seed 0.
 
     One line of panels for one recipe; for several, a column each, and a line for each iteration. With `arrows`, they
-    are grad log sigmoid(d) on a grid, the way in which D asks fakes to move, in place of its surface.
+    are grad log sigmoid(d) on a grid, the direction in which D asks fakes to move, in place of its surface.
     """
 
     at: tuple[int, ...]

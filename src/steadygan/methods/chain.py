@@ -32,11 +32,11 @@ class Chain(Method):
             object.__setattr__(self, key, any(getattr(method, key) for method in self.methods))
         names = [method.name for method in self.methods]
         if len(set(names)) != len(names):
-            raise InputError(f"each method may stand once in a chain, but these came: {', '.join(names)}")
+            raise InputError(f"each method may occur once in a chain, got {', '.join(names)}")
         single = [method.name for method in self.methods if method.single]
         if len(single) > 1:
-            got = f"{' and '.join(single)} on one critic: give each a discriminator of its own"
-            raise InputError(f"expected one method that changes what the critic is, got {got}")
+            got = f"{' and '.join(single)} on one critic: give each its own discriminator"
+            raise InputError(f"expected one method that changes the critic, got {got}")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ class Chain(Method):
         for method in self.methods:
             real, fake, kept = method.edit(real, fake, critic)
             if held is not None and kept is not None:
-                raise InputError("two methods of a chain hold samples back: give each a discriminator of its own")
+                raise InputError("two methods of a chain hold back samples: give each its own discriminator")
             held = kept if held is None else held
         return DBatch(real, fake, held)
 

@@ -60,7 +60,7 @@ class Cramer(CramerSettings, Method):
 
     def g_terms(self, critic: Critic, real: Scored | None, fake: Scored) -> Terms:
         if real is None:
-            raise TypeError("cramer compares with real samples in the generator step, too")
+            raise TypeError("cramer also needs real samples in the generator step")
         h = embedding(Output(fake.logits, fake.features))
         m = h.shape[0] // 2
         first, second = h[:m], h[m : 2 * m]

@@ -49,7 +49,7 @@ class DenoisingFeatureMatching(DenoisingFeatureMatchingSettings, Method):
         features = self.features or getattr(network, "features", None)
         if not isinstance(features, int):
             raise InputError(
-                "denoising_feature_matching: expected the number of D's features, got none: give features="
+                "denoising_feature_matching: expected the number of D's features, got none: pass features="
             )
         return replace(self, features=features)
 
@@ -75,6 +75,6 @@ def features_of(scored: Scored) -> Tensor:
     h = scored.features.get("h")
     if h is None:
         raise InputError(
-            "denoising_feature_matching: expected a feature h of D, got none: let D return (logits, {'h': h})"
+            "denoising_feature_matching: expected a feature h of D, got none: return (logits, {'h': h}) from D"
         )
     return h.flatten(1)

@@ -72,12 +72,12 @@ class FakeAsReal(FakeAsRealSettings, Method):
             m -= extra
             if m <= 0:
                 raise InputError(
-                    f"fake_as_real: {extra} candidates beside the fake batch were expected, but only {y.size} fakes "
-                    "came: draw M + factor * count of them"
+                    f"fake_as_real: {extra} candidates after the fake batch were expected, but only {y.size} fakes "
+                    "were passed: draw M + factor * count of them"
                 )
             if n == m and self.count:
                 raise InputError(
-                    f"expected N - count = {n - count} reals beside {m} fakes, got {n}: pass x[far.count:], or "
+                    f"expected N - count = {n - count} real samples with {m} fakes, got {n}: pass x[far.count:], or "
                     "all of x with candidates=lambda n: G(noise(n))"
                 )
         else:
@@ -88,8 +88,8 @@ class FakeAsReal(FakeAsRealSettings, Method):
             x = x.each(lambda tensor: tensor[: max(0, n)])
         if n <= 0:
             raise InputError(
-                f"expected more reals than the {count} that fakes stand for, got none beside them: leave a "
-                "smaller last batch out (drop_last=True)"
+                f"expected more real samples than the {count} that fakes replace, got no more: drop the "
+                "smaller last batch (drop_last=True)"
             )
         version = y.x._version
         y = y.each(Tensor.detach)
@@ -108,6 +108,6 @@ def _made(candidates: Callable[[int], Tensor | Batch], n: int, like: Batch) -> B
     if not isinstance(made.x, Tensor) or made.x.shape != (n, *like.x.shape[1:]):
         got = tuple(made.x.shape) if isinstance(made.x, Tensor) else type(found).__name__
         raise InputError(
-            f"expected candidates({n}) of shape {(n, *like.x.shape[1:])}, got {got}: return G of n latents"
+            f"expected candidates({n}) of shape {(n, *like.x.shape[1:])}, got {got}: return G(z) for n latents"
         )
     return made.check().each(Tensor.detach)

@@ -35,7 +35,7 @@ class Packing(PackingSettings, Method):
             return batch
         n, first, *rest = batch.x.shape
         if n % self.degree:
-            got = f"{n}, which leaves {n % self.degree} over: give {n - n % self.degree or self.degree} of them"
+            got = f"{n}, which leaves {n % self.degree} over: pass {n - n % self.degree or self.degree} of them"
             raise InputError(f"packing: expected samples in packs of {self.degree}, got {got}")
         label = None if batch.label is None else batch.label[:: self.degree]
         return Batch(batch.x.reshape(n // self.degree, self.degree * first, *rest), label)

@@ -84,7 +84,7 @@ class SampleDifferences(SampleDifferencesSettings, Method):
 
     def g_terms(self, critic: Any, real: Scored | None, fake: Scored) -> Terms:
         if real is None:
-            raise TypeError("sample_differences compares with real samples in the generator step, too")
+            raise TypeError("sample_differences also needs real samples in the generator step")
         return self._terms(real, fake, ranked(fake.logits) if self.order is None else self.order)
 
     def _terms(self, real: Scored, fake: Scored, chosen: Tensor) -> Terms:

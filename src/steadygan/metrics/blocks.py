@@ -105,7 +105,7 @@ def flat_samples(x: Tensor, name: str, least: int, like: Tensor | None = None) -
     flat = (x if like is None else x.to(like)).flatten(1)
     bad = sum(int((~part.isfinite().all(1)).sum()) for part in torch.split(flat, TILE))
     if bad:
-        raise NonFiniteError(f"{bad} of {flat.shape[0]} {name} samples are not finite: no distance can be told")
+        raise NonFiniteError(f"{bad} of {flat.shape[0]} {name} samples are not finite: distances are undefined")
     return flat
 
 

@@ -52,7 +52,7 @@ def chosen_over_covered(chosen_cells: Tensor, cells: Tensor, expected: Tensor) -
     chosen, _ = _cells(chosen_cells, expected)
     if chosen.shape[0] == 0 or where.shape[0] == 0:
         raise InputError(
-            f"expected chosen samples and fakes to judge them by, got {chosen.shape[0]} and {where.shape[0]}: "
+            f"expected chosen samples and fakes to compare them with, got {chosen.shape[0]} and {where.shape[0]}: "
             "pass one or more of each"
         )
     over = where.bincount(minlength=share.shape[0]) > where.shape[0] * share * (1.0 + ROUNDING)
@@ -64,7 +64,7 @@ def _cells(cells: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
     share = expected.detach().to("cpu", torch.float64)
     total = float(share.sum())
     if share.ndim != 1 or not bool((share >= 0).all()) or not 0 < total < math.inf:
-        raise InputError("expected `expected` (c,) to be finite numbers of 0 or more, not all of them 0: mend it")
+        raise InputError("expected `expected` (c,) to be finite numbers of 0 or more, not all of them 0: correct it")
     if cells.ndim != 1 or cells.is_floating_point() or cells.dtype == torch.bool:
         raise InputError(f"expected cells (n,) as whole numbers, got {tuple(cells.shape)} {cells.dtype}: convert them")
     where = cells.to("cpu", torch.int64)

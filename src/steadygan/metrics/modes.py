@@ -55,7 +55,7 @@ def class_modes(
     n = _counted(labels)
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
-        raise InputError(f"expected labels in 0..{classes - 1}, got {low}..{high}: mend the classifier")
+        raise InputError(f"expected labels in 0..{classes - 1}, got {low}..{high}: fix the classifier")
     reference = torch.ones(classes) if reference_histogram is None else reference_histogram
     if reference.shape != (classes,) or not bool((reference > 0).all()):
         raise InputError(
@@ -97,7 +97,8 @@ def served(counts: Tensor, reference: Tensor) -> tuple[float, float]:
     """
     if counts.shape != reference.shape or counts.ndim != 1:
         raise InputError(
-            f"expected counts of the same parts, got {tuple(counts.shape)} and {tuple(reference.shape)}: count alike"
+            f"expected counts of the same parts, got {tuple(counts.shape)} and {tuple(reference.shape)}: count both "
+            "the same way"
         )
     made, known = counts.tolist(), reference.tolist()  # a few numbers, for which an operation of torch's takes longer
     fakes, reals, parts = float(sum(made)), float(sum(known)), len(made)

@@ -119,8 +119,8 @@ def _checked(what: str, x: Tensor, least: int) -> Tensor:
     if x.ndim != 2 or x.shape[1] == 0 or not x.is_floating_point():
         raise InputError(f"expected {what} (n, dim >= 1) of floats, got {x.dtype} {tuple(x.shape)}: convert them")
     if x.shape[0] < least:
-        raise InputError(f"expected at least {least:,} {what}, got {x.shape[0]:,}: measure more samples")
+        raise InputError(f"expected at least {least:,} {what}, got {x.shape[0]:,}: evaluate more samples")
     bad = int((~x.isfinite().all(1)).sum())
     if bad:
-        raise NonFiniteError(f"{bad:,} of {x.shape[0]:,} {what} are not finite: mend the feature network")
+        raise NonFiniteError(f"{bad:,} of {x.shape[0]:,} {what} are not finite: fix the feature network")
     return x

@@ -77,7 +77,7 @@ class NearestNeighbour:
         check_reference(self.reference)
         if self.label is not None and self.label.shape != self.reference.shape[:1]:
             got = f"{tuple(self.label.shape)} for {self.reference.shape[0]}"
-            raise InputError(f"expected one label per reference sample, got {got}: mend the labels")
+            raise InputError(f"expected one label per reference sample, got {got}: fix the labels")
 
     @property
     def size(self) -> int:

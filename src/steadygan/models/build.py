@@ -29,7 +29,7 @@ DISCRIMINATORS: Registry[Callable[..., nn.Module]] = Registry(DISCRIMINATOR)
 def refuse_classes(name: str, classes: int | None) -> None:
     """Raises InputError for a network without a conditional form that was given a number of classes."""
     if classes is not None:
-        raise InputError(f"{name} has no conditional form, but got classes={classes}: use dcgan, or leave labels out")
+        raise InputError(f"{name} has no conditional form, but got classes={classes}: use dcgan, or leave out labels")
 
 
 class NoGenerator(nn.Module):
@@ -87,6 +87,6 @@ def _network(registry: Registry[Callable[..., nn.Module]], kinds: Kinds, tree: A
         own = read_kind(kinds, {name: tree[name] for name in tree if name not in names}, kinds.kind)
         made = registry[tree["name"]](**{name: given[name] for name in names - {"spectral"}}, **values(own))
     except (InputError, TypeError) as error:
-        got = f"others ({error}): use the version that plan.json names, or train again"
+        got = f"others ({error}): use the version named in plan.json, or train again"
         raise InputError(f"expected network settings of this version of steadygan, got {got}") from error
     return spectral_norm(made) if given["spectral"] else made

@@ -133,8 +133,8 @@ def judging(
     """
     for setting, size in {"embedding": own.embedding, "denoiser": own.denoiser}.items():
         if size and classes is not None:
-            got = f"{own.name}: expected no classes beside {setting}={size}, got classes={classes}"
-            raise InputError(f"{got}: set {setting}=0, or leave labels out")
+            got = f"{own.name}: expected no classes with {setting}={size}, got classes={classes}"
+            raise InputError(f"{got}: set {setting}=0, or leave out labels")
     count = channels * side**2
     last = [nn.Flatten(), *last_layers(count, own.embedding or 1, own.minibatch_discrimination, bias)]
     if own.embedding:

@@ -69,7 +69,8 @@ def spectral_norm(network: nn.Module) -> nn.Module:
         part = Spectral(layer.weight, 1 if isinstance(layer, TRANSPOSED) else 0)
         if not part.u.any():
             raise InputError(
-                f"spectral_norm: expected weights other than 0 in layer {name!r}, got zeros only: start it otherwise"
+                f"spectral_norm: expected weights other than 0 in layer {name!r}, got only zeros: initialise it "
+                "differently"
             )
         register_parametrization(layer, "weight", part)
     return network

@@ -39,7 +39,7 @@ def report(
     """
     told = [*runs] if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
     if not told:
-        raise InputError("expected at least one run to report on, got none: give the folder that train printed")
+        raise InputError("expected at least one run to report on, got none: use the folder that train printed")
     words = [_named(each) if isinstance(each, str | Path) else _folder(each) for each in told]
     path = _place(words, out)
     found: list[RunHistory] = []

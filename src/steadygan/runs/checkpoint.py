@@ -31,7 +31,7 @@ from ..types.parts import equilibrium_of
 from .folder import listed, name
 
 FORMAT = 1
-REMOVE = "remove it to go on from the one before"
+REMOVE = "remove it to continue from the one before"
 M = TypeVar("M", bound=Block)
 WRAPPER = re.compile(rf"(?<![^.])({'|'.join(WRAPPED)})\.")
 
@@ -103,12 +103,13 @@ def read(path: Path) -> dict[str, Any]:
             raise zipfile.BadZipFile(f"{broken} fails its checksum")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise InputError(f"no checkpoint {path}: give a run's folder, or start the run") from None
+        raise InputError(f"found no checkpoint {path}: name a run's folder, or start the run") from None
     except UnpicklingError as error:  # its checksums are right: it was made so
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise InputError(
-            f"{path} is no checkpoint that steadygan wrote: it asks for {asked[1] if asked else 'more'} beside tensors "
-            "and plain types, which could run code, and was not read; do not trust where it came from"
+            f"{path} is not a checkpoint written by steadygan: it asks for {asked[1] if asked else 'more'} beside "
+            "tensors "
+            "and plain types, which could run code, and was not read; do not trust its source"
         ) from None
     except InputError:
         raise
@@ -122,7 +123,7 @@ def read(path: Path) -> dict[str, Any]:
             f"{path} has format {format_}, but this steadygan reads formats up to {FORMAT}: upgrade steadygan"
         )
     if not isinstance(format_, int) or not isinstance(state, dict) or state.keys() != set(TrainState._fields):
-        raise InputError(f"{path} is not a checkpoint of steadygan: give the folder of a run that it made")
+        raise InputError(f"{path} is not a checkpoint of steadygan: name the folder of one of its runs")
     try:
         meta = read_as(Meta, content)
         _check_state(state, path)
@@ -241,7 +242,7 @@ def _check_state(state: Mapping[str, Any], path: Path) -> None:
     at = state["iteration"]
     known = isinstance(at, Tensor) and at.dtype == torch.int64 and at.ndim == 0
     if not known or (path.stem.isdigit() and int(at) != int(path.stem)):
-        raise InputError(f"iteration: expected that of its name, got {shown(at)}")
+        raise InputError(f"iteration: expected the one in its name, got {shown(at)}")
     for key, reader in STATE.items():
         try:
             reader(state[key])
@@ -271,7 +272,7 @@ def check_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) ->
         if here != there:
             raise InputError(
                 f"the checkpoint is of another model: {name} has {key} of shape {here} here and {there} in the "
-                "checkpoint: build the network it was made with"
+                "checkpoint: build the network it was saved from"
             )
         if current[key].is_floating_point() != saved[key].is_floating_point():
             raise InputError(f"the checkpoint holds {saved[key].dtype} for {key} of {name}: it is damaged; {REMOVE}")

@@ -114,8 +114,8 @@ def _program(model: Generator, inputs: tuple[Tensor, ...]) -> bytes:
             torch.export.save(torch.export.export(model, inputs, dynamic_shapes=shapes), content)
     except Exception as error:  # whatever a forward of the user's does to torch's tracing
         raise InputError(
-            f"expected a generator that torch.export can write down, got one it cannot ({first_line(error)}): let its "
-            "forward not depend on values or the batch's size, or save run.G.state_dict() yourself"
+            f"expected a generator that torch.export can export, got one it cannot ({first_line(error)}): make "
+            "its forward independent of values and batch size, or save run.G.state_dict() yourself"
         ) from error
     return content.getvalue()
 
@@ -132,8 +132,8 @@ def _compare(path: Path, model: Generator, inputs: list[tuple[Tensor, ...]]) -> 
         if not torch.allclose(found, wanted, rtol=0.0, atol=TOLERANCE * max(1.0, most), equal_nan=True):
             apart = float((found - wanted).abs().max())
             raise InputError(
-                f"expected the program to give what G gives, got numbers that differ by {apart:.3g}: "
-                "let its forward not draw random numbers or keep a state"
+                f"expected the program to return what G returns, got numbers that differ by {apart:.3g}: "
+                "leave random numbers and state out of its forward"
             )
 
 

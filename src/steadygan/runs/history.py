@@ -101,7 +101,7 @@ def history(folder: Path) -> RunHistory:
     if loop is not None:
         known = replace(known, equilibrium=loop[0])
     elif not known.known:
-        notes.append("no checkpoint can be read: how figures were measured, and what real data gets, is not known")
+        notes.append("no checkpoint can be read: how figures were measured, and the values of real data, are unknown")
     interventions, damaged = interventions_told(place.interventions)
     return RunHistory(
         path=folder,
@@ -228,7 +228,7 @@ def run_folders(words: Sequence[str | Path], begun: bool = False) -> tuple[list[
 def _runs(folder: Path, begun: bool) -> tuple[list[Path], list[Path]]:
     """The run in this folder, or its runs by seed: those with records, and those without."""
     if folder.is_file():
-        raise InputError(f"expected the folder of a run, got the file '{folder}': give {folder.parent}")
+        raise InputError(f"expected the folder of a run, got the file '{folder}': use {folder.parent}")
     if not folder.is_dir():
         raise InputError(f"expected a run in '{folder}', found no such folder: check the path")
     if measured(folder):
@@ -239,13 +239,13 @@ def _runs(folder: Path, begun: bool) -> tuple[list[Path], list[Path]]:
         return own or [folder], []
     if RunFolder(folder).begun:
         raise InputError(
-            f"expected metrics.jsonl in '{folder}', found none: go on with training, --out {folder} --resume"
+            f"expected metrics.jsonl in '{folder}', found none: continue training, --out {folder} --resume"
         )
     own = [path for path in seeds if measured(path)]
     if own:
         return own, [path for path in seeds if path not in own]
     near = sorted(path for pattern in ("*", "*/*") for path in folder.glob(pattern) if measured(path))
-    hint = f"did you mean {near[0]}?" if near else "give the folder that train printed"
+    hint = f"did you mean {near[0]}?" if near else "use the folder that train printed"
     raise InputError(f"expected a run in '{folder}', found no metrics.jsonl there: {hint}")
 
 

@@ -45,7 +45,7 @@ def interventions(path: Path) -> list[Intervention]:
             raise InputError(f"it holds {type(content).__name__}")
         return [read(Intervention, each) for each in content]
     except InputError as error:
-        raise InputError(f"{path} is not a readable list of roll-backs ({error}): start the run anew") from None
+        raise InputError(f"{path} is not a readable list of roll-backs ({error}): start the run again") from None
 
 
 def note(path: Path, done: Sequence[Intervention]) -> None:
@@ -69,4 +69,4 @@ def interventions_told(path: Path) -> tuple[tuple[Mapping[str, Any], ...], list[
             for each in interventions(path)
         ), []
     except InputError:
-        return (), [f"{path.name} cannot be read: roll-backs are left out"]
+        return (), [f"{path.name} cannot be read: roll-backs are not shown"]

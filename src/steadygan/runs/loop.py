@@ -38,7 +38,7 @@ class LoopFolder:
         self.about = {"loss": loss.name, "equilibrium": [*loss.equilibrium], "horizon": horizon}
         self._open, self._kept = False, -1
         if self.folder is not None and self.folder.begun:
-            raise InputError(f"expected a folder for a loop's records, got the run {out}: choose another out")
+            raise InputError(f"expected a folder for the records of a loop, got the run {out}: choose another out")
         if self.folder is not None and not self.folder.loop.is_file():
             self.folder.check_free()
 

@@ -119,7 +119,7 @@ def records_of(lines: Sequence[Mapping[str, Any] | None], name: str | Path) -> R
     unreadable = len(lines) - len(rows)
     if not rows:
         told = f"{unreadable:,} that cannot be read" if unreadable else "an empty file"
-        raise InputError(f"expected records in '{name}', got {told}: train the run on, or leave it out")
+        raise InputError(f"expected records in '{name}', got {told}: continue the run, or leave it out")
     return Records(rows, verdicts, unreadable)
 
 

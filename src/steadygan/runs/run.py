@@ -161,7 +161,7 @@ class Run(Shown):
             raise InputError(f"weights must be 'ema' or 'live', not {weights!r}")
         self._check_classes(label)
         if self.latent_dim is None and (truncation is not None or interpolate is not None):
-            raise InputError("this run draws its latents with a function of its own: truncate or interpolate there")
+            raise InputError("this run draws latents with its own function: truncate or interpolate there")
         z = chunks(self._latent, seed, self.device)
         classes: Iterator[Tensor] | None = None
         if self._prior is not None:
@@ -183,8 +183,7 @@ class Run(Shown):
         """Raises InputError where a discriminator was trained alone."""
         if isinstance(self.G, NoGenerator):
             raise InputError(
-                "expected a run with a generator, got one of a discriminator alone, trained on fixed fakes: train a G "
-                "beside it"
+                "expected a run with a generator, got a discriminator trained alone on fixed fakes: train a G with it"
             )
 
     def _generated(self, pairs: Iterator[tuple[Tensor, Tensor | None]], n: int, network: nn.Module) -> Iterator[Batch]:
@@ -203,7 +202,9 @@ class Run(Shown):
             return
         classes = self.classes
         if classes is None or self._prior is None:
-            raise InputError(f"expected no label, as this run's generator knows no classes, got {label}: leave it out")
+            raise InputError(
+                f"expected no label, because this run's generator has no classes, got {label}: leave it out"
+            )
         known = occurring(self._prior)
         if isinstance(label, bool) or not isinstance(label, int) or label not in known:
             which = f"from 0 to {classes - 1}" if len(known) == classes else f"among those of the data, {spans(known)}"
@@ -240,10 +241,10 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
         card = None if G is not None or D is not None else shipped_card(Path(path).as_posix())
         if card is not None:
             return _of_card(card, choose_device(device))
-        raise InputError(f"{path} holds no run (no settings.json): give the folder that train printed")
+        raise InputError(f"{path} holds no run (no settings.json): use the folder that train printed")
     newest = folder.newest
     if newest is None:
-        raise InputError(f"{path} holds no checkpoint yet: start it with --resume")
+        raise InputError(f"{path} holds no checkpoint yet: start or continue it with --resume")
     content = checkpoint.read(newest)
     state: TrainState = content["state"]
     meta: Meta = content["meta"]
@@ -253,7 +254,7 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
         G = NoGenerator()
     if G is None or D is None:
         if "recipe" not in settings:
-            raise InputError(f"{path} was trained with modules of your own: call load(path, G=..., D=...) with them")
+            raise InputError(f"{path} was trained with your own modules: pass them to load(path, G=..., D=...)")
         built_g, built_d = networks(meta.networks or {})
         G, D = G or built_g, D or built_d
     D = deepcopy(D)
@@ -334,8 +335,8 @@ def take_weights(path: str | Path, G: nn.Module, ds: Mapping[str, nn.Module]) ->
         try:
             load_network(network, found.get(name, {}), name)
         except InputError as error:
-            raise InputError(f"cannot begin with the weights of {path}: {error}") from None
+            raise InputError(f"cannot start from the weights of {path}: {error}") from None
 
 
 def _no_latent(n: int, generator: torch.Generator) -> Tensor:
-    raise InputError("this run drew its latents with a function of its own: call run.G(z) with your latents")
+    raise InputError("this run drew latents with its own function: call run.G(z) with your latents")

@@ -20,7 +20,7 @@ def saved(folder: Path) -> Settings | None:
         return None
     tree = read_json(path)
     if "recipe" not in tree:
-        raise InputError(f"expected a recipe's settings in {path}, got others: go on with such a run from Python")
+        raise InputError(f"expected a recipe's settings in {path}, got others: continue such a run from Python")
     try:
         return Settings.check(tree)
     except InputError as error:
@@ -93,8 +93,8 @@ def check_same(folder: RunFolder, old: Mapping[str, Any], new: Mapping[str, Any]
     differing = [f"{key}: {before} in the run, {now} now" for key, before, now in changed(old, new, reading)]
     if differing:
         raise InputError(
-            f"{folder.path} was made with other settings: {'; '.join(differing)}: resume with the same ones, or choose "
-            "another --out"
+            f"{folder.path} was trained with other settings: {'; '.join(differing)}: resume with the same "
+            "settings, or choose another --out"
         )
 
 
@@ -114,9 +114,9 @@ def settings_told(folder: RunFolder) -> tuple[dict[str, Any], Settings | None, l
     """The settings as they stand there, the same as this version reads them, and a word where one is not to be had."""
     path, tree = folder.settings, dict[str, Any]()
     if not folder.begun:
-        return {}, None, [f"no {path.name}: what the run was made with is not known"]
+        return {}, None, [f"no {path.name}: the settings of the run are unknown"]
     try:
         tree = read_json(path)
         return tree, Settings.check(tree) if "recipe" in tree else None, []
     except (InputError, TypeError) as error:
-        return tree, None, [f"{path.name} is not of this version: {error}" if tree else f"{error}"]
+        return tree, None, [f"{path.name} is not from this version: {error}" if tree else f"{error}"]

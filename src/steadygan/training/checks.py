@@ -22,7 +22,7 @@ from .setup import Setup
 
 TRIED = 4  # samples in a trial forward
 FIRST = "change its first layer"
-UNCUT = "leave out detach, .data, numpy, round, argmax, clamps that cut all off, and conversions to integers"
+UNCUT = "leave out detach, .data, numpy, round, argmax, clamps that cut everything off, and integer conversions"
 
 
 def check_networks(setup: Setup, executor: Eager) -> list[str]:
@@ -42,7 +42,7 @@ def check_networks(setup: Setup, executor: Eager) -> list[str]:
         fake = tuple(_batch_of(made.x, n, "the generator", "samples").shape[1:])
         if fake != setup.source.shape:
             raise InputError(
-                f"the generator must return samples of shape {setup.source.shape}, as the data's, but returned {fake}: "
+                f"the generator must return samples of shape {setup.source.shape}, like the data, but returned {fake}: "
                 "change its last layer"
             )
         taking = f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's{classes}"
@@ -70,7 +70,7 @@ def check_gradients(setup: Setup, executor: Eager, z: Tensor, label: Tensor | No
         if setup.fakes is None:
             found += reached("G", setup.G, executor.g_parameters, [fake.x], "its samples")
         else:
-            found.append("no generator: D is trained alone on fixed fakes, and nothing is said of a G")
+            found.append("no generator: D is trained alone on fixed fakes, and nothing is reported about a G")
         for name, opponent in setup.opponents.items():
             network, shown = executor.networks[name], opponent.method.present(fake)
             shown = shown._replace(x=shown.x.clone())
@@ -89,7 +89,7 @@ def check_gradients(setup: Setup, executor: Eager, z: Tensor, label: Tensor | No
             found += reached(name, network, executor.constrained[name], outputs, "its logits")
             if setup.fakes is None and opponent.weight and slopes_of(outputs, [fake.x])[0] is None:
                 raise InputError(
-                    f"expected {name} to let a gradient through to its samples, got none: G would learn nothing from "
+                    f"expected {name} to pass a gradient to its samples, got none: G would learn nothing from "
                     f"it; {UNCUT}"
                 )
     return found
@@ -116,7 +116,7 @@ def reached(
     if not idle:
         return []
     more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
-    return [f"no gradient reaches {', '.join(idle[:3])}{more} of {name}: they stay as they are"]
+    return [f"no gradient reaches {', '.join(idle[:3])}{more} of {name}: they stay unchanged"]
 
 
 def slopes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> Sequence[Tensor | None]:

@@ -103,7 +103,7 @@ def compiled(
                 steps.update(compiler.steps)
             return found._replace(told=[*told, done])
         what = "compiling" if kind is Functional else "a CUDA graph"
-        told.append(f"{what} failed, going on without ({failed})")
+        told.append(f"{what} failed, continuing without ({failed})")
     if len(members) > 1:  # uncompiled, the eager executor is twice as fast for a lone one
         plain = plain._replace(executor=Functional([member.executor for member in members], Compiler(on=False)))
     return plain._replace(plan=replace(plain.plan, compile="off"), told=told, logged=traces)
@@ -123,14 +123,14 @@ def worthwhile(members: Sequence[Member], until: int, stored: str | None) -> tup
     gpu = on_gpu(members)
     least = STACKED if stacked or gpu else LONE
     each = first.setup.needs.d_steps + (first.setup.fakes is None)
-    told = f"{left:,} iterations of {each} steps are"
+    told = f"{left:,} iterations of {each} steps; compiling pays from {least:,} steps"
     if left * each < least:
-        return False, f"compile=off: {told} fewer than the {least:,} steps from which it pays"
+        return False, f"compile=off: {told}"
     if not gpu and shutil.which("g++") is None and shutil.which("clang++") is None:
         return False, "compile=off: there is no C++ compiler here (g++ or clang++)"
     if not gpu and any(convolutional(network) for network in first.setup.networks):
-        return False, "compile=off: convolutions on a CPU gain nothing"
-    return True, f"compile=on: {told} no fewer than the {least:,} steps from which it pays"
+        return False, "compile=off: convolutions on a CPU do not gain from it"
+    return True, f"compile=on: {told}"
 
 
 def on_gpu(members: Sequence[Member]) -> bool:

@@ -146,8 +146,7 @@ class Member:
         if saved.get("data") != self.run.data["digest"]:
             assert self.folder is not None
             raise InputError(
-                f"{self.folder.path} was made with other training data than what is given now: resume with the same "
-                "data, or choose another --out"
+                f"{self.folder.path} was trained on other data: resume with the same data, or choose another --out"
             )
         stopped = saved["meta"].stopped
         self.run.failure = None if self.guard is None else self.guard.stopped(stopped)
@@ -312,7 +311,7 @@ class Member:
         for name in found.keys() - before:
             self.log.event(f"iteration {self.iteration}: {found[name]} ({name})", self.iteration)
         for name in before - found.keys():
-            self.log.event(f"iteration {self.iteration}: the discriminator {name} is alive again", self.iteration)
+            self.log.event(f"iteration {self.iteration}: the discriminator {name} works again", self.iteration)
         self._dead = set(found)
         return self._dead != before
 

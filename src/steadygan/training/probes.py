@@ -127,9 +127,9 @@ class Probes:
         if asked and sight.real is not None and like_probabilities(sight.real.logits, sight.fake.logits):
             self._asks = False
             warnings.warn(
-                f"steadygan: all scores of {name} lie in [0, 1] and come near both ends, as probabilities do, where "
-                "logits are expected: leave out what squashes them, end D with an nn.Sigmoid and give "
-                "gives='probability', or say that they are meant with gives='logit'",
+                f"steadygan: all scores of {name} lie in [0, 1] and come close to both ends, as probabilities do; "
+                "logits are expected: leave out what squashes them, end D with an nn.Sigmoid and set "
+                "gives='probability', or set gives='logit' if it is intended",
                 stacklevel=2,
             )
 

@@ -39,7 +39,7 @@ class Seeds:
             check_whole("seeds", seeds, 1)
             seeds = range(seeds)
         if not seeds:
-            raise InputError("expected at least one seed, got none: give how many, or a list of them")
+            raise InputError("expected at least one seed, got none: pass their number, or a list of them")
         for seed in seeds:
             check_whole("seed", seed, 0)
         self.trainers: list[Trainer] = []
@@ -169,12 +169,12 @@ def _alike(first: Trainer, other: Trainer) -> None:
     """Raises InputError for the first setting beside the seed in which two trainers differ."""
     if first.setup.seed == other.setup.seed:
         raise InputError(
-            f"expected a seed of its own for each run, got {other.setup.seed} twice: pass seed=seed to Trainer"
+            f"expected a different seed for each run, got {other.setup.seed} twice: pass seed=seed to Trainer"
         )
     told = [{**replace(trainer.setup, settings=None).saved_settings(1), "seed": 0} for trainer in (first, other)]
     for key, ours, theirs in changed(told[0], told[1]):
         raise InputError(
-            f"expected trainers that differ in their seed alone, got {key} {ours} and {theirs}: build them with the "
+            f"expected trainers that differ only in their seed, got {key} {ours} and {theirs}: build them with the "
             "same settings"
         )
     of_session = [(name, first.session, other.session) for name in ("horizon", "compiled", "threads", "resume")]
@@ -194,10 +194,10 @@ def _apart(trainers: Sequence[Trainer]) -> None:
             for p in network.parameters():
                 if networks.setdefault(id(p), seed) != seed:
                     raise InputError(
-                        f"expected networks of its own for each seed, got one {name} for seeds {networks[id(p)]} and "
-                        f"{seed}: make them inside build(seed)"
+                        f"expected separate networks for each seed, got one {name} for seeds {networks[id(p)]} and "
+                        f"{seed}: create them inside build(seed)"
                     )
         if trainer.out is not None and folders.setdefault(trainer.out.resolve(), seed) != seed:
-            raise InputError(f"expected a folder for each seed, got {trainer.out} twice: let out depend on the seed")
+            raise InputError(f"expected a folder for each seed, got {trainer.out} twice: make out depend on the seed")
     if 0 < len(folders) < len(trainers):
-        raise InputError("expected a folder for each seed or for none, got some without: give out for all of them")
+        raise InputError("expected a folder for each seed or for none, got some without: set out for all of them")

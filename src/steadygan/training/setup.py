@@ -77,7 +77,7 @@ class Setup:
         if self.fakes is not None:
             if wanting:
                 raise InputError(
-                    f"expected a discriminator without labels beside fakes, which have none, got {wanting[0]} that "
+                    f"expected a discriminator without labels with fakes, which have none, got {wanting[0]} that "
                     "takes them: train without classes"
                 )
             return None
@@ -89,7 +89,7 @@ class Setup:
             asking = " and ".join(f"{name}{own}" for name, own in by.items())
             raise InputError(
                 f"expected data with labels, as {asking} take{'s' * (len(wanting) == 1)} them, got "
-                f"{self.source.name!r} without: give images in class folders, or (x, label), or train without classes"
+                f"{self.source.name!r} without: use class folders of images, or (x, label), or train without classes"
             )
         if not knows:
             raise InputError(
@@ -111,16 +111,16 @@ class Setup:
             return []
         others = [name for name in by if name != "G"]
         if self.prior is None:
-            deaf = [f"the data have classes that {name} could be told, but G takes none" for name in others if by[name]]
-            return [f"{told}: train without, or give G's forward a parameter label" for told in deaf]
+            deaf = [f"the data have classes that {name} could use, but G takes none" for name in others if by[name]]
+            return [f"{told}: train without classes, or add a parameter label to G's forward" for told in deaf]
         found = [
-            f"{name} is told the classes by {own!r}, the second parameter of its forward"
+            f"{name} receives the classes through {own!r}, the second parameter of its forward"
             for name, own in by.items()
             if own not in (None, LABEL)
         ]
         found += [
-            f"G is told the classes and {name} is not, so that nothing ties a class to its samples: give the forward "
-            f"of {name} a parameter label"
+            f"G receives the classes and {name} does not, so nothing ties a class to its samples: add a parameter "
+            f"label to the forward of {name}"
             for name in others
             if by[name] is None
         ]
@@ -305,7 +305,7 @@ def opponents_of(
             raise InputError(f"D must map one or more names other than 'G' to opponents, not {sorted(D)}")
         if loss is not None or penalties or method is not None or constraint is not None or gives is not None:
             raise InputError(
-                "with a mapping of opponents, loss, penalties, method, constraint and gives belong to each of them"
+                "with a mapping of opponents, set loss, penalties, method, constraint and gives on each of them"
             )
         for name, opponent in D.items():
             if not isinstance(opponent, Opponent):
@@ -341,18 +341,21 @@ def module_of(network: Any, name: str) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise InputError(f"{name} must be a torch.nn.Module, not {type(network).__name__}")
     if isinstance(network, torch.jit.ScriptModule):
-        raise InputError(f"{name} must be a torch.nn.Module as it was written, not one of torch.jit: pass that one")
+        raise InputError(
+            f"{name} must be a plain torch.nn.Module, not one of torch.jit: pass the module that was scripted"
+        )
     bare: nn.Module = bare_network(network)
     if (part := compiled_part(bare)) is not None:
         raise InputError(
-            f"{name} must not be compiled in part, as {part} is: pass it uncompiled; compile='on' compiles whole steps"
+            f"{name} must not contain compiled parts such as {part}: pass it uncompiled; compile='on' compiles whole "
+            "steps"
         )
     if not any(p.requires_grad for p in bare.parameters()):
-        raise InputError(f"{name} has no parameter to train: unfreeze one, or give another module")
+        raise InputError(f"{name} has no parameter to train: unfreeze one, or pass another module")
     for p in bare.parameters():
         if p.is_inference() or p.is_meta:
             made = "torch.inference_mode()" if p.is_inference() else "torch.device('meta')"
-            raise InputError(f"{name} was made under {made}, and cannot be trained: make it outside")
+            raise InputError(f"{name} was created under {made}, and cannot be trained: create it outside")
     return bare
 
 
@@ -363,15 +366,15 @@ def generating(G: Any, given: Any, latents: Sequence[str], source: Source) -> tu
     go together.
     """
     if G is None and given is None:
-        raise InputError("expected a generator, or fakes that D is trained on alone, got G=None: give G or fakes=")
+        raise InputError("expected a generator, or fakes that D is trained on alone, got G=None: pass G or fakes=")
     if G is not None:
         if given is not None:
-            raise InputError("expected G=None beside fakes, which stand for its samples, got both: leave one out")
+            raise InputError("expected G=None with fakes, which replace its samples, got both: leave one out")
         if len(latents) != 1:
-            raise InputError("give either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
+            raise InputError("pass either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
         return module_of(G, "G"), None
     if latents:
-        raise InputError(f"expected no {latents[0]} beside fakes, as nothing takes latents then: leave it out")
+        raise InputError(f"expected no {latents[0]} with fakes, because nothing uses latents then: leave it out")
     return NoGenerator(), fake_side(given, source)
 
 

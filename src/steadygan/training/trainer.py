@@ -110,7 +110,7 @@ class Trainer(Shown):
         if compile not in COMPILE:
             raise unknown("compile", compile, COMPILE)
         if compile == "on" and (missing := too_old()) is not None:
-            raise InputError(f"{missing}: set compile=off, or install a newer one")
+            raise InputError(f"{missing}: set compile=off, or upgrade torch")
         check_name(features)
         lr_d = lr_g if lr_d is None else lr_d
         check_number("lr_g", lr_g, 0, above=True)
@@ -126,7 +126,7 @@ class Trainer(Shown):
         G, side = generating(G, fakes, told, source)
         if side is not None:
             if evaluator not in ("auto", None):
-                raise InputError("expected no evaluator beside fakes, as it would measure what is fixed: leave it out")
+                raise InputError("expected no evaluator with fakes, which are fixed, got one: leave it out")
             latent, evaluator, ema = side, None, None
         opponents = opponents_of(D, loss, penalties, method, constraint, gives)
         sides = Sides(batch_size, batch_size)

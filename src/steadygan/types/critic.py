@@ -63,8 +63,8 @@ class Scored(NamedTuple):
 def written_over() -> InputError:
     """The error for a discriminator whose forward changes the samples that it is given."""
     return InputError(
-        "expected a discriminator that leaves its input as it is, got one that writes over it: use inplace=False in "
-        "its first layer, and x = x * 2 in place of x *= 2"
+        "expected a discriminator that leaves its input unchanged, got one that overwrites it: use inplace=False in "
+        "its first layer, and x = x * 2 instead of x *= 2"
     )
 
 

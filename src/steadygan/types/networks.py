@@ -59,9 +59,9 @@ def check_logits(scores: Tensor, name: str = "the discriminator") -> None:
     found = ending_of(scores)
     if found is not None:
         raise InputError(
-            f"expected logits of {name}, got the scores of a network that ends in {found}: leave that out, let "
-            "gives='probability' read the input of its last nn.Sigmoid, or say that it is meant with gives='logit' "
-            "(see types.opened and types.critic for a loop of your own)"
+            f"expected logits of {name}, got the scores of a network that ends in {found}: leave that layer out, set "
+            "gives='probability' to use the input of its last nn.Sigmoid, or set gives='logit' if it is intended "
+            "(in your own loop: types.opened, types.critic)"
         )
 
 
@@ -84,8 +84,8 @@ def opened(network: nn.Module) -> nn.Module:
     names = [name for name, part in network.named_modules(remove_duplicate=False) if isinstance(part, nn.Sigmoid)]
     if not names or not names[-1]:
         raise InputError(
-            "expected a discriminator with an nn.Sigmoid of its own at its end, whose input could be read, got none: "
-            "leave torch.sigmoid out of its forward, and gives='probability' with it"
+            "expected a discriminator that ends in an nn.Sigmoid module, got none: "
+            "leave out torch.sigmoid in its forward, and gives='probability'"
         )
     whole: nn.Module = _like(network)
     at = whole
@@ -114,8 +114,8 @@ def checked_end(network: nn.Module, name: str) -> Iterator[None]:
             handle.remove()
     if len(ends) > 1 and (len(seen) != 1 or _first(outputs[0]).data_ptr() != seen[0].data_ptr()):
         raise InputError(
-            f"expected {name} to end in the nn.Sigmoid that stands last in it, got one that uses it elsewhere: return "
-            "the logits, and leave gives out"
+            f"expected {name} to end in its last nn.Sigmoid, got one that uses it elsewhere: return "
+            "the logits, and leave out gives"
         )
 
 

@@ -159,7 +159,7 @@ def check_scores(logits: Tensor, n: int, whose: str = "") -> None:
         )
     if not logits.is_floating_point():
         raise InputError(
-            f"the discriminator must return logits as floats, but returned {logits.dtype}: do not convert them"
+            f"the discriminator must return logits as floats, but returned {logits.dtype}: leave out the conversion"
         )
 
 

@@ -158,7 +158,7 @@ class Penalty(Part):
     def loss(self, D: Callable[..., Any], real: Tensor | Batch, fake: Tensor | Batch | None = None) -> Tensor:
         """`weight * mean` as a scalar for anybody's own loop; `D` maps (n, *shape) to (n,) or (n, 1)."""
         if fake is None and self.needs_fake:
-            raise InputError(f"{self.name} measures the critic at or between fakes: give loss(D, real, fake)")
+            raise InputError(f"{self.name} measures the critic at or between fakes: call loss(D, real, fake)")
         if self.compares and drops(D):
             warnings.warn(two_masks(self.name, "D"), stacklevel=2)
         score = critic(D)
@@ -279,17 +279,17 @@ class Opponent:
             check_weigh(self.weigh)
         if self.method.replaces_loss and not self.loss.empty:
             raise InputError(
-                f"expected no loss beside the method {self.method.name}, which has an objective of its own, got "
-                f"{self.loss.name}: leave the loss out, or give losses.Nothing()"
+                f"expected no loss with the method {self.method.name}, which has its own, got "
+                f"{self.loss.name}: leave out the loss, or pass losses.Nothing()"
             )
         if self.loss.empty and not self.method.replaces_loss:
             raise InputError(
-                f"expected a loss beside the method {self.method.name or 'plain'}, got one without terms: give for "
-                "instance losses.NonSaturating()"
+                f"expected a loss with the method {self.method.name or 'plain'}, got one without terms: pass for "
+                "example losses.NonSaturating()"
             )
         names = [penalty.name for penalty in self.penalties]
         if len(set(names)) != len(names):
-            raise InputError(f"each penalty may stand once per discriminator, but these came: {', '.join(names)}")
+            raise InputError(f"each penalty may occur once per discriminator, got {', '.join(names)}")
 
     def parts(self) -> Iterator[tuple[str, Part]]:
         """Every part with its key: `loss`, `method`, `penalty/<name>`."""

@@ -65,7 +65,7 @@ class Taps(Hooked):
         for name in self.parts:
             if name not in found:
                 raise InputError(
-                    f"expected the feature layer {name!r} in D's forward, which does not call it: choose another layer"
+                    f"expected D's forward to call the feature layer {name!r}, got no call: choose another layer"
                 )
         return found
 
@@ -88,7 +88,7 @@ def module_layers(network: Any, layers: Sequence[str]) -> dict[str, nn.Module]:
     if not isinstance(network, nn.Module):
         raise InputError(
             f"expected a torch.nn.Module to take the features {', '.join(layers)} from, got "
-            f"{type(network).__name__}: give the module, or return (logits, features)"
+            f"{type(network).__name__}: pass the module, or return (logits, features)"
         )
     known = {name: part for name, part in network.named_modules() if name}
     if tuple(layers) == (ALL,):

@@ -32,11 +32,11 @@ MADE = 2  # goes up where other pixels are made of an image, or more is said of 
 THREADED = 256 * 256  # pixels of an image from which on decoding outweighs what handing it to a thread costs
 DONE = {  # what may happen to an image, of one of them and of several
     "enlarged": ("is enlarged", "are enlarged"),
-    "grey": ("grey one is made RGB", "grey ones are made RGB"),
-    "colour": ("in colour is made grey", "in colour are made grey"),
-    "transparent": ("transparent one is laid over white", "transparent ones are laid over white"),
+    "grey": ("grey one is converted to RGB", "grey ones are converted to RGB"),
+    "colour": ("in colour is converted to grey", "in colour are converted to grey"),
+    "transparent": ("transparent one is composited over white", "transparent ones are composited over white"),
     "deep": ("of 16 bits is divided by 257", "of 16 bits are divided by 257"),
-    "animated": ("animated one gives its first frame", "animated ones give their first frame"),
+    "animated": ("animation is reduced to its first frame", "animations are reduced to their first frames"),
 }
 
 
@@ -110,8 +110,8 @@ class Decoder:
         needed, free = total * prod(self.shape), shutil.disk_usage(part).free
         if needed > free:
             raise InputError(
-                f"expected {needed / 1e9:,.1f} GB of free room for the decoded images in {str(part.parent)!r}, got "
-                f"{free / 1e9:,.1f}: make room, choose a smaller size, or set STEADYGAN_CACHE to a folder elsewhere"
+                f"expected {needed / 1e9:,.1f} GB of free space for the decoded images in {str(part.parent)!r}, got "
+                f"{free / 1e9:,.1f}: free some space, choose a smaller size, or set STEADYGAN_CACHE to another folder"
             )
         digest = blake2b(digest_size=16)
         threads = min(4, os.cpu_count() or 1) if self.large else 1
@@ -195,7 +195,7 @@ class Decoder:
             (entry, why), *others = self._broken
             more = f" ({len(others):,} more such, as {shown(others[0][0].path)})" if others else ""
             it = "it" if not others else "them"
-            yield f"expected a whole image in {shown(entry.path)} of {self.name}, got {why}{more}: mend or remove {it}"
+            yield f"expected a whole image in {shown(entry.path)} of {self.name}, got {why}{more}: fix or remove {it}"
         if not self._unfit:
             return
         sizes = sorted(self._sizes, key=lambda size: (prod(size), size))
@@ -205,10 +205,10 @@ class Decoder:
             kinds = f", {self._kinds[True]:,} grey and {self._kinds[False]:,} in colour"
         if len(sizes) > 1:
             span = " to ".join(f"{by(size)} ({shown(self._sizes[size].path)})" for size in (least, most))
-            advice = "add size=64 where you train, or save them alike"
+            advice = "add size=64 to the command, or save them in one size"
             yield f"expected images of one square size in {self.name}, got {len(sizes):,} from {span}{kinds}: {advice}"
         elif least[0] != least[1]:
-            advice = "add size=64 where you train, or cut them"
+            advice = "add size=64 to the command, or crop them"
             yield f"expected square images in {self.name}, got {by(least)} pixels{kinds}: {advice}"
         else:
             least_allowed, got = by((SMALLEST, SMALLEST)), f"{by(least)}: use larger ones, or add size=8"

@@ -17,7 +17,7 @@ from .decoder import decoded_images, read_part
 from .layout import Layout, arrange
 from .listing import Listing, by, opened, several, shown
 
-LICENCE = "the user's own: not known"
+LICENCE = "user's own data: unknown"
 LOSSY = (".jpg", ".jpeg")
 
 

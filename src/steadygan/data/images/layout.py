@@ -104,7 +104,7 @@ def _held_out_label(
     for entry, name in zip(entries, classes, strict=True):
         if name not in number:
             wanted = f"held-out images in the {len(names)} class folders of the training images"
-            advice = "move it, or add that class to the training images"
+            advice = "move it, or add its class to the training images"
             raise InputError(f"expected {wanted}, got {shown(entry.path)}: {advice}")
     return tuple(number[name] for name in classes)
 
@@ -119,6 +119,6 @@ def _annotated(listing: Listing, table: Entry, entries: tuple[Entry, ...], numbe
         if name not in number:
             said = "no line" if name is None else f"class {shown(name)!r}"
             wanted = f"in {ANNOTATIONS} one of the {len(number)} classes for {shown(entry.path)}"
-            raise InputError(f"expected {wanted}, got {said}: mend the file")
+            raise InputError(f"expected {wanted}, got {said}: fix the file")
         label.append(number[name])
     return tuple(label)

@@ -70,7 +70,7 @@ def opened(path: Path, max_gib: float) -> AbstractContextManager[Listing]:
     if path.is_dir():
         return nullcontext(of_folder(path))
     if path.suffix.lower() != ".zip":
-        raise InputError(f"expected a folder or a .zip of images, or a .npy or .npz, got {path.name!r}: give one")
+        raise InputError(f"expected a folder or a .zip of images, or a .npy or .npz, got {path.name!r}: name one")
     return opened_zip(path, max_gib)
 
 
@@ -151,7 +151,9 @@ def opened_zip(path: Path, max_gib: float) -> Iterator[Listing]:
                 skipped += 1
                 continue
             if entry.path in names:
-                raise InputError(f"expected each file once in {name}, got {shown(entry.path)} twice: make the zip anew")
+                raise InputError(
+                    f"expected each file once in {name}, got {shown(entry.path)} twice: make the zip again"
+                )
             names.add(entry.path)
             members[entry] = info
         total = sum(entry.size for entry in members)
@@ -185,8 +187,10 @@ def _checked(info: zipfile.ZipInfo, archive: str) -> Entry:
     if info.flag_bits & 0x1:
         raise InputError(f"expected files without a password, got {which} encrypted: make the zip again without one")
     if info.compress_type not in METHODS:
-        raise InputError(f"expected files stored or deflated, got {which} by method {info.compress_type}: zip anew")
-    big, advice = f"{which} of {_bytes(info.file_size)}", "leave it out, or unpack the zip and give the folder"
+        raise InputError(
+            f"expected files stored or deflated, got {which} by method {info.compress_type}: make the zip again"
+        )
+    big, advice = f"{which} of {_bytes(info.file_size)}", "leave it out, or unpack the zip and use the folder"
     if info.file_size > LARGEST:
         raise InputError(f"expected files of at most {_bytes(LARGEST)} unpacked, got {big}: {advice}")
     if info.file_size > MIB and info.file_size > RATIO * info.compress_size:

@@ -72,7 +72,7 @@ def decode(data: bytes, size: int | None, channels: int | None, header: bool = F
         raise UnreadableError(f"more than {MOST_PIXELS:,} pixels") from None
     except Exception as error:  # Pillow's readers fail in as many ways as there are damaged files
         unknown = isinstance(error, UnidentifiedImageError)
-        raise UnreadableError("no JPEG, PNG, WebP or BMP" if unknown else one_line(error)) from None
+        raise UnreadableError("no JPEG, PNG, WebP or BMP file" if unknown else one_line(error)) from None
     return Picture(array, stored, grey, transparent, deep, animated)
 
 

@@ -92,13 +92,13 @@ def _batches(classes: int, place: Path, progress: Progress | None, download: boo
         return place
     packed = place if place.name.endswith((".tar.gz", ".tgz")) else place / archive
     if packed.is_file():
-        advice = f"unpack it yourself where you may write, and give the folder that holds {inner}"
+        advice = f"unpack it where you can write, and name the folder that holds {inner} with --data (or path=)"
         unpack = partial(_unpack, packed, checksum=theirs.tgz_md5)
         fetch(packed.parent, inner, unpack, advice, f"unpacking {packed.name}")
         return packed.parent
     if not download:
         return None
-    advice = f"put {archive} there, or say with --data (or path=) in which folder it or {inner} is"
+    advice = f"put {archive} there, or name the folder of it or of {inner} with --data (or path=)"
     fetch(place, inner, lambda into: theirs(str(into), download=True), advice, f"downloading CIFAR-{classes}", progress)
     return place
 
@@ -121,7 +121,7 @@ def _read(classes: int, root: Path, train: bool) -> tuple[Tensor, Tensor, tuple[
         where = root / theirs.base_folder
         raise InputError(
             f"expected CIFAR-{classes}'s batches with the published checksums in {str(where)!r}, got missing or "
-            f"changed files: remove that folder and unpack {theirs.filename} anew, or have it downloaded again"
+            f"changed files: remove that folder, then unpack {theirs.filename} again or let it be downloaded"
         ) from None
     pixels = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
     return pixels, torch.tensor(found.targets), tuple(found.classes)
@@ -149,7 +149,7 @@ def _images(classes: int, place: Path, flip: bool, workers: int | None, progress
     if test is not None:
         other = folder(test, size=SIDE, channels=3, progress=progress)
         if other.label is not None and other.class_names != source.class_names:
-            raise InputError(f"expected the classes of {train.name} in {str(test)!r}, got others: mend its folders")
+            raise InputError(f"expected the classes of {train.name} in {str(test)!r}, got others: rename its folders")
         index = torch.arange(other.size or 0)
         held_out, held_out_label = other.read(index), other.label
         notes.append(f"held out: the {len(index):,} images of {test.name}")

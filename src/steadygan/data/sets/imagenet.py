@@ -31,13 +31,13 @@ def tiny_imagenet(
     val/val_annotations.txt), a zip of it, or the folder that holds one of them. None looks into STEADYGAN_DATA, else
     into the cache folder. Raises InputError for data that are missing, broken or of another number of classes.
     """
-    advice = "unpack http://cs231n.stanford.edu/tiny-imagenet-200.zip there, or say with --data (or path=) where it is"
+    advice = "put the published folder or zip there, or name it with --data (or path=)"
     place = _found("Tiny ImageNet", "tiny-imagenet-200", path, advice)
     source = folder(place, size=SIDE, channels=3, flip=flip, workers=workers, progress=progress)
     if len(source.class_names) != TINY_CLASSES:
         raise InputError(
             f"expected the {TINY_CLASSES} class folders of Tiny ImageNet in {str(place)!r}, got "
-            f"{len(source.class_names) or 'none'}: give the folder that holds its train and val, or use data=folder"
+            f"{len(source.class_names) or 'none'}: name the folder that holds its train and val, or use data=folder"
         )
     return replace(source, name="tiny_imagenet", licence=TINY_LICENCE)
 
@@ -56,13 +56,15 @@ def imagenet64(
     Raises InputError for data that are missing or broken, and without classes.
     """
     advice = (
-        "put class folders of images there (train/<class>/*.JPEG, val/), or say with --data (or path=) where they are"
+        "put class folders of images there (train/<class>/*.JPEG, val/), or name their folder with --data (or path=)"
     )
     place = _found("ImageNet", "imagenet64", path, advice)
     source = folder(place, size=SIDE, channels=3, flip=flip, workers=workers, progress=progress)
     if not source.class_names:
         got = f"images without classes in {str(place)!r}"
-        raise InputError(f"expected class folders of ImageNet, got {got}: sort them, or use data=folder")
+        raise InputError(
+            f"expected class folders of ImageNet, got {got}: sort them into class folders, or use data=folder"
+        )
     return replace(source, name="imagenet64", licence=LICENCE)
 
 

@@ -83,11 +83,11 @@ def read_mnist(path: str | Path | None, progress: Progress | None = None) -> Mni
     """MNIST from the folder `path`, or from where data sets lie, downloaded there if need be; errors as `mnist`."""
     folder = data_root() if path is None else given_place(path, "MNIST's folder")
     if not folder.is_dir() and path is not None:
-        raise InputError(f"expected the folder of MNIST's files, got the file {str(path)!r}: give the folder it is in")
+        raise InputError(f"expected the folder of MNIST's files, got the file {str(path)!r}: name its folder")
     files = _find(folder)
     if not files and path is None:
         names = ", ".join(f"{name}.gz" for name in FILES)
-        advice = f"put {names} there, or say with --data (or path=) in which folder they are"
+        advice = f"put {names} there, or name their folder with --data (or path=)"
         from torchvision.datasets import MNIST
 
         download = partial(MNIST, download=True)
@@ -121,7 +121,9 @@ def _part(files: dict[str, Path], images: str, labels: str) -> tuple[Tensor, Ten
     pixels, classes = read_images(files[images], files[labels])
     if pixels.shape[1:] != (SIDE, SIDE):
         size = f"{pixels.shape[1]} x {pixels.shape[2]}"
-        raise InputError(f"expected MNIST's images of 28 x 28 pixels in {files[images].name}, got {size}: check it")
+        raise InputError(
+            f"expected MNIST's images of 28 x 28 pixels in {files[images].name}, got {size}: check the file"
+        )
     if int(classes.max()) >= len(CLASSES):
         raise InputError(f"expected classes 0..9 in {files[labels].name}, got {int(classes.max())}: check the file")
     return pixels, classes
