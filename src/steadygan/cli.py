@@ -72,7 +72,7 @@ def application(words: list[str]) -> typer.Typer:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; whatever the user can mend becomes one line on stderr.
+    """Runs one command; whatever the user can fix becomes one line on stderr.
 
     Returns 0, 2 for bad input, 3 when a term was not finite, 4 when the monitor stopped a run, 130 when interrupted.
     """

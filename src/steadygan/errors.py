@@ -1,4 +1,4 @@
-"""Errors a user can mend, and the exit code each one ends the command line with."""
+"""Errors a user can fix, and the exit code of each on the command line."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class InputError(ValueError):
 
 
 def shortened(message: str) -> str:
-    """A message whose long words, and whose middle, are cut out; what steers a terminal is written as Python would."""
+    """A message with long words and its middle cut, and with control characters escaped as in Python."""
     text = re.sub(rf"\S{{{LONG_WORD},}}", lambda word: _cut(word[0], LONG_WORD), printable(message))
     return text if len(text) <= LONG_LINE else _cut(text, LONG_LINE)
 
 
 def printable(text: str) -> str:
-    """Text in which whatever would steer a terminal is written as Python would."""
+    """Text with control characters escaped as in Python."""
     return "".join(c if c.isprintable() or c.isspace() else ascii(c)[1:-1] for c in text)
 
 
@@ -94,7 +94,7 @@ def warn(message: str) -> None:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that nobody registered: offers the nearest known one, then lists all, or the nearest."""
+    """The error for an unregistered name: offers the closest known one, then lists all, or the closest."""
     names = sorted(known)
     sought = name[:LONG_WORD]
     near = get_close_matches(sought, names, n=1, cutoff=0.5)
@@ -107,7 +107,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
 
 
 def one_line(error: BaseException, kind: bool = False) -> str:
-    """What somebody else's error says in one line of 200 characters at most; with `kind`, after the error's kind."""
+    """The message of another library's error in one line of at most 200 characters; with `kind`, after its type."""
     text, name = " ".join(shortened(str(error)).split()), type(error).__name__
     text = f"{name}: {text}" if kind and text else text or name
     return text if len(text) <= 200 else f"{text[:197]}..."
@@ -121,13 +121,13 @@ def unreachable(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of somebody else's error that says anything, else its kind."""
+    """The first non-empty line of another library's error, else its type."""
     return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
 
 
 @contextmanager
 def calling(what: str, advice: str) -> Iterator[None]:
-    """A complaint of a function or network of the user's about what it was given, in one line."""
+    """Turns an error of a user's function or network about its input into one line."""
     try:
         yield
     except InputError:

@@ -34,9 +34,10 @@ ITERATION = whole(0)
 
 def figure(
     name: Annotated[
-        str | None, typer.Argument(metavar="FIGURE", help="As listed without one; or field, evolution, of a run.")
+        str | None,
+        typer.Argument(metavar="FIGURE", help="A figure from the list; or field or evolution, for a run."),
     ] = None,
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="With field and evolution: which run.")] = None,
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="With field and evolution: the run.")] = None,
     listed: Annotated[bool, option("List the figures, and how long each takes.", None, "--list")] = False,
     scale: Annotated[str, option("small: sized for two cores; paper is another word for full.", "full|small")] = (
         "full"
@@ -51,7 +52,7 @@ def figure(
     at: Annotated[str | None, option("With field: iterations with kept samples, by default four.", "I,J")] = (None),
     out: Annotated[
         Path | None,
-        option("Where the runs are, by default runs; what is drawn of a run goes there, else to RUN.", "DIR"),
+        option("Folder of the runs, by default runs; for field and evolution the output, by default RUN.", "DIR"),
     ] = (None),
     gallery: Annotated[
         Path | None, option("Make a page of all figures drawn in this folder, such as runs/figures.", "FOLDER")
@@ -143,7 +144,7 @@ def show_gallery(console: Console, folder: Path, as_json: bool) -> int:
 def of_a_run(console: Console, name: str, run: Path | None, at: str | None, out: Path | None, as_json: bool) -> int:
     """Draws a run's field or evolution, of several seeds that of the first."""
     if run is None:
-        raise InputError(f"expected the folder of a run after 'figure {name}', got none: give one")
+        raise InputError(f"expected the folder of a run after 'figure {name}', got none: name one")
     asked = [] if at is None else [iteration(word) for word in at.split(",")]
     (folder, *_), _ = run_folders([run], begun=True)
     from ..figures import field

@@ -36,20 +36,20 @@ class Source(Shown):
         they are read: x = u / 127.5 - 1. A set that is not one tensor is anything that reads by index (`Samples`).
     sampler: (count, generator) -> (count, *shape), fresh samples of the true distribution on the generator's device.
     held_out, held_out_label: real data kept from training.
-    log_density: samples (k, *shape) -> (k,), the log of the density that they are drawn from, where it is known.
+    log_density: samples (k, *shape) -> (k,), the log of the true density, where it is known.
     centres, std: of a mixture of Gaussians, (modes, *shape) and the noise's standard deviation per coordinate.
     offset, scale: the user's units are `x * scale + offset`, both of a sample's shape; None when x is in them already.
-    columns: names of the numbers of a point, where they have some.
+    columns: names of a point's coordinates, where there are any.
     image: samples are images (c, h, w) with values in [-1, 1], drawn as such; class_names: of the classes 0, 1, ...
-    span: the range in which images of floating-point numbers came; None for pixels.
+    span: the original range of floating-point images; None for pixels.
     nearest_classes: the nearest held-out sample tells a sample's class (true of digits, not of photographs).
-    features: the name of the network that such images are measured with, where there is one of their own.
-    benchmark_n: how many fakes the literature draws to judge a generator of this data.
-    lossy: how many of its files are compressed with loss, which every distance between images sees.
-    flip: a training image is mirrored left to right in half of its visits, which ones is fixed by their position.
-    workers: None reads `train` in place; k > 0 lets k processes read ahead.
-    digest: a hash of the training set, where one is known; licence: of the data; notes: what a user should be told.
-    Raises InputError when there is neither `train` nor `sampler`, or when a tensor does not fit `shape`.
+    features: the name of the feature network for such images, where there is one.
+    benchmark_n: how many fakes the literature draws to evaluate a generator of this data.
+    lossy: how many of its files use lossy compression, which affects every distance between images.
+    flip: a training image is mirrored left to right at half of its visits; their position decides which.
+    workers: None reads `train` in this process; with k > 0, k processes read ahead.
+    digest: a hash of the training set, where one is known; licence: of the data; notes: messages for the user.
+    Raises InputError if there is neither `train` nor `sampler`, or if a tensor does not fit `shape`.
     """
 
     name: str

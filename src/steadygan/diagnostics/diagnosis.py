@@ -154,7 +154,7 @@ def diagnose(
 
     G: z -> sample, D: sample -> logit (n,) or (n, 1), both looked at in eval mode. data: what D was trained on, as
     `Trainer` takes it; held_out: the same of real samples it was not trained on, else the data's own where it has
-    some. latent_dim: z ~ N(0, I) of that size; or latent(n, generator) -> z of your own. loss: what both minimise, the
+    some. latent_dim: z ~ N(0, I) of that size; or your own latent(n, generator) -> z. loss: what both minimise, the
     nonsaturating loss unless given. n: fakes, and real samples of either kind at most. device: "auto" is where G is.
 
     Networks, buffers, modes, gradients and random state stay as they were. How figures change is not seen: a fall from

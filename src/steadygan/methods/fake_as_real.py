@@ -1,4 +1,4 @@
-"""Fake-as-real: FARGAN's remedy against exploding gradients near over-covered samples."""
+"""Fake-as-real: FARGAN's remedy for exploding gradients near over-covered samples."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FakeAsReal(FakeAsRealSettings, Method):
 
     @property
     def candidates(self) -> int:
-        """How many further fakes a D step draws: factor * count."""
+        """Extra fakes that a D step draws: factor * count."""
         return self.factor * self.count
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
@@ -54,7 +54,7 @@ class FakeAsReal(FakeAsRealSettings, Method):
         fake: Samples,
         candidates: Callable[[int], Samples] | None = None,
     ) -> tuple[Samples, Samples]:
-        """The two sides for anybody's own loop: `x_d, y_d = far.apply(D, x, y, candidates=lambda n: G(noise(n)))`.
+        """The two sides for your own loop: `x_d, y_d = far.apply(D, x, y, candidates=lambda n: G(noise(n)))`.
 
         real (N, *shape) and fake (M, *shape) in, sides of the same sizes out: tensors, or `types.Batch` with classes or
         conditions. `candidates(n)` makes n further fakes, at most M at a time, so that batch norm in G sees what it is

@@ -1,4 +1,4 @@
-"""Penalties on the discriminator, each usable alone: `r1(10).loss(D, x)` is a scalar for anybody's own loop."""
+"""Penalties on the discriminator, each usable alone: `r1(10).loss(D, x)` is a scalar for your own loop."""
 
 from .difference import ClosePairDifference, ClosePairFakeAsReal, PairDifference, close_pairs
 from .gradient import (

@@ -1,4 +1,4 @@
-"""A generator for use without steadygan: its weights, a program that makes samples, and a card that says what it is."""
+"""A generator for use without steadygan: its weights, a program that makes samples, and a card that describes it."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Generator(nn.Module):
 
 @plain_modes()
 def export(run: Run, out: str | Path, weights: Literal["ema", "live"] = "ema") -> dict[str, Any]:
-    """Writes generator.safetensors, generator.pt2 and card.json to the folder `out`, and returns what the card says.
+    """Writes generator.safetensors, generator.pt2 and card.json to the folder `out`, and returns the card.
 
     weights: as in `Run.stream`. The program takes z (n, latent_dim), of a conditional run label (n,) int64 too, for
     any n, and gives samples in the data's units, as G does: this is checked before anything is in place. Raises
-    InputError for a run without a generator, for latents of one's own, and for a network that torch.export cannot
-    write down.
+    InputError for a run without a generator, for custom latents, and for a network that torch.export cannot
+    export.
     """
     if weights not in ("ema", "live"):
         raise InputError(f"weights must be 'ema' or 'live', not {weights!r}")

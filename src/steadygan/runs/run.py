@@ -1,4 +1,4 @@
-"""What a run leaves: networks, settings, records; in memory or read back from its folder."""
+"""The result of a run: networks, settings, records; in memory or loaded from its folder."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from .shipped import shipped_card, shipped_weights
 class Run(Shown):
     """A trained GAN: `G` is the average when there is one, `G_live` the network as trained, `D` its opponent(s).
 
-    Of a discriminator that was trained alone both are a `models.NoGenerator`, and there is nothing to sample.
-    `settings` and `metrics` (one record per tick) are plain data; `events` are the lines a user should hear of.
+    For a discriminator trained alone, both are a `models.NoGenerator`, and there is nothing to sample.
+    `settings` and `metrics` (one record per tick) are plain data; `events` are the log lines meant for the user.
     """
 
     def __init__(
@@ -149,8 +149,8 @@ class Run(Shown):
         """n samples, up to 256 at a time, with their classes where G takes them.
 
         weights: "ema" for the average (the live network where there is none), "live" for the network as trained.
-        label: the class of all of them; None draws classes as frequent as in the training data.
-        truncation: z from a normal distribution cut off at +- this number. interpolate: rows of so many samples, each
+        label: the class of all samples; None draws classes with the frequencies of the training data.
+        truncation: z from a normal distribution truncated at +- this number. interpolate: rows of this many, each
         from one latent to another along a great circle.
         Raises InputError for n below 1, other weights, a class that does not exist, latents that are not normal, or a
         run without a generator.
@@ -229,11 +229,11 @@ def meta_of(run: Run) -> dict[str, Any]:
 
 @plain_modes()
 def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: str = "auto") -> Run:
-    """Reads a run back from its folder, at its newest checkpoint.
+    """Loads a run from its folder, at its newest checkpoint.
 
-    The networks of a recipe's run are built from its settings; those of your own modules are given as `G` and `D` (a
-    module, or a mapping of them), as they were before training. Where there is no such folder, `path` may be the name
-    of a recipe whose generator the package holds, such as showcase/mnist: a run without a D, for samples. Raises
+    The networks of a recipe's run are built from its settings; your own modules are passed as `G` and `D` (a
+    module, or a mapping of them), in their untrained form. If there is no such folder, `path` may be the name
+    of a recipe whose generator is shipped, such as showcase/mnist: a run without a D, for sampling. Raises
     InputError when the folder holds no run.
     """
     folder = RunFolder(Path(path))
@@ -321,9 +321,9 @@ def _of_card(card: dict[str, Any], device: torch.device) -> Run:
 
 
 def take_weights(path: str | Path, G: nn.Module, ds: Mapping[str, nn.Module]) -> None:
-    """Loads the networks as they were trained last in the run at `path`, in place; nothing else of the run is taken.
+    """Loads the latest networks of the run at `path`, in place, and nothing else of the run.
 
-    Raises InputError when the folder holds no run, or one of another model.
+    Raises InputError if the folder holds no run, or one of another model.
     """
     newest = RunFolder(Path(path)).newest
     if newest is None:

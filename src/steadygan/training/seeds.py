@@ -1,4 +1,4 @@
-"""`Seeds`: one GAN, several seeds, side by side where that can be done."""
+"""`Seeds`: one GAN, several seeds, side by side where possible."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SIZES = (8, 10, 9, 7, 6, 5, 4)  # members of a stack on a CPU, the best first: m
 class Seeds:
     """Trains a GAN once per seed, all of them in one program: `Seeds(build, 8).fit(10_000)` returns eight runs.
 
-    build(seed) -> Trainer, of the same networks and settings but for the seed; it is called with torch's global
-    generator seeded with it. seeds: how many, from 0 on, or which ones. What cannot be stacked (`reason` says why) is
-    trained one seed after the other. Raises InputError when the trainers differ in more than their seed.
+    build(seed) -> Trainer, with the same networks and settings except for the seed; it is called with torch's global
+    generator seeded with it. seeds: how many, from 0 on, or a list. What cannot be stacked (`reason` says why) is
+    trained one seed after the other. Raises InputError if the trainers differ in more than their seed.
     """
 
     @plain_modes()

@@ -44,19 +44,19 @@ class Trainer(Shown):
 
     G: z -> sample. D: sample -> logit (n,) or (n, 1), higher = more real; or a mapping of `Opponent`s.
     data: tensor, array, torch `Dataset` of x or (x, label), or a `steadygan.data` source.
-    fakes: with G=None what D is trained on alone as fake, in the same forms as data and in the same units.
-    latent_dim: z ~ N(0, I) of that size; or latent(n, generator) -> z of your own.
-    loss, penalties, method (or several), constraint: how the one discriminator is trained.
-    gives: "probability" where D ends in `nn.Sigmoid`, whose input is then read; "logit" where such a D is meant so.
+    fakes: with G=None, the fixed fakes that D is trained on alone, in the same forms and units as data.
+    latent_dim: z ~ N(0, I) of that size; or your own latent(n, generator) -> z.
+    loss, penalties, method (or several), constraint: how a single discriminator is trained.
+    gives: "probability" if D ends in `nn.Sigmoid`, whose input is then used; "logit" if its output is the score.
     batch_size: N = M, real and fake samples per step; d_steps: D steps per G step; lr_d defaults to lr_g.
-    schedule: a factor on both rates over `horizon` iterations (default: those of the first `fit`).
+    schedule: a factor on both learning rates over `horizon` iterations (default: those of the first `fit`).
     precision: what the networks compute in, "bf16" or the dtype; candidates: the same for samples that are only ranked.
-    compile: "on" generates code for the step, "auto" where the horizon is long enough for it to pay.
+    compile: "on" compiles the step, "auto" does so if the run is long enough for it to pay.
     ema: an `Ema`, a plain decay, or None; evaluator: "auto", None, or samples -> {name: figure}.
-    features: the name of the network that images are measured with, a network, None, or "auto" for the data set's own.
-    monitor: takes looks at every tick and acts on what it sees; "auto" warns, None takes none.
-    out: the run's folder (None writes nothing); resume: go on from its newest checkpoint.
-    Raises InputError for settings that do not fit.
+    features: the name of a network to evaluate images with, a network, None, or "auto" for that of the data set.
+    monitor: takes a look at every tick and acts on its verdict; "auto" only warns, None takes no looks.
+    out: the run's folder (None writes nothing); resume: continue from its newest checkpoint.
+    Raises InputError for settings that do not fit together.
     """
 
     @plain_modes()
@@ -190,12 +190,12 @@ class Trainer(Shown):
         return str((self.setup.settings or {}).get("recipe", self.setup.source.name))
 
     def fit(self, iterations: int, *, progress: bool | Watch | None = None) -> Run:
-        """Trains until `iterations` are done in all (an earlier `fit` or a resumed run counts) and returns the run.
+        """Trains until `iterations` are done in total (earlier calls and a resumed run count) and returns the run.
 
         progress: what is seen meanwhile, on stderr: lines that move in a terminal, one output in a notebook, a few
         plain lines elsewhere; False shows nothing. An alarm is a `CollapseWarning` in any case, once for each cause.
-        Raises NonFiniteError when a term stops being finite, and Interrupted once SIGINT or SIGTERM has been obeyed;
-        the checkpoint is written by then. Global generators, threads and train/eval modes are left as they were.
+        Raises NonFiniteError when a term is no longer finite, and Interrupted after SIGINT or SIGTERM;
+        the checkpoint is written first. Global generators, threads and train/eval modes are left as they were.
         """
         with watching(progress) as watch:
             where = "" if self.out is None else f" in {self.out}"
@@ -214,7 +214,7 @@ def in_words(network: nn.Module) -> str:
 
 
 def acting(monitor: CollapseMonitor | Literal["auto"] | None, out: str | Path | None) -> CollapseMonitor | None:
-    """The monitor that is meant; raises InputError for another thing, and for a roll-back that could not be done."""
+    """The monitor to use; raises InputError for anything else, and for a roll-back that would be impossible."""
     if monitor == "auto":
         return CollapseMonitor()
     if monitor is not None and not isinstance(monitor, CollapseMonitor):
