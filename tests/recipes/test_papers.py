@@ -167,7 +167,7 @@ def test_recipes_that_are_named_after_a_paper_say_what_they_have_otherwise() -> 
         assert row in ROWS
         assert RECIPES[ours]().data.name == RECIPES[row]().data.name
         assert unlike_the_paper(RECIPES[ours]()).startswith(f"the paper's own row: {row}; settings that differ here: ")
-    assert unlike_the_paper(RECIPES["cifar10/far"]()).partition("otherwise: ")[2] == (
+    assert unlike_the_paper(RECIPES["cifar10/far"]()).partition("differ here: ")[2] == (
         "data, discriminator, ema, generator, horizon, lr_g, optimizer, schedule"
     )
     assert unlike_the_paper(RECIPES["grid25/far"]()) == ""

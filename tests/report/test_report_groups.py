@@ -101,7 +101,7 @@ def test_folders_that_hold_no_run(tmp_path):
         (tmp_path / "empty", "use the folder that train printed"),
         (tmp_path / "runs", f"did you mean {near}"),
         (bare, f"expected metrics.jsonl in '{bare}', found none: continue training, --out {bare} --resume"),
-        (near / "metrics.jsonl", f"give {near}"),
+        (near / "metrics.jsonl", f"use {near}"),
     ):
         with pytest.raises(InputError) as caught:
             run_folders([folder])
