@@ -1,4 +1,4 @@
-"""The command line, thin: words in, one command called, an exit code out."""
+"""The command line: arguments in, one command called, an exit code out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The device to train on, and torch's modes and global generators there, borrowed and given back."""
+"""The device to train on, and torch's modes and global generators there, used and restored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, then renamed; JSON and NumPy headers read."""
+"""Files that appear complete or not at all: written to a temporary name, then renamed; JSON and NumPy headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Latents, classes and what G makes of them: the first n of an endless sequence that a seed defines."""
+"""Latents, classes and the samples of G: the first n of an endless sequence defined by a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pixels and values: images are uint8 where they are kept, and numbers in [-1, 1] where they are computed with."""
+"""Pixels and values: images are stored as uint8, and computed with as numbers in [-1, 1]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where data sets lie and where what was made of them is kept: the environment's word, else the user's cache folder."""
+"""Where data sets and their caches are: as the environment says, else in the user's cache folder."""
 
 from __future__ import annotations
 

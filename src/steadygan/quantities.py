@@ -1,4 +1,4 @@
-"""What a run's numbers and verdicts are called where people read them: label, unit, scale, ideal, group, once for all.
+"""How a run's numbers and verdicts are shown to people: label, unit, scale, ideal, group, defined once.
 
 Terminals, figures and the page take their words from here; there is no torch here, nor anything else that loads slowly.
 """

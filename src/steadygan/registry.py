@@ -1,4 +1,4 @@
-"""One registry per kind of thing that a user can name: losses, penalties, methods, models, data sets, recipes."""
+"""One registry for each kind of named thing: losses, penalties, methods, models, data sets, recipes."""
 
 from __future__ import annotations
 

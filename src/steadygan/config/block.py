@@ -1,4 +1,4 @@
-"""Blocks of settings, the kinds of them that a name chooses from, what they are seen beside, and single settings."""
+"""Blocks of settings, the kinds that a name chooses from, their context, and single settings."""
 
 from __future__ import annotations
 

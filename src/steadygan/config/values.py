@@ -1,4 +1,4 @@
-"""Readers of single settings: each takes a JSON value or text as typed, or says what it expected."""
+"""Readers of single settings: each accepts a JSON value or text from the command line, or says what it expected."""
 
 from __future__ import annotations
 

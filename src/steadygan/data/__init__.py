@@ -1,4 +1,4 @@
-"""Real data: the papers' synthetic sets, embedded digits, and the user's own."""
+"""Real data: the papers' synthetic sets, bundled digits, and the user's own data."""
 
 from .images.folder import folder
 from .points import points

@@ -1,4 +1,4 @@
-"""NumPy's files of arrays, read without ever running a pickle, and the images of the user's own that lie in one."""
+"""NumPy files, read without ever running a pickle, and the user's own images in them."""
 
 from __future__ import annotations
 

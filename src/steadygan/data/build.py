@@ -1,4 +1,4 @@
-"""Real data from a run's settings: built for a run, and again for whoever judges it."""
+"""Real data from a run's settings: built for a run, and again for its evaluation."""
 
 from __future__ import annotations
 

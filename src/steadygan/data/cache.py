@@ -1,4 +1,4 @@
-"""Folders of data that are made once, whole or not at all: prepared ones, checked when opened, and downloaded ones."""
+"""Cached folders of data, created once, completely or not at all: prepared ones, checked when opened, and downloads."""
 
 from __future__ import annotations
 

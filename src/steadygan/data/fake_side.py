@@ -1,4 +1,4 @@
-"""Fakes that no generator makes: what a discriminator that is trained alone is shown beside real data."""
+"""Fixed fakes, shown with real data to a discriminator that is trained alone."""
 
 from __future__ import annotations
 

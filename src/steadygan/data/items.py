@@ -1,4 +1,4 @@
-"""What a user's dataset gives, item by item: samples and labels, and a dataset too large for memory read by index."""
+"""The items of a user's dataset: samples and labels; a dataset too large for memory is read by index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training samples read ahead by worker processes, in the order in which a run will ask for them."""
+"""Training samples read ahead by worker processes, in the order in which a run will use them."""
 
 from __future__ import annotations
 

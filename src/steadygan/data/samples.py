@@ -1,4 +1,4 @@
-"""Finite sets of samples that are read by index, wherever they are kept, and the endless shuffled walk over them."""
+"""Finite sets of samples that are read by index, and the endless shuffled stream over them."""
 
 from __future__ import annotations
 

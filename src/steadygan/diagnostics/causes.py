@@ -1,4 +1,4 @@
-"""Why a run fails, as far as its figures tell: what is seen of the mechanism, and which setting helps."""
+"""Why a run fails, as far as its figures show: the causes, and which setting helps."""
 
 from __future__ import annotations
 

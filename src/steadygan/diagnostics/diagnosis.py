@@ -1,4 +1,4 @@
-"""One look at a GAN that was trained elsewhere: all indicators that need no history, and what they say."""
+"""One look at a GAN that was trained elsewhere: all indicators that need no history, and their verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the generator receives from its critic: the papers' sign of a coming collapse."""
+"""The gradients that the generator receives from its critic: the papers' sign of a coming collapse."""
 
 from __future__ import annotations
 

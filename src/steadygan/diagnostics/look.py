@@ -1,4 +1,4 @@
-"""One look at a GAN: what G receives, what D makes of both sides, and where the fakes lie among the reals."""
+"""One look at a GAN: what G receives, how D scores both sides, and where the fakes lie among the real samples."""
 
 from __future__ import annotations
 

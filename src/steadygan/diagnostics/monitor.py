@@ -1,4 +1,4 @@
-"""`CollapseMonitor`: tells whether a GAN collapses, in a `Trainer` or in anybody's own training loop."""
+"""`CollapseMonitor`: detects whether a GAN collapses, in a `Trainer` or in your own training loop."""
 
 from __future__ import annotations
 

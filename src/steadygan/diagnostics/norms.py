@@ -1,4 +1,4 @@
-"""Norms of weights and their gradients, how far an average is from its network, and what is no number."""
+"""Norms of weights and gradients, the distance of an average from its network, and non-finite values."""
 
 from __future__ import annotations
 

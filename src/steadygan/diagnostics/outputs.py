@@ -1,4 +1,4 @@
-"""What D's logits and losses say: whom it tells apart, what it knows by heart, how far it is from rest."""
+"""What D's logits and losses show: separation, memorisation, distance from equilibrium."""
 
 from __future__ import annotations
 

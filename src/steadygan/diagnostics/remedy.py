@@ -1,4 +1,4 @@
-"""What is changed when a run goes back to where it was well: what a verdict advises, or a user asks for."""
+"""The changes made at a roll-back: what a verdict advises, or what the user asks for."""
 
 from __future__ import annotations
 

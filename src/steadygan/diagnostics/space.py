@@ -1,4 +1,4 @@
-"""Where fakes and reals are compared: as points or by features of images; and which parts of the data there are."""
+"""The space in which fakes and real samples are compared, and the parts of the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hidden units of a network while it runs: which of them vary, and whether a discriminator is still alive."""
+"""The hidden units of a network: which of them vary, and whether a discriminator is dead."""
 
 from __future__ import annotations
 

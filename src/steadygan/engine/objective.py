@@ -1,4 +1,4 @@
-"""The whole algebra: two pure functions from critics and batches to an objective. Nothing else knows maths."""
+"""All the algebra: two pure functions from critics and batches to an objective."""
 
 from __future__ import annotations
 

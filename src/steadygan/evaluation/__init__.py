@@ -1,4 +1,4 @@
-"""Judging what any generator made, against any data: one evaluator for runs, files and arrays."""
+"""Evaluation of the samples of any generator, against any data: one evaluator for runs, files and arrays."""
 
 from .evaluation import Evaluation, evaluate
 

@@ -1,4 +1,4 @@
-"""What came of judging whatever any generator made, against any data."""
+"""The result of evaluating the samples of any generator against any data."""
 
 from __future__ import annotations
 

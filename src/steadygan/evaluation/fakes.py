@@ -1,4 +1,4 @@
-"""What is judged: a run, files of images or points that any generator made, or an array."""
+"""The fakes to evaluate: from a run, from files of images or points, or from an array."""
 
 from __future__ import annotations
 

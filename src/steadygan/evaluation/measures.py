@@ -1,4 +1,4 @@
-"""What samples are measured in: modes, balance and distances of samples as they are, or of their features."""
+"""The measures of samples: modes, balance and distances, of the samples themselves or of their features."""
 
 from __future__ import annotations
 

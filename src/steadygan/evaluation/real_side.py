@@ -1,4 +1,4 @@
-"""The real side of a feature network: the features of real images that fakes are measured against."""
+"""The features of real images that fakes are compared with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fakes are judged against: a data set by its name, the user's own files, or the data of the run itself."""
+"""The data that fakes are compared with: a named data set, the user's own files, or the data of the run itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What images are measured with: frozen networks that make vectors and class logits of them."""
+"""Feature networks: frozen networks that turn images into vectors and class logits."""
 
 from .classifiers import CifarNetwork, DigitNetwork, folded
 from .inception import InceptionFeatures

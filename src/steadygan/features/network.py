@@ -1,4 +1,4 @@
-"""What a feature network is: images as bytes in, feature vectors and class logits out, and words for both."""
+"""The interface of a feature network: images as bytes in, feature vectors and class logits out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trained networks that are part of the package: images are measured with them without a download."""
+"""Trained feature networks that are part of the package: no download is needed."""
 
 from __future__ import annotations
 

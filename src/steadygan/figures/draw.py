@@ -1,4 +1,4 @@
-"""Runs in, a picture out: as PNG and PDF, with the numbers behind it in a file beside."""
+"""Runs in, a figure out: as PNG and PDF, with its numbers in a file beside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The field of one run: the way in which its D asks fakes to move, as arrows on a grid, at chosen iterations."""
+"""The gradient field of a run: the direction in which D asks fakes to move, as arrows on a grid."""
 
 from __future__ import annotations
 

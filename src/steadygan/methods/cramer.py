@@ -1,4 +1,4 @@
-"""Cramer GAN: a critic that measures against further fakes, and a generator that lowers an energy distance."""
+"""Cramer GAN: a critic that compares with more fakes, and a generator that minimises an energy distance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Differentiable augmentation: the critic is shown changed images only, real and fake alike."""
+"""Differentiable augmentation: the critic sees augmented images only, real and fake alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods that change nothing but how samples are handed over: plain training, and packing."""
+"""The methods that only change how samples are passed on: plain training, and packing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sample-differences penalisation: D judges realistic fakes and their nearest real samples alike."""
+"""Sample differences: D is trained to judge realistic fakes and their nearest real samples alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of a training: modes, balance and distance to real data; tensors in, numbers out."""
+"""Results of a training: modes, balance and distance to real data; tensors in, numbers out."""
 
 from typing import TYPE_CHECKING, Any
 

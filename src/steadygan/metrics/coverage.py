@@ -1,4 +1,4 @@
-"""Whether D rates the places low that hold too many fakes, and whether fake-as-real chooses its samples there."""
+"""Whether D gives low logits where there are too many fakes, and whether fake-as-real chooses its samples there."""
 
 from __future__ import annotations
 

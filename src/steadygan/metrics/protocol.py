@@ -1,4 +1,4 @@
-"""How a figure was measured: what must be equal before two of them are compared."""
+"""How a figure was measured: everything that must match before two figures are compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which side of a figure is the better one; a run's records in few numbers: at the end, at the best, at the peak."""
+"""Whether higher or lower is better for each figure; a run's records summarised: final, best, peak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Named settings that are known to work; `recipes.build`, which needs torch, makes trainers of them."""
+"""Named settings that are known to work; `recipes.build`, which needs torch, builds trainers from them."""
 
 from . import bases, papers, showcase
 from .recipe import RECIPES, Recipe, recipe

@@ -1,4 +1,4 @@
-"""The best pictures that two cores draw: the networks of R3GAN at small size, trained with all that keeps a GAN up."""
+"""The best images that two cores can train: small R3GAN networks, with everything that keeps a GAN stable."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A run on disk and in hand: its folder, records, log, settings, checkpoints, and what is made of it."""
+"""A run on disk and in memory: its folder, records, log, settings, checkpoints, and exports."""

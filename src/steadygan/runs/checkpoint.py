@@ -1,4 +1,4 @@
-"""Checkpoints: the complete state in one file, tensors and plain types only, written beside and renamed."""
+"""Checkpoints: the complete state in one file of tensors and plain types, written to a temporary file and renamed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run's folder: where each of its files is, one owner at a time, logs that a resumed run cuts back."""
+"""The run's folder: where its files are, one process at a time, logs truncated when a run is resumed."""
 
 from __future__ import annotations
 

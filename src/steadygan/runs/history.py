@@ -1,4 +1,4 @@
-"""All that a run's folder tells of it: what is missing or damaged is noted and counted, never a reason to stop."""
+"""Everything that a run's folder contains: missing or damaged parts are noted and counted, never a reason to stop."""
 
 from __future__ import annotations
 

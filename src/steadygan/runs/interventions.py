@@ -1,4 +1,4 @@
-"""The roll-backs of a run, kept beside it and done again when it is resumed."""
+"""The roll-backs of a run, stored in its folder and repeated when it is resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run writes while it trains: records, timings, a log in words, its events as lines of JSON, TensorBoard."""
+"""What a run writes during training: records, timings, a text log, its events as JSON lines, TensorBoard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a monitor leaves of a loop of your own: a folder of records and samples, read as that of a run is."""
+"""The folder that a monitor writes for your own loop: records and samples, read like those of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings that a run folder holds, and how they differ from others."""
+"""The settings stored in a run's folder, and how they differ from others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generators that are part of the package: weights and a card each, for samples before anything was trained."""
+"""Generators that are part of the package: weights and a card each, for sampling without training first."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A sitting: runs set up, trained together or alone, watched, written down."""
+"""Training: runs set up, trained together or alone, monitored, recorded."""

@@ -1,4 +1,4 @@
-"""One forward of everything before the first step, so that networks that cannot be trained are told in one line."""
+"""One forward of everything before the first step: networks that cannot be trained are refused in one line."""
 
 from __future__ import annotations
 

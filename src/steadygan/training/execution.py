@@ -1,4 +1,4 @@
-"""Who computes the iterations of some members: eager or functional, compiled or not, decided once."""
+"""Which executor computes the iterations of some members: eager or functional, compiled or not, decided once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the monitor's alarms ask for: nothing, a stop, or a step back to where the run was well, with a remedy."""
+"""The response to the monitor's alarms: none, a stop, or a roll-back to a good checkpoint, with a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run that is trained, lone or beside others: what it is, where it stands, and what is written of it."""
+"""A run while it is trained, alone or beside others: its parts, its progress, and what is written about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps runs from being trained side by side, found out before the first step."""
+"""Reasons why runs cannot be trained side by side, found before the first step."""
 
 from __future__ import annotations
 

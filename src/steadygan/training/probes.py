@@ -1,4 +1,4 @@
-"""What is seen of a run from outside, between two iterations, evaluated and drawn: nothing changes a bit of it."""
+"""Measurements of a run between two iterations, evaluated and drawn, without changing a bit of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One sitting: members made ready, trained together iteration by iteration, looked at in between, and drawn."""
+"""One call of `fit`: members are prepared, trained together iteration by iteration, measured in between, and drawn."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Session:
         self.opened = False  # they were done before: they are read, and nothing is written
         self.gone: set[int] = set()  # which members left, to go on alone
         self.steps: dict[Hashable, Callable[..., Any]] = {}  # compiled, for stacks of equal runs
-        self._began = time.perf_counter(), 0, 0.0  # this sitting, at which iteration, after how many seconds of others
+        self._began = time.perf_counter(), 0, 0.0  # of this call, at which iteration, after how many earlier seconds
         self._work: int | None = None  # multiply-adds of a forward
         self._random: Mapping[str, Tensor] | None = None  # torch's global generators between two fits
         self._segment: Segment | None = None  # whose iterations are being done
@@ -77,7 +77,7 @@ class Session:
         sitting, self.watch = True, watch
         for member in self.members:
             member.watch = watch
-        while sitting:
+        while training:
             watch.follow(lambda: self.reached, self.members[0].rhythm.evaluate)
             with self._sitting(until) as signals:
                 while self.iteration < until and self.going and not signals.asked:
@@ -89,7 +89,7 @@ class Session:
                             if signals.asked:
                                 break
                     self._look(segment)
-            sitting = self._gone_back()
+            training = self._gone_back()
         return [member.run for member in self.members]
 
     @contextmanager
@@ -245,7 +245,7 @@ class Session:
             member.log.say(f"stopped at iteration {self.iteration} after {seconds:.1f} s of training", self.iteration)
 
     def _tell_time(self) -> None:
-        """Seconds of training in all, and iterations per second of this sitting, to the runs that are going."""
+        """Seconds of training in all, and iterations per second of this call, to the running members."""
         began, first, before = self._began
         seconds = time.perf_counter() - began
         for member in self.going:

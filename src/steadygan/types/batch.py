@@ -1,4 +1,4 @@
-"""What flows through every seam: samples, with their classes and conditions."""
+"""The data that passes every interface: samples, with their classes and conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a network is told the classes of its samples and their conditions: through which parameter of its forward."""
+"""How a network receives classes and conditions: through which parameter of its forward."""
 
 from __future__ import annotations
 

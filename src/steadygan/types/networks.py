@@ -1,4 +1,4 @@
-"""Networks without what would mislead training: uncompiled, and a discriminator without the sigmoid at its end."""
+"""Networks without wrappers that would mislead training: uncompiled, and D without its final sigmoid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses, penalties and methods: what each of them may ask for and give."""
+"""Losses, penalties and methods: what each of them may request and return."""
 
 from __future__ import annotations
 

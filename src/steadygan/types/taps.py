@@ -1,4 +1,4 @@
-"""What named sub-modules of a network put out during its forward."""
+"""Outputs of named sub-modules of a network during its forward."""
 
 from __future__ import annotations
 

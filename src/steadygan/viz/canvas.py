@@ -1,4 +1,4 @@
-"""One look for every figure: colours, type sizes, and a way to the file that leaves matplotlib's global state alone."""
+"""One style for every figure: colours, type sizes, and saving without touching matplotlib's global state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of images: a grid of them, and how a few of them came to be."""
+"""Figures of images: a grid of them, and how a few evolved during training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folder or a .zip of images holds: the names of its files, and how one of them is read."""
+"""The contents of a folder or .zip of images: the names of its files, and how to read one."""
 
 from __future__ import annotations
 
