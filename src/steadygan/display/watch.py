@@ -120,7 +120,7 @@ class Watch:
         self.doing(COMPILING)
 
     def follow(self, reached: Callable[[], int], every: int = 1) -> None:
-        """Before a sitting: `reached()` is how many iterations are done by now; an evaluation comes `every` so many."""
+        """Before training: `reached()` gives the iterations done; an evaluation comes `every` so many."""
         self._reached, self._every, self._began, self._pace = reached, every, None, 0.0
 
     def beat(self) -> None:

@@ -74,12 +74,12 @@ class Session:
         """
         check_whole("iterations", until, 0)
         self.horizon = self.horizon or max(1, until)
-        sitting, self.watch = True, watch
+        training, self.watch = True, watch
         for member in self.members:
             member.watch = watch
         while training:
             watch.follow(lambda: self.reached, self.members[0].rhythm.evaluate)
-            with self._sitting(until) as signals:
+            with self._running(until) as signals:
                 while self.iteration < until and self.going and not signals.asked:
                     self._segment = segment = Segment(self, until)
                     with self._whole(segment):
@@ -93,7 +93,7 @@ class Session:
         return [member.run for member in self.members]
 
     @contextmanager
-    def _sitting(self, until: int) -> Iterator[StopSignals]:
+    def _running(self, until: int) -> Iterator[StopSignals]:
         """Folders locked and host borrowed around everything, members begun before and ended after the iterations."""
         first = self.members[0].setup
         with ExitStack() as stack:
