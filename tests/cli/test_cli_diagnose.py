@@ -86,7 +86,7 @@ def test_pages_and_json(place, commands):
     assert good.out.startswith("good: good since iteration 200; last look at 700\n")
     assert "fakes serve 90% of the data, their quality is 0.9 (1 is as real data)\n" in good.out
     assert warned.out.startswith("warned: learning (warning: G driven out) since iteration 0; last look at 700\n")
-    assert "fakes lie 2.1 times as far apart as reals: G is driven out of the data" in warned.out
+    assert "fakes are 2.1 times as far apart as reals: G is driven out of the data" in warned.out
     assert "collapsed (fakes alike) since iteration 800; last look at 1,000" in fallen.out
     assert "fakes have a quality of 0.04 after 0.9 (1 is as real data)" in fallen.out
     assert "fakes differ 0.1 times as much as reals" in fallen.out

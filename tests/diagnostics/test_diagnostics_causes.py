@@ -81,7 +81,7 @@ CASES = {
         "penalty.r1.weight=0.2; widen D",
     ),
     "d_overfits": Case(
-        {"overfitting_gap": 0.75}, {"overfitting_gap": 0.76}, "knows them by heart", "penalty.r1.weight=1", "weight=20"
+        {"overfitting_gap": 0.75}, {"overfitting_gap": 0.76}, "has memorised them", "penalty.r1.weight=1", "weight=20"
     ),
     "d_too_strong": Case({"d_off": -0.3}, {"d_off": -0.31}, "is -31% off", "penalty.r1.weight=1", "weight=20"),
     "d_too_weak": Case(
@@ -91,7 +91,7 @@ CASES = {
         {"average_quality": 0.2, "average_covered": 0.1},
         {"average_quality": 0.2, "average_covered": 0.09},
         "behind G (quality 0.2 and 0.4, of the reals covered 9% and 30%)",
-        "half-life of the average",
+        "use a shorter half-life",
     ),
     "fakes_alike": Case(
         {"diversity": 0.4},
@@ -263,7 +263,7 @@ def test_other_data_are_a_new_beginning() -> None:
     records[6]["data_changed"] = 1.0
     found = judge(records, KNOWN)
     assert (found[6].causes, found[6].warning, found[7].causes) == (("data_changed",), True, ())
-    assert "fakes are held against them from here on" in found[6].reason
+    assert "fakes are compared with the new ones from here on" in found[6].reason
     assert found[-1].state == "learning"
 
 

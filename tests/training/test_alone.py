@@ -178,7 +178,7 @@ def test_the_monitor_still_judges_the_discriminator() -> None:
     run = alone(D=D, data=both(4)[0], fakes=both(4)[1], monitor=sg.CollapseMonitor()).fit(600)
     assert {record["verdict"] for record in run.metrics} == {"learning"}
     assert run.metrics[-1]["causes"] == "d_overfits"
-    assert "knows them by heart" in run.metrics[-1]["reason"]
+    assert "has memorised them" in run.metrics[-1]["reason"]
     assert any(": warning: D rates its training samples" in event for event in run.events)
 
 

@@ -303,7 +303,7 @@ class TestStalled:
             assert verdicts[3] == "stalled"
             assert run.metrics[-1]["gradient_norm_g"] == 0.0
             assert run.metrics[-1]["causes"].split()[0] == "g_dead"
-            assert "no gradient reaches G's weights (at iteration 15): look for a clamp" in run.metrics[-1]["reason"]
+            assert "no gradient reaches G's weights (at iteration 15): check for a clamp" in run.metrics[-1]["reason"]
         assert made.reason is None
 
     def test_it_stops_a_run(self) -> None:

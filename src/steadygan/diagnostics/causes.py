@@ -149,14 +149,14 @@ def wild(key: str) -> Sign:
 
 
 MILDER = "lower the learning rates or raise the penalty"
-REVIVE = "use leaky ReLU in D, and go back to where it lived, or begin anew"
-UNCUT = "look for a clamp or an activation that is saturated everywhere"
-MOVE = "look for requires_grad=False, a rate of 0, or an optimizer that does not hold its weights"
+REVIVE = "use leaky ReLU in D, and roll back to before it died, or start again"
+UNCUT = "check for a clamp or an activation that is saturated everywhere"
+MOVE = "check for requires_grad=False, a learning rate of 0, or an optimizer without its weights"
 CAUSES = (
     Cause(
         "d_dead",
         below("d_gradient_mean", DEAD_GRADIENT),
-        "D has no slope at the fakes (mean {d_gradient_mean:.2g}): it teaches G nothing",
+        "D has no slope at the fakes (mean {d_gradient_mean:.2g}): G learns nothing from it",
         ("d_gradient_mean",),
         revived,
         REVIVE,
@@ -166,7 +166,7 @@ CAUSES = (
     Cause(
         "d_dead",
         above("dead_units", 0.99),
-        "{dead_units:.1%} of D's hidden units say the same of everything",
+        "{dead_units:.1%} of D's hidden units give the same output for everything",
         ("dead_units",),
         revived,
         REVIVE,
@@ -184,7 +184,7 @@ CAUSES = (
     Cause(
         "d_saturated",
         nought("gradient_norm_d"),
-        "no gradient reaches D's weights: its loss has nothing left to ask for",
+        "no gradient reaches D's weights: its loss is saturated",
         ("gradient_norm_d",),
         smoother,
         UNCUT,
@@ -205,9 +205,9 @@ CAUSES = (
     Cause(
         "data_changed",
         above("data_changed", 0.0),
-        "the newest real samples are not like those of the beginning: fakes are held against them from here on",
+        "the newest real samples differ from the first ones: fakes are compared with the new ones from here on",
         ("data_changed",),
-        advice="look whether the data are meant to change",
+        advice="check whether the data are meant to change",
         lone=False,
         looks=1,
         always=True,
@@ -215,9 +215,9 @@ CAUSES = (
     Cause(
         "classes_ignored",
         below("class_agreement", 0.5),
-        "only {class_agreement:.0%} of fakes look like the class that they were asked for, where real samples do",
+        "only {class_agreement:.0%} of fakes look like the requested class, where real samples do",
         ("class_agreement",),
-        advice="look whether labels reach G and D and belong to the samples",
+        advice="check that labels reach G and D and match the samples",
         always=True,
     ),
     Cause(
@@ -232,7 +232,7 @@ CAUSES = (
         Cause(
             f"{player}_unsteady",
             wild(f"{player}_loss"),
-            f"{player.upper()}'s loss goes up and down {{{player}_loss_std:.2g}}, many times as much as before",
+            f"{player.upper()}'s loss goes up and down {{{player}_loss_std:.2g}}, far more than before",
             (f"{player}_loss_std",),
             slower,
             lone=False,
@@ -250,7 +250,7 @@ CAUSES = (
     Cause(
         "g_driven_out",
         above("diversity", WIDE),
-        "fakes lie {diversity:.2g} times as far apart as reals: G is driven out of the data",
+        "fakes are {diversity:.2g} times as far apart as reals: G is driven out of the data",
         ("diversity",),
         slower,
     ),
@@ -268,7 +268,7 @@ CAUSES = (
     Cause(
         "d_overfits",
         above("overfitting_gap", BY_HEART),
-        "D rates its training samples {overfitting_gap:.2g} deviations above held-out ones: it knows them by heart",
+        "D rates its training samples {overfitting_gap:.2g} deviations above held-out ones: it has memorised them",
         ("overfitting_gap",),
         smoother,
         "use more training samples, or method.diff_augment",
@@ -294,7 +294,7 @@ CAUSES = (
         "the average of G's weights is behind G (quality {average_quality:.2g} and {quality:.2g}, of the reals covered"
         " {average_covered:.0%} and {covered:.0%})",
         ("quality", "average_quality", "covered", "average_covered"),
-        advice="a shorter half-life of the average (ema.half_life), or wait for it, or G's own weights",
+        advice="use a shorter half-life (ema.half_life), wait for the average, or use G's own weights",
     ),
     Cause(
         "fakes_alike",
