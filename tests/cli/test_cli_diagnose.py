@@ -158,8 +158,8 @@ BAD = {
     "nowhere": "found no such folder: check the path",
     "none": "found no metrics.jsonl there",
     "begun": "found none: continue training",
-    "empty": "got an empty file: train the run on",
-    "garbled": "got 2 that cannot be read: train the run on",
+    "empty": "got an empty file: continue the run",
+    "garbled": "got 2 that cannot be read: continue the run",
     "blind": "got 1 record without one: train it with the monitor on",
 }
 

@@ -240,10 +240,10 @@ def test_a_run_read_back_has_no_samples(tmp_path: Path) -> None:
     [
         ({"fakes": None}, "expected a generator, or fakes that D is trained on alone"),
         ({"G": nn.Linear(2, 2)}, "expected G=None with fakes"),
-        ({"latent_dim": 2}, "expected no latent_dim beside fakes"),
-        ({"latent": lambda n, g: torch.randn(n, 2, generator=g)}, "expected no latent beside fakes"),
+        ({"latent_dim": 2}, "expected no latent_dim with fakes"),
+        ({"latent": lambda n, g: torch.randn(n, 2, generator=g)}, "expected no latent with fakes"),
         ({"evaluator": lambda _: {}}, "expected no evaluator with fakes"),
-        ({"fakes": torch.zeros(5, 3)}, r"expected fakes of shape \(2,\), as the data's, got \(3,\)"),
+        ({"fakes": torch.zeros(5, 3)}, r"expected fakes of shape \(2,\), like the data, got \(3,\)"),
         ({"fakes": 3}, "expected"),
     ],
 )

@@ -45,7 +45,7 @@ def check_networks(setup: Setup, executor: Eager) -> list[str]:
                 f"the generator must return samples of shape {setup.source.shape}, like the data, but returned {fake}: "
                 "change its last layer"
             )
-        taking = f"a discriminator cannot take samples of shape {setup.source.shape}, as the data's{classes}"
+        taking = f"a discriminator cannot take samples of shape {setup.source.shape}, like the data{classes}"
         with calling(taking, FIRST):
             executor.probe(Batch(real, label), z, label)
         return check_gradients(setup, executor, z, label)
