@@ -28,7 +28,7 @@ KEPT = ("label", "held_out", "held_out_label", "centres")  # tensors beside the 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Source(Shown):
-    """Real data with all that training and measuring need to know of it; on the CPU until `to`.
+    """Real data with all that training and evaluation need to know about it; on the CPU until `to`.
 
     shape: of one sample, such as (2,) or (3, 32, 32).
     train, label: training samples (n, *shape) and their classes (n,) int64; no `train` means unlimited data. Finite

@@ -36,7 +36,7 @@ from .shipped import shipped_card, shipped_weights
 
 
 class Run(Shown):
-    """A trained GAN: `G` is the average when there is one, `G_live` the network as trained, `D` its opponent(s).
+    """A trained GAN: `G` is the average if there is one, `G_live` the trained network, `D` its opponent(s).
 
     For a discriminator trained alone, both are a `models.NoGenerator`, and there is nothing to sample.
     `settings` and `metrics` (one record per tick) are plain data; `events` are the log lines meant for the user.
