@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from steadygan.viz.canvas import FAKE, QUIET, REAL
+from steadygan.display.glimpse import FAKE, REAL
+from steadygan.viz.canvas import QUIET
 from steadygan.viz.clouds import Snapshot
 from steadygan.viz.raster import HEAD, SHADES, SIDE, UNKNOWN, film, raster, rgb, write_png
 
@@ -98,3 +99,13 @@ def test_a_film_has_a_frame_for_each_page_and_rests_on_the_last() -> None:
 def test_a_ground_that_cannot_be_drawn_is_left_white(surface: np.ndarray) -> None:
     page = raster(Snapshot(0, np.zeros((0, 2)), surface, BOX), np.zeros((0, 2)), (0.0, 1.0), BOX)
     assert at(page, 2.0, 1.0) == [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    "extent", [(0.0, 0.0, 0.0, 0.0), (2.0, -2.0, 2.0, -2.0), (-1e308, 1e308, 0.0, 1.0), (1e300, 1e300, 0.0, 1e-300)]
+)
+def test_an_extent_of_a_damaged_file_still_makes_a_picture(extent: tuple[float, ...]) -> None:
+    shot = Snapshot(0, np.array([[1e308, -1e308], [np.nan, 0.0]]), np.full((3, 3), np.nan), extent)
+    assert raster(shot, None).shape == (SIDE + HEAD, SIDE, 3)
+    assert raster(shot, np.zeros((4, 2)), box=BOX).shape == (SIDE + HEAD, SIDE, 3)
+    assert raster(shot._replace(points=shot.points[:, :1]), None).shape == (SIDE + HEAD, SIDE, 3)

@@ -20,6 +20,7 @@ SHADES = ("#F0A870", "#F9DCC4", "#FFFFFF", "#C6DFF0", "#74B3DC")  # of D's logit
 UNKNOWN = "#BBBBBB"  # where a logit is not finite
 STEPS = 32  # shades of the ground: more would only make the file larger
 BINS = 48  # of a histogram
+FAR = 4 * SIDE  # pixels from the page's edge beyond which no ground begins or ends
 OPAQUE = 0.45, 0.85  # of one real point, and of a generated one
 
 
@@ -39,6 +40,7 @@ def raster(
         flat = shot._replace(points=points[:, :2])
         known = None if known is None else known[:, :2]
         box = view(flat.points if known is None else known, [flat]) if box is None else box
+        box = (*_axis(*box[:2]), *_axis(*box[2:]))
         scale = logit_scale([] if shot.surface is None else [shot.surface]) if scale is None else scale
         page = _ground(flat, box, scale)
         for cloud, colour, radius, opaque in ((known, REAL, 3.2, OPAQUE[0]), (flat.points, FAKE, 2.2, OPAQUE[1])):
@@ -99,18 +101,26 @@ def _shades() -> Array:
     return np.stack([rgb(shade) for shade in SHADES])
 
 
+def _axis(low: float, high: float) -> tuple[float, float]:
+    """The ends of an axis, others where a damaged file gives none that can be drawn between."""
+    width = high - low
+    return (low, high) if 0.0 < width < np.inf and np.isfinite(SIDE * (abs(low) + abs(high)) / width) else (-1.0, 1.0)
+
+
 def _places(extent: Sequence[float], box: Box) -> tuple[int, int, int, int]:
     """Left, right, bottom and top of an extent in the page's pixels, counted from its upper left corner."""
     wide, tall = box[1] - box[0], box[3] - box[2]
-    left, right = (round(SIDE * (edge - box[0]) / wide) for edge in extent[:2])
-    bottom, top = (round(SIDE * (box[3] - edge) / tall) for edge in extent[2:])
+    across = [SIDE * (edge - box[0]) / wide for edge in extent[:2]]
+    down = [SIDE * (box[3] - edge) / tall for edge in extent[2:]]
+    left, right, bottom, top = (round(min(max(place, -FAR), FAR)) for place in (*across, *down))
     return left, right, bottom, top
 
 
 def _stamp(page: Pixels, points: Array, box: Box, colour: Array, radius: float, opaque: float) -> None:
     """Draws discs; where many lie on one place less and less of what is below shines through."""
     low, high = np.array([box[0], box[2]]), np.array([box[1], box[3]])
-    places = np.round(SIDE * (points - low) / (high - low) - 0.5)
+    with np.errstate(over="ignore", invalid="ignore"):  # far out is outside
+        places = np.round(SIDE * (points - low) / (high - low) - 0.5)
     places = places[((places >= 0) & (places < SIDE)).all(1)].astype(np.int64)
     reach = int(np.ceil(radius))
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
@@ -126,7 +136,7 @@ def _stamp(page: Pixels, points: Array, box: Box, colour: Array, radius: float, 
 
 def _histogram(fake: Array, real: Array | None, box: Box | None) -> Pixels:
     """Densities along one axis: real filled, generated as an outline."""
-    low, high = column_limits(fake if real is None else real, 0.25) if box is None else box[:2]
+    low, high = _axis(*(column_limits(fake if real is None else real, 0.25) if box is None else box[:2]))
     bins = np.linspace(low, high, BINS + 1)
     rows = [(real, REAL, True), (fake, FAKE, False)][real is None :]
     shares = [np.histogram(row[np.isfinite(row)], bins)[0] / max(1, len(row)) for row, _, _ in rows if row is not None]
