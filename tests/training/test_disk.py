@@ -17,6 +17,7 @@ from elsewhere import process, train_without_room
 from several import FIFTH
 from steadygan.errors import InputError
 from steadygan.runs import folder as folder_files
+from steadygan.runs import samples
 from steadygan.training.probes import Probes
 from tiny import assert_same, built, saved, state, trainer
 
@@ -93,6 +94,11 @@ def test_for_samples_and_figures(tmp_path, monkeypatch):
     assert "no figures were drawn: cannot write " in run.events[-1]
     assert "No space left on device" in run.events[-1]
     assert int(saved(tmp_path / "figures")["state"].iteration) == 10
+    monkeypatch.setattr(samples, "write_png", refuse)
+    run = trainer(tmp_path / "picture").fit(10)
+    told = [event for event in run.events if event.startswith("no picture was drawn: ")]
+    assert len(told) == 2  # at the beginning and at the end, of which samples were kept
+    assert len([*(tmp_path / "picture" / "samples").iterdir()]) == 2
 
 
 def wide(out: Path, resume: bool = False, width: int = 40) -> sg.Trainer:

@@ -53,9 +53,9 @@ class Log:
             scalars = [Summary.Value(tag=key, simple_value=value) for key, value in tagged(each).items()]
             self._writer.file_writer.add_summary(Summary(value=scalars), each["iteration"])
 
-    def picture(self, path: Path, iteration: int) -> None:
-        """Shows a PNG file in TensorBoard beside the curves, its bytes as they are."""
-        if self._writer is not None and self.folder is not None:
+    def picture(self, path: Path | None, iteration: int) -> None:
+        """Shows a PNG file, where there is one, in TensorBoard beside the curves, its bytes as they are."""
+        if path is not None and self._writer is not None and self.folder is not None:
             from PIL import Image
             from tensorboard.compat.proto.summary_pb2 import Summary
 

@@ -72,10 +72,10 @@ class LoopFolder:
         known, made = (np.concatenate([part.detach().cpu().float().numpy() for part in each]) for each in (real, fake))
         if made.ndim == 2:
             keep_real(self.folder, known)
-            point_samples(self.folder, at, made, known, {})
+            point_samples(self.folder, at, made, known, {})()
         elif made.ndim == 4 and made.shape[1] in (1, 3):
             low, high = scale_of(known)
-            image_samples(self.folder, at, 2.0 * (made[: COLUMNS**2] - low) / (high - low) - 1.0)
+            image_samples(self.folder, at, 2.0 * (made[: COLUMNS**2] - low) / (high - low) - 1.0)()
 
 
 def finite(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ COLUMNS = 10  # of a grid of images
 
 def point_samples(
     folder: RunFolder, iteration: int, points: NDArray[Any], real: NDArray[Any], critic: Mapping[str, Any]
-) -> Path:
-    """Points (n, d) in the data's units as samples/ITERATION.npz, and as the picture; the picture's path.
+) -> Callable[[], Path]:
+    """Keeps points (n, d) in the data's units as samples/ITERATION.npz; what draws the picture of them and returns it.
 
     real (m, d): drawn beside them. critic: where there are, D's `surface` and `slope` on an `extent`.
     """
@@ -29,18 +29,26 @@ def point_samples(
     with beside(folder.samples / f"{iteration:09d}.npz", advice=RESUME) as part, part.open("wb") as file:
         np.savez(file, points=points, **critic)
     shot = Snapshot(iteration, points, critic.get("surface"), critic.get("extent"))
-    write_png(raster(shot, real), folder.latest)
-    return folder.latest
+
+    def draw() -> Path:
+        write_png(raster(shot, real), folder.latest)
+        return folder.latest
+
+    return draw
 
 
-def image_samples(folder: RunFolder, iteration: int, images: NDArray[Any]) -> Path:
-    """Images (n, 1 or 3, h, w) from -1 to 1 as a grid samples/ITERATION.png, and as the picture; the picture's path."""
+def image_samples(folder: RunFolder, iteration: int, images: NDArray[Any]) -> Callable[[], Path]:
+    """Keeps images (n, 1 or 3, h, w) from -1 to 1 as a grid samples/ITERATION.png; what copies it as the picture."""
     path = folder.samples / f"{iteration:09d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     image_grid(images, path, COLUMNS, scale_for(images.shape[1:]))
-    with beside(folder.latest, advice=RESUME) as part:
-        part.write_bytes(path.read_bytes())
-    return folder.latest
+
+    def draw() -> Path:
+        with beside(folder.latest, advice=RESUME) as part:
+            part.write_bytes(path.read_bytes())
+        return folder.latest
+
+    return draw
 
 
 def keep_real(folder: RunFolder, points: NDArray[Any]) -> None:

@@ -249,12 +249,12 @@ class Member:
         self._startled = self._startled and closing  # a run that goes on knows no closing record
         figures, dead = self.probes.look(self.iteration, self.seen)
         record |= figures
-        began, picture = time.perf_counter(), None
+        began, draw = time.perf_counter(), None
         if closing or self.iteration % self.rhythm.evaluate == 0:
             record |= self.probes.metrics()
             if self.folder is not None:
                 with self.log.lenient("no samples were kept", self.iteration), writing(self.folder.samples):
-                    picture = self.probes.snapshot(self.folder, self.iteration)
+                    draw = self.probes.snapshot(self.folder, self.iteration)
         took = time.perf_counter() - began
         for key, value in [*record.items()]:
             if not isinstance(value, str) and not math.isfinite(value):  # JSON has no word for it
@@ -265,8 +265,8 @@ class Member:
             self.sums.state = {}
         verdict = self._judged(record, self._name_dead(dead), again)
         self.log.record(record)
-        if picture is not None:
-            self.log.picture(picture, self.iteration)
+        with self.log.lenient("no picture was drawn", self.iteration, InputError):  # the next one is another chance
+            self.log.picture(draw and draw(), self.iteration)
         self.log.timing(self.iteration, self.run.wall_time, self.run.iterations_per_second, took)
         self._tell(record)
         if verdict is not None and self.guard is not None and not closing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from itertools import islice
@@ -193,10 +193,10 @@ class Probes:
         made, real = self._made(network, MOST if source.image else POINTS), self.real[:POINTS]
         return glimpse_of(made if source.image else source.restore(made), source.image, source.restore(real))
 
-    def snapshot(self, folder: RunFolder, iteration: int) -> Path | None:
+    def snapshot(self, folder: RunFolder, iteration: int) -> Callable[[], Path] | None:
         """Keeps samples for the figures: points with the critic's surface, or a grid of images from fixed latents.
 
-        Returns the picture, if one was made. A conditional generator's columns are classes.
+        Returns what makes a picture of them, where that can be done. A conditional generator's columns are classes.
         """
         shape = self.source.shape
         if self.source.image:
