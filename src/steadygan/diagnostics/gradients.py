@@ -22,7 +22,7 @@ from .units import HiddenUnits
 
 
 def gradient_figures(norms: Tensor) -> dict[str, float]:
-    """How large and how uneven gradient norms (n,) are [tao2020].
+    """Size and unevenness of gradient norms (n,) [tao2020].
 
     Returns mean, max, max_over_mean and top1_share, the share of their sum that the largest 1 % (at least one) hold.
     Norms that are all 0 count as even: max_over_mean 1, top1_share as of equal norms. Non-finite norms show in the
@@ -56,7 +56,7 @@ def generator_gradient(
     L_G is the sum over the terms of the loss, and of the method where one is given, of weight * sum_i value_i, so for
     the nonsaturating loss the first norm is sigmoid(-d(y)) ||grad d(y)||; a term with more values than fakes (cyclic
     pairs) counts as n times its mean. `real` is for those that compare with real samples, which are constants here. No
-    parameter gathers a gradient; buffers, grad mode and random state stay as they were, and dropout acts as seeded with
+    parameter gets a gradient; buffers, grad mode and random state stay as they were, and dropout acts as seeded with
     0. Raises InputError when there are no fakes, no terms, or no reals for a loss or method that needs them.
     """
     sight = sight_of(critic, loss, fake, real, method)
@@ -64,7 +64,7 @@ def generator_gradient(
 
 
 class Sight(NamedTuple):
-    """One look at a critic: the gradients G receives, and what D makes of both sides, without a graph."""
+    """One look at a critic: the gradients that G receives, and D's scores of both sides, without a graph."""
 
     received: Tensor  # (n, numbers of a sample): grad_y L_G(y)
     slope: Tensor  # the same of d(y)

@@ -32,8 +32,8 @@ def ema_distance(average: nn.Module, live: nn.Module, size: float | None = None)
     """||theta_ema - theta|| / ||theta|| over parameters, buffers aside, summed in float64 [yazici2019].
 
     size: ||theta|| as of `parameter_norm`, where it is known.
-    How far the averaged weights trail the live ones. Where the live ones are all 0 it is 0 for an average that is, too,
-    and infinite for another. Non-finite weights show as NaN or infinity. Raises InputError when the networks'
+    How far the averaged weights trail the live ones. If all live weights are 0, it is 0 for an average that is 0 too,
+    and infinite otherwise. Non-finite weights show as NaN or infinity. Raises InputError when the networks'
     parameters differ in names or shapes.
     """
     ours, theirs = dict(average.named_parameters()), dict(live.named_parameters())

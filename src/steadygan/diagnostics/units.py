@@ -61,7 +61,7 @@ class HiddenUnits(Hooked):
     def active(self) -> float:
         """Share of the units whose output varied over all samples of all forwards; 1 without hidden units.
 
-        A unit whose outputs are not finite counts as active: it is not silent, and `non_finite` tells.
+        A unit with non-finite outputs counts as active: it is not dead, and `non_finite` reports it.
         """
         seen = self._seen if self._parts else self._seen[:-1]
         varied = [_varies(low, high) for low, high in seen]
@@ -116,7 +116,7 @@ def active_units(module: nn.Module, x: Tensor, label: Tensor | None = None) -> f
 
 
 def dead_discriminator(gradient_mean: float, active: float) -> str | None:
-    """Why the discriminator counts as dead, in one line, or None while it lives.
+    """Why the discriminator counts as dead, in one line; None if it does not.
 
     gradient_mean: mean ||grad_y d(y)|| over fakes, dead below 1e-8. active: from `active_units`, dead below 0.01.
     """

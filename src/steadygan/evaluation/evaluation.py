@@ -38,9 +38,9 @@ NAMED = {"kernel_distance": "kernel distance", "fid": "FID and similar"}  # what
 
 @dataclass(frozen=True, repr=False)
 class Evaluation(Shown):
-    """What came of it: `figures` by name, the `protocols` they were measured by, what real data gets (`reference`).
+    """The result: `figures` by name, their `protocols`, and the values of real data (`reference`).
 
-    notes: what a user should be told, figures that could not be had among it.
+    notes: messages for the user, including figures that could not be computed.
     """
 
     what: str
@@ -64,7 +64,7 @@ class Evaluation(Shown):
         return counted(key, self.reference[key]) if key in self.reference else ""
 
     def plain(self) -> dict[str, Any]:
-        """For JSON: each figure with its value, what real data gets, and its protocol."""
+        """For JSON: each figure with its value, the value of real data, and its protocol."""
         return {
             "what": self.what,
             "against": self.against,
@@ -96,16 +96,16 @@ def evaluate(
     metrics: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judges what any generator made: `evaluate("runs/mnist-far/seed-0", "mnist")`.
+    """Evaluates the samples of any generator: `evaluate("runs/mnist-far/seed-0", "mnist")`.
 
     what: a `Run`, the folder of one, a folder, .zip, .npy or .npz of images, a .csv, .npy or .npz of points, or an
     array (n, *shape). against: a data set's name ("own": the run's own data), a path, or samples; `data`: where the
     files of a data set lie. n: how many fakes; of a run 10,000, or as many as its data's benchmark asks for, drawn with
-    `seed`; of files all. split: which real images features are compared with, at most `real` of them. features: the
-    name of a network, a `FeatureNetwork`, None, or "auto" for the data set's own. metrics: the figures wanted;
+    `seed`; of files all. split: the real images to compare features with, at most `real` of them. features: the
+    name of a network, a `FeatureNetwork`, None, or "auto" for that of the data set. metrics: the figures to compute;
     none: all that apply. Global random generators are left as they were.
 
-    Raises InputError for data that does not fit or is too little, and NonFiniteError for samples that are not finite.
+    Raises InputError for data that do not fit or are too few, and NonFiniteError for non-finite samples.
     """
     check_whole("real", real, LEAST)
     check_whole("seed", seed, 0)
@@ -177,7 +177,7 @@ def fitted(fakes: Fakes, source: Source) -> Fakes:
 
 
 def check_alike(fakes: Fakes, source: Source) -> None:
-    """Raises InputError unless fakes and reals are of one kind, range and shape, and enough."""
+    """Raises InputError unless fakes and real samples have the same kind, range and shape, and there are enough."""
     if fakes.n < LEAST:
         raise InputError(f"expected at least {LEAST} fakes in {fakes.name}, got {fakes.n}: raise -n, or generate more")
     if fakes.image != source.image:
@@ -218,7 +218,7 @@ def compressed(fakes: Fakes, source: Source) -> list[str]:
 
 
 def left_out(fakes: Fakes, network: FeatureNetwork | None) -> dict[str, str]:
-    """The figures that cannot be had, and what they need."""
+    """The figures that cannot be computed, and what they need."""
     if network is not None and fakes.n < KERNEL_SIZE:
         return dict.fromkeys(("kernel_distance", "kid"), f"it needs {KERNEL_SIZE:,} fakes, got {fakes.n:,}")
     if network is None and fakes.image:

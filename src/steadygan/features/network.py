@@ -39,10 +39,10 @@ class Features(NamedTuple):
 
 @runtime_checkable
 class FeatureNetwork(Protocol):
-    """A frozen network that images are measured with.
+    """A frozen network that computes features of images.
 
     `name` and `digest` (of its weights or its source) say which one, `resize` in words what it does to an image's
-    size, `classes` how many classes its logits tell apart (None: none), `chunk` how many images it takes at a time.
+    size, `classes` how many classes its logits have (None: none), `chunk` how many images it takes at a time.
     """
 
     name: str
@@ -62,7 +62,7 @@ class FeatureNetwork(Protocol):
 def extract(network: FeatureNetwork, images: Tensor) -> Features:
     """The features of uint8 images (n, channels, height, width), a chunk at a time.
 
-    Raises InputError for other tensors, and for what the network makes of them if it is no (n, dim) or not finite.
+    Raises InputError for other tensors, and if the network's output is not (n, dim) or not finite.
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[0] == 0:
         got = f"{images.dtype} {tuple(images.shape)}: convert them"

@@ -26,11 +26,11 @@ PROBES = 2  # images that `check` shows the function
 
 
 class UserFeatures:
-    """The features that a function makes of images.
+    """Features computed by a function of the user.
 
     function: takes uint8 images (n, channels, height, width) and returns vectors (n, dim), or (vectors, logits) with
-    logits (n, classes), as tensors or arrays. It runs without gradients; global generators are seeded for it, so that
-    it says the same again, and they, dtype and threads are afterwards as they were. `classes` is known once the
+    logits (n, classes), as tensors or arrays. It runs without gradients; global generators are seeded first, so that
+    it is reproducible, and restored afterwards, like dtype and threads. `classes` is known once the
     function has been called, by `check` at the latest.
     """
 
@@ -45,7 +45,7 @@ class UserFeatures:
         self._taken: set[tuple[int, ...]] = set()  # shapes of images that it has been tried with
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Calls the function on two images of noise, once for each shape; raises InputError for what is wrong then."""
+        """Calls the function on two noise images, once for each shape; raises InputError if the result is wrong."""
         if shape not in self._taken:
             draw = torch.Generator().manual_seed(SEED)
             self(torch.randint(0, 256, (PROBES, *shape), dtype=torch.uint8, generator=draw))
@@ -94,10 +94,10 @@ class UserFeatures:
 
 
 def user_features(name: str) -> UserFeatures:
-    """The function that `module:function` names, imported from the current folder or from what is installed.
+    """The function named by `module:function`, imported from the current folder or the installed modules.
 
-    Its digest is that of the file that defines it. Raises InputError for another form, a module that is not there or
-    fails, a function that is not in it, and for what is no function.
+    Its digest is that of the file that defines it. Raises InputError for another form, a module that is missing or
+    fails, a missing function, and anything that is not a function.
     """
     where, _, what = name.partition(":")
     if where.endswith(".py") or not all(part.isidentifier() for part in (*where.split("."), what)):

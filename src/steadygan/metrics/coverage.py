@@ -44,8 +44,8 @@ def chosen_over_covered(chosen_cells: Tensor, cells: Tensor, expected: Tensor) -
     """The share of chosen samples, in chosen_cells (k,), that lie in cells with more fakes than expected [tao2020].
 
     cells (n,) are those of the fakes by which coverage is judged, expected (c,) what each cell should hold, in any
-    unit: cell i is over-covered when it holds more than n expected_i / sum expected of them. Beside the share of all
-    fakes that lie there, chosen_over_covered(cells, cells, expected), it tells whether fake-as-real chooses where it
+    unit: cell i is over-covered if it holds over n expected_i / sum expected of them. Compared with the share of all
+    fakes there, chosen_over_covered(cells, cells, expected), it shows whether fake-as-real chooses where it
     should. Raises InputError when nothing is chosen, there are no fakes, or as `over_coverage` does.
     """
     where, share = _cells(cells, expected)

@@ -44,9 +44,9 @@ def mixture_modes(samples: Tensor, centres: Tensor, std: float, threshold: float
 def class_modes(
     labels: Tensor, classes: int, reference_histogram: Tensor | None = None, threshold: float | None = None
 ) -> dict[str, float]:
-    """Classes that fakes cover, given what a classifier calls them: labels (n,) int64 below `classes`.
+    """Classes that fakes cover, by a classifier's labels (n,) int64 below `classes`.
 
-    A class counts when at least `threshold` samples are called it (None: 20 per 2,500; Stacked MNIST's protocol is 1).
+    A class counts if at least `threshold` samples have its label (None: 20 per 2,500; Stacked MNIST's protocol is 1).
     reference_histogram (classes,) holds the real data's counts or shares q (None: even).
 
     Returns modes, emptiest_mode = min_k p_k / q_k and mode_kl = sum_k p_k log(p_k / q_k), in nats, p the fakes' shares.
@@ -68,7 +68,7 @@ def class_modes(
 
 @torch.no_grad()
 def expected_kl(shares: Tensor, n: int, against: Tensor | None = None, draws: int = 200, seed: int = 0) -> float:
-    """mode_kl of n samples of a perfect generator, E[sum_k p_k log(p_k / q_k)], in nats: what no model can go below.
+    """mode_kl of n samples of a perfect generator, E[sum_k p_k log(p_k / q_k)], in nats: no model can get below it.
 
     shares (classes,) are the data's counts or shares, p the histogram of n independent draws from them; q is `against`,
     or the data's shares themselves (then about (classes - 1) / (2 n)). The mean over `draws` drawn with `seed`.

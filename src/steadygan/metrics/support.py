@@ -1,4 +1,4 @@
-"""How many different samples a generator can make: the birthday-paradox test, without looking at pictures."""
+"""How many different samples a generator can make: the birthday-paradox test, without visual inspection."""
 
 from __future__ import annotations
 
