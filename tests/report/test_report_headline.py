@@ -39,7 +39,7 @@ def test_a_verdict_is_taken_apart_as_the_monitor_makes_it(tmp_path):
     rows = [look | verdict.record() for look, verdict in zip(looks, judge(looks), strict=True)]
     ((group,)) = groups_of(tmp_path, rows)
     (state,) = states(group)
-    assert (state.word, state.tone, state.since) == ("collapsed (D steep)", "bad", 600)
+    assert (state.word, state.tone, state.since) == ("collapsed (D steep)", "bad", "600")
     assert state.seen.startswith(
         "fakes have a quality of 0.2 after 0.9 (1 is as real data); D's slope at the fakes, 20"
     )
@@ -50,7 +50,7 @@ def test_a_verdict_is_taken_apart_as_the_monitor_makes_it(tmp_path):
 def test_a_verdict_without_a_reason_is_told_in_plain_words(tmp_path):
     (group,) = groups_of(tmp_path, judged("learning", "good", "good", quality=0.9, average_quality=0.95))
     (state,) = states(group)
-    assert (state.word, state.tone, state.since, state.advice) == ("good", "good", 100, "")
+    assert (state.word, state.tone, state.since, state.advice) == ("good", "good", "100", "")
     assert state.seen == (
         "its samples are close to real data, and no cause of a failure is seen, at a quality of 0.950, where 1 is as "
         "real data"
@@ -67,13 +67,22 @@ def test_alarms_that_are_over_are_not_forgotten(tmp_path):
 def test_a_reason_of_another_kind_stays_as_it_is(tmp_path):
     (group,) = groups_of(tmp_path, judged("good", {"verdict": "collapsed", "reason": "3 of 64 (was 20): bad"}))
     (state,) = states(group)
-    assert (state.seen, state.since, state.advice) == ("3 of 64 (was 20): bad", 100, "")
+    assert (state.seen, state.since, state.advice) == ("3 of 64 (was 20): bad", "100", "")
     assert states(groups_of(tmp_path / "b", records(3, d_loss=1.0))[0]) == []
 
 
 def test_seeds_that_stand_alike_are_told_together(tmp_path):
-    (group,) = groups_of(tmp_path, judged("good"), judged("losing"), judged("good"), seeds=True)
-    assert [(state.word, state.seeds) for state in states(group)] == [("good", "seeds 0, 2"), ("losing", "seed 1")]
+    def lost(told, at):
+        return {"verdict": "losing", "reason": f"{told} (since iteration {at}): {told} helps"}
+
+    rows = [judged("learning", "good", quality=0.9), judged("good", quality=0.8)]
+    rows += [judged(lost("less", 500)), judged(lost("little", 1500))]
+    (group,) = groups_of(tmp_path, *rows, seeds=True)
+    losing, good = states(group)
+    assert (good.word, good.seeds, good.since) == ("good", "seeds 0, 1", "0 to 100")
+    assert good.seen == "its samples are close to real data, and no cause of a failure is seen"
+    assert (losing.word, losing.seeds, losing.since) == ("losing", "seeds 2, 3", "500 to 1,500")
+    assert (losing.seen, losing.advice) == ("seed 2: less", "")  # of the other seeds the events tell
 
 
 def test_few_figures_stand_first_with_final_best_and_real_data(tmp_path):

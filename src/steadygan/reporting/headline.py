@@ -40,11 +40,11 @@ PLAIN = {  # of verdicts that give no reason
 
 
 class RunState(NamedTuple):
-    """How a run, or several seeds of it alike, stand at the end; `since` is the iteration at which that began."""
+    """How a run, or several seeds of it alike, stand at the end; `since` says at which iteration that began."""
 
     word: str
     tone: str
-    since: int
+    since: str
     seen: str
     advice: str
     before: str
@@ -73,27 +73,44 @@ class Reason(NamedTuple):
 
 
 def states(group: RunGroup) -> list[RunState]:
-    """The last verdicts of a group, seeds of one and the same together; [] where no record has one."""
-    alike: dict[RunState, list[str]] = {}
+    """The last verdicts of a group, the gravest first, seeds of one word together; [] where no record has one."""
+    alike: dict[str, list[tuple[RunHistory, RunState]]] = {}
     for run in group.runs:
         if run.verdicts:
-            alike.setdefault(_state(run), []).append(str(run.seed))
+            found = _state(run, alone=not group.several)
+            alike.setdefault(found.word, []).append((run, found))
     if not group.several:
-        return [*alike]
-    return [found._replace(seeds=f"seed{'s' * (len(own) > 1)} {', '.join(own)}") for found, own in alike.items()]
+        return [state for own in alike.values() for _, state in own]
+    gravest = ("bad", "warn", "calm", "good")
+    return sorted((_of_seeds(own) for own in alike.values()), key=lambda state: gravest.index(state.tone))
 
 
-def _state(run: RunHistory) -> RunState:
+def _state(run: RunHistory, alone: bool) -> RunState:
+    """How a run stands; alone: whether its quality is told without a reason, which differs from seed to seed."""
     last = run.verdicts[-1]
     found = TOLD.fullmatch(last.reason)
     since = int(found["at"].replace(",", "")) if found is not None else run.turns[-1].iteration
     seen, advice = (found["seen"], found["advice"] or "") if found is not None else (last.reason, "")
     if not seen:
         seen = PLAIN.get(last.verdict, "")
-        if (quality := _last(run, sided("quality", [run]))) is not None:
+        if alone and (quality := _last(run, sided("quality", [run]))) is not None:
             seen = ", ".join(filter(None, [seen, f"at a quality of {plain(quality)}, where 1 is as real data"]))
     shade = tone(last.verdict, last.causes)
-    return RunState(words(last.verdict, last.causes), shade, since, seen, advice, _before(run, last))
+    return RunState(words(last.verdict, last.causes), shade, f"{since:,}", seen, advice, _before(run, last))
+
+
+def _of_seeds(own: Sequence[tuple[RunHistory, RunState]]) -> RunState:
+    """Seeds that stand alike as one: the first one's words, said to be its own where others have others."""
+    (first, state), *others = own
+    since = sorted({int(each.since.replace(",", "")) for _, each in own})
+    if any(each.seen != state.seen for _, each in others):
+        state = state._replace(seen=f"seed {first.seed}: {state.seen}")
+    if any(each.advice != state.advice for _, each in others):
+        state = state._replace(advice="")
+    before = state.before if all(each.before == state.before for _, each in others) else ""
+    span = " to ".join(f"{each:,}" for each in dict.fromkeys((since[0], since[-1])))
+    seeds = f"seed{'s' * (len(own) > 1)} {', '.join(str(run.seed) for run, _ in own)}"
+    return state._replace(since=span, before=before, seeds=seeds)
 
 
 def _before(run: RunHistory, last: Turn) -> str:
