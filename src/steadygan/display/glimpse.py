@@ -6,6 +6,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 from struct import pack
 from typing import TypeAlias
@@ -39,6 +40,10 @@ class Glimpse:
 
     def html(self) -> str:
         """The same for a page, in one element."""
+        return self._html
+
+    @cached_property
+    def _html(self) -> str:
         if self.images or self.file:
             data = b64encode(self.file or png(sheet(self.images, 8))).decode("ascii")
             style = "image-rendering:pixelated;height:9em;max-width:100%"

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from html import escape
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from ..errors import printable
@@ -18,9 +20,9 @@ from .glimpse import Span
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
     from rich.live import Live
-    from rich.text import Text
+    from rich.segment import Segment
 
-RATE = 4  # times a second that a terminal's lines are drawn
+RATE = 2  # times a second that a terminal's lines are drawn
 PICTURE = 10  # lines of a picture at most
 WIDEST = 120  # characters of it
 BEAT = 1.0  # seconds between two updates of a notebook's output
@@ -147,12 +149,14 @@ class LiveScreen:
     def beat(self) -> None:
         """The same."""
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        from rich.text import Text
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        from rich.segment import Segment
 
         if self._frame is not None:
             for spans in self.lines(self._frame(), options.max_width, options.height or console.height):
-                yield Text.assemble(*spans, no_wrap=True, overflow="crop", end="\n")
+                for text, style in spans:
+                    yield Segment(text, console.get_style(style) if style else None)
+                yield Segment.line()
 
     def lines(self, frame: Frame, width: int, height: int) -> Iterator[list[tuple[str, str]]]:
         """The frame in lines of spans, text and style; pictures where there is room for them."""
@@ -174,7 +178,7 @@ class LiveScreen:
         if self.draws and frame.glimpse is not None:
             size = min(width, WIDEST), min(PICTURE, height // 2 - 2), self.console.color_system is not None
             if self._drawn[0] is not frame.glimpse or self._drawn[1] != size:
-                self._drawn = frame.glimpse, size, frame.glimpse.text(*size)
+                self._drawn = frame.glimpse, size, [joined(line) for line in frame.glimpse.text(*size)]
             yield from self._drawn[2]
 
     def _bar(self, share: float, length: int) -> Iterator[tuple[str, str]]:
@@ -183,6 +187,11 @@ class LiveScreen:
         coloured = self.console.color_system is not None
         yield on * full + half * rest, "cyan"
         yield (off if coloured or not self.fancy else " ") * (length - full - rest), "bright_black"
+
+
+def joined(line: list[Span]) -> list[Span]:
+    """Neighbours of one style as one span: a line is drawn twice a second."""
+    return [("".join(text for text, _ in own), style) for style, own in groupby(line, key=itemgetter(1))]
 
 
 class NotebookScreen:
