@@ -193,6 +193,20 @@ def test_pictures_are_asked_for_where_they_can_be_drawn_and_something_was_measur
     assert asked == [0]
 
 
+def test_what_cannot_be_drawn_or_told_ends_no_run() -> None:
+    """A picture that fails, and a terminal that goes away."""
+
+    def broken() -> Any:
+        raise RuntimeError("no picture")
+
+    terminal = Terminal(80)
+    with watch_on(terminal) as watch:
+        watch.tick(run_of(), 20, STATS, broken)
+        assert watch.frame().glimpse is None
+        terminal.close()
+        watch.tick(run_of(events=["said into nothing"]), 30, STATS)
+
+
 def test_what_is_compiled_is_told_before_it_is_and_once() -> None:
     """The heading and the decision at once, the rest of the notes with the first tick."""
     shown, notes = Lines(), ["compile=on: it pays", "compiled in 20 s"]

@@ -134,14 +134,16 @@ class LiveScreen:
         live, self._live = self._live, None
         if live is not None:
             live.transient = not keep  # a run that could not start leaves its error alone
-            live.stop()
+            with suppress(OSError, ValueError):  # the terminal is gone
+                live.stop()
 
     def say(self, line: str, style: str = "") -> None:
         """Above the moving lines, broken between words."""
         from rich.text import Text
 
-        for each in wrapped(printable(line), self.console.width, "  "):
-            self.console.print(Text(each, style=style), soft_wrap=True)
+        with suppress(OSError, ValueError):
+            for each in wrapped(printable(line), self.console.width, "  "):
+                self.console.print(Text(each, style=style), soft_wrap=True)
 
     def show(self, last: bool) -> None:
         """The clock of the terminal's own lines sees to it."""

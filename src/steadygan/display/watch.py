@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -207,7 +208,8 @@ class Watch:
         if "balance" in stats or "modes" in stats:
             self._measured = {key: stats[key] for key in ("modes", "balance") if key in stats}
             if glimpse is not None and self.screen.draws:
-                self._glimpse = glimpse()
+                with suppress(Exception):  # what cannot be drawn ends no run
+                    self._glimpse = glimpse()
         self._doing, self.told = "", True
         self._began, self._pace = self._began or (self.clock(), iteration), run.iterations_per_second
         verdict, causes = str(stats.get("verdict", "")), str(stats.get("causes", ""))
