@@ -1,10 +1,10 @@
 """Trains the network of photographs that comes with the package, and writes its weights and its card.
 
-    python benchmarks/cifar_network.py --data FOLDER [--out FOLDER] [--epochs 36] [--again 24] [--seed 0] [--work W]
+    python benchmarks/cifar_network.py --data FOLDER [--out FOLDER] [--seed 0] [--epochs 36] [--work FOLDER]
 
 FOLDER: what `data.path` of cifar10 may be: CIFAR-10's own batches, or train.zip and test.zip of image files. It takes
-two and a half hours of one core. The weights are the average of those of the last steps, whatever they do on the test
-images, which are looked at once, at the end. W: where the state after each epoch is kept, from which the same
+an hour and a quarter of one core. The weights are the average of those of the last steps, whatever they do on the test
+images, which are looked at once, at the end. --work: where the state after each epoch is kept, from which the same
 command goes on. One seed gives one file on one machine and version of torch; elsewhere rounding differs, and with it
 the file.
 """
@@ -31,8 +31,7 @@ from steadygan.pixels import to_values
 BATCH, PART = 500, 250  # of a step, and what is normalised together
 SIDES = (24, 24, 28, 28, 28, 32)  # of crops, a sixth of the epochs each: what is learned first is learned cheaply
 SHIFT = 4  # the margin that is added to the images before
-HOLES = 8, 12  # the side of a grey square in each crop (cutout, DeVries & Taylor 2017), before the restart and after it
-RESTART = 0.5  # of the rates, from which they fall once more (Loshchilov & Hutter 2017), crops as large as images
+HOLE = 8  # the side of a grey square in each crop (cutout, DeVries & Taylor 2017)
 RATE, MOMENTUM = 0.12, 0.6  # of the convolutions; both rates fall to 0 in a straight line
 OTHERS, BETAS, DECAY = 1e-2, (0.9, 0.99), 0.01
 SMOOTHING = 0.1
@@ -74,9 +73,9 @@ def whitening(x: Tensor) -> tuple[Tensor, Tensor]:
     return w.float().view(CIFAR_FILTERS, 3, 2, 2), (-w @ patches.mean(0)).float()
 
 
-def cropped(images: Tensor, mirrored: Tensor, side: int, hole: int, draw: torch.Generator) -> Tensor:
+def cropped(images: Tensor, mirrored: Tensor, side: int, draw: torch.Generator) -> Tensor:
     """Values of a square of each of images (n, 3, h, w) uint8 at a random place, with a margin that reflects them, and
-    a grey square of `hole` pixels."""
+    a hole."""
     n = len(images)
     padded = F.pad(images.float(), (SHIFT,) * 4, mode="reflect")
     top, left = torch.randint(0, padded.shape[3] - side + 1, (2, n), generator=draw)
@@ -84,8 +83,8 @@ def cropped(images: Tensor, mirrored: Tensor, side: int, hole: int, draw: torch.
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     image = torch.arange(n)[:, None, None]
     crops = padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2) / 127.5 - 1.0
-    corner = torch.randint(1 - hole, side, (2, n, 1), generator=draw)  # it may reach over the edge
-    high, wide = ((corner <= torch.arange(side)) & (torch.arange(side) < corner + hole)).unbind()
+    corner = torch.randint(1 - HOLE, side, (2, n, 1), generator=draw)  # it may reach over the edge
+    high, wide = ((corner <= torch.arange(side)) & (torch.arange(side) < corner + HOLE)).unbind()
     return crops.masked_fill((high[:, :, None] & wide[:, None, :])[:, None], 0.0)
 
 
@@ -102,38 +101,28 @@ def begun(images: Tensor, seed: int) -> CifarNetwork:
     return network
 
 
-def train(images: Tensor, label: Tensor, epochs: int, again: int, seed: int, state: Path | None) -> CifarNetwork:
-    """The network after so many epochs, and as many `again` after the restart, on images (n, 3, 32, 32) uint8.
-
-    Weights are averaged, batch norm is folded."""
+def train(images: Tensor, label: Tensor, epochs: int, seed: int, state: Path | None) -> CifarNetwork:
+    """The network after so many epochs on images (n, 3, 32, 32) uint8: weights averaged, batch norm folded."""
     network, size = begun(images, seed), len(images)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGE), use_buffers=True)
     weights = [p for p in network.parameters() if p.requires_grad and p.ndim == 4]
     others = [p for p in network.parameters() if p.requires_grad and p.ndim < 4]
     optimisers = Muon(weights, RATE, MOMENTUM), torch.optim.AdamW(others, OTHERS, BETAS, weight_decay=DECAY)
     steps = size // BATCH
-
-    def rate(step: int) -> float:
-        epoch = step / steps
-        return 1.0 - epoch / epochs if epoch < epochs else RESTART * (1.0 - (epoch - epochs) / max(again, 1))
-
-    falling = [LambdaLR(each, rate) for each in optimisers]
+    falling = [LambdaLR(each, lambda step: 1.0 - step / (epochs * steps)) for each in optimisers]
     parts, first = [network, average, *optimisers, *falling], 0
     if state is not None and state.exists():
         first, kept = torch.load(state)
         for part, its in zip(parts, kept, strict=True):
             part.load_state_dict(its)
     odd = torch.rand(size, generator=torch.Generator().manual_seed(seed)) < 0.5
-    for epoch in range(first, epochs + again):
+    for epoch in range(first, epochs):
         began, total, right = time.perf_counter(), 0.0, 0
-        draw, side = (
-            torch.Generator().manual_seed(1000 * seed + epoch + 1),
-            SIDES[min(epoch * len(SIDES) // epochs, len(SIDES) - 1)],
-        )
+        draw, side = torch.Generator().manual_seed(1000 * seed + epoch + 1), SIDES[epoch * len(SIDES) // epochs]
         mirrored = odd ^ (epoch % 2 == 1)  # every image in every second epoch
         for index in torch.randperm(size, generator=draw).split(BATCH)[:steps]:
             for part in index.split(PART):
-                logits = network(cropped(images[part], mirrored[part], side, HOLES[epoch >= epochs], draw)).logits
+                logits = network(cropped(images[part], mirrored[part], side, draw)).logits
                 loss = F.cross_entropy(logits, label[part], label_smoothing=SMOOTHING) * (len(part) / BATCH)
                 loss.backward()
                 total += float(loss.detach())
@@ -169,25 +158,23 @@ def told(given: argparse.Namespace, factor: float, size: int, lossy: bool) -> di
     """What the card says of it."""
     widths = ", ".join(map(str, CIFAR_WIDTHS))
     copies = ", JPEG copies of them, as the test images are: not the pixels of the published sets" if lossy else ""
-    seed, epochs, again = given.seed, given.epochs, given.again
+    seed, epochs = given.seed, given.epochs
     return {
         "what": "a classifier of photographs, 32 x 32 colour pixels, that measures generated ones",
         "architecture": f"{CIFAR_FILTERS} fixed filters of 2 x 2; for each of {widths} channels two convolutions "
         "3 x 3, a max pooling by 2 after the first; GELU after each; maximum over places; linear to 10",
         "training": {
             "data": f"CIFAR-10, all {size:,} training images{copies}",
-            "command": f"python benchmarks/cifar_network.py --data FOLDER --seed {seed} --epochs {epochs} "
-            f"--again {again}",
+            "command": f"python benchmarks/cifar_network.py --data FOLDER --seed {seed} --epochs {epochs}",
             "seed": seed,
-            "epochs": epochs + again,
+            "epochs": epochs,
             "loss": f"cross entropy, labels smoothed by {SMOOTHING:g}; afterwards the logits times {factor:g}, the "
             "factor of the least cross entropy of every fifth training image",
             "optimiser": f"batch {BATCH}; Muon for the convolutions, rate {RATE:g}, momentum {MOMENTUM:g}; AdamW for "
-            f"the rest, rate {OTHERS:g}, weight decay {DECAY:g}; both rates fall linearly to 0 in {epochs} epochs, and "
-            f"from {RESTART:g} of them once more in the last {again}",
-            "augmentation": f"crops of {', '.join(map(str, SIDES))} pixels, a sixth of the first {epochs} epochs each, "
-            f"then of {SIDES[-1]}, from images with a reflected margin of {SHIFT} pixels; a grey square in each of "
-            f"{HOLES[0]} pixels, then of {HOLES[1]}; mirrored in every second epoch",
+            f"the rest, rate {OTHERS:g}, weight decay {DECAY:g}; both rates fall linearly to 0",
+            "augmentation": f"crops of {', '.join(map(str, SIDES))} pixels, a sixth of the epochs each, from images "
+            f"with a reflected margin of {SHIFT} pixels, a grey square of {HOLE} pixels in each; mirrored in every "
+            "second epoch",
             "weights": f"exponential average of all steps, {AVERAGE:g} per step; batch norm estimated on the training "
             "images as they are, then folded into the convolutions; rounded to float16; the last epoch, not chosen by "
             "the test images",
@@ -205,7 +192,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=36)
-    parser.add_argument("--again", type=int, default=24)
     parser.add_argument("--work", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)  # the file depends on it
@@ -217,8 +203,7 @@ def main() -> None:
     images = source.read(torch.arange(source.size or 0))
     if given.work is not None:
         given.work.mkdir(parents=True, exist_ok=True)
-    state = given.work and given.work / "cifar_network.pt"
-    network = train(images, source.label, given.epochs, given.again, given.seed, state)
+    network = train(images, source.label, given.epochs, given.seed, given.work and given.work / "cifar_network.pt")
     network.half().float()  # as it is stored
     factor = calibrate(network, images[::5], source.label[::5])
     card = told(given, factor, len(images), bool(source.lossy))
