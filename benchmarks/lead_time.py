@@ -270,7 +270,10 @@ def main() -> None:
         text = PAGE.read_text("utf-8")
         for name, content in parts.items():
             text = re.sub(
-                rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", lambda m, c=content: m[1] + c + m[2], text, flags=re.DOTALL
+                rf"(<!-- {name} -->\n).*?(<!-- end -->)",
+                lambda m, c=content: f"{m[1]}{c}\n{m[2]}",
+                text,
+                flags=re.DOTALL,
             )
         PAGE.write_text(text, encoding="utf-8")
 

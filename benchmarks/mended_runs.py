@@ -155,7 +155,7 @@ def main() -> None:
     print(told)
     if chosen.write:
         text = PAGE.read_text("utf-8")
-        text = re.sub(r"(<!-- mended -->\n).*?(\n<!-- end -->)", lambda m: m[1] + told + m[2], text, flags=re.DOTALL)
+        text = re.sub(r"(<!-- mended -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{told}\n{m[2]}", text, flags=re.DOTALL)
         PAGE.write_text(text, encoding="utf-8")
 
 
