@@ -105,11 +105,11 @@ class TestReading:
         assert_close(said.logits, told.flatten(1) @ tensor([0.1, 0.2, 0.3, 0.4]))
 
     @pytest.mark.parametrize(("result", "weigh", "said"), [
-        ([torch.zeros(N, 2), torch.zeros(N - 1, 2)], None, r"its head 1 returned \(5, 2\): keep the samples"),
+        ([torch.zeros(N, 2), torch.zeros(N - 1, 2)], None, r"its head 1 returned \(5, 2\): keep samples"),
         ([torch.zeros(N), torch.zeros(N)], (0.5, 0.25, 0.25), "of the 2 heads 0, 1, got 3: give each a weight"),
         ([torch.zeros(N), torch.zeros(N)], {"0": 0.5, "2": 0.5}, "of the 2 heads 0, 1, got 0, 2: give each a weight"),
         (([torch.zeros(N), torch.zeros(N)], [[]]), None, "returned 2 heads with features as list: return as many"),
-        (Output(torch.zeros(N), {}, torch.zeros(N, 4), torch.full((4,), 0.5)), None, "1 in all, got a sum of 2: div"),
+        (Output(torch.zeros(N), {}, torch.zeros(N, 4), torch.full((4,), 0.5)), None, "with sum 1, got a sum of 2: div"),
         (Output(torch.zeros(N), {}, torch.zeros(N, 4), torch.full((3,), 1 / 3)), None, r"of 4 logits.*got \(3,\)"),
         ([torch.zeros(N), "d"], None, "but returned str"),
         (torch.zeros(N, 2, dtype=torch.int64), None, r"as floats, but returned torch\.int64"),
@@ -121,7 +121,7 @@ class TestReading:
 
     @pytest.mark.parametrize("weigh", [(0.5, 0.6), (1.5, -0.5), (), {"a": 2.0}])
     def test_weights_that_are_not_one_in_all(self, weigh: Any) -> None:
-        with pytest.raises(InputError, match="expected weigh= of heads, each 0 or more and 1 in all, got"):
+        with pytest.raises(InputError, match="expected weigh= of heads, each 0 or more, with sum 1, got"):
             critic(patches(), weigh=weigh)
         with pytest.raises(InputError, match="expected weigh= of heads"):
             sg.types.Opponent(patches(), sg.losses.Hinge(), weigh=weigh)

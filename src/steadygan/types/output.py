@@ -139,12 +139,12 @@ def _head(name: str, result: Any) -> tuple[str, Tensor, Mapping[str, Tensor]]:
     if not isinstance(features, dict | Mapping):
         raise InputError(
             "the discriminator must return logits, or logits and features by name, but returned a pair with "
-            f"{type(features).__name__}: return the logits alone, or Output(logits, {{'classes': the others}})"
+            f"{type(features).__name__}: return the logits alone, or Output(logits, {{'classes': ...}})"
         )
     if not isinstance(logits, Tensor):
         raise InputError(
             f"the discriminator must return a tensor of logits, but returned {type(logits).__name__}: return x -> "
-            "(n,), a map (n, ...), a list of them, or say how it is called and read with call="
+            "(n,), a map (n, ...), a list of them, or set call= to a function that calls it"
         )
     return name, logits, features
 
@@ -154,7 +154,7 @@ def check_scores(logits: Tensor, n: int, whose: str = "") -> None:
     if logits.ndim < 1 or logits.shape[0] != n or not logits.numel():
         raise InputError(
             f"the discriminator must return logits of each sample, shape ({n},), ({n}, 1) or a map ({n}, ...), but "
-            f"{whose + ' ' if whose else ''}returned {tuple(logits.shape)}: keep the samples on the first axis, or say "
+            f"{whose + ' ' if whose else ''}returned {tuple(logits.shape)}: keep samples on the first axis, or say "
             "with pack= how many it takes as one"
         )
     if not logits.is_floating_point():
@@ -185,7 +185,7 @@ def check_share(share: Tensor, k: int) -> None:
     if share.shape != (k,) or bool((share < 0).any()) or not isclose(float(share.sum()), 1.0, abs_tol=1e-3):
         got = f"{tuple(share.shape)}" if share.shape != (k,) else f"a sum of {float(share.sum()):.4g}"
         raise InputError(
-            f"expected shares of {k} logits, each 0 or more and 1 in all, got {got}: divide them by their sum"
+            f"expected shares of {k} logits, each 0 or more, with sum 1, got {got}: divide them by their sum"
         )
 
 
@@ -194,7 +194,7 @@ def check_weigh(weigh: Weigh) -> None:
     own = [*weigh.values()] if isinstance(weigh, Mapping) else [*weigh]
     if not own or min(own) < 0 or not isclose(sum(own), 1.0, abs_tol=1e-3):
         raise InputError(
-            f"expected weigh= of heads, each 0 or more and 1 in all, got {', '.join(f'{w:g}' for w in own) or 'none'}: "
+            f"expected weigh= of heads, each 0 or more, with sum 1, got {', '.join(f'{w:g}' for w in own) or 'none'}: "
             "divide them by their sum"
         )
 
