@@ -82,7 +82,7 @@ ENDINGS: dict[str, tuple[type[BaseException] | None, Callable[[], dict[str, Any]
     "by an evaluator": (OSError, lambda: {"evaluator": failing}),
     "not finite": (NonFiniteError, lambda: breaking(7)),
     "of the wrong shape": (InputError, lambda: {**mixed(), "G": small_g(2, 3)}),
-    "of the wrong logits": (InputError, lambda: {**mixed(), "D": nn.Linear(2, 2)}),
+    "of the wrong logits": (InputError, lambda: {**mixed(), "D": nn.Sequential(nn.Linear(2, 2), nn.Flatten(0))}),
 }
 
 

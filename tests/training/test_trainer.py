@@ -60,15 +60,15 @@ class TestDiscriminator:
     @pytest.mark.parametrize(
         ("change", "came"),
         [
-            (lambda logits: logits.repeat(1, 2), f"({N}, 2)"),
+            (lambda logits: logits.repeat(2, 1), f"({2 * N}, 1)"),
             (lambda logits: logits.mean(), "()"),
             (lambda logits: logits.mean(0), "(1,)"),
-            (lambda logits: logits.unsqueeze(2).repeat(1, 1, 2), f"({N}, 1, 2)"),
+            (lambda logits: logits[:, :0], f"({N}, 0)"),
             (lambda logits: logits[1:, 0], f"({N - 1},)"),
         ],
     )
     def test_of_a_wrong_shape(self, change, came, tmp_path):
-        told = f"must return one logit per sample, shape ({N},) or ({N}, 1), but returned {came}: end it with"
+        told = f"must return logits of each sample, shape ({N},), ({N}, 1) or a map ({N}, ...), but returned {came}"
         refused(told, G=small_g(), D=Wrapped(small_d(), change), out=tmp_path / "run")
         trainer(tmp_path / "run").fit(2)  # mended, it starts in the same folder
 
