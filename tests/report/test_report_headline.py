@@ -6,9 +6,9 @@ from runs_made import records, run
 from steadygan.diagnostics.causes import CAUSES
 from steadygan.diagnostics.verdicts import judge
 from steadygan.quantities import KNOWN
+from steadygan.reporting.captions import CAPTIONS, caption
 from steadygan.reporting.groups import grouped
 from steadygan.reporting.headline import headline_figures, reason, states
-from steadygan.reporting.sentences import SENTENCES, sentence
 from steadygan.runs.history import history
 
 BLANK = "\u00a0"
@@ -140,14 +140,14 @@ def test_every_cause_can_be_shown():
 
 
 def test_every_chart_is_explained_in_a_sentence_and_has_a_unit_in_words():
-    assert SENTENCES.keys() == KNOWN.keys()
+    assert CAPTIONS.keys() == KNOWN.keys()
     for key, quantity in KNOWN.items():
-        told = sentence(key)
+        told = caption(key)
         assert told.endswith(".")
         assert 30 < len(told) <= 110
         assert quantity.unit
         assert "equilibria" not in quantity.unit
         assert " / " not in quantity.unit
-    assert len(set(SENTENCES.values())) == len(SENTENCES)
-    assert sentence("class_7") == "Share of the samples that the judging network takes for class 7."
-    assert len({sentence(key) for key in ("penalty/r1", "loss/mine", "zeta")}) == 3
+    assert len(set(CAPTIONS.values())) == len(CAPTIONS)
+    assert caption("class_7") == "Share of the samples that the judging network takes for class 7."
+    assert len({caption(key) for key in ("penalty/r1", "loss/mine", "zeta")}) == 3

@@ -11,12 +11,12 @@ from typing import Any
 from ..metrics.protocol import together
 from ..quantities import listed, quantities, tone
 from . import tables
+from .captions import caption
 from .charts import chart
 from .evolution import evolution_gif
 from .frame import frame_file, framed
 from .groups import RunGroup, command
 from .headline import headline_figures, reason, states
-from .sentences import sentence
 from .shots import BUDGET, shots
 from .timeline import timeline
 
@@ -125,7 +125,7 @@ def _sections(groups: Sequence[RunGroup]) -> list[dict[str, Any]]:
     for name, own in quantities(dict.fromkeys(keys)).items():
         charts = [made for quantity in own if (made := chart(quantity, groups)) is not None]
         for made in charts:
-            made |= {"number": number, "sentence": sentence(made["key"])}
+            made |= {"number": number, "sentence": caption(made["key"])}
             number += 1
         if charts:
             found.append({"name": name, "charts": charts})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..quantities import CLASS
 
-SENTENCES = {
+CAPTIONS = {
     "modes": "How many of the data's modes the samples reach: near 0 nothing is learnt, a fall means modes are lost.",
     "high_quality": "Share of the samples that lie close to a mode, within three of its standard deviations.",
     "emptiest_mode": "How many samples the mode that is served worst gets, as a share of an even split.",
@@ -82,10 +82,10 @@ SENTENCES = {
 }
 
 
-def sentence(key: str) -> str:
+def caption(key: str) -> str:
     """What the chart of a figure shows."""
-    if key in SENTENCES:
-        return SENTENCES[key]
+    if key in CAPTIONS:
+        return CAPTIONS[key]
     if CLASS.fullmatch(key):
         return f"Share of the samples that the judging network takes for class {key.removeprefix('class_')}."
     if key.startswith("penalty"):
