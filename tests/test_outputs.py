@@ -55,6 +55,49 @@ class Periods(nn.Module):
 WAVE_X, WAVE_Y = normal(2, N, 16), normal(3, N, 16)
 
 
+class Squashed(nn.Module):
+    """Heads that end in a sigmoid each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(nn.Sequential(nn.Linear(4, k), nn.Sigmoid()) for k in (1, 2))
+        self.double()
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [head(x) for head in self.heads]
+
+
+class TestSquashed:
+    @pytest.mark.parametrize("make", [
+        lambda D: D,
+        lambda D: critic(D, weigh=(0.25, 0.75)),
+        lambda D: critic(D, gives="probability"),  # opens one of them
+        lambda D: lambda x: [D(x)[0] * 3.0, D(x)[1]],
+        lambda D: lambda x: Output(x[:, 0], {}, D(x)[1], tensor([0.25, 0.75])),
+    ], ids=["heads", "weighed", "one opened", "one of them", "of shares"])  # fmt: skip
+    def test_it_is_seen_behind_heads_and_shares(self, make: Callable[..., Any]) -> None:
+        with pytest.raises(InputError, match="ends in a sigmoid"):
+            sg.d_loss(sg.losses.Hinge(), make(Squashed()), normal(0, N, 4), normal(1, N, 4))
+
+    def test_shares_that_are_learnt_squash_nothing(self) -> None:
+        weight = torch.zeros(3, dtype=F64, requires_grad=True)
+
+        def judged(x: Tensor) -> Output:
+            return Output(x[:, 0], {}, x[:, :3], weight.softmax(0))
+
+        found = sg.d_loss(sg.losses.Wasserstein(), judged, normal(0, N, 4), normal(1, N, 4))
+        assert_close(found, (normal(1, N, 4) - normal(0, N, 4))[:, :3].mean())
+
+    @pytest.mark.parametrize(("more", "said"), [
+        ({"gives": "prob"}, "did you mean 'probability'"),
+        ({"weigh": "ab"}, "weigh= as a mapping or list"),
+        ({"weigh": (0.5, "half")}, r"weigh\[1\] must be a finite number, not 'half'"),
+    ])  # fmt: skip
+    def test_settings_of_a_critic(self, more: Any, said: str) -> None:
+        with pytest.raises(InputError, match=said):
+            critic(Squashed(), **more)
+
+
 class TestReading:
     def test_a_map_is_the_mean_of_its_places(self) -> None:
         said = as_output(normal(0, N, 1, 2, 2), N)
@@ -112,6 +155,10 @@ class TestReading:
         (Output(torch.zeros(N), {}, torch.zeros(N, 4), torch.full((4,), 0.5)), None, "with sum 1, got a sum of 2: div"),
         (Output(torch.zeros(N), {}, torch.zeros(N, 4), torch.full((3,), 1 / 3)), None, r"of 4 logits.*got \(3,\)"),
         ([torch.zeros(N), "d"], None, "but returned str"),
+        (torch.zeros(N), (0.5, 0.5), "of one head, got 2: give"),
+        (Output(torch.zeros(N), {}), (0.5, 0.5), "expected heads to weigh, got an Output"),
+        (Output(torch.zeros(N), [torch.zeros(N)]), None, "returned a pair with list"),  # type: ignore[arg-type]
+        ((torch.zeros(N), {"f": 1}), None, "features as tensors, but returned int as 'f'"),
         (torch.zeros(N, 2, dtype=torch.int64), None, r"as floats, but returned torch\.int64"),
     ])  # fmt: skip
     def test_what_cannot_be_read_is_told_in_one_line(self, result: Any, weigh: Any, said: str) -> None:
@@ -155,6 +202,14 @@ class TestLosses:
         assert_close(sg.d_loss(sg.losses.RelativisticPairing(), D, X, Y), F.softplus(fake - real).mean())
         theirs = F.softplus(fake.mean(0) - real).mean() + F.softplus(fake - real.mean(0)).mean()
         assert_close(sg.d_loss(sg.losses.RelativisticAverage(), D, X, Y), theirs)
+
+    def test_a_loss_of_ones_own_may_reduce(self) -> None:
+        class Gap(sg.types.Loss):
+            def d(self, real: Tensor, fake: Tensor) -> Mapping[str, sg.types.Term]:
+                return {"gap": sg.types.Term(fake.mean() - real.mean())}
+
+        D = patches()
+        assert_close(sg.d_loss(Gap(), D, X, Y), D(Y).mean() - D(X).mean())
 
     @pytest.mark.parametrize("name", ["nonsaturating", "wasserstein", "hinge", "least_squares", "relativistic_pairing"])
     def test_a_map_of_one_logit_again_and_again_is_that_logit(self, name: str) -> None:
@@ -255,6 +310,17 @@ class TestChoices:
         assert_close(x_d.x, torch.cat([real.x[:-2], pool.x[lowest]]))
         assert_close(x_d.given, torch.cat([real.given[:-2], pool.given[lowest]]))
         assert_close([y_d.x, y_d.given], [fake.x, fake.given])
+
+    @pytest.mark.parametrize(("real", "made", "said"), [
+        (Batch(WAVE_X, None, WAVE_X), lambda n: WAVE_X[:n], r"candidates with conditions as the fakes', .*, got none"),
+        (Batch(WAVE_X), lambda n: Batch(WAVE_X[:n], None, WAVE_X[:n]), "reals with conditions as .* got none: pass"),
+        (Batch(WAVE_X, None, {"a": WAVE_X}), None, r"got \(16,\) at \['a'\]: pass Batch\(x, label, given\) for both"),
+        (Batch(WAVE_X, torch.arange(N), WAVE_X), None, r"reals with labels as the fakes', none, got \(\)"),
+    ])  # fmt: skip
+    def test_labels_and_conditions_of_one_side_alone(self, real: Batch, made: Any, said: str) -> None:
+        far = sg.methods.FakeAsReal(2, factor=2)
+        with pytest.raises(InputError, match=said):
+            far.apply(lambda x, given: x.sum(1), real, Batch(WAVE_Y, None, WAVE_Y), made)
 
     def test_whole_packs_are_chosen(self) -> None:
         judge = critic(lambda x: x.view(-1, 4).sum(1), pack=2)

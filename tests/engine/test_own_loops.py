@@ -16,6 +16,7 @@ import steadygan as sg
 from known import normal, seeded
 from steadygan.errors import InputError
 from steadygan.models import mlp
+from steadygan.types import Batch
 
 X, Y = normal(0, 8, 2), normal(1, 8, 2)
 losses, penalties, methods = sg.losses, sg.penalties, sg.methods
@@ -86,9 +87,14 @@ class TestRefusals:
         (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, method=methods.FakeAsReal(4)), "make the sides before, as with"),
         (lambda D: sg.g_loss(losses.RelativisticPairing(), D, Y), "expected real samples for relativistic_pairing"),
         (lambda D: sg.d_loss(losses.Hinge(), nn.Sequential(D, nn.Sigmoid()), X, Y), "ends in a sigmoid"),
+        (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, method=methods.Packing(2)), "got packing, which makes them of"),
+        (lambda D: sg.g_loss(losses.Hinge(), D, Y, method=methods.Packing(2)), "got packing, which makes them of more"),
+        (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, penalties.r1(1.0)), r"as a list, got r1 alone: pass \[r1\]"),
+        (lambda D: sg.d_loss(losses.Hinge(), D, X.long(), Y), "samples of floats, got torch.int64"),
+        (lambda D: sg.d_loss(losses.Hinge(), D, Batch(X, given=X), Y), r"the fakes', none, got \(2,\): pass Batch"),
         (lambda D: sg.d_loss("hinge", D, X, Y), "loss must be a steadygan loss such as"),
         (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, [losses.Hinge()]), "a penalty must be one such as"),
-    ], ids=["state", "no candidates", "no reals", "sigmoid", "loss", "penalty"])  # fmt: skip
+    ])  # fmt: skip
     def test_in_one_line(self, call: Any, said: str) -> None:
         with pytest.raises(InputError, match=said) as caught:
             call(network())

@@ -147,9 +147,15 @@ def test_dropout_is_said() -> None:
         r1(1.0, by="difference").loss(D, X[:8])
     with pytest.warns(UserWarning, match=said):
         sg.d_loss(sg.losses.Hinge(), D, X[:8], Y[:8], [r1(1.0, by="difference")])
+    judge = critic(D)
+    with pytest.warns(UserWarning, match=said):
+        r1(1.0, by="difference").loss(judge, X[:8])
+    with pytest.warns(UserWarning, match=said):
+        sg.d_loss(sg.losses.Hinge(), judge, X[:8], Y[:8], [r1(1.0, by="difference")])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         r1(1.0, by="difference").loss(D.eval(), X[:8])
+        r1(1.0, by="difference").loss(judge, X[:8])
         r1(1.0).loss(D.train(), X[:8])
 
 

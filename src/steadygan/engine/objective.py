@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..types import Batch, Critic, Forward, Loss, Method, Now, Opponent, Output, Penalty, Scored, Term
 from ..types import critic as as_critic
-from ..types.batch import as_batch
+from ..types.batch import as_batch, check_alike
 from ..types.critic import drops
 from ..types.networks import check_logits
 from ..types.parts import as_term, as_terms, loss_terms, two_masks
@@ -123,6 +123,8 @@ def d_loss(
     method: one with terms of its own, such as SDP. iteration: the number of the step, for lazy penalties and schedules.
     Raises InputError for logits that something squashed, and parts that carry a state from step to step.
     """
+    if isinstance(penalties, Penalty):
+        raise InputError(f"expected penalties as a list, got {penalties.name} alone: pass [{penalties.name}]")
     own = Opponent(D, loss, tuple(penalties), method or Method())
     for penalty in own.penalties:
         if penalty.compares and drops(D):
@@ -130,13 +132,13 @@ def d_loss(
     judge, own = _in_a_loop(own)
     x, y = judge.shown(as_batch(real)), judge.shown(as_batch(fake))
     y = y._replace(x=y.x.detach())
+    if (x.given is None) != (y.given is None):  # lengths may differ, as those of texts do
+        check_alike(x, y, "reals")
+    for side in (x, y):
+        if not side.x.is_floating_point():
+            raise InputError(f"expected samples of floats, got {side.x.dtype}: convert them")
+    _check_draws(own.method, own.method.draws_d(x.size, y.size), x, y)
     now = _now(own, iteration, x, y.size)
-    wanted = tuple(map(own.method.raw, own.method.draws_d(x.size, y.size)))
-    if wanted[0] > x.size or wanted[1] > y.size:
-        raise InputError(
-            f"expected {wanted[0]} reals and {wanted[1]} fakes for the method {own.method.name}, got {x.size} and "
-            f"{y.size}: draw more, or make the sides before, as with x_d, y_d = far.apply(...)"
-        )
     acting = {"D": own.active(iteration)}
     return d_objective(acting, {"D": judge}, x, y, now, Sides(x.size, y.size))[0]
 
@@ -160,7 +162,17 @@ def g_loss(
     y, x = judge.shown(as_batch(fake)), None if real is None else judge.shown(as_batch(real))
     now = _now(own, iteration, y, y.size)
     sides = Sides(y.size if x is None else x.size, y.size)
+    _check_draws(own.method, own.method.draws_g(*sides), x or y, y)
     return g_objective({"D": own}, {"D": judge}, x, y, now, sides)[0]
+
+
+def _check_draws(method: Method, wanted: tuple[int, int], real: Batch, fake: Batch) -> None:
+    """Raises InputError for a method that makes its sides of more samples: they are given here as D sees them."""
+    if method.raw(wanted[0]) > real.size or method.raw(wanted[1]) > fake.size:
+        raise InputError(
+            f"expected a method that takes the sides as they are, got {method.name}, which makes them of more samples: "
+            "make the sides before, as with x_d, y_d = far.apply(...), or let critic(D, pack=...) join packs"
+        )
 
 
 def _in_a_loop(own: Opponent) -> tuple[Critic, Opponent]:

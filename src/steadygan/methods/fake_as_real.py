@@ -12,7 +12,7 @@ from torch import Tensor
 from ..config.parts import FakeAsRealSettings
 from ..errors import InputError
 from ..types import Batch, Critic, DBatch, Method, cat, critic
-from ..types.batch import as_batch
+from ..types.batch import as_batch, check_alike
 from ..types.critic import written_over
 from .plain import METHODS
 
@@ -60,12 +60,13 @@ class FakeAsReal(FakeAsRealSettings, Method):
         conditions. `candidates(n)` makes n further fakes, at most M at a time, so that batch norm in G sees what it is
         used to, and without a gradient. Without it, real holds N - count samples and fake M + factor * count, the last
         of which are the candidates. A D that packs is counted in packs.
-        Raises InputError for no real sample beside the fakes, other numbers than these, and a D that writes over its
-        input.
+        Raises InputError for no real sample beside the fakes, other numbers than these, labels or conditions of one
+        side alone, and a D that writes over its input.
         """
         judge = critic(D)
         plain, unit = isinstance(real, Tensor), judge.pack
         x, y = as_batch(real), as_batch(fake)
+        check_alike(x.check(), y.check(), "reals")
         n, m = x.size, y.size
         count, extra = self.count * unit, self.candidates * unit
         if candidates is None:
@@ -110,4 +111,5 @@ def _made(candidates: Callable[[int], Tensor | Batch], n: int, like: Batch) -> B
         raise InputError(
             f"expected candidates({n}) of shape {(n, *like.x.shape[1:])}, got {got}: return G(z) for n latents"
         )
-    return made.check().each(Tensor.detach)
+    check_alike(made.check(), like, "candidates")
+    return made.each(Tensor.detach)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import keystr, tree_flatten, tree_flatten_with_path, tree_map, tree_unflatten
 
 from ..errors import InputError
 
@@ -65,6 +65,31 @@ class Batch(NamedTuple):
                 got = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
                 raise InputError(f"expected {what} of {self.size} samples, first axis {self.size}, got {got}")
         return self
+
+
+def check_alike(batch: Batch, like: Batch, what: str) -> None:
+    """Raises InputError where one has labels or conditions that the other has not, or others: they could not be joined.
+
+    what: the first one, in words; the second are fakes.
+    """
+    for kind, own, other in (("labels", batch.label, like.label), ("conditions", batch.given, like.given)):
+        mine, theirs = _form(own), _form(other)
+        if mine != theirs:
+            raise InputError(
+                f"expected {what} with {kind} as the fakes', {_told(theirs)}, got {_told(mine)}: pass Batch(x, label, "
+                "given) for both"
+            )
+
+
+def _form(tree: Any) -> dict[str, tuple[int, ...]]:
+    """The shape of what each sample has, by the place in the tree."""
+    if tree is None:
+        return {}
+    return {keystr(path): tuple(leaf.shape[1:]) for path, leaf in tree_flatten_with_path(tree)[0]}
+
+
+def _told(form: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{shape}{' at ' * bool(place)}{place}" for place, shape in form.items()) or "none"
 
 
 def as_batch(samples: Tensor | Batch) -> Batch:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +79,7 @@ class Critic:
     auxiliaries: further networks that are trained with D, by name (a denoiser of its features).
     meant: what looks like no logit is one.
     pack: how many samples it takes as one; `shown` joins them.
+    network: the module inside, None for a function.
     """
 
     forward: Forward
@@ -89,6 +90,7 @@ class Critic:
     auxiliaries: Mapping[str, Auxiliary] = field(default_factory=dict)
     meant: bool = False
     pack: int = 1
+    network: nn.Module | None = field(default=None, repr=False)
 
     def shown(self, batch: Batch) -> Batch:
         """Samples as it takes them: (n, *shape), or (n / pack, pack, *shape).
@@ -187,6 +189,8 @@ def critic(
     """
     if isinstance(model, Critic):
         return model if couples_samples is None else replace(model, couples_samples=couples_samples)
+    if gives not in (None, *get_args(Gives)):
+        raise unknown("gives", str(gives), get_args(Gives))
     gives = None if gives == "auto" else gives
     check_whole("pack", pack, 1)
     if weigh is not None:
@@ -215,7 +219,9 @@ def critic(
     has_buffers = isinstance(model, nn.Module) and any(True for _ in model.buffers())
     auxiliaries = {name: partial(_apply, part) for name, part in auxiliaries_of(model).items()}
     quiet = untracked if has_buffers else None
-    return Critic(forward, couples_samples, untracked=quiet, auxiliaries=auxiliaries, meant=gives == "logit", pack=pack)
+    network = model if isinstance(model, nn.Module) else None
+    meant = gives == "logit"
+    return Critic(forward, couples_samples, False, quiet, None, auxiliaries, meant, pack, network)
 
 
 def calling(model: Callable[..., Any], call: Call | None = None) -> Callable[[Batch], Any]:
@@ -299,8 +305,9 @@ def looks_coupled(model: Callable[..., Any]) -> bool:
 
 
 def drops(model: Callable[..., Any]) -> bool:
-    """Whether a module has dropout that acts, so that two forwards of the same samples differ."""
-    parts = model.modules() if isinstance(model, nn.Module) else ()
+    """Whether a module, or that of a `Critic`, has dropout that acts: two forwards of the same samples differ."""
+    network = model.network if isinstance(model, Critic) else model
+    parts = network.modules() if isinstance(network, nn.Module) else ()
     return any(isinstance(part, _DropoutNd) and part.training and part.p > 0 for part in parts)
 
 

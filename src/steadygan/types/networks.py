@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from typing import Any, Literal, TypeAlias
@@ -17,7 +17,8 @@ from .labels import COMPILED
 Gives: TypeAlias = Literal["auto", "logit", "probability"]
 
 # What autograd calls an operation that only moves numbers about, and one whose results lie in a narrow range.
-MOVING = re.compile("Alias|Clone|Mean|Permute|ReshapeAlias|Select|Slice|Squeeze|ToCopy|Transpose|T|Unsqueeze|View")
+MOVING = re.compile("Alias|Clone|Mean|Mv|Permute|ReshapeAlias|Select|Slice|Squeeze|ToCopy|Transpose|T|Unsqueeze|View")
+JOINING = ("Cat", "Stack")  # of heads, any of which may be squashed
 SQUASHING = {
     "Sigmoid": "a sigmoid",
     "Hardsigmoid": "a sigmoid",
@@ -34,14 +35,17 @@ NARROW = 2.0  # width of what a clamp leaves: a wider one guards logits
 
 def ending_of(scores: Tensor) -> str | None:
     """What squashed these scores last, in words; None for logits, and where autograd knows nothing of them."""
-    node = scores.grad_fn
-    while node is not None:
+    nodes = [scores.grad_fn]
+    while nodes:
+        if (node := nodes.pop()) is None:
+            continue
         kind = node.name().partition("Backward")[0]
-        if kind in SQUASHING:
-            return None if SQUASHING[kind] == "a clamp" and _wide(node) else SQUASHING[kind]
-        if not MOVING.fullmatch(kind):
-            return None
-        node = next((before for before, _ in node.next_functions if before is not None), None)
+        if kind in SQUASHING and not (SQUASHING[kind] == "a clamp" and _wide(node)):
+            return SQUASHING[kind]
+        if kind in JOINING:
+            nodes += [before for before, _ in node.next_functions]
+        elif MOVING.fullmatch(kind):
+            nodes.append(next((before for before, _ in node.next_functions if before is not None), None))
     return None
 
 
@@ -129,7 +133,9 @@ def _ends(network: nn.Module) -> Iterator[nn.Module]:
 
 
 def _first(output: Any) -> Tensor:
-    return output[0] if isinstance(output, tuple) else output  # type: ignore[no-any-return]
+    if isinstance(output, tuple | list):
+        return _first(output[0])
+    return _first(next(iter(output.values()))) if isinstance(output, Mapping) else output
 
 
 def bare_network(network: Any) -> Any:

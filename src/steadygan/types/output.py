@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, check_number
 
 HALF = (torch.bfloat16, torch.float16)
 Weigh: TypeAlias = Mapping[str, float] | Sequence[float]  # of each head, sum 1
@@ -60,7 +60,7 @@ class Output(NamedTuple):
 
 def shared(value: Tensor, share: Tensor | None) -> Tensor:
     """Values (n, k) of k logits each as one per sample (n,), by their shares; (n,) stays as it is."""
-    if value.ndim == 1:
+    if value.ndim < 2:  # a loss of one's own may have reduced it
         return value
     return value.mean(1) if share is None else value @ share.to(value.dtype)
 
@@ -91,6 +91,8 @@ def as_output(result: Any, n: int, weigh: Weigh | None = None) -> Output:
         if result.ndim == 1 or result.numel() == n:
             return Output(widened(result if result.ndim == 1 else result.flatten()), {})
     if isinstance(result, Output):
+        if weigh is not None:
+            raise InputError("expected heads to weigh, got an Output, which has shares of its own: leave weigh= out")
         return _whole(result, n)
     heads = [*_heads(result)]
     features: dict[str, Tensor] = {}
@@ -99,9 +101,9 @@ def as_output(result: Any, n: int, weigh: Weigh | None = None) -> Output:
         features |= {f"{name}.{key}" if len(heads) > 1 else key: widened(value) for key, value in own.items()}
     maps = [logits.flatten(1) if logits.ndim > 1 else logits.unsqueeze(1) for _, logits, _ in heads]
     sizes = tuple((name, own.shape[1]) for (name, _, _), own in zip(heads, maps, strict=True))
+    share = _share(sizes, weigh, maps[0])
     if sum(k for _, k in sizes) == 1:
         return Output(widened(maps[0].flatten()), features)
-    share = _share(sizes, weigh, maps[0])
     logit_map = widened(torch.cat(maps, 1) if len(maps) > 1 else maps[0])
     return Output(shared(logit_map, share), features, logit_map, share, sizes)
 
@@ -130,23 +132,36 @@ def _heads(result: Any) -> Iterator[tuple[str, Tensor, Mapping[str, Tensor]]]:
 
 def _head(name: str, result: Any) -> tuple[str, Tensor, Mapping[str, Tensor]]:
     if isinstance(result, Output):
+        check_features(result.features)
         return name, result.scores, result.features
     if isinstance(result, list) and name and result and all(isinstance(each, Tensor) for each in result):
         return name, result[-1], {str(i): each for i, each in enumerate(result[:-1])}
     logits, features = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
     if isinstance(features, list) and all(isinstance(each, Tensor) for each in features):
         features = {str(i): each for i, each in enumerate(features)}
-    if not isinstance(features, dict | Mapping):
-        raise InputError(
-            "the discriminator must return logits, or logits and features by name, but returned a pair with "
-            f"{type(features).__name__}: return the logits alone, or Output(logits, {{'classes': ...}})"
-        )
+    check_features(features)
     if not isinstance(logits, Tensor):
         raise InputError(
             f"the discriminator must return a tensor of logits, but returned {type(logits).__name__}: return x -> "
             "(n,), a map (n, ...), a list of them, or set call= to a function that calls it"
         )
     return name, logits, features
+
+
+def check_features(features: Any) -> None:
+    """Raises InputError for what are no tensors by name."""
+    if not isinstance(features, dict | Mapping):
+        raise InputError(
+            "the discriminator must return logits, or logits and features by name, but returned a pair with "
+            f"{type(features).__name__}: return the logits alone, heads as a list, or Output(logits, {{'classes': the "
+            "others})"
+        )
+    for name, value in features.items():
+        if not isinstance(value, Tensor):
+            raise InputError(
+                f"the discriminator must return features as tensors, but returned {type(value).__name__} as {name!r}: "
+                "leave it out"
+            )
 
 
 def check_scores(logits: Tensor, n: int, whose: str = "") -> None:
@@ -166,22 +181,24 @@ def check_scores(logits: Tensor, n: int, whose: str = "") -> None:
 def _whole(output: Output, n: int) -> Output:
     """An output that the discriminator made itself, checked."""
     logits, features, logit_map, share, heads = output
+    check_features(features)
+    features = {key: widened(value) for key, value in features.items()}
     if logit_map is None:
-        read = as_output(logits, n)
-        return read._replace(features={key: widened(value) for key, value in features.items()})
+        return as_output(logits, n)._replace(features=features)
     check_scores(logit_map, n)
     logit_map = widened(logit_map.flatten(1))
     if share is not None and not torch.compiler.is_compiling():
         check_share(share, logit_map.shape[1])
-    return Output(
-        shared(logit_map, share), {key: widened(value) for key, value in features.items()}, logit_map, share, heads
-    )
+    return Output(shared(logit_map, share), features, logit_map, share, heads)
 
 
 def check_share(share: Tensor, k: int) -> None:
     """Raises InputError for shares that are not those of k logits, at least 0 and 1 in all."""
-    if torch._C._functorch.is_functorch_wrapped_tensor(share):
-        return
+    if torch._C._functorch.is_functorch_wrapped_tensor(share) or (
+        share.is_cuda and torch.cuda.is_current_stream_capturing()
+    ):
+        return  # a graph that is recorded may not wait for the host
+    share = share.detach()
     if share.shape != (k,) or bool((share < 0).any()) or not isclose(float(share.sum()), 1.0, abs_tol=1e-3):
         got = f"{tuple(share.shape)}" if share.shape != (k,) else f"a sum of {float(share.sum()):.4g}"
         raise InputError(
@@ -191,7 +208,12 @@ def check_share(share: Tensor, k: int) -> None:
 
 def check_weigh(weigh: Weigh) -> None:
     """Raises InputError for weights of heads that are not 1 in all."""
+    if isinstance(weigh, str) or not isinstance(weigh, Mapping | Sequence):
+        got = type(weigh).__name__
+        raise InputError(f"expected weigh= as a mapping or list of the heads' weights, got {got}: give (0.25, 0.75)")
     own = [*weigh.values()] if isinstance(weigh, Mapping) else [*weigh]
+    for i, each in enumerate(own):
+        check_number(f"weigh[{i}]", each)
     if not own or min(own) < 0 or not isclose(sum(own), 1.0, abs_tol=1e-3):
         raise InputError(
             f"expected weigh= of heads, each 0 or more, with sum 1, got {', '.join(f'{w:g}' for w in own) or 'none'}: "
@@ -206,7 +228,8 @@ def _share(sizes: Sequence[tuple[str, int]], weigh: Weigh | None, like: Tensor) 
         weights = [1.0 / len(sizes)] * len(sizes)
     elif len(weigh) != len(sizes) or (isinstance(weigh, Mapping) and {*weigh} != {*names}):
         got = ", ".join(weigh) if isinstance(weigh, Mapping) else f"{len(weigh)}"
-        raise InputError(f"expected weigh= of the {len(sizes)} heads {', '.join(names)}, got {got}: give each a weight")
+        told = f"the {len(sizes)} heads {', '.join(names)}" if len(sizes) > 1 else "one head"
+        raise InputError(f"expected weigh= of {told}, got {got}: give each a weight")
     else:
         weights = [weigh[name] for name in names] if isinstance(weigh, Mapping) else [*weigh]
     each = [weight / k for weight, (_, k) in zip(weights, sizes, strict=True)]
