@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+import steadygan as sg
 from steadygan.config import Settings, override
 from steadygan.config.block import settings_of
 from steadygan.config.data import Ring8
 from steadygan.config.optimisation import Ema, Linear
 from steadygan.errors import InputError
-from steadygan.runs.settings import difference, saved
+from steadygan.runs.settings import changed, difference, saved
 
 SETTINGS = Settings(recipe="ring8/nsgan", data=Ring8(), schedule=Linear(), horizon=30_000)
 
@@ -107,3 +108,24 @@ def test_an_average_has_one_kind_of_length() -> None:
     assert Ema().decay == 0.999
     with pytest.raises(ValueError, match="expected a decay or a half_life"):
         Ema(half_life=100.0)
+
+
+class TestSettingsThatOlderRunsDoNotName:
+    """`by` and `sigma` of gradient penalties: a run that is older goes on, and one by difference is another."""
+
+    @pytest.mark.parametrize("key", ["penalty.r1", "opponents.d1.penalty.r1"])
+    def test_of_a_recipe(self, key: str) -> None:
+        old: dict[str, Any] = {f"{key}.weight": 1.0, f"{key}.of": "logit", f"{key}.interval": 1}
+        assert not changed(old, old | {f"{key}.by": "gradient", f"{key}.sigma": 0.01})
+        assert changed(old, old | {f"{key}.by": "difference", f"{key}.sigma": 0.01}) == [
+            (f"{key}.by", "gradient", "difference")
+        ]
+
+    @pytest.mark.parametrize("make", [sg.penalties.r1, sg.penalties.r2, sg.penalties.zero_gp, sg.penalties.dragan])
+    def test_of_a_trainer_of_ones_own(self, make: Any) -> None:
+        key = "opponents.D.penalty/x"
+        now, other = repr(make(1.0)), repr(make(1.0, by="difference"))
+        before = now.replace(", by='gradient', sigma=0.01", "")
+        assert before != now
+        assert not changed({key: before}, {key: now})
+        assert [name for name, _, _ in changed({key: before}, {key: other})] == [key]

@@ -49,6 +49,7 @@ LATER = {  # settings that older runs do not name, and what they had
 }
 
 LATER_OF_PENALTIES = {"by": "gradient", "sigma": 0.01}
+LATER_WORDS = ", by='gradient', sigma=0.01"  # the same where a part of one's own run is told as its repr
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = False) -> list[tuple[str, Any, Any]]:
@@ -57,7 +58,7 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = Fals
     reading: where data is read from counts too, for those who do not compare its content.
     """
     ignored = PLAN_KEYS | KEEPING_KEYS
-    before, now = LATER | dict(flat(old)), LATER | dict(flat(new))
+    before, now = ({key: _plain(value) for key, value in (LATER | dict(flat(tree))).items()} for tree in (old, new))
     return [
         (key, was, becomes)
         for key in sorted(before.keys() | now.keys())
@@ -70,6 +71,10 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = Fals
 def absent(key: str) -> Any:
     """What a setting counts as where it is not named: that of a part may be one that older runs did not have."""
     return LATER_OF_PENALTIES.get(key.rpartition(".")[2], ABSENT) if "penalty." in key else ABSENT
+
+
+def _plain(value: Any) -> Any:
+    return value.replace(LATER_WORDS, "") if isinstance(value, str) else value
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
