@@ -32,6 +32,7 @@ from ..types import critic as as_critic
 from ..types.critic import evaluating, kept_buffers
 from ..types.labels import label_parameter, needs_label
 from ..types.networks import bare_network, check_logits
+from ..types.output import shared
 from .gradients import Sight
 from .look import PAIRS, Subject, take_look
 from .monitor import is_free
@@ -242,9 +243,10 @@ def _losses(loss: Loss, sight: Sight) -> dict[str, float]:
     figures: dict[str, float] = {}
     assert sight.real is not None
     count = min(len(sight.real.logits), len(sight.fake.logits))  # some losses want as many of both
-    real, fake = sight.real.logits[:count], sight.fake.logits[:count]
+    real, fake = sight.real.scores[:count], sight.fake.scores[:count]
     for player, terms, level in zip("dg", (loss.d(real, fake), loss.g(fake, real)), loss.equilibrium, strict=True):
-        own = sum(float((weight * value).mean()) for value, weight in terms.values() if weight is not None)
+        known = [(shared(value, sight.fake.share), weight) for value, weight in terms.values() if weight is not None]
+        own = sum(float((weight * value).mean()) for value, weight in known)
         off = off_equilibrium(own, level)
         figures |= {f"{player}_loss": own} | ({} if off is None else {f"{player}_off": off})
     return figures

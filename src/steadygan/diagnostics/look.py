@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
-from ..errors import InputError
+from ..devices import borrowed
+from ..errors import InputError, calling
 from ..metrics.coverage import over_coverage
-from ..types import Batch, Critic, Loss, Method
+from ..types import Batch, Critic, Loss, Method, Output
+from ..types import critic as as_critic
 from ..types.batch import in_parts
-from ..types.output import in_one
+from ..types.critic import evaluating, looks_coupled
+from ..types.labels import given_to, label_parameter
+from ..types.networks import check_logits
+from ..types.output import as_output, in_one
 from .gradients import Sight, gradient_figures, norms_of, sight_of
 from .norms import non_finite
 from .outputs import output_figures
@@ -47,6 +54,11 @@ class Subject:
     alone: int = 0
     rest: bool = False
 
+    @property
+    def unit(self) -> int:
+        """How many samples it takes as one."""
+        return (1 if self.method is None else self.method.raw(1)) * self.critic.pack
+
     def sight(self, fake: Batch, real: Batch, units: HiddenUnits) -> Sight:
         """What it makes of both sides, part by part."""
         y, x = self._presented(fake), self._presented(real)
@@ -57,7 +69,7 @@ class Subject:
         if not again or sight.real is None:
             return sight
         hidden = None if sight.real_hidden is None else sight.real_hidden[: x.size]
-        return sight._replace(real=sight.real._replace(logits=sight.real.logits[: x.size]), real_hidden=hidden)
+        return sight._replace(real=sight.real.first(x.size), real_hidden=hidden)
 
     def logits(self, batch: Batch) -> Tensor:
         """What it says of samples that come alone."""
@@ -66,8 +78,9 @@ class Subject:
 
     def _presented(self, batch: Batch) -> Batch:
         """Whole groups only."""
-        method = self.method
-        return batch if method is None else method.present(batch.first(method.raw(batch.size // method.raw(1))))
+        method, pack = self.method or Method(), self.critic.pack
+        count = batch.size // self.unit * pack
+        return self.critic.shown(method.present(batch.first(method.raw(count))))
 
     def _parts(self, batch: Batch, size: int) -> tuple[Batch, ...]:
         parts = in_parts(batch, size or batch.size)
@@ -113,7 +126,7 @@ def take_look(
         if first is None:
             first = sight
             spare = None if held_out is None else subject.logits(held_out)
-            alone = aligned and (subject.method is None or subject.method.raw(1) == 1)
+            alone = aligned and subject.unit == 1
             figures = {"d_gradient_mean": slopes["mean"], "d_gradient_max": slopes["max"], "dead_units": 1.0 - active}
             where = fake.x if placed is None else placed
             figures |= _described(sight, slopes["mean"], where, yardstick, spare, alone)
@@ -159,3 +172,72 @@ def joined(sights: Sequence[Sight]) -> Sight:
     fake, real = in_one(fakes), in_one(reals) if None not in reals else None
     units = (torch.cat(side) if side[0] is not None else None for side in hidden)
     return Sight(torch.cat(received), torch.cat(slope), fake, real, *units)
+
+
+def inside(D: nn.Module | Callable[..., Any]) -> nn.Module:
+    """The module that D is, or that its `Critic` calls; one without parts where there is none."""
+    network = D.network if isinstance(D, Critic) else D
+    return network if isinstance(network, nn.Module) else nn.Identity()
+
+
+def try_call(D: nn.Module | Callable[..., Any], batch: Batch) -> None:
+    """Calls D with the samples, and changes nothing; a D that cannot take them is told in one line."""
+    told = f"D cannot take samples of shape {tuple(batch.x.shape[1:])}"
+    with (
+        calling(told, "pass what it is trained on"),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        borrowed(0, batch.x.device),
+        evaluating(inside(D)),
+    ):
+        judge = resting(D)
+        whole = batch.first(batch.size // judge.pack * judge.pack)
+        if not whole.size:
+            raise InputError(f"expected a pack of {judge.pack} samples or more, got {batch.size}: pass more of them")
+        logits = judge.score(judge.shown(in_its_precision(D, whole))).logits
+        if not judge.meant:
+            check_logits(logits, "D")
+
+
+def check_call(D: Callable[..., Any], *batches: Batch) -> None:
+    """Refuses a D that wants more than samples, with the labels and conditions that all of them have."""
+    if isinstance(D, Critic):
+        return
+    if not callable(D):
+        raise InputError(f"expected D as a module or a function of x, got {type(D).__name__}: pass the discriminator")
+    name = label_parameter(D)
+    told: dict[str, Any] = {}
+    if name is not None and all(batch.label is not None for batch in batches):
+        told[name] = None
+    if all(batch.given is not None for batch in batches):
+        told |= given_to(D, batches[0].given)
+    try:
+        inspect.signature(D.forward if isinstance(D, nn.Module) else D).bind(None, **told)
+    except TypeError as error:
+        raise InputError(
+            f"expected a D to be called as D(x), or as D(x, label=...) with samples as Batch(x, label), got one with a "
+            f"{error}: pass labels or conditions, Batch(x, label, given), or a function of x"
+        ) from None
+    except ValueError:  # built-ins have no signature
+        return
+
+
+def resting(D: nn.Module | Callable[..., Any]) -> Critic:
+    """D with constants for weights and copies of its buffers: nothing of it gathers a gradient or moves."""
+    if not isinstance(D, nn.Module):
+        return as_critic(D)
+    buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
+    tensors = {name: parameter.detach() for name, parameter in D.named_parameters()} | buffers
+    name = label_parameter(D)
+
+    def forward(batch: Batch) -> Output:
+        told = {} if name is None else {name: batch.label}
+        return as_output(functional_call(D, tensors, (batch.x,), told | given_to(D, batch.given)), batch.size)
+
+    return Critic(forward, couples_samples=looks_coupled(D))
+
+
+def in_its_precision(D: nn.Module | Callable[..., Any], batch: Batch) -> Batch:
+    """A copy of samples in D's own precision: under autocast, fakes may come in another."""
+    first = next((each for each in inside(D).parameters() if each.is_floating_point()), None)
+    return batch._replace(x=batch.x.to(batch.x.dtype if first is None else first.dtype, copy=True))

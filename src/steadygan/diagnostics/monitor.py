@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,18 +9,14 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ..devices import borrowed
-from ..errors import InputError, calling, check_whole
+from ..errors import InputError, check_whole
 from ..runs.loop import LoopFolder
-from ..types import Batch, Critic, Loss, Now, Output, Term, cat
-from ..types import critic as as_critic
-from ..types.critic import evaluating, looks_coupled
-from ..types.labels import label_parameter
-from ..types.networks import bare_network, check_logits
-from ..types.output import as_output
-from .look import PAIRS, Subject, take_look
+from ..types import Batch, Loss, Now, Term, cat
+from ..types.critic import evaluating
+from ..types.networks import bare_network
+from .look import PAIRS, Subject, check_call, in_its_precision, inside, resting, take_look, try_call
 from .norms import gradient_norm, non_finite, parameter_norm
 from .outputs import off_equilibrium, output_figures
 from .remedy import Remedy, Setting
@@ -257,8 +252,8 @@ class CollapseMonitor:
         held_out: Batch | None,
     ) -> dict[str, float]:
         loss = self.loss.at(Now(torch.zeros((), dtype=torch.int64), self.loss.initial_state(), {}))
-        with evaluating(D if isinstance(D, nn.Module) else nn.Identity()):
-            subject = Subject(resting(D), loss, D)
+        with evaluating(inside(D)):
+            subject = Subject(resting(D), loss, inside(D))
             alone = not subject.critic.couples_samples
             shown = in_its_precision(D, fakes if alone else fake)  # others need the company that they had in the step
             x = in_its_precision(D, real.first(min(real.size, PAIRS)))
@@ -332,61 +327,6 @@ def number(name: str, loss: Tensor | float) -> Tensor:
     if value.numel() != 1:
         raise InputError(f"expected {name} as one number, got {tuple(value.shape)}: pass its mean")
     return value.reshape(()).clone()
-
-
-def try_call(D: nn.Module | Callable[..., Any], batch: Batch) -> None:
-    """Calls D with the samples, and changes nothing; a D that cannot take them is told in one line."""
-    told = f"D cannot take samples of shape {tuple(batch.x.shape[1:])}"
-    with (
-        calling(told, "pass what it is trained on"),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        borrowed(0, batch.x.device),
-        evaluating(D if isinstance(D, nn.Module) else nn.Identity()),
-    ):
-        judge = resting(D)
-        logits = judge.score(in_its_precision(D, batch)).logits
-        if not judge.meant:
-            check_logits(logits, "D")
-
-
-def check_call(D: Callable[..., Any], *batches: Batch) -> None:
-    """Refuses a D that wants more than samples, and labels where there are some."""
-    if not callable(D):
-        raise InputError(f"expected D as a module or a function of x, got {type(D).__name__}: pass the discriminator")
-    name = label_parameter(D)
-    told = {name: None} if name is not None and all(batch.label is not None for batch in batches) else {}
-    try:
-        inspect.signature(D.forward if isinstance(D, nn.Module) else D).bind(None, **told)
-    except TypeError as error:
-        raise InputError(
-            f"expected a D to be called as D(x), or as D(x, label=...) with samples as Batch(x, label), got one with a "
-            f"{error}: pass labels, or a function of x"
-        ) from None
-    except ValueError:  # built-ins have no signature
-        return
-
-
-def resting(D: nn.Module | Callable[..., Any]) -> Critic:
-    """D with constants for weights and copies of its buffers: nothing of it gathers a gradient or moves."""
-    if not isinstance(D, nn.Module):
-        return as_critic(D)
-    buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
-    tensors = {name: parameter.detach() for name, parameter in D.named_parameters()} | buffers
-    name = label_parameter(D)
-
-    def forward(batch: Batch) -> Output:
-        told = {} if name is None else {name: batch.label}
-        return as_output(functional_call(D, tensors, (batch.x,), told), batch.size)
-
-    return Critic(forward, couples_samples=looks_coupled(D))
-
-
-def in_its_precision(D: nn.Module | Callable[..., Any], batch: Batch) -> Batch:
-    """A copy of samples in D's own precision: under autocast, fakes may come in another."""
-    weights = D.parameters() if isinstance(D, nn.Module) else ()
-    first = next((each for each in weights if each.is_floating_point()), None)
-    return batch._replace(x=batch.x.to(batch.x.dtype if first is None else first.dtype, copy=True))
 
 
 def last(batch: Batch) -> Batch:
