@@ -98,3 +98,42 @@ def test_heads_are_weighed_and_called_as_an_opponent_says() -> None:
     run = sg.Trainer(nn.Linear(4, 16), {"D": opponent}, data, latent_dim=4, batch_size=16, threads=1).fit(10)
     after = run.D["D"].heads[1].parameters() if isinstance(run.D, dict) else run.D.heads[1].parameters()
     assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+class Asked(nn.Module):
+    """Cannot be called with samples alone; its second parameter is no class."""
+
+    def __init__(self, dropped: float = 0.0) -> None:
+        super().__init__()
+        self.body, self.drop = nn.Linear(16, 3), nn.Dropout(dropped)
+
+    def forward(self, x: Tensor, factor: Tensor) -> list[Tensor]:
+        logits = self.body(self.drop(x)) * factor
+        return [logits[:, 0], logits[:, 1:]]
+
+
+class Branching(Asked):
+    def forward(self, x: Tensor, factor: Tensor) -> list[Tensor]:
+        found = super().forward(x, factor)
+        return found if float(found[0].detach().sum()) > 0 else found[::-1]
+
+
+@pytest.mark.parametrize(("make", "reason"), [
+    (Asked, None),
+    (lambda: Asked(0.5), "D draws random numbers in its forward"),
+    (Branching, "D cannot be stacked"),
+], ids=["plain", "dropout", "branching"])  # fmt: skip
+def test_seeds_of_one_that_is_called_in_its_own_way(make: Any, reason: str | None) -> None:
+    """What keeps it from being stacked is found by calling it so, whatever it returns."""
+
+    def one(seed: int) -> sg.Trainer:
+        torch.manual_seed(seed)
+        own = sg.types.Opponent(make(), sg.losses.Hinge(), call=lambda D, batch: D(batch.x, torch.tensor(2.0)))
+        data = IMAGES.flatten(1)[:, :16]
+        return sg.Trainer(nn.Linear(4, 16), {"D": own}, data, latent_dim=4, batch_size=16, threads=1, seed=seed)
+
+    seeds = sg.Seeds(one, [0, 1])
+    assert (seeds.reason is None) if reason is None else (seeds.reason or "").startswith(reason)
+    if reason is None:
+        stacked, alone = seeds.fit(3), one(1).fit(3)
+        torch.testing.assert_close(dict(stacked[1].D.state_dict()), dict(alone.D.state_dict()), rtol=1e-4, atol=1e-5)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..devices import borrowed
 from ..engine.executor import Eager, trained
+from ..engine.members import Called
 from ..errors import InputError, calling
 from ..latents import labels
 from ..types import Batch, Output, cat
@@ -172,5 +173,7 @@ def inputs_of(setup: Setup) -> dict[str, Batch]:
 
 def forward_of(network: nn.Module, inputs: Batch, call: Callable[..., Any] | None = None) -> Any:
     """What a network makes of its inputs, with labels where it takes them; call: in place of its own forward."""
+    if isinstance(network, Called):
+        return network(inputs) if call is None else call((inputs,), {})
     classes = told(network, inputs.label)
     return network(inputs.x, **classes) if call is None else call((inputs.x,), classes)

@@ -14,11 +14,12 @@ from torch.testing import assert_close
 
 from ..devices import borrowed
 from ..engine.executor import trained
-from ..engine.members import Flat
+from ..engine.members import Called, Flat
 from ..engine.optim import OptimizerFactory
 from ..errors import first_line
 from ..types import Batch
 from ..types.critic import auxiliaries_of, kept_modes
+from ..types.output import as_output
 from .checks import TRIED, forward_of, inputs_of
 from .setup import Setup
 
@@ -39,17 +40,27 @@ def obstacle(setups: Sequence[Setup], alone: bool = False) -> str | None:
         return "convolutional networks train faster one after the other on a CPU"
     reason = _latent(first) or mixes_entries(first.optimizer, first.rates[0]) or shared(first)
     inputs = inputs_of(first)
-    for name in first.named_networks:
-        reason = reason or differing(name, [setup.named_networks[name] for setup in setups])
-    for setup in setups:
-        for name, network in setup.named_networks.items():
+    networks = [as_called(setup) for setup in setups]
+    for name in networks[0]:
+        reason = reason or differing(name, [own[name] for own in networks])
+    for own in networks:
+        for name, network in own.items():
             reason = reason or restless(name, network, inputs[name]) or counting(name, network)
-    for name, network in first.named_networks.items():
+    for name, network in networks[0].items():
         embeds = name in first.opponents and first.opponents[name].method.replaces_loss
         reason = reason or idle(name, network, inputs[name], first.trainable, embeds)
-    for name in first.named_networks:
-        reason = reason or _together(name, [setup.named_networks[name] for setup in setups], inputs[name])
+    for name in networks[0]:
+        reason = reason or _together(name, [own[name] for own in networks], inputs[name])
     return reason
+
+
+def as_called(setup: Setup) -> dict[str, nn.Module]:
+    """The networks by name, each discriminator as its opponent calls it."""
+    calls = {name: opponent.call for name, opponent in setup.opponents.items()}
+    return {
+        name: network if (call := calls.get(name)) is None else Called(network, call)
+        for name, network in setup.named_networks.items()
+    }
 
 
 def convolutional(network: nn.Module) -> bool:
@@ -133,7 +144,7 @@ def idle(name: str, network: nn.Module, inputs: Batch, trainable: frozenset[int]
     frozen = [p for p in open_ones.values() if not p.requires_grad]
     with trained(frozen), torch.enable_grad(), borrowed(0, inputs.x.device):
         try:
-            result = _output(forward_of(network, inputs), embeds)
+            result = _output(forward_of(network, inputs), inputs.size, embeds)
             slopes = torch.autograd.grad(result.sum(), [*open_ones.values()], allow_unused=True)
         except Exception:  # told elsewhere
             return None
@@ -196,11 +207,12 @@ def _latent(setup: Setup) -> str | None:
     return "latent draws from torch's global generator" if drawn else None
 
 
-def _output(result: Any, features: bool = False) -> Tensor:
+def _output(result: Any, n: int, features: bool = False) -> Tensor:
     """The logits or samples, or the features in one where there are any."""
-    if features and isinstance(result, tuple) and result[1]:
-        return torch.cat([each.flatten() for each in result[1].values()])
-    return result[0] if isinstance(result, tuple) else result  # type: ignore[no-any-return]
+    if isinstance(result, Tensor):
+        return result
+    said = as_output(result, n)
+    return torch.cat([each.flatten() for each in said.features.values()]) if features and said.features else said.scores
 
 
 def _together(name: str, networks: Sequence[nn.Module], inputs: Batch) -> str | None:
@@ -211,11 +223,12 @@ def _together(name: str, networks: Sequence[nn.Module], inputs: Batch) -> str | 
 
     def one(parameters: Any, buffers: Any) -> Tensor:
         tensors = {**parameters, **buffers}
-        return _output(forward_of(networks[0], inputs, lambda a, k: functional_call(networks[0], tensors, a, k)))
+        result = forward_of(networks[0], inputs, lambda a, k: functional_call(networks[0], tensors, a, k))
+        return _output(result, inputs.size)
 
     with torch.no_grad(), borrowed(0, inputs.x.device):
         try:
-            alone = torch.stack([_output(forward_of(network, inputs)) for network in networks])
+            alone = torch.stack([_output(forward_of(network, inputs), inputs.size) for network in networks])
         except Exception:  # told elsewhere
             return None
         try:

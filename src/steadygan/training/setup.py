@@ -73,7 +73,8 @@ class Setup:
         a network needs classes and another one, or the data, has none.
         """
         label = self.source.label
-        wanting = [name for name, network in self.named_networks.items() if needs_label(network)]
+        called = {name for name, o in self.opponents.items() if o.call is not None}  # in a way of their own
+        wanting = [key for key, network in self.named_networks.items() if needs_label(network) and key not in called]
         if self.fakes is not None:
             if wanting:
                 raise InputError(
