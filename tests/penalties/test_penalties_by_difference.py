@@ -142,7 +142,7 @@ def test_it_needs_no_second_derivative() -> None:
 
 def test_dropout_is_said() -> None:
     D = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.Linear(8, 1)).double()
-    said = "D has dropout: r1 by difference measures how far two of its masks lie apart"
+    said = "D has dropout: r1 by difference also measures how far two forwards of one sample lie"
     with pytest.warns(UserWarning, match=said):
         r1(1.0, by="difference").loss(D, X[:8])
     with pytest.warns(UserWarning, match=said):
@@ -156,6 +156,21 @@ def test_dropout_is_said() -> None:
         warnings.simplefilter("error")
         r1(1.0, by="difference").loss(D.eval(), X[:8])
         r1(1.0, by="difference").loss(judge, X[:8])
+        r1(1.0).loss(D.train(), X[:8])
+
+
+@pytest.mark.parametrize("normed", [
+    torch.nn.utils.parametrizations.spectral_norm,
+    torch.nn.utils.spectral_norm,
+])  # fmt: skip
+def test_spectral_norm_of_torch_is_said(normed: Any) -> None:
+    """Its estimate of a norm moves in each forward in train mode."""
+    D = nn.Sequential(nn.Linear(2, 8), normed(nn.Linear(8, 1))).double()
+    with pytest.warns(UserWarning, match="D has torch's spectral norm: r1 by difference also measures how far two"):
+        r1(1.0, by="difference").loss(D, X[:8])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        r1(1.0, by="difference").loss(D.eval(), X[:8])
         r1(1.0).loss(D.train(), X[:8])
 
 

@@ -14,9 +14,9 @@ from ..errors import InputError
 from ..types import Batch, Critic, Forward, Loss, Method, Now, Opponent, Output, Penalty, Scored, Term
 from ..types import critic as as_critic
 from ..types.batch import as_batch, check_alike
-from ..types.critic import drops
+from ..types.critic import varying
 from ..types.networks import check_logits
-from ..types.parts import as_term, as_terms, loss_terms, two_masks
+from ..types.parts import as_term, as_terms, loss_terms, two_functions
 
 
 class Sides(NamedTuple):
@@ -127,8 +127,8 @@ def d_loss(
         raise InputError(f"expected penalties as a list, got {penalties.name} alone: pass [{penalties.name}]")
     own = Opponent(D, loss, tuple(penalties), method or Method())
     for penalty in own.penalties:
-        if penalty.compares and drops(D):
-            warnings.warn(two_masks(penalty.name, "D"), stacklevel=2)
+        if penalty.compares and (cause := varying(D)):
+            warnings.warn(two_functions(penalty.name, "D", cause), stacklevel=2)
     judge, own = _in_a_loop(own)
     x, y = judge.shown(as_batch(real)), judge.shown(as_batch(fake))
     y = y._replace(x=y.x.detach())
@@ -171,7 +171,7 @@ def _check_draws(method: Method, wanted: tuple[int, int], real: Batch, fake: Bat
     if method.raw(wanted[0]) > real.size or method.raw(wanted[1]) > fake.size:
         raise InputError(
             f"expected a method that takes the sides as they are, got {method.name}, which makes them of more samples: "
-            "make the sides before, as with x_d, y_d = far.apply(...), or let critic(D, pack=...) join packs"
+            "make the sides before, as with x_d, y_d = far.apply(...), or train with sg.Trainer"
         )
 
 

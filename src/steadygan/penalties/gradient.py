@@ -141,7 +141,7 @@ class GradientPenalty(Penalty):
     square of "logit", which is that of their mean; the same where k = 1.
     by: "difference" takes s = (d(v + sigma n) - d(v)) / sigma, n ~ N(0, I), in place of the gradient, one forward and
     no second derivative: E s^2 = ||grad d||^2 + O(sigma^2), and s^2 - 2 target sqrt(pi / 2) |s| + target^2 has the mean
-    of (||grad d|| - target)^2 [lin2025]. D must say the same of v twice: no dropout.
+    of (||grad d|| - target)^2 [lin2025]. D must say the same of v twice: no dropout, no torch spectral norm.
     interval: evaluated every so many D steps with its weight times interval (lazy regularisation [karras2020]).
     The papers and codes that write gamma / 2 (StyleGAN, R3GAN) mean gamma = 2 * weight.
     """

@@ -15,10 +15,10 @@ from ..engine.members import Called
 from ..errors import InputError, calling
 from ..latents import labels
 from ..types import Batch, Output, cat
-from ..types.critic import drops, evaluating, kept_buffers
+from ..types.critic import evaluating, kept_buffers, varying
 from ..types.labels import told
 from ..types.networks import check_logits, checked_end
-from ..types.parts import two_masks
+from ..types.parts import two_functions
 from .setup import Setup
 
 TRIED = 4  # samples in a trial forward
@@ -84,8 +84,8 @@ def check_gradients(setup: Setup, executor: Eager, z: Tensor, label: Tensor | No
                 check_logits(said.logits, name)
             if said.logit_map is not None:
                 found.append(many_logits(name, said))
-            if drops(network):
-                found += [two_masks(penalty.name, name) for penalty in opponent.penalties if penalty.compares]
+            if cause := varying(network):
+                found += [two_functions(p.name, name, cause) for p in opponent.penalties if p.compares]
             outputs = [said.logits, *said.features.values()]
             found += reached(name, network, executor.constrained[name], outputs, "its logits")
             if setup.fakes is None and opponent.weight and slopes_of(outputs, [fake.x])[0] is None:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 from ..devices import borrowed
 from ..errors import InputError, check_whole, unknown
@@ -20,6 +22,8 @@ from .labels import given_to, label_parameter
 from .networks import Gives, bare_network, opened
 from .output import Output, Weigh, as_output, check_weigh, in_one, shared, widened
 from .taps import tapped
+
+SPECTRAL = (_SpectralNorm, SpectralNorm)  # both of torch's
 
 Of: TypeAlias = Literal["logit", "probability", "sum"]
 Forward: TypeAlias = Callable[[Batch], Output]
@@ -304,11 +308,18 @@ def looks_coupled(model: Callable[..., Any]) -> bool:
     )
 
 
-def drops(model: Callable[..., Any]) -> bool:
-    """Whether a module, or that of a `Critic`, has dropout that acts: two forwards of the same samples differ."""
+def varying(model: Callable[..., Any]) -> str | None:
+    """What of a module, or of a `Critic`'s, makes two forwards of the same samples differ; None where nothing does.
+
+    Dropout that acts, or torch's spectral norm, which estimates a weight's norm anew in each forward in train mode.
+    """
     network = model.network if isinstance(model, Critic) else model
-    parts = network.modules() if isinstance(network, nn.Module) else ()
-    return any(isinstance(part, _DropoutNd) and part.training and part.p > 0 for part in parts)
+    for part in network.modules() if isinstance(network, nn.Module) else ():
+        if isinstance(part, _DropoutNd) and part.training and part.p > 0:
+            return "dropout"
+        if part.training and any(isinstance(each, SPECTRAL) for each in (part, *part._forward_pre_hooks.values())):
+            return "torch's spectral norm"
+    return None
 
 
 @contextmanager

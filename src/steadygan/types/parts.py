@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import InputError, check_number, unknown
 from .batch import Batch, as_batch
-from .critic import Call, Critic, Scored, critic, drops
+from .critic import Call, Critic, Scored, critic, varying
 from .networks import Gives, check_logits
 from .output import Weigh, check_weigh, shared
 
@@ -30,11 +30,11 @@ class Term(NamedTuple):
 Terms: TypeAlias = Mapping[str, Term]
 
 
-def two_masks(penalty: str, network: str) -> str:
-    """What becomes of a difference of two forwards with dropout, in words."""
+def two_functions(penalty: str, network: str, cause: str) -> str:
+    """What becomes of a difference of two forwards in which D is not the same function, in words."""
     return (
-        f"{network} has dropout: {penalty} by difference measures how far two of its masks lie apart, divided by "
-        "sigma^2, beside the slope: take by='gradient', or leave the dropout out"
+        f"{network} has {cause}: {penalty} by difference also measures how far two forwards of one sample lie apart, "
+        f"divided by sigma^2: set by='gradient', or leave out the {cause}"
     )
 
 
@@ -159,8 +159,8 @@ class Penalty(Part):
         """`weight * mean` as a scalar for anybody's own loop; `D` maps (n, *shape) to (n,) or (n, 1)."""
         if fake is None and self.needs_fake:
             raise InputError(f"{self.name} measures the critic at or between fakes: call loss(D, real, fake)")
-        if self.compares and drops(D):
-            warnings.warn(two_masks(self.name, "D"), stacklevel=2)
+        if self.compares and (cause := varying(D)):
+            warnings.warn(two_functions(self.name, "D", cause), stacklevel=2)
         score = critic(D)
         scored = score.score(score.shown(as_batch(real)))
         if not score.meant:
