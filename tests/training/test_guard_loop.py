@@ -152,3 +152,14 @@ def test_the_monitor_goes_back_with_the_rest(tmp_path: Path) -> None:
 def test_what_cannot_be_guarded(make: Callable[[Path], Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=said):
         make(tmp_path)
+
+
+def test_a_loop_that_goes_on_from_a_checkpoint() -> None:
+    loop = Loop()
+    loop.train(3)
+    first, guard = loop.state(), sg.Guard(loop.objects, iteration=5000)
+    loop.train(3)
+    assert guard.step(verdict("losing", since=5100), 5200) == 5000
+    assert_same(loop.state(), first)
+    with pytest.raises(InputError, match="iteration must be a whole number"):
+        sg.Guard(loop.objects, iteration=-1)

@@ -135,7 +135,8 @@ class Guard:
     objects: networks, optimisers, schedulers, scalers, the monitor itself, by name: all that has `state_dict` and
     `load_state_dict`. times: roll-backs at most. keep: good states that are held besides the first, the newest ones.
     out: a folder for them, in place of memory. remedy: called as remedy(verdict, number of roll-backs) after each, to
-    lower a rate or the like. `events` are its roll-backs in words. Random numbers go on, so that draws are new ones.
+    lower a rate or the like. iteration: the one that your loop begins after, where it goes on from a checkpoint.
+    `events` are its roll-backs in words. Random numbers go on, so that draws are new ones.
     Raises InputError for an object without these functions.
     """
 
@@ -147,9 +148,11 @@ class Guard:
         keep: int = 2,
         out: str | Path | None = None,
         remedy: Callable[[Verdict, int], object] | None = None,
+        iteration: int = 0,
     ) -> None:
         check_whole("times", times, 1)
         check_whole("keep", keep, 1)
+        check_whole("iteration", iteration, 0)
         if not isinstance(objects, Mapping) or not objects:
             raise InputError(
                 f"expected objects by name to guard, got {type(objects).__name__}: such as {{'G': G, 'opt_g': opt_g}}"
@@ -168,7 +171,7 @@ class Guard:
         self._kept: list[Kept] = []  # oldest first
         self._looks: list[int] = []
         self._gone: set[int] = set()  # states that were gone back to: what is wrong may be in them
-        self._save(0)
+        self._save(iteration)
 
     def step(self, verdict: Verdict | None, iteration: int) -> int | None:
         """What a look asks for: nothing, and None, or all objects as they were at the iteration that is returned.
@@ -189,7 +192,7 @@ class Guard:
         if done >= self.times:
             kind = NonFiniteError if verdict.state == "non_finite" else CollapseError
             raise kind(f"{told}: given up after {done} roll-back{'s' * (done != 1)}")
-        trusted = max((look for look in self._looks if look < verdict.since), default=0)
+        trusted = max((look for look in self._looks if look < verdict.since), default=self._kept[0].iteration)
         able = [kept for kept in self._kept if kept.iteration <= trusted]
         target = next((kept for kept in reversed(able) if kept.iteration not in self._gone), self._kept[0])
         self._put(target)
