@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import steadygan as sg
+from steadygan.errors import InputError
 from tiny import assert_same
 
 IMAGES = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -137,3 +138,15 @@ def test_seeds_of_one_that_is_called_in_its_own_way(make: Any, reason: str | Non
     if reason is None:
         stacked, alone = seeds.fit(3), one(1).fit(3)
         torch.testing.assert_close(dict(stacked[1].D.state_dict()), dict(alone.D.state_dict()), rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_goes_on_with_the_same_weights_of_its_heads(tmp_path: Path) -> None:
+    def one(weigh: Any, resume: bool = True) -> sg.Trainer:
+        own = sg.types.Opponent(TwoPeriods(), sg.losses.Hinge(), weigh=weigh)
+        data, common = IMAGES.flatten(1)[:, :16], {"latent_dim": 4, "batch_size": 16, "threads": 1}
+        return sg.Trainer(nn.Linear(4, 16), {"D": own}, data, out=tmp_path, resume=resume, **common)
+
+    one((0.25, 0.75), resume=False).fit(2)
+    with pytest.raises(InputError, match=r"opponents\.D\.weigh: \(0\.25, 0\.75\) in the run, \(0\.5, 0\.5\) now"):
+        one((0.5, 0.5)).fit(4)
+    assert one((0.25, 0.75)).fit(4).iteration == 4

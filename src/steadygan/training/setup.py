@@ -190,6 +190,7 @@ class Setup:
                 name: {key: _told(part) for key, part in o.parts()}
                 | {"constraint": _told(o.constraint), "weight": o.weight}
                 | ({"gives": "probability"} if is_opened(o.critic) else {})
+                | ({} if o.weigh is None else {"weigh": _told(o.weigh)})
                 for name, o in self.opponents.items()
             },
             "data": {"name": self.source.name, "shape": list(self.source.shape), "size": self.source.size},
