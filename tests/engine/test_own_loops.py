@@ -74,6 +74,9 @@ class TestTheirTerms:
         more = sg.d_loss(losses.Hinge(), D, X, Y, method=sdp)
         without = methods.SampleDifferences(weight=0.5, start=0, count=2)
         assert bool(more > sg.d_loss(losses.Hinge(), D, X, Y, method=without))
+        assert_close(sg.d_loss(losses.Hinge(), sg.types.critic(D, layers=("0",)), X, Y, method=sdp), more)
+        with pytest.raises(InputError, match="expected the feature layers 0 of the critic, got none: name them there"):
+            sg.d_loss(losses.Hinge(), sg.types.critic(D), X, Y, method=sdp)
 
     def test_dual_discriminators_are_two_calls(self) -> None:
         d1, d2 = network(), seeded(1, lambda: mlp(2, 1, 16, 2, "tanh")).double()

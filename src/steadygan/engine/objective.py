@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -186,13 +187,19 @@ def _in_a_loop(own: Opponent) -> tuple[Critic, Opponent]:
             f"expected parts without a state that goes from step to step, got the {carried[0]} of {own.loss.name} and "
             f"{own.method.name or 'plain'}: train with sg.Trainer, or call the part's own functions"
         )
-    return judge if judge.meant else judge.wrap(_watched), own
+    return judge.wrap(partial(_watched, meant=judge.meant, layers=own.method.layers)), own
 
 
-def _watched(forward: Forward) -> Forward:
+def _watched(forward: Forward, meant: bool, layers: tuple[str, ...]) -> Forward:
     def run(batch: Batch) -> Output:
         said = forward(batch)
-        check_logits(said.logits)
+        if not meant:
+            check_logits(said.logits)
+        if missing := [name for name in layers if name not in said.features]:
+            raise InputError(
+                f"expected the feature layers {', '.join(missing)} of the critic, got none: name them there, as in "
+                f"types.critic(D, layers={layers!r})"
+            )
         return said
 
     return run
