@@ -11,6 +11,7 @@ from torch import Tensor
 from ..config.parts import SampleDifferencesSettings
 from ..errors import InputError
 from ..types import Method, Now, Scored, Term, Terms
+from ..types.batch import same_condition
 from ..types.taps import module_layers
 from .plain import METHODS
 
@@ -125,10 +126,9 @@ def nearest_real(fake: Scored, real: Scored) -> Tensor:
     if fake.batch.label is not None and real.batch.label is not None:
         same = fake.batch.label[:, None] == real.batch.label
         squared = torch.where(same | ~same.any(1, keepdim=True), squared, torch.inf)
-    given, theirs = fake.batch.condition(), real.batch.condition()
-    if given is not None and theirs is not None:
-        same = given[:, None] == theirs
-        squared = torch.where(same | ~same.any(1, keepdim=True), squared, torch.inf)
+    alike = same_condition(fake.batch, real.batch, pairs=True)
+    if alike is not None:
+        squared = torch.where(alike | ~alike.any(1, keepdim=True), squared, torch.inf)
     return squared.argmin(1)
 
 

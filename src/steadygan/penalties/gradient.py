@@ -28,6 +28,7 @@ from ..models.layers import safe_sqrt
 from ..models.spectral import spectral_norm, spectral_step
 from ..registry import Registry
 from ..types import Constraint, Critic, Draw, Now, Of, Output, Penalty, Scored, Term
+from ..types.batch import same_condition
 
 PENALTIES: Registry[object] = Registry(Penalties.kinds)
 CONSTRAINTS: Registry[type[Constraint]] = Registry(Constraints.kinds)
@@ -102,8 +103,8 @@ class Interpolated(Points):
             index = cycled(order.argsort(), max(n, m))
             x, y = (x.take(index), y) if n < m else (x, y.take(index))
         a = torch.rand(max(n, m), dtype=x.x.dtype, device=x.x.device) if self.mix is None else self.mix
-        if (own := x.condition()) is not None and (other := y.condition()) is not None:
-            a = torch.where(own == other, a, 1.0)
+        if (same := same_condition(x, y)) is not None:
+            a = torch.where(same, a, 1.0)
         a = a.view(-1, *[1] * (x.x.ndim - 1))
         return critic.score(x._replace(x=(a * x.x + (1.0 - a) * y.x).detach()))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -46,17 +45,6 @@ class Batch(NamedTuple):
         """The first n samples; the batch itself when it holds no more."""
         return self if n == self.size else self.split(n, self.size - n)[0]
 
-    def condition(self) -> Tensor | None:
-        """A number (n,) for what each sample is given, alike where that is alike; None without conditions."""
-        if self.given is None:
-            return None
-        told = torch.zeros(self.size, dtype=torch.float64, device=self.x.device)
-        for leaf in tree_flatten(self.given)[0]:
-            rows = leaf.detach().flatten(1).double() if leaf.ndim > 1 else leaf.detach().double().unsqueeze(1)
-            weights = torch.arange(1, rows.shape[1] + 1, dtype=torch.float64, device=rows.device).cos()
-            told = told * math.e + (rows * weights).sum(1)
-        return told
-
     def check(self) -> Batch:
         """The batch itself; raises InputError where labels or conditions are not as many as samples."""
         leaves = [] if self.given is None else tree_flatten(self.given)[0]
@@ -90,6 +78,21 @@ def _form(tree: Any) -> dict[str, tuple[int, ...]]:
 
 def _told(form: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{shape}{' at ' * bool(place)}{place}" for place, shape in form.items()) or "none"
+
+
+def same_condition(a: Batch, b: Batch, pairs: bool = False) -> Tensor | None:
+    """Whether sample i of both has one condition, (n,), or, in pairs, i of a and j of b, (n, m); None without any.
+
+    Conditions are compared number by number, so that no rounding decides.
+    """
+    if a.given is None or b.given is None:
+        return None
+    rows = [leaf.detach().reshape(a.size, -1) for leaf in tree_flatten(a.given)[0]]
+    others = [leaf.detach().reshape(b.size, -1) for leaf in tree_flatten(b.given)[0]]
+    if pairs:
+        rows, others = [row.unsqueeze(1) for row in rows], [other.unsqueeze(0) for other in others]
+    alike = [(row == other).all(-1) for row, other in zip(rows, others, strict=True)]
+    return torch.stack(alike).all(0) if alike else None
 
 
 def as_batch(samples: Tensor | Batch) -> Batch:
