@@ -112,6 +112,12 @@ class TestRefusals:
 
 
 class TestSurroundings:
+    def test_a_compiled_d_is_used_as_it_was_and_said(self) -> None:
+        D = network()
+        with pytest.warns(UserWarning, match="D is compiled: the module inside is used as it is"):
+            found = sg.d_loss(losses.Hinge(), torch.compile(D), X, Y, [penalties.r1(0.3)])
+        assert_close(found, sg.d_loss(losses.Hinge(), D, X, Y, [penalties.r1(0.3)]))
+
     def test_under_autocast(self) -> None:
         D, x, y = network().float(), X.float(), Y.float()
         with torch.autocast("cpu", torch.bfloat16):

@@ -16,8 +16,13 @@ from ..types import Batch, Critic, Forward, Loss, Method, Now, Opponent, Output,
 from ..types import critic as as_critic
 from ..types.batch import as_batch, check_alike
 from ..types.critic import varying
-from ..types.networks import check_logits
+from ..types.networks import bare_network, check_logits
 from ..types.parts import as_term, as_terms, loss_terms, two_functions
+
+UNCOMPILED = (
+    "D is compiled: the module inside is used as it is, because a compiled forward has no gradient of its gradients: "
+    "pass that module"
+)
 
 
 class Sides(NamedTuple):
@@ -179,6 +184,8 @@ def _check_draws(method: Method, wanted: tuple[int, int], real: Batch, fake: Bat
 def _in_a_loop(own: Opponent) -> tuple[Critic, Opponent]:
     """The critic that looks for squashed logits, and the opponent, of which no part may carry a state."""
     if not isinstance(own.critic, Critic):
+        if bare_network(own.critic) is not own.critic:
+            warnings.warn(UNCOMPILED, stacklevel=3)
         own = replace(own, method=own.method.on(own.critic))
     judge = as_critic(own.critic, layers=own.method.layers)
     carried = list(own.initial_states(1, 1))
