@@ -136,7 +136,7 @@ def test_classes_go_round(trained: tuple[Path, dict[str, Any]]) -> None:
     assert sorted(path.name for path in (folder / "drawn").iterdir()) == ["cats", "dogs"]
     assert "40 images of 16 x 16, 2 classes" in answers["again"].err
     card = json.loads((folder / "classes" / "export" / "card.json").read_text())
-    assert card["data"]["licence"].startswith("the user's own")
+    assert card["data"]["licence"].startswith("user's own data")
 
 
 REFUSED = {

@@ -164,7 +164,7 @@ class TestDead:
         run = trainer(G=small_g(), D=dead(0.5), callbacks=[meddle]).fit(80)
         assert [event[:44] for event in run.events] == [
             "iteration 40: dead discriminator: its mean g",
-            "iteration 80: the discriminator D is alive a",
+            "iteration 80: the discriminator D works agai",
         ]
         assert [len(events) for events in heard] == [0, 0, 1, 1, 1, 2, 2]  # known to the callback of that very tick
 

@@ -197,6 +197,7 @@ class Trainer(Shown):
         Raises NonFiniteError when a term is no longer finite, and Interrupted after SIGINT or SIGTERM;
         the checkpoint is written first. Global generators, threads and train/eval modes are left as they were.
         """
+        check_whole("iterations", iterations, 0)
         with watching(progress) as watch:
             where = "" if self.out is None else f" in {self.out}"
             title = f"{self.name} seed {self.setup.seed}"
