@@ -53,7 +53,7 @@ class TestShapes:
         (lambda x: x.sum(1) > 0, r"returned torch\.bool"),
         (lambda x: (x.sum(1), x), r"a pair with Tensor: .*Output\(logits, {'classes'"),
         (lambda x: x.sum(1).tolist(), "returned float"),
-        (lambda _: [], "returned no head"),
+        (lambda _: [], "returned an empty list"),
         (lambda x: [x, x[:2]], r"its head 1 returned \(2, 2\)"),
         (lambda _: None, "returned NoneType"),
         (lambda x: (x.sum(1), {}, 1), "returned tuple"),

@@ -149,13 +149,13 @@ class TestReading:
 
     @pytest.mark.parametrize(("result", "weigh", "said"), [
         ([torch.zeros(N, 2), torch.zeros(N - 1, 2)], None, r"its head 1 returned \(5, 2\): keep samples"),
-        ([torch.zeros(N), torch.zeros(N)], (0.5, 0.25, 0.25), "of the 2 heads 0, 1, got 3: give each a weight"),
-        ([torch.zeros(N), torch.zeros(N)], {"0": 0.5, "2": 0.5}, "of the 2 heads 0, 1, got 0, 2: give each a weight"),
-        (([torch.zeros(N), torch.zeros(N)], [[]]), None, "returned 2 heads with features as list: return as many"),
+        ([torch.zeros(N), torch.zeros(N)], (0.5, 0.25, 0.25), "for the 2 heads 0, 1, got 3: give each head a weight"),
+        ([torch.zeros(N), torch.zeros(N)], {"0": 0.5, "2": 0.5}, "for the 2 heads 0, 1, got 0, 2: give each head"),
+        (([torch.zeros(N), torch.zeros(N)], [[]]), None, "returned 2 heads with features as list: return features"),
         (Output(torch.zeros(N), {}, torch.zeros(N, 4), torch.full((4,), 0.5)), None, "with sum 1, got a sum of 2: div"),
         (Output(torch.zeros(N), {}, torch.zeros(N, 4), torch.full((3,), 1 / 3)), None, r"of 4 logits.*got \(3,\)"),
         ([torch.zeros(N), "d"], None, "but returned str"),
-        (torch.zeros(N), (0.5, 0.5), "of one head, got 2: give"),
+        (torch.zeros(N), (0.5, 0.5), "for one head, got 2: give"),
         (Output(torch.zeros(N), {}), (0.5, 0.5), "expected heads to weigh, got an Output"),
         (Output(torch.zeros(N), [torch.zeros(N)]), None, "returned a pair with list"),  # type: ignore[arg-type]
         ((torch.zeros(N), {"f": 1}), None, "features as tensors, but returned int as 'f'"),
@@ -168,9 +168,9 @@ class TestReading:
 
     @pytest.mark.parametrize("weigh", [(0.5, 0.6), (1.5, -0.5), (), {"a": 2.0}])
     def test_weights_that_are_not_one_in_all(self, weigh: Any) -> None:
-        with pytest.raises(InputError, match="expected weigh= of heads, each 0 or more, with sum 1, got"):
+        with pytest.raises(InputError, match="expected weigh= with weights of 0 or more and sum 1, got"):
             critic(patches(), weigh=weigh)
-        with pytest.raises(InputError, match="expected weigh= of heads"):
+        with pytest.raises(InputError, match="expected weigh= with weights"):
             sg.types.Opponent(patches(), sg.losses.Hinge(), weigh=weigh)
 
 
@@ -236,7 +236,7 @@ class TestLosses:
         assert_close(penalty.loss(judge, x, y), theirs)
         plain = sg.d_loss(sg.losses.Wasserstein(), judge, x, y)
         assert_close(plain, lin(y.view(4, -1)).mean() - lin(x.view(4, -1)).mean())
-        with pytest.raises(InputError, match="in packs of 10, got 35, which leaves 5 over: give 30 of them"):
+        with pytest.raises(InputError, match="in packs of 10, got 35, which leaves 5 over: pass 30"):
             sg.d_loss(sg.losses.Wasserstein(), judge, x[:35], y)
 
     def test_an_opponent_in_the_objective(self) -> None:
@@ -312,10 +312,10 @@ class TestChoices:
         assert_close([y_d.x, y_d.given], [fake.x, fake.given])
 
     @pytest.mark.parametrize(("real", "made", "said"), [
-        (Batch(WAVE_X, None, WAVE_X), lambda n: WAVE_X[:n], r"candidates with conditions as the fakes', .*, got none"),
-        (Batch(WAVE_X), lambda n: Batch(WAVE_X[:n], None, WAVE_X[:n]), "reals with conditions as .* got none: pass"),
+        (Batch(WAVE_X, None, WAVE_X), lambda n: WAVE_X[:n], r"candidates with the same conditions .*, got none"),
+        (Batch(WAVE_X), lambda n: Batch(WAVE_X[:n], None, WAVE_X[:n]), "the same conditions as .* got none: pass"),
         (Batch(WAVE_X, None, {"a": WAVE_X}), None, r"got \(16,\) at \['a'\]: pass Batch\(x, label, given\) for both"),
-        (Batch(WAVE_X, torch.arange(N), WAVE_X), None, r"reals with labels as the fakes', none, got \(\)"),
+        (Batch(WAVE_X, torch.arange(N), WAVE_X), None, r"reals with the same labels as the fakes, none, got \(\)"),
     ])  # fmt: skip
     def test_labels_and_conditions_of_one_side_alone(self, real: Batch, made: Any, said: str) -> None:
         far = sg.methods.FakeAsReal(2, factor=2)
@@ -358,7 +358,7 @@ class TestConditions:
         "given", [normal(0, N - 1, 2), {"a": normal(0, N), "b": normal(0, 2)}, "text", tensor(1.0)]
     )
     def test_of_another_length(self, given: Any) -> None:
-        with pytest.raises(InputError, match=f"expected conditions of {N} samples, first axis {N}, got"):
+        with pytest.raises(InputError, match=f"expected conditions for {N} samples, got"):
             sg.d_loss(
                 sg.losses.Hinge(), lambda x, given: x.sum((1, 2, 3)), Batch(X, None, given), Batch(Y, None, given)
             )
@@ -381,9 +381,9 @@ class TestConditions:
         assert_close(critic(whole)(Batch(X, None, GIVEN)).logits, plain + text.sum(1))
         called = critic(second, call=lambda D, batch: D(batch.x, batch.given["text"]))
         assert_close(called(Batch(X, None, GIVEN)).logits, plain + text.sum(1))
-        with pytest.raises(InputError, match=r"expected a forward with more, or with given, .* got one of \(x, lab"):
+        with pytest.raises(InputError, match=r"expected a forward with more, or with given, .* got \(x, lab"):
             critic(named)(Batch(X, None, GIVEN))
-        with pytest.raises(InputError, match=r"expected a forward with a parameter for what its samples are given"):
+        with pytest.raises(InputError, match=r"expected a forward with a parameter for the samples' conditions"):
             critic(lambda x: x)(Batch(X, None, text))
 
     def test_slopes_are_of_the_sample_alone(self) -> None:

@@ -59,7 +59,7 @@ def _known(key: str, words: str, unit: str, group: str, short: str = "", **more:
     return Quantity(key, words[0].upper() + words[1:], unit, group, short=short or words, **more)
 
 
-PERFECT = "as real data"
+PERFECT = "as for real data"
 QUANTITIES = (
     _known("modes", "modes found", MODES, QUALITY, "modes"),
     _known("high_quality", "high-quality share", SHARE, QUALITY),

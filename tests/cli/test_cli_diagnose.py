@@ -84,11 +84,11 @@ def test_pages_and_json(place, commands):
     )
     assert [answer.code for answer in (good, warned, fallen, as_json, seeds, seeds_json)] == [0] * 6, fallen.err
     assert good.out.startswith("good: good since iteration 200; last look at 700\n")
-    assert "fakes serve 90% of the data, their quality is 0.9 (1 is as real data)\n" in good.out
+    assert "fakes serve 90% of the data, their quality is 0.9 (1 is as good as real data)\n" in good.out
     assert warned.out.startswith("warned: learning (warning: G driven out) since iteration 0; last look at 700\n")
     assert "fakes are 2.1 times as far apart as reals: G is driven out of the data" in warned.out
     assert "collapsed (fakes alike) since iteration 800; last look at 1,000" in fallen.out
-    assert "fakes have a quality of 0.04 after 0.9 (1 is as real data)" in fallen.out
+    assert "fakes have a quality of 0.04 after 0.9 (1 is as good as real data)" in fallen.out
     assert "fakes differ 0.1 times as much as reals" in fallen.out
     assert "rolled back from iteration 1,000 to 500: collapsed; lr_g x 0.5" in fallen.out
     assert "1 line of metrics.jsonl cannot be read and is left out" in fallen.out
@@ -123,8 +123,8 @@ def test_recorded_verdicts_are_taken(place):
     assert (found.state, found.since, found.advice) == ("learning", 700, "do less")  # what an earlier version's means
     assert [(turn.iteration, turn.verdict) for turn in found.history] == [(0, "learning"), (700, "drifting")]
     assert found.evidence == {}
-    assert "judged anew" not in " ".join(found.notes)
-    assert "judged anew" in " ".join(of_run(place / "good").notes)
+    assert "judged from" not in " ".join(found.notes)
+    assert "judged from" in " ".join(of_run(place / "good").notes)
 
 
 def test_damaged_roll_backs_are_told(place):

@@ -44,7 +44,7 @@ def test_an_alarm_ends_the_run_with_exit_code_4_and_one_line(user: dict[str, Any
     assert error.startswith("error: iteration ")
     assert ": stalled: the average's fakes stay at a quality of " in answer.err
     assert "D's weights do not change" in answer.err
-    assert "stopped by the monitor; the last good checkpoint is that of iteration 0" in answer.err
+    assert "stopped by the monitor; the last good checkpoint is at iteration 0" in answer.err
     assert "Traceback" not in answer.out + answer.err
     last = records(user["here"] / "stopped")[-1]
     assert (last["verdict"], last["causes"].split()[0]) == ("stalled", "d_still")

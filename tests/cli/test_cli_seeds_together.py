@@ -59,17 +59,17 @@ def records(folder: Path) -> list[dict[str, Any]]:
 def test_compare_trains_what_is_missing_together_and_reads_what_is_there(user: dict[str, Any]) -> None:
     answer = user["compare"]
     assert (answer.code, answer.complaints) == (0, [])
-    assert f"ring8/far seed 0: as trained in {Path('runs/ring8-far/seed-0')}" in answer.err
+    assert f"ring8/far seed 0: already trained in {Path('runs/ring8-far/seed-0')}" in answer.err
     assert f"ring8/far seeds 1, 2: 60 iterations each in {Path('runs/ring8-far')}\n" in answer.err
     assert f"ring8/nsgan seeds 0-2: 60 iterations each in {Path('runs/ring8-nsgan')}\n" in answer.err
-    assert answer.err.count("as trained in") == 1
+    assert answer.err.count("already trained in") == 1
     assert "60 iterations, n = 200, EMA weights, 3 seeds, mean ± standard deviation" in answer.out
     assert "Fewer than three seeds" not in answer.out
 
 
 def test_compare_reads_all_of_them_again(user: dict[str, Any]) -> None:
     answer = user["again"]
-    assert answer.err.count("as trained in") == 6
+    assert answer.err.count("already trained in") == 6
     report = json.loads(answer.out)
     assert (report["seeds"], report["iterations"]) == ([0, 1, 2], 60)
     for name in PAIR:

@@ -160,7 +160,7 @@ def test_points_of_ones_own_are_trained_and_sampled_in_their_units(user: dict[st
 def test_compare_trains_what_is_missing_and_answers_in_json(user: dict[str, Any]) -> None:
     answer = user["compare"]
     report = json.loads(answer.out)
-    assert f"ring8/far seed 0: as trained in {Path(FAR)}" in answer.err
+    assert f"ring8/far seed 0: already trained in {Path(FAR)}" in answer.err
     assert f"ring8/nsgan seed 0: 40 iterations in {Path('runs/ring8-nsgan/seed-0')}" in answer.err
     assert (report["iterations"], report["n"], report["weights"], report["seeds"]) == (40, 200, "ema", [0])
     assert list(report["recipes"]) == ["ring8/nsgan", "ring8/far"]
@@ -175,7 +175,7 @@ def test_compare_trains_what_is_missing_and_answers_in_json(user: dict[str, Any]
 
 def test_compare_reuses_finished_runs(user: dict[str, Any]) -> None:
     text = user["compare again"].out
-    assert "ring8/nsgan seed 0: as trained in" in user["compare again"].err
+    assert "ring8/nsgan seed 0: already trained in" in user["compare again"].err
     assert "iterations in runs" not in user["compare again"].err
     assert "40 iterations, n = 200, EMA weights, 1 seed" in text
     assert text.startswith("why: ring8/nsgan ends with")
@@ -185,7 +185,7 @@ def test_compare_reuses_finished_runs(user: dict[str, Any]) -> None:
 
 def test_compare_resumes_an_unfinished_run(user: dict[str, Any]) -> None:
     text = user["compare further"].err
-    assert f"ring8/far seed 0: as trained in {Path(FAR)}" in text
+    assert f"ring8/far seed 0: already trained in {Path(FAR)}" in text
     assert f"ring8/nsgan seed 0: 45 iterations in {Path('runs/ring8-nsgan/seed-0')}" in text
     log = (user["here"] / "runs/ring8-nsgan/seed-0/log.txt").read_text(encoding="utf-8")
     assert log.count("resumed at iteration 40") == 1
@@ -195,7 +195,7 @@ def test_compare_resumes_an_unfinished_run(user: dict[str, Any]) -> None:
 def test_compare_takes_means_over_seeds(user: dict[str, Any]) -> None:
     text = user["compare seeds"].out
     assert "2 seeds, mean ± standard deviation" in text
-    assert user["compare seeds"].err.count("as trained in") == 2
+    assert user["compare seeds"].err.count("already trained in") == 2
     told = f"ring8/nsgan seed 1: 40 iterations in {Path('runs/ring8-nsgan/seed-1')}"
     assert told in user["compare seeds"].err
     assert " ± " in text.split("standard deviation")[1]

@@ -64,7 +64,7 @@ def test_a_generator_that_samples_the_data_is_good():
     assert found.real["batch_distance"] == 0.0
     assert found.figures["quality"] == pytest.approx(1.0, abs=0.06)
     assert found.reason.startswith("fakes serve ")
-    assert found.reason.endswith("(1 is as real data)")
+    assert found.reason.endswith("(1 is as good as real data)")
 
 
 def test_a_generator_of_one_point_is_collapsed():
@@ -249,17 +249,17 @@ def test_what_does_not_fit_is_told_in_one_line(expected):
         (
             "good",
             {"served": 0.875, "quality": 0.8},
-            "fakes serve 88% of the data, their quality is 0.8 (1 is as real data)",
+            "fakes serve 88% of the data, their quality is 0.8 (1 is as good as real data)",
         ),
         (
             "learning",
             {"served": 0.5, "quality": 0.3},
-            "fakes serve 50% of the data, their quality is 0.3 (1 is as real data), not there yet",
+            "fakes serve 50% of the data, their quality is 0.3 (1 is as good as real data), not good yet",
         ),
         (
             "good",
             {"served": 0.1, "quality": 0.1, "average_served": 1.0, "average_quality": 0.91},
-            "the average's fakes serve 100% of the data, their quality is 0.91 (1 is as real data)",
+            "the average's fakes serve 100% of the data, their quality is 0.91 (1 is as good as real data)",
         ),
         ("learning", {"d_gradient_mean": 1.0}, ""),
     ],

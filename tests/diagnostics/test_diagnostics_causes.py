@@ -212,7 +212,7 @@ def test_an_alarm_names_what_was_measured_then_why_then_what_to_do() -> None:
     steep = FINE | {"quality": 0.3, "steepness": 40.0}
     found = judge(run((FINE, 6), (steep, 2)), KNOWN)[-1]
     assert found.state == "collapsed" or found.state == "losing"
-    assert found.reason.startswith("fakes have a quality of 0.3 after 0.9 (1 is as real data); D's slope")
+    assert found.reason.startswith("fakes have a quality of 0.3 after 0.9 (1 is as good as real data); D's slope")
     assert found.since == 600
     assert "(since iteration 600): penalty.r1.weight=1, lr_d=0.001" in found.reason
     assert found.evidence == {"quality": 0.3, "steepness": 40.0}

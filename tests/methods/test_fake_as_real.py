@@ -285,7 +285,7 @@ class TestAlone:
 
     @pytest.mark.parametrize("n", [0, 5, 6])
     def test_too_few_fakes(self, n: int) -> None:
-        with pytest.raises(InputError, match=f"6 candidates after the fake batch were expected, but only {n} fakes"):
+        with pytest.raises(InputError, match=f"expected 6 candidates after the fake batch, got {n} fakes in all"):
             METHOD.apply(D, REAL, CANDIDATES[:n])
 
     @pytest.mark.parametrize(("m", "sizes"), [(3, [3, 3]), (4, [4, 2]), (6, [6]), (9, [6])])
@@ -310,7 +310,7 @@ class TestAlone:
 
     @pytest.mark.parametrize("n", [0, 1, 2])
     def test_a_last_batch_of_no_more_reals_than_count(self, n: int) -> None:
-        said = r"expected more real samples than the 2 that fakes replace, got no more: .* \(drop_last=True\)"
+        said = r"expected more real samples than the 2 that fakes replace, got too few: .* \(drop_last=True\)"
         with pytest.raises(InputError, match=said):
             METHOD.apply(D, normal(1, n, 2), FAKE, candidates=lambda n: CANDIDATES[:n])
         with pytest.raises(InputError, match=said):

@@ -143,7 +143,8 @@ PARTS = """Object.fromEntries(["overview", "samples", "why", "events", "figures"
 @pytest.mark.parametrize("several", [1, 3])
 def test_what_matters_stands_first(tmp_path, opened, width, several):
     """Samples within 700 pixels and figures within 2,500 on a laptop; on a phone samples, too; nothing stands out."""
-    reason = "fakes have a quality of 0.37 after 0.69 (1 is as real data); D is steep (since iteration 100): r1=1, lr=2"
+    seen = "fakes have a quality of 0.37 after 0.69 (1 is as good as real data); D is steep"
+    reason = f"{seen} (since iteration 100): r1=1, lr=2"
     look = {"quality": 0.4, "served": 0.5, "steepness": 20.0, "d_off": -0.4, "high_quality": 0.5, "balance": 0.3}
     rows = records(5, d_loss=1.0, modes=3, fid=20.0, verdict="losing", causes="d_steep", reason=reason, **look)
     recipes = ("grid25/far", "grid25/r1", "grid25/nsgan")

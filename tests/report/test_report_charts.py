@@ -37,8 +37,8 @@ def test_losses_with_other_equilibria_have_a_line_each(tmp_path):
     assert [(s["name"], s["y0"]) for s in found["layout"]["shapes"]] == [("level-0", 2.0), ("level-1", LEVEL)]
     free = made(KNOWN["g_loss"], a, b)
     assert [(s["name"], s["y0"]) for s in free["layout"]["shapes"]] == [("level-1", LEVEL / 2)]
-    assert free["captions"] == ["Dashed: equilibrium, grid25/far, seed 0 free, grid25/r1, seed 0 0.693."]
-    assert made(KNOWN["g_loss"], a)["captions"] == ["The equilibrium of this loss is free or not known."]
+    assert free["captions"] == ["Dashed: equilibrium, grid25/far, seed 0 none, grid25/r1, seed 0 0.693."]
+    assert made(KNOWN["g_loss"], a)["captions"] == ["This loss has no fixed equilibrium, or it is not known."]
 
 
 def test_seeds_are_a_mean_with_a_band(tmp_path):
@@ -56,7 +56,7 @@ def test_zeros_stand_at_the_foot_of_a_log_axis(tmp_path):
     found = made(KNOWN["gradient_mean"], run(tmp_path / "a", rows=rows))
     assert found["layout"]["yaxis"]["type"] == "log"
     assert found["data"][0]["y"] == [1e-4, 1e-3, 1, 10]
-    assert "Values of 0 stand at the foot of the axis." in found["captions"]
+    assert "Values of 0 are drawn at the bottom of the axis." in found["captions"]
 
 
 @pytest.mark.parametrize("values", [[1.0, 1.5, 2.0], [-1.0, 10.0, 1000.0], [0.0, 0.0, 0.0]])

@@ -84,7 +84,7 @@ def test_where_the_page_goes(tmp_path):
         _place(["a"], tmp_path)
     (tmp_path / "report.html").write_text("<p>my own</p>")
     with pytest.raises(
-        InputError, match=r"expected no file but an older report at .*report\.html, found another: give"
+        InputError, match=r"expected an older report or no file at .*report\.html, got another file: give"
     ):
         _place([tmp_path], None)
     (tmp_path / "report.html").write_text("<footer>Made by steadygan 0.1.0; ")

@@ -41,7 +41,7 @@ def test_a_verdict_is_taken_apart_as_the_monitor_makes_it(tmp_path):
     (state,) = states(group)
     assert (state.word, state.tone, state.since) == ("collapsed (D steep)", "bad", "600")
     assert state.seen.startswith(
-        "fakes have a quality of 0.2 after 0.9 (1 is as real data); D's slope at the fakes, 20"
+        "fakes have a quality of 0.2 after 0.9 (1 is as good as real data); D's slope at the fakes, 20"
     )
     assert "iteration" not in state.seen
     assert state.advice == judge(looks)[-1].advice != ""
@@ -52,14 +52,14 @@ def test_a_verdict_without_a_reason_is_told_in_plain_words(tmp_path):
     (state,) = states(group)
     assert (state.word, state.tone, state.since, state.advice) == ("good", "good", "100", "")
     assert state.seen == (
-        "its samples are close to real data, and no cause of a failure is seen, at a quality of 0.950, where 1 is as "
-        "real data"
+        "its samples are close to real data, and no cause of failure was found, with a quality of 0.950 (1 is as "
+        "good as real data)"
     )
 
 
 def test_alarms_that_are_over_are_not_forgotten(tmp_path):
     (group,) = groups_of(tmp_path, judged("good", "losing", "good", "collapsed", "losing", "good"))
-    assert states(group)[0].before == "3 alarms before, over since iteration 500."
+    assert states(group)[0].before == "The last of 3 earlier alarms ended at iteration 500."
     (group,) = groups_of(tmp_path / "b", judged("good", "losing", "losing"))
     assert states(group)[0].before == ""
 
@@ -149,5 +149,5 @@ def test_every_chart_is_explained_in_a_sentence_and_has_a_unit_in_words():
         assert "equilibria" not in quantity.unit
         assert " / " not in quantity.unit
     assert len(set(CAPTIONS.values())) == len(CAPTIONS)
-    assert caption("class_7") == "Share of the samples that the judging network takes for class 7."
+    assert caption("class_7") == "Share of the samples that the judging network assigns to class 7."
     assert len({caption(key) for key in ("penalty/r1", "loss/mine", "zeta")}) == 3

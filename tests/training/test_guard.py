@@ -246,7 +246,7 @@ def test_what_was_stopped_stays_so_until_another_policy_is_given(tmp_path: Path,
     before = written(tmp_path)
     with pytest.raises(CollapseError) as again:
         pushed(tmp_path, policy, Push(20, times=0), times=times, resume=True).fit(40)
-    told = f"{stopped.value}: resumed, it stays so; give another monitor.policy to go on all the same"
+    told = f"{stopped.value}: a resumed run stays stopped; set another monitor.policy to continue"
     assert str(again.value) == told
     assert written(tmp_path) == before
     run = pushed(tmp_path, "warn", Push(20, times=0), resume=True).fit(40)
@@ -264,7 +264,7 @@ def test_without_a_healthy_checkpoint(tmp_path: Path) -> None:
             path.unlink()
         plain(20)
 
-    with pytest.raises(CollapseError, match="no good checkpoint to go back to"):
+    with pytest.raises(CollapseError, match="no good checkpoint to roll back to"):
         fit()
 
 
@@ -349,7 +349,7 @@ def test_refusals(tmp_path: Path) -> None:
         trainer(monitor=monitor("rollback"))
     with pytest.raises(InputError, match="expected a policy of warn, stop, rollback, got 'stopp'"):
         monitor("stopp")
-    with pytest.raises(InputError, match="expected a remedy with policy='rollback' alone"):
+    with pytest.raises(InputError, match="expected a remedy only with policy='rollback'"):
         monitor("stop", remedy=sg.Remedy(lr_d=0.5))
     with pytest.raises(InputError, match="monitor must be a CollapseMonitor"):
         trainer(monitor="on")
@@ -364,7 +364,7 @@ def test_refusals(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=f"that any discriminator can take, got {method.name}"):
             sg.Remedy(methods=[method])
     remedy = sg.Remedy(penalties=[sg.penalties.r1(1.0)])
-    with pytest.raises(InputError, match="penalty in the remedy that is not there yet, got r1, which is on already"):
+    with pytest.raises(InputError, match="penalty in the remedy that is not on yet, got r1, which is"):
         trainer(tmp_path, monitor=monitor("rollback", remedy=remedy), penalties=[sg.penalties.r1(0.1)])
     pushed(tmp_path, "rollback", Push(20)).fit(32)
     (tmp_path / "interventions.json").write_text("[{]")

@@ -68,7 +68,7 @@ def test_it_puts_back_what_was_good_exactly(disk: bool, tmp_path: Path) -> None:
     again = Loop()
     again.train(12)
     assert_same(loop.state(), again.state())  # and goes on as if nothing had been
-    assert guard.events == ["iteration 400: losing: a reason: back to iteration 200 (1 of 3)"]
+    assert guard.events == ["iteration 400: losing: a reason: rolled back to iteration 200 (1 of 3)"]
     files = sorted(path.name for path in (tmp_path / "kept").glob("*"))
     assert files == (["guard_000000000.pt", "guard_000000200.pt"] if disk else [])
 

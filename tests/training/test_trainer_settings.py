@@ -55,7 +55,7 @@ def test_data_that_is_none(data, told):
         ({"loss": "hinge"}, "loss must be a steadygan loss such as losses.Hinge(), not 'hinge'"),
         ({"penalties": penalties.r1(1.0)}, "penalties must be a list such as [penalties.r1(10)], not GradientPenalty("),
         ({"penalties": [10.0]}, "a penalty must be one such as penalties.r1(10), not 10.0"),
-        ({"penalties": [penalties.r1(1.0), penalties.r1(2.0)]}, "each penalty may occur once"),
+        ({"penalties": [penalties.r1(1.0), penalties.r1(2.0)]}, "expected each penalty once"),
         ({"D": {"d": Opponent(small_d(), losses.Hinge())}, "G": small_g(), "loss": losses.Hinge()}, "on each of them"),
         ({"ema": 1.0}, "ema.decay: expected a number from 0 to below 1, or none, got 1.0"),
         ({"horizon": 0}, "horizon must be a whole number of 1 or more, not 0"),

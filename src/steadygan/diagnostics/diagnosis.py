@@ -46,7 +46,7 @@ from .yardstick import Yardstick
 
 SAID = ("quality", "average_quality", "served", "average_served", "steepness", "gradient_max", "d_loss", "g_loss")
 TOGETHER = 128  # samples that D meets at once
-FITTING = "pass networks, latents and data that belong together"
+FITTING = "pass networks, latents and data that fit together"
 LEAST = 4  # training samples: two to compare with, and two that show what is normal
 
 
@@ -215,12 +215,13 @@ def _shown(source: Source, held_out: Any, n: int, seed: int, labelled: bool) -> 
         own = from_user(held_out)
         if own.shape != source.shape:
             raise InputError(
-                f"expected held-out samples of shape {source.shape}, as the data's, got {own.shape}: pass others"
+                f"expected held-out samples of shape {source.shape}, as the data's, got {own.shape}: pass samples of "
+                "that shape"
             )
         others = own.to(source.device, source.dtype).some(n, seed)
         others = own.to(source.device, source.dtype).fresh(n, generator) if others is None else others
         if len(others) < 2:
-            raise InputError("expected two held-out samples or more, got one: leave it out, or pass others")
+            raise InputError("expected at least two held-out samples, got one: pass more, or none")
     elif source.unseen is not None:
         others = source.unseen(n, generator)
     size = source.size
@@ -291,7 +292,7 @@ def of_run(folder: Path) -> Diagnosis:
     judged = judge(rows, setting_told(run.settings, run.equilibrium[0], run.tree.get("horizon")))
     told = run.verdicts
     if not told:
-        notes.append("made before there were verdicts: judged anew from its records")
+        notes.append("made before verdicts were recorded: judged from its records")
         pairs = zip(rows, judged, strict=True)
         told = [Turn(int(row["iteration"]), each.state, each.reason, " ".join(each.causes)) for row, each in pairs]
     changes = turns(told)
@@ -359,8 +360,8 @@ def calm(state: str, figures: Mapping[str, float]) -> str:
     whose = "fakes serve" if "average_quality" not in figures else "the average's fakes serve"
     first = "average_" if "average_quality" in figures else ""
     served, quality = figures[f"{first}served"], figures[f"{first}quality"]
-    yet = "" if state == "good" else ", not there yet"
-    return f"{whose} {served:.0%} of the data, their quality is {quality:.2g} (1 is as real data){yet}"
+    yet = "" if state == "good" else ", not good yet"
+    return f"{whose} {served:.0%} of the data, their quality is {quality:.2g} (1 is as good as real data){yet}"
 
 
 def _numbers(figures: Mapping[str, float]) -> dict[str, float | None]:

@@ -113,9 +113,7 @@ def sight_of(
             )
             terms = (*own.values(), *further.values())
             if all(weight is None for _, weight in terms):
-                raise InputError(
-                    "expected a loss that has terms, or a method that brings some, got neither: pass method="
-                )
+                raise InputError("expected a loss with terms, or a method that adds some, got neither: pass method=")
             parts = [fake.size * (weight * value.mean()) for value, weight in terms if weight is not None]
             total = torch.stack(parts).sum()
             slope = _slopes(judged.logits.sum(), y.x)

@@ -193,7 +193,7 @@ def try_call(D: nn.Module | Callable[..., Any], batch: Batch) -> None:
         judge = resting(D)
         whole = batch.first(batch.size // judge.pack * judge.pack)
         if not whole.size:
-            raise InputError(f"expected a pack of {judge.pack} samples or more, got {batch.size}: pass more of them")
+            raise InputError(f"expected at least a pack of {judge.pack} samples, got {batch.size}: pass more")
         logits = judge.score(judge.shown(in_its_precision(D, whole))).logits
         if not judge.meant:
             check_logits(logits, "D")

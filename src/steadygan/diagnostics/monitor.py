@@ -73,11 +73,11 @@ class CollapseMonitor:
         if policy not in POLICIES:
             raise InputError(f"expected a policy of {', '.join(POLICIES)}, got {policy!r}: choose one of them")
         if remedy is not None and policy != "rollback":
-            raise InputError(f"expected a remedy with policy='rollback' alone, got policy={policy!r}: leave it out")
+            raise InputError(f"expected a remedy only with policy='rollback', got policy={policy!r}: leave it out")
         kinds = ("remedy", remedy, Remedy), ("loss", loss, Loss), ("thresholds", thresholds, Thresholds)
         for name, given, kind in kinds:
             if given is not None and not isinstance(given, kind):
-                raise InputError(f"expected {name} as a {kind.__name__}, got {given!r}: make one")
+                raise InputError(f"expected {name} as a {kind.__name__}, got {given!r}: create one")
         self.every, self.policy, self.times = every, policy, times
         self.remedy = remedy or Remedy()
         self.loss: Loss = loss or _Assumed()
@@ -310,11 +310,11 @@ def checked(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> 
     if x.ndim < 2 or x.shape[0] == 0 or (shape is not None and x.shape[1:] != shape):
         wanted = "*shape" if shape is None else ", ".join(map(str, shape))
         raise InputError(
-            f"expected {name} samples (n >= 1, {wanted}), got {tuple(x.shape)}: pass samples of the shape of the first "
-            "real ones, or another monitor for another shape"
+            f"expected {name} samples (n >= 1, {wanted}), got {tuple(x.shape)}: pass samples with the shape of the "
+            "first real ones, or use another monitor"
         )
     if label is not None and label.shape[:1] != x.shape[:1]:
-        raise InputError(f"expected one label per {name} sample, {x.shape[0]}, got {tuple(label.shape)}: pass others")
+        raise InputError(f"expected one label per {name} sample, {x.shape[0]}, got {tuple(label.shape)}: pass (n,)")
     return Batch(x, label, more).check().each(Tensor.detach)
 
 

@@ -64,7 +64,7 @@ class Change(NamedTuple):
             penalty = found.pop("penalty", None)
             return Change(**found, penalty=None if penalty is None else (str(penalty[0]), float(penalty[1])))
         except (ValueError, TypeError, AttributeError, IndexError, KeyError):
-            raise InputError(f"expected a change as a roll-back writes it, got {text!r}: start the run anew") from None
+            raise InputError(f"expected a change as a roll-back writes it, got {text!r}: start the run again") from None
 
     def words(self, setting: Setting) -> list[str]:
         """As settings of the command line, or as what one calls in a loop of one's own."""
@@ -147,10 +147,10 @@ class Remedy(RemedyFactors):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.own and (self.changes or self.penalties or self.methods):
-            raise InputError("expected own=True alone in a remedy, got other changes beside it: leave one of them out")
+            raise InputError("expected own=True alone in a remedy, got other changes as well: leave one of them out")
         for name, given, kind in (("penalties", self.penalties, Penalty), ("methods", self.methods, Method)):
             if not isinstance(given, Sequence) or not all(isinstance(each, kind) for each in given):
-                raise InputError(f"remedy.{name} must be a list of {name}, not {given!r}: put them in brackets")
+                raise InputError(f"remedy.{name} must be a list of {name}, not {given!r}: pass a list")
         for method in self.methods:
             if method.raw(1) != 1 or method.single or method.replaces_loss:
                 raise InputError(

@@ -15,6 +15,7 @@ from .states import ALARMS, Course, Thresholds
 
 QUIET = 5  # looks without a gain after which a cause is worth a warning
 NAMED = 2  # causes that a verdict tells
+SCALE = "1 is as good as real data"
 LONGER = "a longer horizon, wider networks, or other rates"
 
 
@@ -182,21 +183,19 @@ def measured(state: str, figures: Figures, course: Course | None) -> tuple[str, 
     if course.late:
         first = "" if course.average is None else "average_"
         quality, covered = side.quality.now, side.covered.now
-        told = (
-            f"{whose} have a quality of {quality:.2g} (1 is as real data) and cover {covered:.0%} of what they should"
-        )
-        told += f", and as they gain now will not be good when the rates are down, at iteration {course.end:,}"
+        told = f"{whose} have a quality of {quality:.2g} ({SCALE}) and cover {covered:.0%} of what they should"
+        told += f"; at this pace they will not be good when the rates are down, at iteration {course.end:,}"
         return told, {f"{first}quality": quality, f"{first}covered": covered}
     if state == "stalled" or not side.quality.best:
         key = "quality" if course.average is None else "average_quality"
-        return f"{whose} stay at a quality of {side.quality.now:.2g} (1 is as real data)", {key: side.quality.now}
+        return f"{whose} stay at a quality of {side.quality.now:.2g} ({SCALE})", {key: side.quality.now}
     track, first = side.worst, "" if course.average is None else "average_"
     if not side.lost and course.live.quality.fell:
         track, whose, first = course.live.quality, "fakes", ""
     if track is side.covered:
         told = f"{whose} cover {track.now:.0%} of what they should, after {track.best:.0%}"
         return told, {f"{first}covered": track.now}
-    told = f"{whose} have a quality of {track.now:.2g} after {track.best:.2g} (1 is as real data)"
+    told = f"{whose} have a quality of {track.now:.2g} after {track.best:.2g} ({SCALE})"
     return told, {f"{first}quality": track.now}
 
 

@@ -371,7 +371,7 @@ def diversity(fake: Tensor, real: Tensor) -> float:
         return math.nan
     spread = _mean_apart(x)
     if spread == 0.0:
-        raise InputError("expected real samples that differ, got the same one again and again: draw others")
+        raise InputError("expected real samples that differ, got copies of one sample: draw others")
     return _mean_apart(y) / spread
 
 

@@ -176,8 +176,8 @@ def _check_draws(method: Method, wanted: tuple[int, int], real: Batch, fake: Bat
     """Raises InputError for a method that makes its sides of more samples: they are given here as D sees them."""
     if method.raw(wanted[0]) > real.size or method.raw(wanted[1]) > fake.size:
         raise InputError(
-            f"expected a method that takes the sides as they are, got {method.name}, which makes them of more samples: "
-            "make the sides before, as with x_d, y_d = far.apply(...), or train with sg.Trainer"
+            f"expected a method that takes both sides as given, got {method.name}, which makes them from more samples: "
+            "make the sides first, as in x_d, y_d = far.apply(...), or train with sg.Trainer"
         )
 
 
@@ -191,7 +191,7 @@ def _in_a_loop(own: Opponent) -> tuple[Critic, Opponent]:
     carried = list(own.initial_states(1, 1))
     if carried:
         raise InputError(
-            f"expected parts without a state that goes from step to step, got the {carried[0]} of {own.loss.name} and "
+            f"expected parts that carry no state between steps, got the {carried[0]} of {own.loss.name} and "
             f"{own.method.name or 'plain'}: train with sg.Trainer, or call the part's own functions"
         )
     return judge.wrap(partial(_watched, meant=judge.meant, layers=own.method.layers)), own

@@ -73,8 +73,8 @@ class FakeAsReal(FakeAsRealSettings, Method):
             m -= extra
             if m <= 0:
                 raise InputError(
-                    f"fake_as_real: {extra} candidates after the fake batch were expected, but only {y.size} fakes "
-                    "were passed: draw M + factor * count of them"
+                    f"fake_as_real: expected {extra} candidates after the fake batch, got {y.size} fakes in all: draw "
+                    "M + factor * count"
                 )
             if n == m and self.count:
                 raise InputError(
@@ -89,7 +89,7 @@ class FakeAsReal(FakeAsRealSettings, Method):
             x = x.each(lambda tensor: tensor[: max(0, n)])
         if n <= 0:
             raise InputError(
-                f"expected more real samples than the {count} that fakes replace, got no more: drop the "
+                f"expected more real samples than the {count} that fakes replace, got too few: drop the "
                 "smaller last batch (drop_last=True)"
             )
         version = y.x._version

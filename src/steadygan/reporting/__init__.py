@@ -86,7 +86,7 @@ def _place(words: Sequence[str | Path | None], out: str | Path | None) -> Path:
         lone = words[0] if len(words) == 1 else None
         path = Path(PAGE) if lone is None or _records(lone) is not None else Path(lone).expanduser() / PAGE
         if path.is_file() and MARK not in path.read_text(encoding="utf-8", errors="replace"):
-            raise InputError(f"expected no file but an older report at {path}, found another: give --out")
+            raise InputError(f"expected an older report or no file at {path}, got another file: give --out")
         return path
     path = Path(out).expanduser()
     if path.is_dir():

@@ -40,7 +40,7 @@ def chart(quantity: Quantity, groups: Sequence[RunGroup]) -> Chart | None:
     captions: list[str] = []
     floor = _floor(list(curves.values())) if quantity.log else None  # None: a linear axis
     if floor is not None and any((row <= 0).any() for found in curves.values() for row in [found.y]):
-        captions.append("Values of 0 stand at the foot of the axis.")
+        captions.append("Values of 0 are drawn at the bottom of the axis.")
     data: list[Chart] = []
     for i, found in curves.items():
         data += _traces(i, groups[i].name, thinned(_lifted(found, floor)), quantity)
@@ -171,13 +171,13 @@ def _levels(
     levels = {i: groups[i].first.equilibrium[EQUILIBRIUM[quantity.key]] for i in curves}
     known = {i: level for i, level in levels.items() if level is not None}
     if not known:
-        captions.append("The equilibrium of this loss is free or not known.")
+        captions.append("This loss has no fixed equilibrium, or it is not known.")
         return []
     if len({round(level, 9) for level in levels.values() if level is not None}) == 1 and len(known) == len(levels):
         level = next(iter(known.values()))
         captions.append(f"Dashed: equilibrium, {level:.3f}.")
         return [_line(level, None)]
-    told = ", ".join(f"{groups[i].name} {'free' if lv is None else format(lv, '.3f')}" for i, lv in levels.items())
+    told = ", ".join(f"{groups[i].name} {'none' if lv is None else format(lv, '.3f')}" for i, lv in levels.items())
     captions.append(f"Dashed: equilibrium, {told}.")
     return [_line(level, i) for i, level in known.items()]
 
@@ -208,7 +208,7 @@ def _tame(layout: Chart, curves: Sequence[Curve], captions: list[str]) -> None:
     worst = int(np.abs(values - np.median(values)).argmax())
     layout["yaxis"]["range"] = [low - 0.3 * usual, high + 0.3 * usual]
     captions.append(
-        f"Beyond the axis: {plain(float(values[worst]))} at iteration {at[worst]:,.0f}. A double click shows all."
+        f"Beyond the axis: {plain(float(values[worst]))} at iteration {at[worst]:,.0f}. Double-click to show all."
     )
 
 

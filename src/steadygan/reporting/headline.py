@@ -30,10 +30,10 @@ SHORT = {  # labels that stand first
 }
 TOLD = re.compile(r"(?P<seen>.*?) \((?:since|at) iteration (?P<at>[\d,]+)\)(?:: (?P<advice>.*))?", re.DOTALL)
 PLAIN = {  # of verdicts that give no reason
-    "good": "its samples are close to real data, and no cause of a failure is seen",
-    "learning": "not good yet, and nothing is lost",
-    "stalled": "nothing more is gained",
-    "losing": "it loses what it had learnt",
+    "good": "its samples are close to real data, and no cause of failure was found",
+    "learning": "not good yet, but nothing has been lost",
+    "stalled": "it no longer improves",
+    "losing": "it is losing what it had learnt",
     "collapsed": "little is left of what it had learnt",
     "non_finite": "values are not finite",
 }
@@ -94,7 +94,7 @@ def _state(run: RunHistory, alone: bool) -> RunState:
     if not seen:
         seen = PLAIN.get(last.verdict, "")
         if alone and (quality := _last(run, sided("quality", [run]))) is not None:
-            seen = ", ".join(filter(None, [seen, f"at a quality of {plain(quality)}, where 1 is as real data"]))
+            seen = ", ".join(filter(None, [seen, f"with a quality of {plain(quality)} (1 is as good as real data)"]))
     shade = tone(last.verdict, last.causes)
     return RunState(words(last.verdict, last.causes), shade, f"{since:,}", seen, advice, _before(run, last))
 
@@ -124,8 +124,8 @@ def _before(run: RunHistory, last: Turn) -> str:
     ]
     told = []
     if over:
-        times = "An alarm" if len(over) == 1 else f"{len(over)} alarms"
-        told.append(f"{times} before, over since iteration {over[-1][1]:,}.")
+        times = "An earlier alarm" if len(over) == 1 else f"The last of {len(over)} earlier alarms"
+        told.append(f"{times} ended at iteration {over[-1][1]:,}.")
     if run.interventions:
         count = len(run.interventions)
         told.append(f"Rolled back {'once' if count == 1 else f'{count} times'}.")

@@ -71,8 +71,8 @@ class PageServer(ThreadingHTTPServer):
         try:
             super().__init__((ADDRESS, port), Handler)
         except OSError as error:
-            why = "in use" if error.errno == errno.EADDRINUSE else f"not to be had ({error.strerror})"
-            raise InputError(f"expected a free port, got {port} which is {why}: choose another with --port") from None
+            why = "in use" if error.errno == errno.EADDRINUSE else f"not available ({error.strerror})"
+            raise InputError(f"expected a free port, got {port}, which is {why}: choose another with --port") from None
         self.words, self.real = words, real
         self.lock = Lock()
         self._has_records = False

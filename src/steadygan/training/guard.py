@@ -51,7 +51,7 @@ class Response:
         same = self.policy == before.policy == "rollback" and self.times <= before.times
         if not before.told or (self.policy != "stop" and not same):
             return None
-        return CollapseError(f"{before.told}: resumed, it stays so; give another monitor.policy to go on all the same")
+        return CollapseError(f"{before.told}: a resumed run stays stopped; set another monitor.policy to continue")
 
     def on_verdict(
         self, verdict: Verdict, iteration: int, records: Sequence[Mapping[str, Any]], saved: Sequence[int]
@@ -62,7 +62,7 @@ class Response:
         told = f"iteration {iteration}: {verdict.told}"
         if self.policy == "stop":
             to = self.good(records, saved)
-            kept = "" if to is None else f"; the last good checkpoint is that of iteration {to}"
+            kept = "" if to is None else f"; the last good checkpoint is at iteration {to}"
             return Action(f"{told}: stopped by the monitor{kept}")
         changed = verdict.change != Change() if self.remedy.own else self.remedy.told != ""
         if verdict.slow and not changed:
@@ -81,7 +81,7 @@ class Response:
             return Action(f"{told}: given up after {len(self.done)} roll-back{'s' * (len(self.done) != 1)}")
         trusted = self.goods(records, saved, seen.since)
         if not trusted:
-            return Action(f"{told}: stopped, as there is no good checkpoint to go back to")
+            return Action(f"{told}: stopped, because there is no good checkpoint to roll back to")
         gone = {each.to for each in self.done}
         to = next((at for at in trusted if at not in gone), trusted[-1])
         own = self.remedy.own
@@ -200,7 +200,7 @@ class Guard:
         self._looks = [look for look in self._looks if look <= target.iteration]
         for kept in [kept for kept in self._kept if kept.iteration > target.iteration]:
             self._drop(kept)
-        self.events.append(f"{told}: back to iteration {target.iteration} ({done + 1} of {self.times})")
+        self.events.append(f"{told}: rolled back to iteration {target.iteration} ({done + 1} of {self.times})")
         if self.remedy is not None:
             self.remedy(verdict, done + 1)
         return target.iteration
@@ -254,7 +254,7 @@ def taken(folder: RunFolder, done: Sequence[Intervention], remedy: Remedy) -> li
         given = own.told if remedy.own else remedy.told_again if i else remedy.told
         if each.remedy != given or bool(each.change) > remedy.own:
             raise InputError(
-                f"{folder.path} was rolled back with the remedy '{each.remedy or 'none'}', and now "
+                f"{folder.path} was rolled back with the remedy '{each.remedy or 'none'}', but now "
                 f"'{'own' if remedy.own else given or 'none'}' is given: resume with the same one, or choose another "
                 "--out"
             )
@@ -269,7 +269,7 @@ def check_new(setup: Setup, remedy: Remedy) -> None:
         for part in parts:
             if all(part.name in names_of(opponent) for opponent in opponents):
                 raise InputError(
-                    f"expected a {kind} in the remedy that is not there yet, got {part.name}, which is on already: "
+                    f"expected a {kind} in the remedy that is not on yet, got {part.name}, which is: "
                     "choose another, or a factor on penalty weights"
                 )
 

@@ -51,7 +51,9 @@ class Batch(NamedTuple):
         for what, leaf in (("labels", self.label), *(("conditions", leaf) for leaf in leaves)):
             if leaf is not None and (not isinstance(leaf, Tensor) or leaf.ndim < 1 or leaf.shape[0] != self.size):
                 got = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
-                raise InputError(f"expected {what} of {self.size} samples, first axis {self.size}, got {got}")
+                raise InputError(
+                    f"expected {what} for {self.size} samples, got {got}: pass one per sample, on the first axis"
+                )
         return self
 
 
@@ -64,8 +66,8 @@ def check_alike(batch: Batch, like: Batch, what: str) -> None:
         mine, theirs = _form(own), _form(other)
         if mine != theirs:
             raise InputError(
-                f"expected {what} with {kind} as the fakes', {_told(theirs)}, got {_told(mine)}: pass Batch(x, label, "
-                "given) for both"
+                f"expected {what} with the same {kind} as the fakes, {_told(theirs)}, got {_told(mine)}: pass "
+                "Batch(x, label, given) for both"
             )
 
 

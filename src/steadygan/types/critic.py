@@ -105,7 +105,7 @@ class Critic:
             return batch.check()
         n, left = batch.check().size, batch.size % self.pack
         if left:
-            got = f"{n}, which leaves {left} over: give {n - left or self.pack} of them"
+            got = f"{n}, which leaves {left} over: pass {n - left or self.pack}"
             raise InputError(f"expected samples in packs of {self.pack}, got {got}")
         return batch.each(lambda tensor: tensor.reshape(n // self.pack, self.pack, *tensor.shape[1:]))
 

@@ -62,13 +62,13 @@ def given_to(model: Callable[..., Any], given: Any) -> dict[str, Any]:
         if not strange:
             return dict(given)
         raise InputError(
-            f"expected a forward with {', '.join(strange)}, or with given, for what its samples are given, got one of "
+            f"expected a forward with {', '.join(strange)}, or with given, for the samples' conditions, got "
             f"({', '.join(found)}): add it, or set call= to a function that calls it"
         )
     positional = [p for p in found.values() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
     if len(positional) < 2:
         raise InputError(
-            f"expected a forward with a parameter for what its samples are given, got ({', '.join(found)}): add one, "
+            f"expected a forward with a parameter for the samples' conditions, got ({', '.join(found)}): add one, "
             "such as given, or set call= to a function that calls it"
         )
     return {positional[1].name: given}

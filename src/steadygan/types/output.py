@@ -114,8 +114,8 @@ def _heads(result: Any) -> Iterator[tuple[str, Tensor, Mapping[str, Tensor]]]:
         logits, features = result
         if not isinstance(features, type(logits)) or len(features) != len(logits):
             raise InputError(
-                f"the discriminator returned {len(logits)} heads with features as {type(features).__name__}: return as "
-                "many lists or mappings of features"
+                f"the discriminator returned {len(logits)} heads with features as {type(features).__name__}: return "
+                "features for each head"
             )
         pairs = features.values() if isinstance(features, Mapping) else features
         named = logits.items() if isinstance(logits, Mapping) else enumerate(logits)
@@ -123,7 +123,7 @@ def _heads(result: Any) -> Iterator[tuple[str, Tensor, Mapping[str, Tensor]]]:
             yield _head(str(name), (own, feature))
     elif isinstance(result, list | Mapping):
         if not result:
-            raise InputError("the discriminator must return logits, but returned no head: return x -> (n,)")
+            raise InputError("the discriminator must return logits, but returned an empty list: return x -> (n,)")
         for name, own in result.items() if isinstance(result, Mapping) else enumerate(result):
             yield _head(str(name), own)
     else:
@@ -153,8 +153,8 @@ def check_features(features: Any) -> None:
     if not isinstance(features, dict | Mapping):
         raise InputError(
             "the discriminator must return logits, or logits and features by name, but returned a pair with "
-            f"{type(features).__name__}: return the logits alone, heads as a list, or Output(logits, {{'classes': the "
-            "others})"
+            f"{type(features).__name__}: return the logits alone, heads as a list, or Output(logits, "
+            "{'classes': other})"
         )
     for name, value in features.items():
         if not isinstance(value, Tensor):
@@ -169,8 +169,8 @@ def check_scores(logits: Tensor, n: int, whose: str = "") -> None:
     if logits.ndim < 1 or logits.shape[0] != n or not logits.numel():
         raise InputError(
             f"the discriminator must return logits of each sample, shape ({n},), ({n}, 1) or a map ({n}, ...), but "
-            f"{whose + ' ' if whose else ''}returned {tuple(logits.shape)}: keep samples on the first axis, or say "
-            "with pack= how many it takes as one"
+            f"{whose + ' ' if whose else ''}returned {tuple(logits.shape)}: keep samples on the first axis, or set "
+            "pack= to the number of samples it joins"
         )
     if not logits.is_floating_point():
         raise InputError(
@@ -216,7 +216,7 @@ def check_weigh(weigh: Weigh) -> None:
         check_number(f"weigh[{i}]", each)
     if not own or min(own) < 0 or not isclose(sum(own), 1.0, abs_tol=1e-3):
         raise InputError(
-            f"expected weigh= of heads, each 0 or more, with sum 1, got {', '.join(f'{w:g}' for w in own) or 'none'}: "
+            f"expected weigh= with weights of 0 or more and sum 1, got {', '.join(f'{w:g}' for w in own) or 'none'}: "
             "divide them by their sum"
         )
 
@@ -229,7 +229,7 @@ def _share(sizes: Sequence[tuple[str, int]], weigh: Weigh | None, like: Tensor) 
     elif len(weigh) != len(sizes) or (isinstance(weigh, Mapping) and {*weigh} != {*names}):
         got = ", ".join(weigh) if isinstance(weigh, Mapping) else f"{len(weigh)}"
         told = f"the {len(sizes)} heads {', '.join(names)}" if len(sizes) > 1 else "one head"
-        raise InputError(f"expected weigh= of {told}, got {got}: give each a weight")
+        raise InputError(f"expected weigh= for {told}, got {got}: give each head a weight")
     else:
         weights = [weigh[name] for name in names] if isinstance(weigh, Mapping) else [*weigh]
     each = [weight / k for weight, (_, k) in zip(weights, sizes, strict=True)]

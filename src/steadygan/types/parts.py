@@ -33,7 +33,7 @@ Terms: TypeAlias = Mapping[str, Term]
 def two_functions(penalty: str, network: str, cause: str) -> str:
     """What becomes of a difference of two forwards in which D is not the same function, in words."""
     return (
-        f"{network} has {cause}: {penalty} by difference also measures how far two forwards of one sample lie apart, "
+        f"{network} has {cause}: {penalty} by difference also measures how much two forwards of one sample differ, "
         f"divided by sigma^2: set by='gradient', or leave out the {cause}"
     )
 
@@ -289,7 +289,7 @@ class Opponent:
             )
         names = [penalty.name for penalty in self.penalties]
         if len(set(names)) != len(names):
-            raise InputError(f"each penalty may occur once per discriminator, got {', '.join(names)}")
+            raise InputError(f"expected each penalty once per discriminator, got {', '.join(names)}: leave one out")
 
     def parts(self) -> Iterator[tuple[str, Part]]:
         """Every part with its key: `loss`, `method`, `penalty/<name>`."""

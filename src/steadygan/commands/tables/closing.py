@@ -126,5 +126,6 @@ def _losses(run: Run) -> str:
     for name, key, level in zip("DG", ("d_loss", "g_loss"), run.equilibrium, strict=True):
         known = [record[key] for record in run.metrics if key in record]
         if known:
-            parts.append(f"{name} {known[-1]:.3f} ({'free' if level is None else f'{level:.3f}'} at equilibrium)")
-    return f"losses without penalties: {', '.join(parts)}" if parts else "no iteration was trained"
+            beside = "no fixed equilibrium" if level is None else f"{level:.3f} at equilibrium"
+            parts.append(f"{name} {known[-1]:.3f} ({beside})")
+    return f"losses without penalties: {', '.join(parts)}" if parts else "no iterations were trained"

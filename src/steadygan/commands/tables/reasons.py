@@ -76,7 +76,7 @@ def _gradients(cases: Sequence[Case]) -> list[str]:
     known = [case for case in cases if "gradient_mean" in case.late]
     dead = [case for case in known if case.final.get("d_gradient_mean", 1.0) < DEAD_GRADIENT]
     sentences = (
-        [f"In {listed([case.name for case in dead])} the discriminator is dead: G receives no gradient at all."]
+        [f"In {listed([case.name for case in dead])} the discriminator is dead: G receives no gradient."]
         if dead
         else []
     )
@@ -87,7 +87,7 @@ def _gradients(cases: Sequence[Case]) -> list[str]:
     sentences.append(f"The gradient that G receives per sample averages {told} over the second half of the run.")
     low, high = known[0], known[-1]
     if high.late["gradient_mean"] < CLEAR * low.late["gradient_mean"]:
-        return [*sentences, "That is much the same, so the gradients' size does not tell these runs apart."]
+        return [*sentences, "These are similar, so the size of gradients does not explain how the runs differ."]
     grown = high.late["gradient_mean"] / max(DEAD_GRADIENT, high.early.get("gradient_mean", high.late["gradient_mean"]))
     growth = f" ({grown:.0f} times what it was early on)" if grown >= 2 else ""
     key = "modes" if "modes" in high.final and "modes" in low.final else "balance"
@@ -95,9 +95,9 @@ def _gradients(cases: Sequence[Case]) -> list[str]:
     sentences.append(
         f"In {high.name} it stays large{growth}, up to {plain(high.peak)} for a single sample"
         + (
-            ": D is steep around what it has seen, so samples are thrown about instead of settling."
+            ": D is steep around the samples it has seen, so fakes jump about instead of converging."
             if worse
-            else ", yet it ends no worse for it."
+            else ", but it does not end worse."
         )
     )
     return sentences
@@ -118,11 +118,11 @@ def _losses(cases: Sequence[Case]) -> list[str]:
     sentences = []
     if winning:
         sentences.append(
-            f"D goes on telling fakes from reals in {listed(winning)}: losses that drift apart like this are the "
+            f"D keeps telling fakes from reals in {listed(winning)}: losses that drift apart like this are the "
             "papers' sign of collapse."
         )
     if level:
-        sentences.append(f"In {listed(level)} the losses rest near equilibrium: D can hardly tell them apart any more.")
+        sentences.append(f"In {listed(level)} the losses stay near equilibrium: D can hardly tell fakes from reals.")
     return sentences
 
 
@@ -146,8 +146,8 @@ def _remedy(cases: Sequence[Case]) -> list[str]:
         ]
         if changes:
             sentences.append(
-                f"Fake-as-real, which tells D to rate over-covered places higher, changes {base.name} to {case.name}: "
-                f"{', '.join(changes)}."
+                f"Fake-as-real, which makes D rate over-covered regions higher, changes from {base.name} to "
+                f"{case.name}: {', '.join(changes)}."
             )
     return sentences
 

@@ -79,7 +79,7 @@ def results_of(jobs: Sequence[Job], plain: bool = False) -> list[Result]:
     for job in jobs:
         run = trained.get(job.settings.seed)
         if run is None:
-            say(f"{job.settings.recipe} seed {job.settings.seed}: as trained in {job.folder}")
+            say(f"{job.settings.recipe} seed {job.settings.seed}: already trained in {job.folder}")
             run = load(job.folder)
         found.append(Result.of(job, run))
     return found

@@ -135,8 +135,8 @@ class Standing(NamedTuple):
                     told.append(f"real data: {LABELS[figure]} {real:.4g}")
                 if figure != printed:
                     told.append(
-                        f"published is {LABELS[printed]}, ours {LABELS[figure]}: compare how rows differ, not the "
-                        "numbers"
+                        f"published: {LABELS[printed]}, ours: {LABELS[figure]}; compare differences between rows, not "
+                        "the numbers"
                     )
         return [*told, *self.table.notes, *RULES]
 
