@@ -58,7 +58,7 @@ def test_pages_and_refusals(tmp_path, commands):
     assert missing.refused() == "expected a run in 'nothing', found no such folder: check the path"
     assert bare.refused().startswith("expected metrics.jsonl in 'bare', found none")
     assert folder.refused().startswith("expected a file for --out, got the folder 'bare'")
-    assert busy.refused() == f"expected a free port, got {port} which is in use: choose another with --port"
+    assert busy.refused() == f"expected a free port, got {port}, which is in use: choose another with --port"
 
 
 def test_what_is_missing_or_unknown_is_refused(tmp_path, commands):

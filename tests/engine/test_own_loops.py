@@ -86,15 +86,15 @@ class TestTheirTerms:
 
 class TestRefusals:
     @pytest.mark.parametrize(("call", "said"), [
-        (lambda D: sg.d_loss(losses.Began(), D, X, Y), "expected parts without a state .* got the loss of began"),
-        (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, method=methods.FakeAsReal(4)), "make the sides before, as with"),
+        (lambda D: sg.d_loss(losses.Began(), D, X, Y), "expected parts that carry no state .* got the loss of began"),
+        (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, method=methods.FakeAsReal(4)), "make the sides first, as in"),
         (lambda D: sg.g_loss(losses.RelativisticPairing(), D, Y), "expected real samples for relativistic_pairing"),
         (lambda D: sg.d_loss(losses.Hinge(), nn.Sequential(D, nn.Sigmoid()), X, Y), "ends in a sigmoid"),
-        (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, method=methods.Packing(2)), "got packing, which makes them of"),
-        (lambda D: sg.g_loss(losses.Hinge(), D, Y, method=methods.Packing(2)), "got packing, which makes them of more"),
+        (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, method=methods.Packing(2)), "got packing, which makes them from"),
+        (lambda D: sg.g_loss(losses.Hinge(), D, Y, method=methods.Packing(2)), "got packing, which makes them from more"),
         (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, penalties.r1(1.0)), r"as a list, got r1 alone: pass \[r1\]"),
         (lambda D: sg.d_loss(losses.Hinge(), D, X.long(), Y), "samples of floats, got torch.int64"),
-        (lambda D: sg.d_loss(losses.Hinge(), D, Batch(X, given=X), Y), r"the fakes', none, got \(2,\): pass Batch"),
+        (lambda D: sg.d_loss(losses.Hinge(), D, Batch(X, given=X), Y), r"the fakes, none, got \(2,\): pass Batch"),
         (lambda D: sg.d_loss("hinge", D, X, Y), "loss must be a steadygan loss such as"),
         (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, [losses.Hinge()]), "a penalty must be one such as"),
     ])  # fmt: skip

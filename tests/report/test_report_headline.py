@@ -80,7 +80,7 @@ def test_seeds_that_stand_alike_are_told_together(tmp_path):
     (group,) = groups_of(tmp_path, *rows, seeds=True)
     losing, good = states(group)
     assert (good.word, good.seeds, good.since) == ("good", "seeds 0, 1", "0 to 100")
-    assert good.seen == "its samples are close to real data, and no cause of a failure is seen"
+    assert good.seen == "its samples are close to real data, and no cause of failure was found"
     assert (losing.word, losing.seeds, losing.since) == ("losing", "seeds 2, 3", "500 to 1,500")
     assert (losing.seen, losing.advice) == ("seed 2: less", "")  # of the other seeds the events tell
 

@@ -139,7 +139,7 @@ def test_a_port_in_use_is_refused(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        expected = f"expected a free port, got {port} which is in use: choose another with --port"
+        expected = f"expected a free port, got {port}, which is in use: choose another with --port"
         with pytest.raises(InputError, match=f"^{expected}$"):
             follow([run(tmp_path / "a")], port, print)
 
