@@ -1,6 +1,6 @@
 """Adversarial losses: per-sample terms on logits, for both players, each with its value at equilibrium.
 
-`sp(t) = log(1 + e^t)`, so that `-log sigmoid(t) = sp(-t)`: written with softplus, no loss saturates or overflows.
+`sp(t) = log(1 + e^t)`, so `-log sigmoid(t) = sp(-t)`: written with softplus, no loss saturates or overflows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FAR = -37.0  # from there on log sp(t) = t - e^t / 2 + ... is t itself in double
 
 @dataclass(frozen=True)
 class Nothing(Loss):
-    """No terms: for a method that brings the whole objective; not registered, as it trains nothing by itself."""
+    """No terms: for a method that defines the whole objective; not registered, as it trains nothing by itself."""
 
     name = "nothing"
     empty = True
@@ -114,7 +114,7 @@ class LeastSquares(LeastSquaresSettings, Loss):
 class RelativisticPairing(Loss):
     """D: E sp(d(y_i) - d(x_i)); G: E sp(d(x_i) - d(y_i)); equilibrium log 2 / log 2 [jolicoeur2018, huang2024].
 
-    Sample i meets sample i; where the counts differ, the smaller side is repeated cyclically.
+    Sample i is paired with sample i; where the counts differ, the smaller side is repeated cyclically.
     """
 
     needs_real = True
@@ -134,8 +134,8 @@ class RelativisticPairing(Loss):
 class RelativisticAverage(Loss):
     """RaSGAN [jolicoeur2018]; equilibrium 2 log 2 / 2 log 2.
 
-    D: E sp(-(d(x) - mean d(y))) + E sp(d(y) - mean d(x)); G: the same with x and y exchanged. The batch means keep
-    their gradients; the two items are summed, not averaged. Of a map, each of its k logits has a mean of its own.
+    D: E sp(-(d(x) - mean d(y))) + E sp(d(y) - mean d(x)); G: the same with x and y exchanged. Gradients flow through
+    the batch means; the two items are summed, not averaged. For a map, each of its k logits has its own mean.
     """
 
     needs_real = True
@@ -160,10 +160,10 @@ class RelativisticAverage(Loss):
 class D2GAN(D2GANSettings, Loss):
     """One of D2GAN's two discriminators, whose positive outputs are the softplus of a logit [nguyen2017].
 
-    The first, D1 = sp(d), is high on reals. D: -alpha E log D1(x) + E D1(y); G: -E D1(y); equilibrium
-    alpha - alpha log alpha / -alpha, at D1 = alpha. The second, D2 = sp(-d), is high on fakes, so that a higher d means
-    more real there too. D: E D2(x) - beta E log D2(y); G: beta E log D2(y); equilibrium beta - beta log beta /
-    beta log beta, at D2 = beta. For data p and fakes q the best are D1 = alpha p / q and D2 = beta q / p.
+    The first, D1 = sp(d), is high on reals. D: -alpha E log D1(x) + E D1(y); G: -E D1(y); equilibrium alpha - alpha log
+    alpha / -alpha, at D1 = alpha. The second, D2 = sp(-d), is high on fakes, so a higher d means more real there as
+    well. D: E D2(x) - beta E log D2(y); G: beta E log D2(y); equilibrium beta - beta log beta / beta log beta, at D2 =
+    beta. For data density p and fake density q, the optimal outputs are D1 = alpha p / q and D2 = beta q / p.
     """
 
     @property
@@ -186,12 +186,12 @@ class D2GAN(D2GANSettings, Loss):
 @LOSSES.register("began")
 @dataclass(frozen=True)
 class Began(BeganSettings, Loss):
-    """Reconstruction errors, those of fakes in a proportion k that follows their balance [berthelot2017].
+    """Reconstruction errors, where a factor k on the fakes' error is controlled by their balance [berthelot2017].
 
-    The logits are d = -e, e(v) = mean |v - AE(v)| the error of an autoencoder AE. D: E e(x) - k E e(y); G: E e(y), on
-    the D step's fakes. After each D step k <- clip(k + rate (gamma E e(x) - E e(y)), 0, 1), from k = 0 on, which draws
-    E e(y) towards gamma E e(x). Logged beside: k, and how far training is, E e(x) + |gamma E e(x) - E e(y)|. What the
-    errors are at equilibrium depends on AE.
+    The logits are d = -e, where e(v) = mean |v - AE(v)| is the error of an autoencoder AE. D: E e(x) - k E e(y); G: E
+    e(y), on the D step's fakes. After each D step, k <- clip(k + rate (gamma E e(x) - E e(y)), 0, 1), starting from k =
+    0, which pulls E e(y) towards gamma E e(x). Also logged: k, and the convergence measure E e(x) + |gamma E e(x) - E
+    e(y)|. The errors at equilibrium depend on AE.
     """
 
     k: float | Tensor = field(default=0.0, repr=False)  # at this step
@@ -223,7 +223,7 @@ class Began(BeganSettings, Loss):
 
 
 def log_softplus(t: Tensor) -> Tensor:
-    """log sp(t), which tends to t where e^t is lost."""
+    """log sp(t), which tends to t where e^t underflows."""
     return torch.where(t <= FAR, t, F.softplus(t.clamp_min(FAR)).log())
 
 
@@ -239,7 +239,7 @@ def paired(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def cycled(a: Tensor, n: int) -> Tensor:
-    """The rows of `a` again and again, n in all."""
+    """The rows of `a` repeated cyclically, n in all."""
     return a if a.shape[0] == n else a[torch.arange(n, device=a.device) % a.shape[0]]
 
 

@@ -1,4 +1,4 @@
-"""Why training goes wrong: the gradients that G receives, whether D is dead, and other indicators."""
+"""Why training fails: the gradients that G receives, whether D is dead, and other indicators."""
 
 from ..metrics.coverage import chosen_over_covered, over_coverage
 from .gradients import generator_gradient, gradient_figures

@@ -27,7 +27,7 @@ GROWN = 10.0  # times as far apart as at first that an unbounded critic puts the
 
 @dataclass
 class Past:
-    """What is kept of the looks so far, for those signs that compare."""
+    """What is remembered of earlier looks, for the signs that compare."""
 
     last: dict[str, float] = field(default_factory=dict)
     losses: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # mean and deviation of the last looks
@@ -35,7 +35,7 @@ class Past:
     looks: int = 0
 
     def usual(self, key: str) -> tuple[float, float] | None:
-        """The median of a loss's means, and of its deviations; None while too few are known."""
+        """The medians of a loss's means and of its deviations; None after too few looks."""
         known = self.losses.get(key, ())
         if len(known) < LOOKS:
             return None
@@ -43,7 +43,7 @@ class Past:
         return means, max(stds, AT_REST)
 
     def still(self, figures: Figures, player: str) -> bool:
-        """Whether a player's weights are those of the look before, to the last bit."""
+        """Whether a player's weights are exactly those of the previous look."""
         key, at = f"weight_norm_{player}", "iteration"
         moved = figures.get(at, 0.0) > self.last.get(at, 0.0)
         return moved and figures.get(key, 0.0) != 0.0 and figures.get(key) == self.last.get(key)
@@ -66,11 +66,11 @@ Sign: TypeAlias = Callable[[Figures, Past, Setting], bool]
 
 
 class Cause(NamedTuple):
-    """A mechanism: its `sign` in a look's figures, which it tells in `words`, and what helps.
+    """A mechanism of failure: its `sign` in a look's figures, its description in `words`, and what helps.
 
-    keys: figures without which it cannot be told. change: what a roll-back changes for it; advice: what is to be done
-    by hand, beside or instead. stuck: no player can get on, whatever the samples are like. lone: one look tells it.
-    looks: so many in a row must show it. always: it is told whatever the quality, which knows nothing of it.
+    keys: figures that the sign needs. change: what a roll-back changes; advice: what to do by hand, in addition or
+    instead. stuck: neither player can improve, whatever the samples are like. lone: a single look can show it. looks:
+    how many in a row must show it. always: it is reported whatever the quality, which does not reflect it.
     """
 
     name: str
@@ -85,11 +85,11 @@ class Cause(NamedTuple):
     always: bool = False
 
     def shows(self, figures: Figures, past: Past, setting: Setting) -> bool:
-        """Whether a look shows it."""
+        """Whether a look shows this cause."""
         return all(key in figures for key in self.keys) and self.sign(figures, past, setting)
 
     def told(self, figures: Figures) -> str:
-        """What it sees, in words."""
+        """What was seen, in words."""
         return self.words.format(**{key: figures[key] for key in self.keys})
 
 
@@ -109,7 +109,7 @@ def nought(key: str) -> Sign:
 
 
 def levelled(*signs: Sign) -> Sign:
-    """All of them, for a loss whose logits are in a unit that is known: one with an equilibrium."""
+    """All of these signs, for a loss with an equilibrium, whose logits have a known unit."""
     return lambda figures, past, setting: not setting.free and all(sign(figures, past, setting) for sign in signs)
 
 
@@ -119,12 +119,12 @@ def grown(figures: Figures, past: Past, setting: Setting) -> bool:
 
 
 def wanting(figures: Figures, _past: Past, _setting: Setting) -> bool:
-    """Fakes that have something to learn yet: they are off the reals, or leave most of these bare."""
+    """Fakes that still have something to learn: they are far from the reals, or leave most of them uncovered."""
     return figures["batch_distance"] > TO_TEACH or figures["covered"] < BARE
 
 
 def blind(figures: Figures, _past: Past, _setting: Setting) -> bool:
-    """A D that hardly tells fakes from reals, though they are not alike."""
+    """A D that hardly tells fakes from reals, though they differ."""
     return figures["quality"] < POOR and abs(figures["separation"]) < BLIND and figures["diversity"] < WIDE
 
 
@@ -134,12 +134,12 @@ def behind(figures: Figures, _past: Past, _setting: Setting) -> bool:
 
 
 def still(player: str) -> Sign:
-    """Weights that do not move."""
+    """Weights that do not change."""
     return lambda figures, past, _setting: past.still(figures, player)
 
 
 def wild(key: str) -> Sign:
-    """A loss that suddenly goes up and down."""
+    """A loss that suddenly varies far more than before."""
 
     def sign(figures: Figures, past: Past, _: Setting) -> bool:
         usual = past.usual(key)
@@ -307,6 +307,6 @@ CAUSES = (
 
 
 def startling(past: Past, losses: Figures) -> bool:
-    """Whether one iteration's losses are so far from the usual that a look is due."""
+    """Whether one iteration's losses are so unusual that a look is due."""
     known = ((value, past.usual(key)) for key, value in losses.items())
     return any(usual is not None and abs(value - usual[0]) > OUT * usual[1] for value, usual in known)

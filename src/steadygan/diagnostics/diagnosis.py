@@ -1,4 +1,4 @@
-"""One look at a GAN that was trained elsewhere: all indicators that need no history, and their verdict."""
+"""One look at a GAN trained elsewhere: all indicators that need no history, and their verdict."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ LEAST = 4  # training samples: two to compare with, and two that show what is no
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis(Shown):
-    """A state, why, on which evidence, and what helps; `figures` are all indicators of the last look by name.
+    """A state with its reason, evidence and advice; `figures` are all indicators of the last look by name.
 
-    real: what real samples get of those figures, where that was measured. Of a run also: the `iteration` of the last
-    look, `since` when the verdict stands, `first`, the figures of the first look, `history`, the changes of the
-    verdict, `interventions`, the roll-backs, `metrics`, the evaluations' figures at the end and at their best, and
-    `reference`, what real data gets of these. notes: what a user should be told.
+    real: these figures for real samples, where measured. For a run also: `iteration`, that of the last look; `since`,
+    when the verdict began; `first`, the figures of the first look; `history`, the changes of the verdict;
+    `interventions`, the roll-backs; `metrics`, the evaluations' final and best figures; `reference`, the same for real
+    data. notes: remarks for the user.
     """
 
     state: str
@@ -81,12 +81,12 @@ class Diagnosis(Shown):
 
     @property
     def alarm(self) -> bool:
-        """Whether quality is lost, or not to be had."""
+        """Whether quality is lost, or out of reach."""
         return self.state in ALARMS
 
     @property
     def warning(self) -> bool:
-        """Whether the mechanism of a failure is seen, but no loss."""
+        """Whether a cause of failure is seen, but no loss."""
         return bool(self.causes) and not self.alarm
 
     def _card(self, picture: bool) -> Card:
@@ -104,7 +104,7 @@ class Diagnosis(Shown):
         return Card(title, [*told, *self.notes], [("", "now"), *rows], glimpse, tone(self.state, causes))
 
     def plain(self) -> dict[str, Any]:
-        """For JSON; a number that is not finite becomes None."""
+        """The diagnosis for JSON; numbers that are not finite become None."""
         told: dict[str, Any] = {
             "state": self.state,
             "causes": list(self.causes),
@@ -151,15 +151,16 @@ def diagnose(
     seed: int = 0,
     device: str = "auto",
 ) -> Diagnosis:
-    """What is the matter with a GAN, from one look: `diagnose(G, D, data, latent_dim=64)` [tao2020].
+    """Diagnoses a GAN from one look: `diagnose(G, D, data, latent_dim=64)` [tao2020].
 
-    G: z -> sample, D: sample -> logit (n,) or (n, 1), both looked at in eval mode. data: what D was trained on, as
-    `Trainer` takes it; held_out: the same of real samples it was not trained on, else the data's own where it has
-    some. latent_dim: z ~ N(0, I) of that size; or your own latent(n, generator) -> z. loss: what both minimise, the
-    nonsaturating loss unless given. n: fakes, and real samples of either kind at most. device: "auto" is where G is.
+    G: z -> sample, D: sample -> logit (n,) or (n, 1), both in eval mode. data: what D was trained on, in the forms that
+    `Trainer` takes. held_out: real samples that it was not trained on; by default the data's own, if any. latent_dim: z
+    ~ N(0, I) of that size; or your own latent(n, generator) -> z. loss: what both minimise, by default the
+    nonsaturating loss. n: the number of fakes, and at most of real samples of either kind. device: "auto" is G's.
 
-    Networks, buffers, modes, gradients and random state stay as they were. How figures change is not seen: a fall from
-    an earlier, better state shows in a run alone. Raises InputError for modules, latents or samples that do not fit.
+    Networks, buffers, modes, gradients and random state are left unchanged. A single look shows no change over time: a
+    decline from an earlier, better state is visible only in a run. Raises InputError for modules, latents or samples
+    that do not fit.
     """
     for name, network in (("G", G), ("D", D)):
         if not isinstance(network, nn.Module):
@@ -267,7 +268,7 @@ def _fakes(G: nn.Module, latent: Latent, n: int, seed: int, label: Tensor | None
 
 
 def _labels(G: nn.Module, D: nn.Module, source: Source, n: int, seed: int) -> Tensor | None:
-    """Classes of the fakes, in whole chunks of latents and as frequent as in the data; None where G knows none."""
+    """Classes of the fakes, in whole chunks of latents and as frequent as in the data; None if G takes none."""
     wanting = needs_label(G) or needs_label(D)
     if source.label is None or label_parameter(G) is None:
         if wanting:
@@ -278,7 +279,7 @@ def _labels(G: nn.Module, D: nn.Module, source: Source, n: int, seed: int) -> Te
 
 
 def of_run(folder: Path) -> Diagnosis:
-    """The diagnosis of the run in `folder`; raises InputError where no record can be read, or none holds a look."""
+    """The diagnosis of the run in `folder`; raises InputError if no record can be read, or none holds a look."""
     run = history(folder)
     rows = [{key: value for key, value in row.items() if isfinite(value)} for row in run.rows]
     looks = [row for row in rows if "d_gradient_mean" in row or "batch_distance" in row]
@@ -321,9 +322,9 @@ def of_run(folder: Path) -> Diagnosis:
 
 
 def setting_told(settings: Settings | None, equilibrium: float | None, horizon: object = None) -> Setting:
-    """How a run was trained, as far as its settings tell.
+    """How a run was trained, as far as its settings say.
 
-    equilibrium: of its loss of D; horizon: as the file names it, where this version does not read the rest.
+    equilibrium: of its D loss; horizon: from the file, where this version cannot read the rest.
     """
     free = is_free(equilibrium)
     if settings is None:
@@ -354,7 +355,7 @@ def _now(told: Turn, turn: Turn, judged: Verdict) -> Verdict:
 
 
 def calm(state: str, figures: Mapping[str, float]) -> str:
-    """What was measured in a run without an alarm; "" where nothing is known of the fakes."""
+    """A summary of a run without an alarm; "" where nothing is known about the fakes."""
     if "quality" not in figures:
         return ""
     whose = "fakes serve" if "average_quality" not in figures else "the average's fakes serve"

@@ -24,9 +24,9 @@ from .units import HiddenUnits
 def gradient_figures(norms: Tensor) -> dict[str, float]:
     """Size and unevenness of gradient norms (n,) [tao2020].
 
-    Returns mean, max, max_over_mean and top1_share, the share of their sum that the largest 1 % (at least one) hold.
-    Norms that are all 0 count as even: max_over_mean 1, top1_share as of equal norms. Non-finite norms show in the
-    figures. Raises InputError when there are none.
+    Returns mean, max, max_over_mean and top1_share, the share of the sum held by the largest 1 % (at least one). If all
+    norms are 0, they count as even: max_over_mean is 1, top1_share that of equal norms. Non-finite norms give
+    non-finite figures. Raises InputError when there are none.
     """
     norms = norms.detach().flatten().to("cpu", torch.float64)
     n = norms.shape[0]
@@ -51,13 +51,14 @@ def generator_gradient(
     real: Batch | None = None,
     method: Method | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Per sample, the gradient norms ||grad_y L_G(y)|| and ||grad_y d(y)||, each (n,) and without a graph [tao2020].
+    """The norms ||grad_y L_G(y)|| and ||grad_y d(y)|| of each sample, both (n,), without a graph [tao2020].
 
-    L_G is the sum over the terms of the loss, and of the method where one is given, of weight * sum_i value_i, so for
-    the nonsaturating loss the first norm is sigmoid(-d(y)) ||grad d(y)||; a term with more values than fakes (cyclic
-    pairs) counts as n times its mean. `real` is for those that compare with real samples, which are constants here. No
-    parameter gets a gradient; buffers, grad mode and random state stay as they were, and dropout acts as seeded with
-    0. Raises InputError when there are no fakes, no terms, or no reals for a loss or method that needs them.
+    L_G is the sum over the terms of the loss, and of the method if given, of weight * sum_i value_i. For the
+    nonsaturating loss the first norm is sigmoid(-d(y)) ||grad d(y)||. A term with more values than fakes (cyclic pairs)
+    counts as n times its mean. `real` is for losses and methods that compare with real samples, which are constants
+    here. No parameter receives a gradient; buffers, grad mode and random state are left unchanged, and dropout acts as
+    if seeded with 0. Raises InputError when there are no fakes, no terms, or no reals for a loss or method that needs
+    them.
     """
     sight = sight_of(critic, loss, fake, real, method)
     return norms_of(sight.received), norms_of(sight.slope)
@@ -82,7 +83,7 @@ def sight_of(
     method: Method | None = None,
     units: HiddenUnits | None = None,
 ) -> Sight:
-    """One forward for each side, and the gradients of `generator_gradient` from it; units: those to be watched."""
+    """One forward per side, with the gradients of `generator_gradient`; units: the hidden units to observe."""
     if fake.size == 0:
         raise InputError("expected at least one fake to take gradients at, got none: draw some")
     if loss.needs_real and real is None:

@@ -39,10 +39,10 @@ FEATURES = 128  # the same of D's features, which change from look to look
 
 @dataclass(frozen=True)
 class Subject:
-    """One discriminator as it is looked at: its hidden units are those of `network`, `weight` is that of its terms.
+    """One discriminator under inspection: its hidden units are those of `network`, `weight` is that of its terms.
 
-    together, alone: so many samples it meets at once where both sides come, and where one comes alone; 0: all. What is
-    left over is left out, or with `rest` a smaller part. Reals that are fewer than fakes then come again.
+    together, alone: how many samples it receives at once, when both sides or only one are scored; 0: all. A remainder
+    is dropped or, with `rest`, passed as a smaller part. If there are fewer reals than fakes, they are repeated.
     """
 
     critic: Critic
@@ -60,7 +60,7 @@ class Subject:
         return (1 if self.method is None else self.method.raw(1)) * self.critic.pack
 
     def sight(self, fake: Batch, real: Batch, units: HiddenUnits) -> Sight:
-        """What it makes of both sides, part by part."""
+        """Its view of both sides, part by part."""
         y, x = self._presented(fake), self._presented(real)
         again = self.together > 0 and x.size < y.size
         reals = x if not again else x.take(torch.arange(y.size, device=x.x.device) % x.size)
@@ -72,7 +72,7 @@ class Subject:
         return sight._replace(real=sight.real.first(x.size), real_hidden=hidden)
 
     def logits(self, batch: Batch) -> Tensor:
-        """What it says of samples that come alone."""
+        """Its logits for samples of one side alone."""
         parts = self._parts(self._presented(batch), self.alone)
         return torch.cat([self.critic.constant(part).logits for part in parts])
 
@@ -88,7 +88,7 @@ class Subject:
 
 
 class Look(NamedTuple):
-    """The figures, why each dead discriminator counts as dead, and what the first of them made of both sides."""
+    """The figures, why each dead discriminator counts as dead, and the first one's view of both sides."""
 
     figures: dict[str, float]
     dead: dict[str, str]
@@ -104,12 +104,12 @@ def take_look(
     placed: Tensor | None = None,
     aligned: bool = True,
 ) -> Look:
-    """The figures of a GAN at fakes of G and training samples; of several discriminators the first is described.
+    """The figures of a GAN for fakes of G and training samples; of several discriminators the first is described.
 
-    yardstick: what the fakes are held against, `PAIRS` of them. held_out: real samples that D is not trained on.
-    placed: what is held against it in place of `fake`; aligned: these are the same samples, so that it can be told
-    whether D rates over-covered places lower. steepness = mean ||grad_y d(y)|| times the reals' mean distance.
-    gradient_*: what G receives from all discriminators that are shown samples of one shape.
+    yardstick: compares `PAIRS` of the fakes with real samples. held_out: real samples that D is not trained on. placed:
+    compared instead of `fake`; aligned: they are the same samples, so that it can be measured whether D rates
+    over-covered places lower. steepness = mean ||grad_y d(y)|| times the reals' mean distance. gradient_*: what G
+    receives from all discriminators that are shown samples of one shape.
     """
     figures: dict[str, float] = {}
     dead: dict[str, str] = {}
@@ -165,7 +165,7 @@ def _described(
 
 
 def joined(sights: Sequence[Sight]) -> Sight:
-    """Sights of parts as one of the whole."""
+    """Combines sights of parts into one."""
     if len(sights) == 1:
         return sights[0]
     received, slope, fakes, reals, *hidden = zip(*sights, strict=True)
@@ -175,13 +175,13 @@ def joined(sights: Sequence[Sight]) -> Sight:
 
 
 def inside(D: nn.Module | Callable[..., Any]) -> nn.Module:
-    """The module that D is, or that its `Critic` calls; one without parts where there is none."""
+    """The module that D is, or that its `Critic` calls; an empty one where there is none."""
     network = D.network if isinstance(D, Critic) else D
     return network if isinstance(network, nn.Module) else nn.Identity()
 
 
 def try_call(D: nn.Module | Callable[..., Any], batch: Batch) -> None:
-    """Calls D with the samples, and changes nothing; a D that cannot take them is told in one line."""
+    """Calls D with the samples, changing nothing; reports in one line if D cannot take them."""
     told = f"D cannot take samples of shape {tuple(batch.x.shape[1:])}"
     with (
         calling(told, "pass what it is trained on"),
@@ -200,7 +200,7 @@ def try_call(D: nn.Module | Callable[..., Any], batch: Batch) -> None:
 
 
 def check_call(D: Callable[..., Any], *batches: Batch) -> None:
-    """Refuses a D that wants more than samples, with the labels and conditions that all of them have."""
+    """Refuses a D that needs more than samples, with the labels and conditions that all of them have."""
     if isinstance(D, Critic):
         return
     if not callable(D):
@@ -223,7 +223,7 @@ def check_call(D: Callable[..., Any], *batches: Batch) -> None:
 
 
 def resting(D: nn.Module | Callable[..., Any]) -> Critic:
-    """D with constants for weights and copies of its buffers: nothing of it gathers a gradient or moves."""
+    """D with constant weights and copies of its buffers, so that no gradient accumulates and no buffer changes."""
     if not isinstance(D, nn.Module):
         return as_critic(D)
     buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
@@ -238,6 +238,6 @@ def resting(D: nn.Module | Callable[..., Any]) -> Critic:
 
 
 def in_its_precision(D: nn.Module | Callable[..., Any], batch: Batch) -> Batch:
-    """A copy of samples in D's own precision: under autocast, fakes may come in another."""
+    """A copy of samples in D's own precision: under autocast, fakes may have another."""
     first = next((each for each in inside(D).parameters() if each.is_floating_point()), None)
     return batch._replace(x=batch.x.to(batch.x.dtype if first is None else first.dtype, copy=True))

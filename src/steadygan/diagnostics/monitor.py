@@ -43,17 +43,18 @@ class _Assumed(Loss):
 
 
 class CollapseMonitor:
-    """Says in what state a GAN is, by its fakes, which causes of a failure are seen, and what to do [tao2020].
+    """Reports the state of a GAN, judged by its fakes, with the causes of a failure and what to do [tao2020].
 
-    In your own loop, `verdict = monitor.observe(D=D, real=x, fake=y)` after each step: every `every` calls it takes a
-    look and returns a `Verdict`, else None; a look is taken before its time where a loss is startling. In
-    `Trainer(monitor=monitor)` looks are taken at every tick, and the policy acts on alarms: "warn" tells, "stop" ends
-    the run, "rollback" goes back to the newest checkpoint that was good, at most `times` times, and takes the `remedy`.
-    loss: what G minimises, the nonsaturating loss unless given; it decides what G receives, how far d_loss is off its
-    equilibrium, and whether D's logits have a unit, which is not known unless it is given. `records` holds the figures
-    of each look, with its verdict. out: a folder for them and for samples of your own loop, of which `sg.report(out)`
-    makes a page. horizon: where your loop's rates have fallen as far as they will, by which a run should be good.
-    Raises InputError for another policy, counts below 1, a remedy without a roll-back, an `out` in use.
+    In your own loop, call `verdict = monitor.observe(D=D, real=x, fake=y)` after each step: every `every` calls it
+    takes a look and returns a `Verdict`, otherwise None. A startling loss brings a look early. In
+    `Trainer(monitor=monitor)`, looks are taken at every tick, and the policy acts on alarms: "warn" reports, "stop"
+    ends the run, "rollback" returns to the newest good checkpoint, at most `times` times, and applies the `remedy`.
+
+    loss: what G minimises, by default the nonsaturating loss. It determines what G receives, how far d_loss is off its
+    equilibrium, and the unit of D's logits, which is unknown unless a loss is given. out: a folder for the records and
+    samples of your own loop, from which `sg.report(out)` makes a page. horizon: the iteration at which your loop's
+    rates have decayed, by which a run should be good. `records` holds the figures of each look with its verdict. Raises
+    InputError for another policy, counts below 1, a remedy without roll-back, or an `out` in use.
     """
 
     def __init__(
@@ -95,12 +96,12 @@ class CollapseMonitor:
         self._measured = 0  # real samples that the yardstick was made of
 
     def judge(self, setting: Setting) -> Judge:
-        """A judge with these thresholds, of a run that is trained so."""
+        """A judge with these thresholds, for a run trained with this setting."""
         return Judge(self.thresholds, setting)
 
     @property
     def verdict(self) -> Verdict:
-        """What is to be thought of the run since the last look."""
+        """The verdict of the last look."""
         return self._judge.verdict
 
     def observe(
@@ -118,17 +119,18 @@ class CollapseMonitor:
         average: Tensor | Batch | None = None,
         iteration: int | None = None,
     ) -> Verdict | None:
-        """One step of a training loop; a `Verdict` at every look, else None.
+        """One step of a training loop; returns a `Verdict` at every look, otherwise None.
 
         real (n, *shape), fake (m, *shape): the step's samples, as `types.Batch(x, label)` for a D that takes labels.
-        real_logits (n,), fake_logits (m,): what D said of them in the step; D says it again at a look unless they are
-        given. held_out (k, *shape): real samples that D is not trained on, for the over-fitting gap. d_loss, g_loss:
-        without penalties. G: for the norms of weights and gradients. average (k, *shape): fakes of the average of G's
-        weights, where that is what you will use: it decides then. iteration: for the reason; the number of the call
-        unless given. Looks begin once four real samples and two fakes are known. Nothing is changed: no gradient,
-        buffer, mode or random state; a D that is no module is called as it is. Values that are not finite are a
-        verdict, never an error. Raises InputError for samples, labels or logits that do not fit, losses that are no
-        single numbers, or a D that cannot be called with the samples.
+        real_logits (n,), fake_logits (m,): D's outputs in the step; unless given, D is called again at a look. held_out
+        (k, *shape): real samples that D is not trained on, for the over-fitting gap. d_loss, g_loss: without penalties.
+        G: for the norms of weights and gradients. average (k, *shape): fakes of the average of G's weights, if you will
+        use the average; it then decides. iteration: for the reason; by default the number of the call.
+
+        Looks begin after four real samples and two fakes. Nothing is changed: no gradient, buffer, mode or random
+        state; a D that is not a module is called as it is. Values that are not finite give a verdict, never an error.
+        Raises InputError for samples, labels or logits that do not fit, losses that are not single numbers, or a D that
+        cannot be called with the samples.
         """
         D = bare_network(D)
         shape = self._real[0].shape[1:] if self._real else None
@@ -266,7 +268,7 @@ class CollapseMonitor:
         return figures
 
     def state_dict(self) -> dict[str, Any]:
-        """What a loop of your own saves, to go on as if it had not stopped: records, and the samples that it knows."""
+        """What your own loop saves in order to resume exactly: the records, and the samples remembered so far."""
         return {
             "calls": self.calls,
             "records": [dict(record) for record in self.records],
@@ -279,7 +281,7 @@ class CollapseMonitor:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Puts a `state_dict` back; raises InputError for another thing."""
+        """Restores a `state_dict`; raises InputError for anything else."""
         wanted = self.state_dict().keys()
         if not isinstance(state, Mapping) or state.keys() != wanted:
             raise InputError(f"expected the state of a CollapseMonitor ({', '.join(wanted)}): pass its state_dict()")
@@ -297,7 +299,7 @@ class CollapseMonitor:
 
 
 def is_free(equilibrium: float | None) -> bool:
-    """Whether a loss of D has no equilibrium but 0, so that its distance from it is in the loss's own unit."""
+    """Whether a D loss has no equilibrium but 0, so that its distance from it is in the loss's own unit."""
     return equilibrium is None or equilibrium == 0.0
 
 
@@ -319,7 +321,7 @@ def checked(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> 
 
 
 def number(name: str, loss: Tensor | float) -> Tensor:
-    """A loss as a lone number, without a graph."""
+    """A loss as a single number, without a graph."""
     value = loss.detach() if isinstance(loss, Tensor) else loss
     if isinstance(value, bool) or not isinstance(value, Tensor | float | int):
         raise InputError(f"expected {name} as one number, got {type(loss).__name__}: pass its mean")
@@ -330,10 +332,10 @@ def number(name: str, loss: Tensor | float) -> Tensor:
 
 
 def last(batch: Batch) -> Batch:
-    """A copy of the last ones, as many as are looked at."""
+    """A copy of the last samples, as many as a look uses."""
     return batch.each(lambda tensor: tensor[-PAIRS:].clone())
 
 
 def beside(batch: Batch, like: Tensor) -> Batch:
-    """On the device and in the precision of others: a state that was put back may lie elsewhere."""
+    """Moves samples to the device and precision of others: a restored state may be elsewhere."""
     return batch.each(lambda tensor: tensor.to(like.device))._replace(x=batch.x.to(like))

@@ -19,9 +19,9 @@ def parameter_norm(module: nn.Module) -> float:
 
 @torch.no_grad()
 def gradient_norm(module: nn.Module) -> float | None:
-    """||grad theta|| over the parameters that hold a gradient, summed in float64; None where none does.
+    """||grad theta|| over the parameters that hold a gradient, summed in float64; None if none does.
 
-    Not finite if a gradient is.
+    Not finite if a gradient is not.
     """
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
     return float(_total(gradients)) if gradients else None
@@ -29,12 +29,11 @@ def gradient_norm(module: nn.Module) -> float | None:
 
 @torch.no_grad()
 def ema_distance(average: nn.Module, live: nn.Module, size: float | None = None) -> float:
-    """||theta_ema - theta|| / ||theta|| over parameters, buffers aside, summed in float64 [yazici2019].
+    """||theta_ema - theta|| / ||theta|| over parameters without buffers, summed in float64 [yazici2019].
 
-    size: ||theta|| as of `parameter_norm`, where it is known.
-    How far the averaged weights trail the live ones. If all live weights are 0, it is 0 for an average that is 0 too,
-    and infinite otherwise. Non-finite weights show as NaN or infinity. Raises InputError when the networks'
-    parameters differ in names or shapes.
+    size: ||theta|| as returned by `parameter_norm`, if known. It shows how far the averaged weights trail the live
+    ones. If all live weights are 0, it is 0 for an average that is also 0, and infinite otherwise. Non-finite weights
+    give NaN or infinity. Raises InputError when the networks' parameters differ in names or shapes.
     """
     ours, theirs = dict(average.named_parameters()), dict(live.named_parameters())
     if ours.keys() != theirs.keys():

@@ -13,17 +13,18 @@ SATURATED = 10.0  # |d| beyond which sigmoid's slope is below 5e-5
 
 
 def output_figures(real: Tensor, fake: Tensor, held_out: Tensor | None = None) -> dict[str, float]:
-    """How far D's logits of real (n,), fake (m,) and held-out real samples (k,) lie apart [thanhtung2019].
+    """How far apart D's logits of real (n,), fake (m,) and held-out real samples (k,) lie [thanhtung2019].
 
-    accuracy_real, accuracy_fake, accuracy_held_out: the share of logits on the right side of 0. A logit of 0 counts
-    half: it takes no side, and a D that answers 0 to everything guesses, with 1/2 each, instead of being always wrong.
-    logit_gap = mean d(real) - mean d(fake). saturation: the share of real and fake logits with |d| > 10.
-    separation = (mean d(real) - mean d(fake)) / s, and overfitting_gap = (mean d(real) - mean d(held out)) / s, where
-    s^2, the pooled variance of the two groups, is the sum of squared deviations from each group's own mean over the
-    number of both less 2; it is 0 where s and the difference are 0, and infinite where only s is. Without held-out
-    samples, accuracy_held_out and overfitting_gap are absent, and so are separation and gap of one logit each.
-    Non-finite logits show in the figures as NaN or infinity: NaN has no side, an infinite one has.
-    Raises InputError when one of the groups is empty.
+    accuracy_real, accuracy_fake, accuracy_held_out: the share of logits on the right side of 0. A logit of 0 counts as
+    one half, so a D that returns 0 for everything gets 1/2 each, instead of being always wrong. logit_gap = mean
+    d(real) - mean d(fake). saturation: the share of real and fake logits with |d| > 10. separation = (mean d(real) -
+    mean d(fake)) / s, and overfitting_gap = (mean d(real) - mean d(held out)) / s. s^2 is the pooled variance of the
+    two groups: the sum of squared deviations from each group's own mean over the total number less 2. They are 0 where
+    s and the difference are 0, and infinite where only s is.
+
+    Without held-out samples, accuracy_held_out and overfitting_gap are absent; with one logit per group, so are
+    separation and gap. Non-finite logits give NaN or infinity: NaN is on neither side, infinity is on one. Raises
+    InputError when one of the groups is empty.
     """
     d_real, d_fake = _logits(real, "real"), _logits(fake, "fake")
     figures = {"accuracy_real": _share_above(d_real), "accuracy_fake": _share_above(-d_fake)}
@@ -66,9 +67,9 @@ def _standardised(a: Tensor, b: Tensor) -> float:
 def off_equilibrium(loss: float | None, equilibrium: float | None) -> float | None:
     """(L - e) / |e| of a loss L, without penalties, and its value e at p_G = p_data; L - e where e = 0.
 
-    In units of |e|, so that all losses can be compared. For D, below 0 means that it separates the sides better than
-    it could if they were alike, above 0 that it does worse than a guess [goodfellow2014]. None where the loss is not
-    known or its equilibrium is free. A loss that is NaN or infinite shows.
+    In units of |e|, so that all losses are comparable. For D, a value below 0 means that it separates the sides better
+    than it could if they were equal, above 0 that it does worse than guessing [goodfellow2014]. None where the loss is
+    unknown or has no fixed equilibrium. A loss that is NaN or infinite gives the same.
     """
     if loss is None or equilibrium is None:
         return None

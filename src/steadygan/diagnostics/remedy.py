@@ -19,12 +19,12 @@ PENALISED = ("r1", "zero_gp", "one_gp", "dragan", "pair_difference", "close_pair
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known of how a run is trained, so that advice names what is not on yet.
+    """What is known about how a run is trained, so that advice names what is not on yet.
 
-    free: D's loss has no equilibrium but 0, so its logits are in a unit of their own. penalties: name -> weight; parts:
-    names of methods and constraints; count: N0 of fake-as-real; rates: of G and D; batch: real samples of a step.
-    known: whether penalties and parts are known at all; in a loop of one's own they are not. end: the iteration at
-    which the rates have fallen as far as they will; None where they stay.
+    free: D's loss has no equilibrium but 0, so its logits have their own unit. penalties: name -> weight; parts: names
+    of methods and constraints; count: N0 of fake-as-real; rates: of G and D; batch: real samples per step. known:
+    whether penalties and parts are known at all, which they are not in your own loop. end: the iteration at which the
+    rates have decayed; None where they stay constant.
     """
 
     free: bool = False
@@ -38,12 +38,12 @@ class Setting:
 
     @property
     def smooth(self) -> str | None:
-        """The first penalty that keeps D's slope small."""
+        """The first penalty that limits D's slope."""
         return next((name for name in PENALISED if name in self.penalties), None)
 
 
 class Change(NamedTuple):
-    """What a roll-back may change: factors, and parts that are switched on, by name with their first setting."""
+    """What a roll-back may change: factors, and parts to switch on, by name with their first setting."""
 
     lr_g: float = 1.0
     lr_d: float = 1.0
@@ -53,12 +53,12 @@ class Change(NamedTuple):
 
     @property
     def text(self) -> str:
-        """In one word that `read` understands; "" for none."""
+        """The change as one string that `read` understands; "" for none."""
         return "" if self == Change() else json.dumps(self._asdict())
 
     @staticmethod
     def read(text: str) -> Change:
-        """The change of such a text; raises InputError for another."""
+        """Reads a change from such a string; raises InputError for any other."""
         try:
             found = json.loads(text) if text else {}
             penalty = found.pop("penalty", None)
@@ -67,7 +67,7 @@ class Change(NamedTuple):
             raise InputError(f"expected a change as a roll-back writes it, got {text!r}: start the run again") from None
 
     def words(self, setting: Setting) -> list[str]:
-        """As settings of the command line, or as what one calls in a loop of one's own."""
+        """The change as settings of the command line, or as calls in your own loop."""
         told = []
         if self.penalty is not None:
             name, weight = self.penalty
@@ -88,7 +88,7 @@ Changing: TypeAlias = Callable[[Setting], Change]
 
 
 def smoother(setting: Setting) -> Change:
-    """A D whose slope is held smaller: a penalty where there is none, else ten times its weight."""
+    """A smaller slope of D: a penalty where there is none, else ten times its weight; half of D's rate."""
     name = setting.smooth
     if name is None:
         return Change(penalty=("one_gp", 10.0) if setting.free and setting.known else ("r1", 1.0), lr_d=0.5)
@@ -96,49 +96,49 @@ def smoother(setting: Setting) -> Change:
 
 
 def slower(setting: Setting) -> Change:
-    """Both rates a fifth, and a D that is held smooth."""
+    """A fifth of both rates, and a penalty on D where there is none."""
     first = smoother(setting) if setting.smooth is None else Change()
     return first._replace(lr_g=FIFTH, lr_d=FIFTH)
 
 
 def stronger(setting: Setting) -> Change:
-    """A D that may tell more: a tenth of the penalty, or one that is far too heavy at a weight of 1."""
+    """A stronger D: a tenth of the penalty, or a weight of 1 if it is far too large."""
     heaviest = max(setting.penalties.values(), default=0.0)
     return Change(penalty_weights=min(0.1, 1.0 / heaviest)) if heaviest else Change(lr_g=0.3)
 
 
 def fairer(setting: Setting) -> Change:
-    """What keeps fakes from being drawn to few points."""
+    """Keeps fakes from being drawn to a few points."""
     if setting.count or not setting.known:
         return smoother(setting)._replace(lr_g=0.5)
     return smoother(setting)._replace(fakes=max(1, setting.batch // 8))
 
 
 def revived(setting: Setting) -> Change:
-    """A D that is not thrown so far again."""
+    """A lower rate, so that D does not die again."""
     return Change(lr_d=FIFTH)
 
 
 def bounded(setting: Setting) -> Change:
-    """A critic that is held to slopes of 1."""
+    """Holds a critic's slopes to 1; lower rates where something already bounds them."""
     if setting.smooth is None and not setting.parts & {"weight_clipping", "spectral_norm"}:
         return Change(penalty=("one_gp", 10.0))
     return Change(lr_g=FIFTH, lr_d=FIFTH)
 
 
 def nothing(setting: Setting) -> Change:
-    """Nothing that a setting could mend."""
+    """No change, where no setting would help."""
     return Change()
 
 
 @dataclass(frozen=True)
 class Remedy(RemedyFactors):
-    """Changes that each roll-back makes once more: factors on the learning rates and on the weights of all penalties.
+    """Changes made at each roll-back: factors on the learning rates and on the weights of all penalties.
 
     penalties, methods: switched on for every discriminator that has none of that name, such as penalties.r1(1.0)
-    [mescheder2018] or FakeAsReal(8) [tao2020]. Nothing is changed unless it is asked for; own=True asks for what the
-    verdict advises each time. Raises InputError for factors that are not above 0, for parts that are neither penalties
-    nor methods, and for anything beside own=True.
+    [mescheder2018] or FakeAsReal(8) [tao2020]. Nothing else is changed. own=True applies what the verdict advises each
+    time. Raises InputError for factors that are not above 0, for parts that are neither penalties nor methods, and for
+    other changes together with own=True.
     """
 
     penalties: Sequence[Penalty] = ()
@@ -160,7 +160,7 @@ class Remedy(RemedyFactors):
 
     @staticmethod
     def of(change: Change) -> Remedy:
-        """What a verdict advises."""
+        """The remedy that makes this change."""
         make: Any = None if change.penalty is None else PENALTIES[change.penalty[0]]
         penalties = [] if change.penalty is None else [make(change.penalty[1])]
         methods = [FakeAsReal(change.fakes)] if change.fakes else []
@@ -179,7 +179,7 @@ class Remedy(RemedyFactors):
 
     @property
     def told_again(self) -> str:
-        """The same of every later time: parts are on by then."""
+        """What it changes later, when the parts are already on."""
         factors = [("lr_g", self.lr_g), ("lr_d", self.lr_d), ("penalty weights", self.penalty_weights)]
         return ", ".join(f"{name} x {value:g}" for name, value in factors if value != 1.0)
 

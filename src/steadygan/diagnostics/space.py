@@ -26,10 +26,10 @@ def as_they_are(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Space:
-    """`embed` makes vectors (n, dim) of samples (n, *shape); `part` says in which of the data's `parts` each lies.
+    """`embed` turns samples (n, *shape) into vectors (n, dim); `part` gives the index of each among the data's `parts`.
 
-    centres (parts, dim): of the parts, where the nearest of them tells which. Without either the parts are clusters of
-    the real samples, found by whoever holds these.
+    centres (parts, dim): of the parts, where the nearest centre decides. Without either, the parts are clusters of the
+    real samples, found by the yardstick.
     """
 
     embed: Embed = as_they_are
@@ -71,10 +71,10 @@ def looks_like_images(shape: torch.Size | tuple[int, ...]) -> bool:
 
 
 class RandomConvolutions(nn.Module):
-    """Two layers of fixed random filters: what two images share is seen without a network that was trained.
+    """Two layers of fixed random filters, which show what images share without a trained network.
 
-    vectors (n, 32 x 4 x 4) = means over 4 x 4 places of leaky ReLU of 3 x 3 convolutions with normal weights, a step of
-    2 each. The same for the same number of channels everywhere.
+    vectors (n, 32 x 4 x 4) = means over 4 x 4 places of leaky ReLU of 3 x 3 convolutions with normal weights, each with
+    a stride of 2. The filters are the same everywhere for the same number of channels.
     """
 
     def __init__(self, channels: int) -> None:

@@ -1,4 +1,4 @@
-"""What state a run is in, from how good its fakes were at each look: a test against noise and against its own best."""
+"""The state of a run from how good its fakes were at each look, tested against noise and its own best."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def is_good(verdict: str) -> bool:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What tells a state from another; qualities are shares, 1 is as real data, and come with standard errors.
+    """The limits between states; qualities are shares with standard errors, 1 is as good as real data.
 
-    sure: standard errors of a difference that chance is not held to make. part: the share of the run's best quality
-    whose loss matters, `wide` times as much of the reals that are covered. crash: the share of the best that is left
-    after a loss which one look suffices for. good: quality from which fakes are good, and `part` less until they no
-    longer are, where `bare` of the reals are covered, half of that to stay so; a run that is short of it by half of
-    `sure` errors may stand still. little: what a run must have had to lose it, and the share of the best, or of real
-    data in a run that stands still, below which it is collapsed. gain: what must be won to count. patience: the share
-    of the iterations so far without a gain, live or averaged, after which a run stands still, `least` iterations and
-    `looks` looks at least. held: looks in a row that a small loss must show, or the recovery from it. late: the share
-    of a run whose end is known after which it must be on its way to be good there.
+    sure: standard errors that a difference must exceed to count. part: the share of the run's best quality whose loss
+    matters; for covered reals, `wide` times as much. crash: the share of the best that is left after a loss for which
+    one look is enough. good: quality from which fakes are good, less `part` to stay so, where `bare` of the reals are
+    covered, or half of that to stay so; a run is stalled for lack of gain only if it falls short of this by half of
+    `sure` errors. little: the quality that a run must have had to lose it, and the share of its best, or of real data
+    for a stalled run, below which it is collapsed. gain: the smallest gain that counts. patience: the share of the
+    iterations so far without a gain, live or averaged, after which a run is stalled, after at least `least` iterations
+    and `looks` looks. held: looks in a row that must show a small loss, or the recovery from it. late: the share of a
+    run with a known end after which it must be on its way to being good.
     """
 
     sure: float = 4.0
@@ -61,12 +61,12 @@ class Thresholds:
 
 @dataclass
 class Track:
-    """One figure over the looks so far, a share that is better the larger it is, held against its own best.
+    """One figure over the looks so far, a share where larger is better, compared with its own best.
 
-    Its noise is told by itself: the deviation of independent errors that would bend it from look to look as it is
-    usually bent, median |x_i - 2 x_{i-1} + x_{i-2}| / 1.65 over the last `KEPT`, as a steady rise is not. Latents and
-    reals that stay the same leave less of it than the standard error says, of which a third at least is kept, and all
-    of it while few looks are known; a run that goes up and down has more.
+    Its noise is estimated from the figure itself: the deviation of independent errors that would bend it as it usually
+    bends from look to look, median |x_i - 2 x_{i-1} + x_{i-2}| / 1.65 over the last `KEPT`, which ignores a steady
+    rise. Fixed latents and reals make it smaller than the standard error, of which at least a third is kept, and all of
+    it while few looks are known. A figure that fluctuates has more.
     """
 
     part: float
@@ -84,7 +84,7 @@ class Track:
     levels: list[tuple[int, float]] = field(default_factory=list)  # of the last `patience` of the iterations
 
     def add(self, iteration: int, value: float, error: float) -> bool:
-        """One more look; whether something was gained."""
+        """Adds a look; returns whether something was gained."""
         gained = False
         if self.looks:
             self.level = (value + self.now) / 2.0
@@ -107,25 +107,25 @@ class Track:
         return gained
 
     def at(self, end: int) -> float:
-        """What it will be then, at least, if it rises on as it did over the last `patience` of the iterations."""
+        """Its least value at iteration `end`, if it keeps the pace of the last `patience` of the iterations."""
         (first, before), (now, level) = self.levels[0], self.levels[-1]
         pace = (level - before) / (now - first) if now > first else 0.0
         return max(level, level + pace * (end - now))
 
     @property
     def crashed(self) -> bool:
-        """Whether this look alone shows that much is lost."""
+        """Whether this look alone shows a large loss."""
         return self.fell > 0 and self.now < self.t.crash * self.best
 
     @property
     def lost(self) -> bool:
-        """Whether something is lost that the run had."""
+        """Whether something that the run had is lost."""
         return self.fell >= self.t.held or self.crashed
 
 
 @dataclass
 class Side:
-    """What is known of one generator, the live one or the average of its weights: quality, and reals covered."""
+    """One generator, the live one or the average of its weights: its quality and covered reals."""
 
     t: Thresholds
     quality: Track = field(init=False)
@@ -137,7 +137,7 @@ class Side:
         self.quality, self.covered = Track(self.t.part, self.t), Track(self.t.wide * self.t.part, self.t)
 
     def add(self, iteration: int, quality: float, error: float, covered: float) -> None:
-        """One more look."""
+        """Adds a look."""
         chance = math.sqrt(max(covered * (1.0 - covered), CHANCE) / COUNTED)
         gains = self.quality.add(iteration, quality, error), self.covered.add(iteration, covered, chance)
         self.gained, self.since = (iteration, 0) if any(gains) else (self.gained, self.since + 1)
@@ -149,31 +149,31 @@ class Side:
 
     @property
     def lost(self) -> bool:
-        """Whether one of them is lost."""
+        """Whether one of them shows a loss."""
         return any(track.lost for track in self.tracks)
 
     @property
     def back(self) -> bool:
-        """Whether neither is missing any more."""
+        """Whether both have recovered."""
         return all(track.rose >= self.t.held for track in self.tracks)
 
     @property
     def worst(self) -> Track:
-        """Of those that are lost, or of both, the one of which least is left."""
+        """Of the figures that show a loss, or of both, the one with the least of its best left."""
         lost = [track for track in self.tracks if track.lost]
         return min(lost or self.tracks, key=lambda track: track.now / track.best if track.best else 1.0)
 
     def idle(self, iteration: int) -> bool:
-        """Whether nothing was gained for long."""
+        """Whether nothing was gained for a long time."""
         t = self.t
         return self.since >= t.looks and iteration - self.gained > max(t.least, t.patience * iteration)
 
 
 @dataclass
 class Course:
-    """The state of a run, look by look; what is exported decides, the average where there is one, and both are seen.
+    """The state of a run, look by look; what is exported decides (the average if there is one), and both are watched.
 
-    end: the iteration at which its rates have fallen as far as they will; None where they stay.
+    end: the iteration at which its rates have decayed; None where they stay constant.
     """
 
     t: Thresholds = field(default_factory=Thresholds)
@@ -191,11 +191,11 @@ class Course:
 
     @property
     def told(self) -> Side:
-        """The side that decides."""
+        """The generator that decides."""
         return self.live if self.average is None else self.average
 
     def update(self, iteration: int, figures: Mapping[str, float], stuck: bool, lost: bool) -> str:
-        """The state after one more look: `stuck` when a player cannot move, `lost` when something is not finite."""
+        """The state after a look: `stuck` when a player cannot move, `lost` when something is not finite."""
         if lost:
             return self._enter("non_finite", iteration)
         if "quality" not in figures:

@@ -1,4 +1,4 @@
-"""From the figures of a run's looks, or of one look alone, to a verdict in plain words: pure functions."""
+"""From the figures of a run's looks, or of a single look, to a verdict in plain words: pure functions."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LONGER = "a longer horizon, wider networks, or other rates"
 
 
 class Verdict(NamedTuple):
-    """What is to be thought of a run: its state, since which iteration it or its warning stands, why, and what helps.
+    """The verdict on a run: its state, the iteration at which it or its warning began, why, and what helps.
 
-    causes: names of what is seen of the mechanism, the gravest first; without a measured loss they are a warning.
-    evidence: the figures that it was seen by. advice: settings and values that are not those of the run. slow: nothing
-    happened to it, it is as it is set; the same again would end the same.
+    causes: names of the causes seen, the most serious first; without a measured loss they are a warning. evidence: the
+    figures that show them. advice: settings and values other than those of the run. slow: nothing went wrong, and the
+    same settings would end in the same way.
     """
 
     state: str
@@ -38,12 +38,12 @@ class Verdict(NamedTuple):
 
     @property
     def alarm(self) -> bool:
-        """Whether quality is lost, or not to be had: what a policy acts upon."""
+        """Whether quality is lost or out of reach; policies act on this."""
         return self.state in ALARMS
 
     @property
     def warning(self) -> bool:
-        """Whether the mechanism of a failure is seen, but no loss."""
+        """Whether a cause of failure is seen, but no loss."""
         return bool(self.causes) and not self.alarm
 
     def _card(self) -> Card:
@@ -60,7 +60,7 @@ class Verdict(NamedTuple):
         return self._card().html()
 
     def record(self) -> dict[str, str]:
-        """What a record says of it; the reason only where there is one."""
+        """Its entries for a record; the reason only if there is one."""
         causes = {"causes": " ".join(self.causes)} if self.causes else {}
         return {"verdict": self.state, **causes, **({"reason": self.reason} if self.reason else {})}
 
@@ -73,7 +73,7 @@ class Verdict(NamedTuple):
 
 @dataclass
 class Judge:
-    """Looks at records one by one; `update` says what is to be thought of the run by now.
+    """Reads records one by one; `update` returns the verdict so far.
 
     A figure that a record lacks, or that is NaN, shows nothing. setting: how the run is trained.
     """
@@ -87,7 +87,7 @@ class Judge:
         self._shown, self._began = [0] * len(CAUSES), [0] * len(CAUSES)
 
     def anew(self, records: Iterable[Figures] = ()) -> Judge:
-        """Another one that has seen these records and no others."""
+        """A new judge that has seen only these records."""
         judge = Judge(self.thresholds, self.setting)
         for record in records:
             judge.update(record)
@@ -98,7 +98,7 @@ class Judge:
         return startling(self.past, losses)
 
     def update(self, record: Figures) -> Verdict:
-        """One more record; those without a look leave the verdict as it was."""
+        """Adds a record; one without a look leaves the verdict as it was."""
         record = {key: value for key, value in record.items() if isinstance(value, str) or not math.isnan(value)}
         if "quality" not in record and "d_gradient_mean" not in record and not record.get("non_finite"):
             return self.verdict
@@ -156,9 +156,9 @@ def verdict_of(
 
 
 def change_for(state: str, causes: list[Cause], setting: Setting, course: Course | None) -> Change:
-    """What to change: for the gravest cause that a setting can mend; lower rates where an alarm has none.
+    """The change for the most serious cause that a setting can fix; lower rates for an alarm without one.
 
-    A run that never had anything to lose is given lower rates beside whatever holds D back.
+    A run that never reached a quality worth losing gets lower rates, too.
     """
     change = next((found for cause in causes if (found := cause.change(setting)) != Change()), Change())
     if state not in ALARMS or any(cause.stuck for cause in causes) or (course is not None and course.late):
@@ -172,7 +172,7 @@ def change_for(state: str, causes: list[Cause], setting: Setting, course: Course
 
 
 def measured(state: str, figures: Figures, course: Course | None) -> tuple[str, dict[str, float]]:
-    """What an alarm was raised for, in words, and its figures."""
+    """The reason for an alarm in words, and its figures."""
     if state == "non_finite":
         count = figures.get("non_finite", 0.0)
         return f"{count:.0f} values of logits, samples or gradients are not finite", {"non_finite": float(count)}
@@ -208,7 +208,7 @@ def judge(
 
 
 def judge_once(figures: Figures, setting: Setting | None = None, thresholds: Thresholds | None = None) -> Verdict:
-    """What one look shows: whether fakes are good, or little is left of the data, and the causes that need no past."""
+    """The verdict of one look: whether fakes are good or nearly all is lost, and the causes that need no history."""
     t, own, past = thresholds or Thresholds(), setting or Setting(), Past(looks=1)
     shown = [cause for cause in CAUSES if cause.lone and cause.shows(figures, past, own)]
     quality = figures.get("quality")

@@ -1,4 +1,4 @@
-"""Where batches of fakes lie among real samples: on them, on each other, as far apart as they, and as evenly."""
+"""Where batches of fakes lie among real samples: how close, how far apart, and how evenly spread."""
 
 from __future__ import annotations
 
@@ -33,19 +33,21 @@ EDGE = 1.0 + 2.0**-25  # the balls of `ball_tiles` are open, and end a little ea
 class Yardstick:
     """Training samples `real` (n, *shape), and other real samples `fresh` (m, *shape) that show what is normal.
 
-    `figures(fake)` gives those of `pair_figures` and `diversity`, and of the cells of the real samples:
+    `figures(fake)` returns those of `pair_figures` and `diversity`, and those of the cells of the real samples:
     batch_balance = exp(H(p)) / exp(H(q)), p the fakes' shares of the cells and q those of equally many fresh samples;
-    batch_coverage = the share of real samples that have a fake no further than their fifth nearest other real sample
-    [naeem2020];
+    batch_coverage = the share of real samples with a fake no further than their fifth nearest other real [naeem2020];
     batch_distance = (2 E ||x - y|| - E ||y - y'|| - E ||x - x'||) / E ||x - x'||, the energy distance in units of the
-    reals' spread, less what the fresh samples get where that is above 0 [szekely2013].
-    `quality(fake)` is how much of the data the fakes serve, and how near they are. Both compare vectors that `space`
-    makes of samples; `spread`, the reals' mean distance, is in the data's own unit.
-    Real samples that occur twice count once; where all of them are equal, diversity and batch_distance are absent.
-    `own` are the figures of the fresh samples themselves: what a perfect generator would get. Raises InputError for
-    samples of shapes that differ, or fewer than two, and NonFiniteError for real ones that are not finite.
-    label (n,): the classes of `real`, where the fakes are asked for some. unseen (k, *shape): real samples that D is
-    not trained on, by which `quality` is told where there are some: few training samples are no measure of the data.
+    reals' spread, less the value for the fresh samples where that is above 0 [szekely2013].
+
+    `quality(fake)` is how much of the data the fakes serve, and how near they are. Both compare the vectors that
+    `space` makes of samples; `spread`, the reals' mean distance, is in the data's own unit. Real samples that occur
+    twice count once; where all are equal, diversity and batch_distance are absent. `own` holds the figures of the fresh
+    samples, those of a perfect generator.
+
+    label (n,): the classes of `real`, where fakes are requested by class. unseen (k, *shape): real samples that D is
+    not trained on, by which `quality` is measured if given, because a small training set is a poor measure of the data.
+    Raises InputError for samples of different shapes, or fewer than two, and NonFiniteError for real ones that are not
+    finite.
     """
 
     def __init__(
@@ -112,9 +114,9 @@ class Yardstick:
 
     @torch.no_grad()
     def figures(self, fake: Tensor) -> tuple[dict[str, float], Tensor | None]:
-        """The figures of fakes (m, *shape), m >= 2, and the cell of each (m,), its nearest real sample's index.
+        """The figures of fakes (m, *shape), m >= 2, and the cell of each (m,), the index of its nearest real sample.
 
-        Where one is not finite, the figures are NaN and the cells None. Raises InputError as above.
+        If any is not finite, the figures are NaN and the cells None. Raises InputError as above.
         """
         try:
             y = self._flat(fake.detach(), "fake")
@@ -145,13 +147,13 @@ class Yardstick:
 
     @torch.no_grad()
     def quality(self, fake: Tensor) -> dict[str, float]:
-        """How good fakes (m, *shape) are, m >= 2, as a share: 1 is as real data. NaN where one is not finite.
+        """How good fakes (m, *shape) are, m >= 2, as a share: 1 is as good as real data. NaN if one is not finite.
 
-        served is that of `metrics.modes.served` over the parts of the data; covered is batch_coverage over that of the
-        fresh reals, at most 1; quality = served * nearness, where nearness
-        = 1 - d / d_1, between 0 and 1, d the energy distance and d_1 that of fakes which all lie in the middle of the
-        reals: no generator that knows more of the data than its middle is further. quality_error is the standard error
-        of what chance does to both. Where all reals are equal, quality is the share of fakes that equal them.
+        served is `metrics.modes.served` over the parts of the data; covered is batch_coverage over that of the fresh
+        reals, at most 1; quality = served * nearness, where nearness = 1 - d / d_1, between 0 and 1. d is the energy
+        distance, d_1 that of fakes that all lie at the mean of the reals, as a generator that knows only the mean would
+        place them. quality_error is the standard error of both due to chance. Where all reals are equal, quality is the
+        share of fakes that equal them.
         """
         try:
             y = self._flat(fake.detach(), "fake")
@@ -185,9 +187,9 @@ class Yardstick:
 
     @torch.no_grad()
     def agreement(self, fake: Tensor, label: Tensor) -> float | None:
-        """The share of fakes in the part of the data in which most reals of their class lie, over that of the reals.
+        """The share of fakes in the part where most reals of their class lie, relative to that share for reals.
 
-        None where classes are unknown, or not what the parts tell apart: reals themselves agree in less than half.
+        None where classes are unknown, or where parts do not separate them: fewer than half of the reals agree.
         """
         parts = self._class_parts
         if parts is None or self._agreement < 0.5:
@@ -219,11 +221,11 @@ class Yardstick:
 
 @dataclass
 class Standard:
-    """The yardstick of a run, which is made anew once the data are other ones than it was made of.
+    """The yardstick of a run, which is rebuilt when the data change.
 
-    They are when the newest real samples, `RECENT` of them, are held against it at `TWICE` looks in a row and their
-    quality is below 1 by more than `OTHER` and by `SURE` standard errors. Then half of them become the next yardstick,
-    whose parts are clusters: which modes other data have is not known.
+    The data count as changed when the newest `RECENT` real samples are compared with it at `TWICE` looks in a row and
+    their quality is below 1 by more than `OTHER` and by `SURE` standard errors. Half of them then become the next
+    yardstick, with clusters as parts, since the modes of the new data are unknown.
     """
 
     yardstick: Yardstick
@@ -231,7 +233,7 @@ class Standard:
     made_of: Tensor | None = None  # the reals of one that was made anew
 
     def renew(self, reals: Tensor) -> bool:
-        """Whether the newest reals (n, *shape) now show for long enough that the data changed; it is made anew then."""
+        """Whether the newest reals (n, *shape) have shown for long enough that the data changed; it is then rebuilt."""
         if len(reals) < RECENT or not bool(reals.isfinite().all()):
             return False
         found = self.yardstick.quality(reals[: RECENT // 2])
@@ -242,25 +244,26 @@ class Standard:
         return True
 
     def put(self, made_of: Tensor, odd: int) -> None:
-        """Makes a yardstick of these reals (RECENT, *shape)."""
+        """Builds a yardstick from these reals (RECENT, *shape)."""
         self.made_of, self.odd = made_of, odd
         self.yardstick = Yardstick(made_of[::2], made_of[1::2], Space(self.yardstick.space.embed))
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of it; nothing while it is the first."""
+        """Its state for a checkpoint; empty while it is the first one."""
         return {} if self.made_of is None and not self.odd else {"made_of": self.made_of, "odd": self.odd}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Puts a `state` back, on the yardstick that the data of the beginning gave."""
+        """Restores a `state`, on top of the yardstick from the first data."""
         self.odd = int(state.get("odd", 0))
         if state.get("made_of") is not None:
             self.put(state["made_of"].to(self.yardstick.device), self.odd)
 
 
 def clusters(x: Tensor, most: int) -> Tensor:
-    """The centres (k, dim) of at most `most` clusters of x (n, dim), by k-means from a fixed beginning [arthur2007].
+    """The centres (k, dim) of at most `most` clusters of x (n, dim), by k-means with a fixed seed [arthur2007].
 
-    As many as stand apart most clearly where some do (mean silhouette above `CLEAR` [rousseeuw1987]), else `most`.
+    k is the number of clusters that are most clearly separated (mean silhouette above `CLEAR` [rousseeuw1987]), or
+    `most` where none are.
     """
     from scipy.cluster.vq import kmeans2
 
@@ -315,11 +318,11 @@ def pair_figures(real: Tensor, fake: Tensor, delta: float | None = None) -> dict
 
     (x_i, y_j) is a close pair when ||x_i - y_j|| <= delta, Euclidean over the flattened samples, in the data's unit;
     delta is 1 % of the median ||x_i - x_j||, i < j, unless given. With delta = 0, as for reals most of whose pairs are
-    equal, exact equals count alone; rounding puts no pair that is delta apart outside.
-    close_pairs = close pairs / m. most_on_one_real = max_i of the close fakes of x_i, the over-fitting source.
-    nearest_share = max_i of the share of fakes whose nearest real sample is x_i (the first, of equally near ones).
-    duplicates = the share of fakes within delta of another fake. Non-finite samples make all four NaN. Raises
-    InputError when there are no fakes or no reals, only one real and no delta, shapes that differ, or a delta below 0.
+    equal, only exact equals count; rounding never excludes a pair at distance delta. close_pairs = close pairs / m.
+    most_on_one_real = max_i of the close fakes of x_i, the over-fitting source. nearest_share = max_i of the share of
+    fakes whose nearest real sample is x_i (the first, of equally near ones). duplicates = the share of fakes within
+    delta of another fake. Non-finite samples make all four NaN. Raises InputError when there are no fakes or no reals,
+    only one real and no delta, shapes that differ, or a delta below 0.
     """
     if delta is not None:
         check_number("delta", delta, 0.0)
@@ -357,11 +360,11 @@ def median(values: Tensor) -> float:
 def diversity(fake: Tensor, real: Tensor) -> float:
     """mean_{i<j} ||y_i - y_j|| / mean_{i<j} ||x_i - x_j|| of fakes y (m, *shape) and reals x (n, *shape).
 
-    Euclidean over the flattened samples, or over D's features of both. 1 for fakes drawn as the reals are, however
-    many of either; 0 when all fakes are the same. A collapse to one point shows at once, the loss of half of the modes
-    hardly, as the other half may lie as far apart. Minibatch discrimination and the minibatch deviation let D itself
-    see a like figure [salimans2016, karras2018]. Non-finite samples make it NaN. Raises InputError for fewer than two
-    of either, shapes that differ, or reals that are all the same.
+    Euclidean over the flattened samples, or over D's features of both. It is 1 for fakes distributed like the reals,
+    however many of either, and 0 when all fakes are equal. A collapse to one point shows at once; the loss of half of
+    the modes hardly does, as the other half may lie as far apart. Minibatch discrimination and the minibatch deviation
+    let D itself see a similar figure [salimans2016, karras2018]. Non-finite samples make it NaN. Raises InputError for
+    fewer than two of either, shapes that differ, or reals that are all equal.
     """
     x = real.detach().to(torch.float64)
     try:

@@ -1,4 +1,4 @@
-"""The whole iteration as a CUDA graph: launched once instead of kernel by kernel."""
+"""A whole iteration as a CUDA graph, launched once instead of kernel by kernel."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ WARM = 3  # iterations before the graph is recorded: code is generated and optim
 
 
 class Captured(Functional):
-    """The functional executor on a GPU: one graph per set of active parts, on buffers that stay where they are.
+    """The functional executor on a GPU: one graph per set of active parts, on buffers at fixed addresses.
 
-    `record` runs a function once and returns how to run it again, with what it gave: tensors that are overwritten.
+    `record` runs a function once and returns how to replay it, with its results: tensors that each replay overwrites.
     """
 
     def __init__(self, members: Sequence[Eager], compiler: Compiler, record: Record | None = None) -> None:
@@ -80,9 +80,9 @@ def recorded(function: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
 
 
 def capturable(optimizer: torch.optim.Optimizer) -> None:
-    """Lets an optimiser's step be recorded: its counters and its rate live on the GPU.
+    """Makes an optimiser's step recordable: its counters and learning rate live on the GPU.
 
-    Raises ValueError for one that does not say that it can: a number that it keeps on the host would stand still.
+    Raises ValueError for an optimiser without that option: a number kept on the host would never change in a graph.
     """
     if not isinstance(optimizer, torch.optim.SGD) and any("capturable" not in g for g in optimizer.param_groups):
         raise ValueError(f"{type(optimizer).__name__} cannot be recorded")

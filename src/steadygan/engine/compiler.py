@@ -1,4 +1,4 @@
-"""Compiling a step: from which torch on, with what, and what happens when it fails."""
+"""Compiling a step: from which torch version on, with which options, and what happens when it fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OLDEST = (2, 15)  # torch whose compiler is known to take a step in one piece; t
 
 
 def too_old() -> str | None:
-    """What is missing where this torch is too old to compile a step."""
+    """What this torch lacks to compile a step; None if it can."""
     if tuple(map(int, torch.__version__.split(".")[:2])) >= OLDEST:
         return None
     return "expected torch {}.{} or newer to compile steps, got {}".format(*OLDEST, torch.__version__)
@@ -28,7 +28,8 @@ def too_old() -> str | None:
 class Compiler:
     """Compiles the steps of an executor, or leaves them as they are.
 
-    A step that cannot be compiled runs as it is; `failures` say why, one line each, and `traces` in full.
+    A step that cannot be compiled runs as it is; `failures` gives the reasons, one line each, and `traces` the
+    tracebacks.
     """
 
     on: bool
@@ -58,7 +59,7 @@ class Compiler:
 
 
 class _Tried:
-    """A compiled step, until its first call has shown whether it is one."""
+    """A compiled step until its first call has shown whether it works."""
 
     def __init__(self, compiler: Compiler, plain: Callable[..., Any], wishes: dict[str, Any]) -> None:
         self.compiler, self.plain, self.made, self.wishes = compiler, plain, plain, wishes
@@ -84,7 +85,7 @@ class _Tried:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's remark that a machine with CUDA's tools has no GPU."""
+    """Suppresses torch's warning that a machine with CUDA tools has no GPU."""
     logger = logging.getLogger("torch.utils.cpp_extension")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -31,7 +31,7 @@ Noise: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Draw]]]  # opponent ->
 
 @dataclass(frozen=True)
 class Needs:
-    """Samples drawn per step (before any packing) and the parts' noise."""
+    """Number of samples drawn per step (before packing), and the parts' noise."""
 
     real_d: int
     fake_d: int
@@ -44,7 +44,7 @@ class Needs:
 
     @staticmethod
     def of(opponents: Mapping[str, Opponent], sides: Sides, shape: tuple[int, ...], d_steps: int) -> Needs:
-        """What these opponents draw in all; several share the samples of the most demanding one."""
+        """The total needs of these opponents; several share the samples of the most demanding one."""
         d, g, wants_real = [], [], False
         noise_d: dict[str, Mapping[str, Mapping[str, Draw]]] = {}
         noise_g: dict[str, Mapping[str, Mapping[str, Draw]]] = {}
@@ -65,7 +65,7 @@ class Needs:
 
 
 class Step(NamedTuple):
-    """What one step of one player needs."""
+    """The input of one step of one player."""
 
     real: Batch | None
     z: Tensor
@@ -74,7 +74,7 @@ class Step(NamedTuple):
 
 
 class Iteration(NamedTuple):
-    """What one iteration needs: some D steps, then a G step."""
+    """The input of one iteration: some D steps, then a G step."""
 
     number: Tensor  # (), int64
     d: tuple[Step, ...]
@@ -82,7 +82,7 @@ class Iteration(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """What one block draws, each tensor with an axis of steps in front."""
+    """The draws of one block, each tensor with a leading axis of steps."""
 
     numbers: Tensor  # (BLOCK,), int64
     z_d: Tensor
@@ -96,7 +96,7 @@ class Whole(NamedTuple):
 
 
 class Iterations:
-    """The iterations of one block; large batches of reals are read when their iteration is asked for."""
+    """The iterations of one block; large batches of reals are read when their iteration is requested."""
 
     def __init__(self, iterations: Sequence[Iteration], reals: Callable[[int], list[Batch | None]] | None) -> None:
         self._iterations, self._reals = iterations, reals
@@ -114,10 +114,10 @@ class Iterations:
 
 
 class Draws:
-    """Blocks of iterations, drawn from `generator`; `start` is its state at the current block's beginning.
+    """Blocks of iterations, drawn from `generator`; `start` is its state at the start of the current block.
 
-    prior: labels (n,) of the training samples, from which those of the fakes are drawn; None where G knows no classes,
-    and then the reals come without theirs.
+    prior: labels (n,) of the training samples, from which the fakes' labels are drawn. None where G uses no classes;
+    the reals then come without labels, too.
     """
 
     def __init__(
@@ -131,13 +131,13 @@ class Draws:
         self._next = -1  # the iteration whose reals the loader gives next
 
     def restore(self, start: Tensor) -> None:
-        """Goes back to a block's beginning."""
+        """Goes back to the start of a block."""
         self.generator.set_state(start)
         self.start, self._current, self._block = start.clone(), None, None
         self.close()
 
     def close(self) -> None:
-        """Ends the processes that read ahead; they begin again when they are needed."""
+        """Stops the processes that read ahead; they restart when needed."""
         if self._loader is not None:
             self._loader.close()
 
@@ -147,13 +147,13 @@ class Draws:
         return self.start if current else self.generator.get_state()
 
     def block(self, number: int) -> Iterations:
-        """The iterations of block `number`; blocks are asked for in order, the current one as often as one likes."""
+        """The iterations of block `number`; blocks are requested in order, the current one any number of times."""
         if self._block is None or self._current != number:
             self._block = Iterations(split(self.whole(number), self.needs), self.reals_of(number))
         return self._block
 
     def whole(self, number: int) -> Whole:
-        """All that block `number`, the current or the next one, draws, in one piece."""
+        """All draws of block `number`, the current or the next one, in one piece."""
         if self._current == number:
             self.generator.set_state(self.start)
         self.start, self._current, self._block = self.generator.get_state(), number, None
@@ -170,7 +170,7 @@ class Draws:
         return Whole(numbers, z_d, z_g, noise_d, noise_g, label_d, label_g, real_d, real_g)
 
     def reals_of(self, number: int) -> Callable[[int], list[Batch | None]] | None:
-        """How the reals of an iteration of block `number` are read; None where the block holds them."""
+        """A function that reads the reals of an iteration of block `number`; None where the block holds them."""
         return None if self._at_once else lambda i: self._reals(number * BLOCK + i)
 
     @property
@@ -241,7 +241,7 @@ class Draws:
 
 
 def drawn(draw: Draw, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """The numbers that a part asked for."""
+    """The random numbers that a part requested."""
     draws = torch.rand if draw.kind == "uniform" else torch.randn
     return draws(draw.shape, generator=generator, device=generator.device, dtype=dtype)
 
@@ -279,7 +279,7 @@ def _unbound(real: Batch | None, z: Tensor, noise: Mapping[str, Any], label: Ten
 
 
 def _shared(real: Batch | None, count: int, axis: int = 0) -> Batch | None:
-    """The reals of a G step that uses the D step's batch: the first `count`, or all where it asks for none."""
+    """The reals of a G step that uses the D step's batch: the first `count`, or all if it requests none."""
     if real is None or not count:
         return real
     return Batch(real.x.narrow(axis, 0, count), None if real.label is None else real.label.narrow(axis, 0, count))

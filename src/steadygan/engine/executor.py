@@ -1,4 +1,4 @@
-"""An iteration: D steps, a G step, the average; and `Eager`, which takes their gradients by autograd in place."""
+"""An iteration: D steps, a G step, the average; `Eager` computes their gradients with in-place autograd."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .precision import Precision
 
 
 class State(NamedTuple):
-    """All that an iteration changes, nested mappings of tensors."""
+    """Everything that an iteration changes, as nested mappings of tensors."""
 
     networks: Mapping[str, Mapping[str, Tensor]]  # parameters and buffers by network
     ema: Mapping[str, Tensor]  # the generator's average; {} when off
@@ -55,7 +55,7 @@ class Executor(ABC):
     @property
     @abstractmethod
     def members(self) -> Sequence[Eager]:
-        """The runs one by one, as they are seen from outside."""
+        """The runs one by one, as seen from outside."""
 
     @property
     def stacked(self) -> bool:
@@ -66,40 +66,40 @@ class Executor(ABC):
     def d_step(
         self, acting: Mapping[str, Opponent], step: Step, number: Tensor, fake: Batch | None
     ) -> Mapping[str, Tensor]:
-        """One step of the discriminators, on `fake` where it is made already; the detached means of its terms."""
+        """One step of the discriminators, on `fake` if given; returns the detached means of its terms."""
 
     def fakes_ahead(self, steps: Sequence[Step]) -> Sequence[Batch | None]:
-        """The fakes of an iteration's D steps, between which G stays as it is; None where each step makes its own."""
+        """The fakes of an iteration's D steps, between which G does not change; None where each step makes its own."""
         return [None] * len(steps)
 
     @abstractmethod
     def g_step(self, step: Step, number: Tensor) -> Mapping[str, Tensor]:
-        """One step of the generator; the same of its terms."""
+        """One step of the generator; returns the detached means of its terms."""
 
     @abstractmethod
     def update_average(self, number: int) -> None:
-        """The generator's average after iteration `number`, where there is one."""
+        """Updates the generator's average after iteration `number`, where there is one."""
 
     @abstractmethod
     def largest_weights(self) -> dict[str, Tensor]:
-        """The largest |weight| of each player: not finite when one of them is not."""
+        """The largest |weight| of each player; not finite when any weight is not."""
 
     @abstractmethod
     def snapshot(self) -> Any:
-        """A copy of all that an iteration changes."""
+        """A copy of everything that an iteration changes."""
 
     @abstractmethod
     def go_back(self, snapshot: Any) -> None:
-        """Puts a snapshot back: the iterations after it can be repeated exactly."""
+        """Restores a snapshot; the iterations after it can be repeated exactly."""
 
     def settle(self) -> None:  # noqa: B027 (an executor whose members are itself has nothing to do)
-        """Makes the members' state what the executor's is, before one of them is looked at."""
+        """Brings the members' state up to date with the executor's, before one of them is inspected."""
 
     def release(self, member: int) -> None:  # noqa: B027 (a lone run has nobody to be released from)
-        """Leaves a member as it is: the others go on without it."""
+        """Drops a member with its current state; the others continue without it."""
 
     def forget_gradients(self) -> None:
-        """Gradients that others left on the modules do not count."""
+        """Clears gradients that other code left on the modules."""
         for member in self.members:
             for optimizer in member.optimizers.values():
                 optimizer.zero_grad(set_to_none=True)
@@ -109,7 +109,7 @@ class Executor(ABC):
     ) -> dict[str, Tensor]:
         """One iteration: the D steps, the G step, the average; returns the detached means of its terms.
 
-        norms: is given the norms of the gradients of its last steps, which are then taken one by one.
+        norms: filled with the gradient norms of the iteration's last steps; the steps are then taken one by one.
         """
         self._set_rates(factor)
         with nullcontext() if norms is None else self._measuring(norms):
@@ -176,7 +176,7 @@ class Executor(ABC):
 
 @contextmanager
 def trained(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Opens parameters for gradients; everything else stays frozen."""
+    """Enables gradients for these parameters; everything else stays frozen."""
     for parameter in parameters:
         parameter.requires_grad_(True)
     try:
@@ -187,7 +187,7 @@ def trained(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
 
 
 class Eager(Executor):
-    """Trains G against its opponents, step by step; parameters that came frozen stay so."""
+    """Trains G against its opponents, step by step; parameters that were frozen stay frozen."""
 
     def __init__(
         self,

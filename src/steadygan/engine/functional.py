@@ -1,4 +1,4 @@
-"""The functional executor: gradients by `torch.func` of flat weights, K members side by side, compiled or not."""
+"""The functional executor: gradients by `torch.func` of flat weights, for K members at once, compiled or not."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ Tree = Any  # nested mappings of tensors
 
 
 class Functional(Executor):
-    """Trains K eager runs of equal networks in one program; they stay what they are, views of the stacked tensors.
+    """Trains K eager runs of equal networks in one program; their weights become views of the stacked tensors.
 
-    The weights that a player trains are one tensor (K, numbers), so that torch's own optimiser takes one step for all
-    members: every entry must be updated by itself (see `obstacles`). K = 1 is worth it compiled only.
+    The trained weights of a player are one tensor (K, numbers), so that one step of torch's own optimiser updates all
+    members: each entry must be updated independently (see `obstacles`). K = 1 pays only when compiled.
     """
 
     def __init__(self, members: Sequence[Eager], compiler: Compiler) -> None:
@@ -74,7 +74,7 @@ class Functional(Executor):
         return True
 
     def adopt(self) -> None:
-        """Takes the members' state over: afterwards their weights are views of the stacked ones."""
+        """Takes over the members' state; afterwards their weights are views of the stacked ones."""
         for player, layout in self.layouts.items():
             self.weights[player].copy_(torch.stack([layout.joined(m.trained(player)) for m in self.members]))
             for k, member in enumerate(self.members):

@@ -22,38 +22,38 @@ from .executor import Eager, cloned
 
 @dataclass(frozen=True)
 class Flat:
-    """Where each named parameter stands in the flat vector."""
+    """The place of each named parameter in the flat vector."""
 
     shapes: Mapping[str, torch.Size]
 
     @staticmethod
     def of(parameters: Mapping[str, nn.Parameter]) -> Flat:
-        """The layout of these parameters in their order."""
+        """The layout of these parameters, in order."""
         return Flat({name: p.shape for name, p in parameters.items()})
 
     def joined(self, parameters: Mapping[str, Tensor]) -> Tensor:
-        """One vector (numbers,) of all of them, a copy."""
+        """One vector (numbers,) with a copy of all of them."""
         return torch.cat([parameters[name].detach().reshape(-1) for name in self.shapes] or [torch.empty(0)])
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
-        """The parameters in a vector (numbers,), by reference."""
+        """The parameters as views of a vector (numbers,)."""
         parts = torch.split(flat, [shape.numel() for shape in self.shapes.values()]) if self.shapes else ()
         return {name: part.view(shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
     def bind(self, parameters: Mapping[str, Tensor], flat: Tensor) -> None:
-        """Lets each parameter be its part of the vector from now on: what changes one changes the other."""
+        """Makes each parameter a view of its part of the vector, so that a change of one changes the other."""
         for name, view in self.views(flat).items():
             parameters[name].data = view
 
 
 def leaf_of(optimizer: torch.optim.Optimizer) -> Tensor:
-    """The one stacked parameter of a stack's optimiser."""
+    """The single stacked parameter of a stack's optimiser."""
     (leaf,) = optimizer.param_groups[0]["params"]
     return leaf  # type: ignore[no-any-return]
 
 
 def gather(whole: torch.optim.Optimizer, own: Sequence[torch.optim.Optimizer]) -> None:
-    """Makes the members' optimiser states one: entries of a parameter's shape are stacked, the others are shared."""
+    """Stacks the members' optimiser states: entries with a parameter's shape are stacked, the others shared."""
     leaf = leaf_of(whole)
     whole.state.pop(leaf, None)
     lists = [[p for group in optimizer.param_groups for p in group["params"]] for optimizer in own]
@@ -73,9 +73,9 @@ def gather(whole: torch.optim.Optimizer, own: Sequence[torch.optim.Optimizer]) -
 
 
 def expose(whole: torch.optim.Optimizer, own: Sequence[torch.optim.Optimizer | None], layout: Flat) -> None:
-    """Lets the members' optimisers hold their part of the stacked state, by reference where it has one.
+    """Gives each member's optimiser its part of the stacked state, by reference where possible.
 
-    None stands for a member that is none any more.
+    None stands for a member that has left.
     """
     leaf = leaf_of(whole)
     state: Mapping[str, Any] = whole.state.get(leaf, {})
@@ -100,7 +100,7 @@ Tree = Any  # nested mappings of tensors
 
 
 class Called(nn.Module):
-    """A network that is called in a way of its own, so that other weights can be put into it."""
+    """A network called through the user's own function, so that other weights can be substituted."""
 
     def __init__(self, network: nn.Module, call: Call) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ def functional_forward(
 
 
 def functional_auxiliary(part: nn.Module, tensors: Mapping[str, Tensor]) -> Callable[[Tensor, bool], Tensor]:
-    """An auxiliary's forward with other weights; in eval mode it is the same, as batch norm is not stacked."""
+    """An auxiliary's forward with other weights; eval mode makes no difference, as batch norm is not stacked."""
 
     def forward(x: Tensor, training: bool) -> Tensor:
         return functional_call(part, dict(tensors), (x,))  # type: ignore[no-any-return]
@@ -144,13 +144,13 @@ def functional_auxiliary(part: nn.Module, tensors: Mapping[str, Tensor]) -> Call
 
 
 def within(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
-    """The tensors of a sub-module, by their names there."""
+    """The tensors of a sub-module, under their names in it."""
     prefix = f"{part}."
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def lifted(one: Callable[..., Any], members: int) -> Callable[..., Any]:
-    """`one(number, *trees)` for all members at once: trees with an axis of members in front, in and out."""
+    """`one(number, *trees)` for all members at once: trees with a leading axis of members, in and out."""
 
     def lone(number: Tensor, *trees: Tree) -> Any:
         found = one(number, *(member_of(tree, 0) for tree in trees))
@@ -164,7 +164,7 @@ def lifted(one: Callable[..., Any], members: int) -> Callable[..., Any]:
 
 
 def fixed(member: Eager) -> dict[str, dict[str, Tensor]]:
-    """All that the networks' forwards use beside the weights that are trained: frozen ones, and buffers."""
+    """Everything that the networks' forwards use beside the trained weights: frozen parameters and buffers."""
     open_ones = {id(p) for player in ("G", "D") for p in member.trained(player).values()}
     return {
         name: {key: p.detach() for key, p in network.named_parameters() if id(p) not in open_ones}
@@ -174,7 +174,7 @@ def fixed(member: Eager) -> dict[str, dict[str, Tensor]]:
 
 
 def share_buffers(networks: Mapping[str, nn.Module], tensors: Tree) -> None:
-    """Lets each network's buffers be these tensors: what changes the ones changes the others."""
+    """Makes each network's buffers these tensors, so that a change of one changes the other."""
     for name, network in networks.items():
         new = {id(old): tensors[name][key] for key, old in network.named_buffers()}
         for key, old in list(network.named_buffers(remove_duplicate=False)):  # one buffer may stand in two places
@@ -183,19 +183,19 @@ def share_buffers(networks: Mapping[str, nn.Module], tensors: Tree) -> None:
 
 
 def stacked(trees: Sequence[Any], axis: int = 0) -> Any:
-    """Trees of tensors as one, with an axis of members; what is no tensor must be the same in all of them."""
+    """Stacks trees of tensors along an axis of members; anything but a tensor must be equal in all of them."""
     return tree_map(lambda *leaves: torch.stack(leaves, axis) if isinstance(leaves[0], Tensor) else leaves[0], *trees)
 
 
 def member_of(tree: Any, member: int) -> Any:
-    """What belongs to one member, by reference; a number that all share stays as it is."""
+    """What belongs to one member, by reference; a number that all share is returned unchanged."""
     if isinstance(tree, Iteration):
         return Iteration(tree.number, *(member_of(part, member) for part in tree[1:]))
     return tree_map(lambda leaf: leaf[member] if isinstance(leaf, Tensor) else leaf, tree)
 
 
 class StackedBlocks:
-    """The blocks of several runs as one: number -> iterations whose tensors have an axis of members in front."""
+    """The blocks of several runs as one: number -> iterations whose tensors have a leading axis of members."""
 
     def __init__(self, draws: Sequence[Draws]) -> None:
         self.draws = draws

@@ -26,7 +26,7 @@ UNCOMPILED = (
 
 
 class Sides(NamedTuple):
-    """How many real and fake samples a critic is shown at a time: N and M."""
+    """How many real and fake samples a critic is shown at a time, N and M."""
 
     real: int
     fake: int
@@ -40,10 +40,10 @@ def d_objective(
     now: Now,
     sides: Sides,
 ) -> tuple[Tensor, tuple[dict[str, Tensor], dict[str, Any]]]:
-    """sum over opponents of weight * (loss + method + penalty terms), each term a weighted mean over its samples.
+    """sum over opponents of weight * (loss + method + penalty terms), each a weighted mean over its samples.
 
-    `real` and `fake` hold at least what the most demanding opponent draws. Returns the objective, then the detached
-    means per opponent (`<name>/loss`, `<name>/method/<term>`, `<name>/penalty/<name>`) and the parts' next states.
+    `real` and `fake` hold at least what the most demanding opponent draws. Returns the objective, the detached means
+    per opponent (`<name>/loss`, `<name>/method/<term>`, `<name>/penalty/<name>`) and the parts' next states.
     """
     objectives: list[Tensor] = []
     statistics: dict[str, Tensor] = {}
@@ -85,7 +85,7 @@ def g_objective(
     now: Now,
     sides: Sides,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """sum over opponents of weight * (generator loss + method terms); reals are scored as constants, where wanted.
+    """sum over opponents of weight * (generator loss + method terms), with reals scored as constants if needed.
 
     Returns the objective and the detached means (`<name>/loss`, `<name>/method/<term>`).
     """
@@ -122,12 +122,12 @@ def d_loss(
     method: Method | None = None,
     iteration: int = 0,
 ) -> Tensor:
-    """What one discriminator minimises, for anybody's own loop: `d_objective` of it, one forward of each side for all.
+    """The objective of one discriminator for your own training loop: `d_objective`, with one forward per side.
 
-    real (n, *shape) and fake (m, *shape) are the sides that D is shown, as `FakeAsReal.apply` makes them, or batches
-    with classes or conditions; no gradient reaches G. D is a module, a function, or a `types.critic` of any output.
+    real (n, *shape) and fake (m, *shape) are the sides that D is shown, as `FakeAsReal.apply` returns them, or batches
+    with classes or conditions; no gradient reaches G. D is a module, a function, or a `types.critic` with any output.
     method: one with terms of its own, such as SDP. iteration: the number of the step, for lazy penalties and schedules.
-    Raises InputError for logits that something squashed, and parts that carry a state from step to step.
+    Raises InputError for squashed logits, and for parts that carry a state from step to step.
     """
     if isinstance(penalties, Penalty):
         raise InputError(f"expected penalties as a list, got {penalties.name} alone: pass [{penalties.name}]")
@@ -157,10 +157,10 @@ def g_loss(
     method: Method | None = None,
     iteration: int = 0,
 ) -> Tensor:
-    """What the generator minimises against one discriminator, for anybody's own loop: `g_objective` of it.
+    """The generator's objective against one discriminator, for your own training loop: `g_objective`.
 
-    fake (m, *shape) with the way back to G; real (n, *shape) for losses and methods that compare with it. The rest is
-    as of `d_loss`. D's weights gather gradients, too: clear them before its step, or close them.
+    fake (m, *shape) must be connected to G; real (n, *shape) is for losses and methods that compare with it. The other
+    arguments are those of `d_loss`. D's weights accumulate gradients, too: clear them before D's step, or freeze them.
     """
     judge, own = _in_a_loop(Opponent(D, loss, (), method or Method()))
     if real is None and own.needs_real():
@@ -173,7 +173,7 @@ def g_loss(
 
 
 def _check_draws(method: Method, wanted: tuple[int, int], real: Batch, fake: Batch) -> None:
-    """Raises InputError for a method that makes its sides of more samples: they are given here as D sees them."""
+    """Raises InputError for a method that builds its sides from more samples than D is shown."""
     if method.raw(wanted[0]) > real.size or method.raw(wanted[1]) > fake.size:
         raise InputError(
             f"expected a method that takes both sides as given, got {method.name}, which makes them from more samples: "
@@ -182,7 +182,7 @@ def _check_draws(method: Method, wanted: tuple[int, int], real: Batch, fake: Bat
 
 
 def _in_a_loop(own: Opponent) -> tuple[Critic, Opponent]:
-    """The critic that looks for squashed logits, and the opponent, of which no part may carry a state."""
+    """The critic, which checks for squashed logits, and the opponent, no part of which may carry a state."""
     if not isinstance(own.critic, Critic):
         if bare_network(own.critic) is not own.critic:
             warnings.warn(UNCOMPILED, stacklevel=3)
@@ -213,7 +213,7 @@ def _watched(forward: Forward, meant: bool, layers: tuple[str, ...]) -> Forward:
 
 
 def _now(own: Opponent, iteration: int, shown: Batch, fakes: int) -> Now:
-    """The numbers that a step's parts want, from torch's own generator."""
+    """The random numbers requested by a step's parts, from torch's global generator."""
     x = shown.x
     kinds = {"uniform": torch.rand, "normal": torch.randn}
     noise = {
@@ -224,13 +224,13 @@ def _now(own: Opponent, iteration: int, shown: Batch, fakes: int) -> Now:
 
 
 def constant(critic: Critic, batch: Batch) -> Scored:
-    """The batch scored without a way back."""
+    """The batch scored without a graph."""
     said = critic.constant(batch)
     return Scored(batch, said.logits, said.features, lambda _: (torch.zeros_like(batch.x),), said.logit_map, said.share)
 
 
 def times(weight: Tensor | float, value: Tensor) -> Tensor:
-    """weight * value, without the operation where the weight is the number 1."""
+    """weight * value, without the multiplication where the weight is the number 1."""
     return value if isinstance(weight, float) and weight == 1.0 else weight * value
 
 
@@ -243,7 +243,7 @@ def total(values: Iterable[Tensor]) -> Tensor:
 
 
 def summary(name: str, means: Mapping[str, Tensor], weighted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What is logged of an opponent's terms: the adversarial loss in one, everything else by its own name.
+    """The logged values of an opponent's terms: the adversarial loss as one, everything else under its own name.
 
     A term without a weight is logged as its plain mean.
     """

@@ -24,9 +24,9 @@ OptimizerFactory: TypeAlias = Callable[[Iterable[nn.Parameter], float], torch.op
 
 @dataclass(frozen=True)
 class OptimizerSettings(Optimizer):
-    """Adam(betas, eps), RMSprop(alpha, eps, momentum) or SGD(momentum) of torch, in its fastest exact form.
+    """Torch's Adam(betas, eps), RMSprop(alpha, eps, momentum) or SGD(momentum), in the fastest exact form.
 
-    Calling it with (parameters, lr) builds the optimiser; any function of that signature may stand in its place.
+    Call it with (parameters, lr) to build the optimiser; any function with that signature can replace it.
     """
 
     def __call__(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
@@ -48,7 +48,7 @@ def pack(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, dict[s
 
 
 def unpack(optimizer: torch.optim.Optimizer, names: list[str], packed: Mapping[str, Mapping[str, Any]]) -> None:
-    """Puts a packed state back; hyper-parameters stay those of `optimizer`; InputError when it is of others."""
+    """Restores a packed state; hyper-parameters stay those of `optimizer`. Raises InputError if it does not fit."""
     position = {name: index for index, name in enumerate(names)}
     others = [name for name in packed if name not in position]
     if others:
@@ -61,7 +61,7 @@ def unpack(optimizer: torch.optim.Optimizer, names: list[str], packed: Mapping[s
 
 
 def check_packed(optimizer: torch.optim.Optimizer, names: list[str], packed: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises InputError where a packed state is not as one step of torch's own optimisers leaves it."""
+    """Raises InputError unless a packed state looks like one step of torch's own optimisers leaves it."""
     if not type(optimizer).__module__.startswith("torch.optim") or not packed:
         return  # what others keep may change from step to step
     spare = deepcopy(optimizer)
@@ -77,7 +77,7 @@ def check_packed(optimizer: torch.optim.Optimizer, names: list[str], packed: Map
 
 
 def check_alike(what: str, found: Any, wanted: Any) -> None:
-    """Raises InputError unless nested tensors have the names and shapes of others."""
+    """Raises InputError unless nested tensors have the same names and shapes as others."""
     if isinstance(wanted, Mapping) and isinstance(found, Mapping) and found.keys() >= wanted.keys():
         for name, each in wanted.items():
             check_alike(f"{what}, {name}", found[name], each)
@@ -103,7 +103,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, iteration: int, batch: int) -> None:
-        """One step towards the network as it is now."""
+        """One step towards the network's current weights."""
         weight = 1.0 - self.settings.at(iteration, batch) if self._plain is None else self._plain
         torch._foreach_lerp_(self._parameters, self._sources, weight)
         for ours, theirs in self._buffers:

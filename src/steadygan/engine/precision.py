@@ -1,4 +1,4 @@
-"""In which precision the networks compute: where gradients are taken, and where samples are only ranked."""
+"""The precision in which the networks compute, where gradients are taken and where samples are only ranked."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Generate: TypeAlias = Callable[[Tensor, Tensor | None], Batch]
 
 @dataclass(frozen=True)
 class Precision:
-    """What the forwards of G and D compute in: torch's autocast to bf16, or the run's own dtype, named float32 here.
+    """The precision of the forwards of G and D: torch's autocast to bf16, or the run's own dtype, here called float32.
 
-    trained: wherever gradients are taken; ranked: where candidates are made and ranked, None as `trained`. Weights,
-    optimisers and averages stay as they are; samples, logits, features and input gradients are float32 outside of the
-    networks, and so is all that losses, penalties and methods make of them. Raises InputError for another precision.
+    trained: wherever gradients are taken; ranked: where candidates are made and ranked, None for the same as `trained`.
+    Weights, optimisers and averages keep their dtype. Outside the networks, samples, logits, features and input
+    gradients are float32, and losses, penalties and methods compute in it. Raises InputError for another precision.
     """
 
     trained: Kind = "float32"
@@ -38,7 +38,7 @@ class Precision:
 
     @property
     def plain(self) -> bool:
-        """Whether every forward is as it would be without a precision."""
+        """Whether every forward is the same as without this setting."""
         return self.trained == "float32" and not self.divided
 
     @property
@@ -51,7 +51,7 @@ class Precision:
         check_precision(str(dtype).removeprefix("torch."), self.trained, self.ranked)
 
     def made(self, generate: Generate, z: Tensor, label: Tensor | None = None) -> Batch:
-        """generate(z, label) in the precision of training, the samples in float32."""
+        """generate(z, label) in the precision of training, with samples in float32."""
         if self.trained == "float32":
             return generate(z, label)
         with _context(self.trained, z.device.type):
@@ -59,7 +59,7 @@ class Precision:
         return _widened(batch)
 
     def fakes(self, generate: Generate, z: Tensor, label: Tensor | None, shown: int) -> Batch:
-        """The fakes of a D step: the first `shown` as `made` makes them, the candidates behind them in theirs."""
+        """The fakes of a D step: the first `shown` as `made` returns them, then candidates in the ranked precision."""
         if not self.divided or z.shape[0] <= shown:
             return self.made(generate, z, label)
         labels = (None, None) if label is None else (label[:shown], label[shown:])
@@ -69,7 +69,7 @@ class Precision:
         return cat(first, _widened(rest))
 
     def critic(self, critic: Critic, device_type: str) -> Critic:
-        """The critic whose forwards run in these precisions; the very same one where nothing changes."""
+        """The critic with its forwards in these precisions; the same object where nothing changes."""
         if self.plain:
             return critic
         judged = critic.wrap(lambda forward: _inside(self.trained, device_type, forward))

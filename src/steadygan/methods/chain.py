@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Chain(Method):
-    """Applies methods in order: every `present` first, then every `edit`, each on what the one before it left.
+    """Applies methods in order: every `present` first, then every `edit`, each on the result of the one before it.
 
-    The edits' extra samples are counted in presented samples, so packing and fake-as-real combine in either order.
-    Raises InputError for a method that stands twice, and when two want to hold samples back.
+    The edits' extra samples are counted in presented samples, so packing and fake-as-real can be combined in either
+    order. Raises InputError for a method that occurs twice, and when two methods hold samples back.
     """
 
     methods: tuple[Method, ...]
@@ -109,17 +109,17 @@ class Chain(Method):
 
 
 def chain(*methods: Method) -> Method:
-    """One method of several; a lone one is returned as it is."""
+    """Combines methods into one; a single method is returned as it is."""
     return methods[0] if len(methods) == 1 else Chain(tuple(methods))
 
 
 def parts_of(method: Method) -> tuple[Method, ...]:
-    """The methods of a chain, and any other by itself."""
+    """The methods of a chain; any other method by itself."""
     return method.methods if isinstance(method, Chain) else (method,)
 
 
 def added(method: Method, *more: Method) -> Method:
-    """The method, and those of `more` behind it whose name it does not hold already; a plain one gives way."""
+    """The method followed by those of `more` whose name it does not contain; a plain method is replaced."""
     parts = parts_of(method)
     there = {part.name for part in parts}
     new = [part for part in more if part.name not in there]

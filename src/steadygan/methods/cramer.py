@@ -19,10 +19,10 @@ from .plain import METHODS
 class Cramer(CramerSettings, Method):
     """Trains on the energy distance between embeddings h of reals and of two halves of the fakes [bellemare2017].
 
-    With y and y' independent fakes: d(v) = ||h(v) - h(y')|| - ||h(v)||, D minimises E d(y) - E d(x), and G minimises
-    E ||h(x) - h(y)|| + ||h(x) - h(y')|| - ||h(y) - h(y')||. h is D's feature named h, (n, e); without one, the logit
-    stands for an h of one number. For penalties the critic is d, trained through h(y') too; the paper's is one_gp(10).
-    Both steps draw twice the fakes. There is no other loss: use it with `losses.Nothing()`.
+    With y and y' independent fakes: d(v) = ||h(v) - h(y')|| - ||h(v)||, D minimises E d(y) - E d(x), and G minimises E
+    ||h(x) - h(y)|| + ||h(x) - h(y')|| - ||h(y) - h(y')||. h is D's feature named h, (n, e); without one, the logit is
+    used as a one-dimensional h. For penalties the critic is d, with gradients through h(y') as well; the paper uses
+    one_gp(10). Both steps draw twice the fakes. It replaces the loss: use it with `losses.Nothing()`.
     """
 
     needs_real = True

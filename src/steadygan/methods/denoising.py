@@ -23,13 +23,13 @@ DENOISER = "denoiser"
 class DenoisingFeatureMatching(DenoisingFeatureMatchingSettings, Method):
     """Moves fakes' features towards what a denoiser of real features makes of them [wardefarley2017].
 
-    With h = D's feature named h, r the denoiser, sg a constant, n ~ N(0, 1) and means over batch and features:
+    With h D's feature named h, r the denoiser, sg the stop-gradient, n ~ N(0, 1) and means over batch and features:
     L_r = E (r(sg h(x) + n) - sg h(x))^2 trains r, beside D and by its optimiser, without a gradient to D;
     L_G gains weight * E (h(y) - sg r(h(y)))^2, r in eval mode and without noise.
 
-    D must return (logits, {"h": h}) and bring r as the sub-module `denoiser`, named in its attribute `auxiliaries`
-    (the discriminators mlp and dcgan with denoiser=width do). features: how many numbers h has; found out by itself
-    where D has an attribute `features`. Raises InputError when D has no denoiser, or returns no feature h.
+    D must return (logits, {"h": h}) and provide r as the sub-module `denoiser`, named in its attribute `auxiliaries`
+    (the discriminators mlp and dcgan do with denoiser=width). features: the size of h; taken from D's attribute
+    `features` where there is one. Raises InputError when D has no denoiser, or returns no feature h.
     """
 
     features: int | None = field(default=None, repr=False)

@@ -1,4 +1,4 @@
-"""Differentiable augmentation: the critic sees augmented images only, real and fake alike."""
+"""Differentiable augmentation: the critic sees only augmented images, real and fake alike."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ NUMBERS = 7  # drawn per sample: brightness, saturation, contrast; shift down, s
 @METHODS.register("diff_augment")
 @dataclass(frozen=True)
 class DiffAugment(DiffAugmentSettings, Method):
-    """Shows D images after random changes through which the generator's gradient passes [zhao2020].
+    """Shows D randomly augmented images; the generator's gradient passes through the augmentation [zhao2020].
 
-    With a u ~ U(0, 1) of its own for each change: brightness x + (u - 1/2); saturation 2u (x - m) + m, m the mean over
+    With its own u ~ U(0, 1) for each change: brightness x + (u - 1/2); saturation 2u (x - m) + m, m the mean over
     channels; contrast (u + 1/2) (x - m) + m, m the mean over the image; a shift by whole pixels, by up to `translation`
-    of each side either way, with zeros behind it; zeros in a hole of `cutout` of each side, centred on any pixel. False
-    or 0 leaves a change out. Images (n, c, h, w), else InputError.
+    of each side in either direction, padded with zeros; a hole of zeros with `cutout` of each side, centred on any
+    pixel. False or 0 turns a change off. Images are (n, c, h, w), else InputError.
 
-    Sample i of any batch takes the step's i-th row of numbers, from the first on again where rows run out. Without
-    numbers, as when a run is looked at between steps, images are shown as they are.
+    Sample i of any batch uses the step's i-th row of numbers, cyclically where rows run out. Without numbers, as when a
+    run is inspected between steps, images are shown unchanged.
     """
 
     u: Tensor | None = field(default=None, repr=False)  # (rows, 7), at this step

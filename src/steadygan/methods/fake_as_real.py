@@ -25,13 +25,13 @@ class FakeAsReal(FakeAsRealSettings, Method):
     """Counts the `count` fakes that D rates lowest, of `factor * count` candidates, as real in a D step [tao2020].
 
     Algorithm 1, with N0 = count and f = factor: real side = {x_1 .. x_(N - N0)} + {the N0 of f N0 candidates with the
-    lowest d}, fake side = {y_1 .. y_M}. A low d marks places that already hold too many fakes [tao2020,
-    footnote 1]; factor = 1 selects at random.
+    lowest d}, fake side = {y_1 .. y_M}. A low d marks regions that already hold too many fakes [tao2020, footnote 1];
+    factor = 1 selects at random.
     """
 
     @property
     def candidates(self) -> int:
-        """Extra fakes that a D step draws: factor * count."""
+        """Number of extra fakes that a D step draws: factor * count."""
         return self.factor * self.count
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
@@ -56,12 +56,12 @@ class FakeAsReal(FakeAsRealSettings, Method):
     ) -> tuple[Samples, Samples]:
         """The two sides for your own loop: `x_d, y_d = far.apply(D, x, y, candidates=lambda n: G(noise(n)))`.
 
-        real (N, *shape) and fake (M, *shape) in, sides of the same sizes out: tensors, or `types.Batch` with classes or
-        conditions. `candidates(n)` makes n further fakes, at most M at a time, so that batch norm in G sees what it is
-        used to, and without a gradient. Without it, real holds N - count samples and fake M + factor * count, the last
-        of which are the candidates. A D that packs is counted in packs.
-        Raises InputError for no real sample beside the fakes, other numbers than these, labels or conditions of one
-        side alone, and a D that writes over its input.
+        Takes real (N, *shape) and fake (M, *shape) and returns sides of the same sizes: tensors, or `types.Batch` with
+        classes or conditions. `candidates(n)` makes n further fakes; it is called without gradients and for at most M
+        at a time, so that batch norm in G sees its usual batch size. Without it, pass N - count reals and M + factor *
+        count fakes, the last of which are the candidates. For a D with packing, all counts are in packs. Raises
+        InputError for other numbers of samples, where no real sample would be left, where only one side has labels or
+        conditions, and for a D that overwrites its input.
         """
         judge = critic(D)
         plain, unit = isinstance(real, Tensor), judge.pack
@@ -103,7 +103,7 @@ class FakeAsReal(FakeAsRealSettings, Method):
 
 
 def _made(candidates: Callable[[int], Tensor | Batch], n: int, like: Batch) -> Batch:
-    """n of them, of the shape of other fakes."""
+    """n candidates with the shape of the other fakes."""
     found = candidates(n)
     made = found if isinstance(found, Batch) else Batch(found)
     if not isinstance(made.x, Tensor) or made.x.shape != (n, *like.x.shape[1:]):

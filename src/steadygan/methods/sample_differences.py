@@ -1,4 +1,4 @@
-"""Sample differences: D is trained to judge realistic fakes and their nearest real samples alike."""
+"""Sample differences: D is trained to rate realistic fakes and their nearest real samples alike."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ DIRECT = 16  # numbers of a sample up to which all differences are formed
 @METHODS.register("sample_differences")
 @dataclass(frozen=True)
 class SampleDifferences(SampleDifferencesSettings, Method):
-    """Pulls D's scores and features of the k most realistic fakes and of their nearest reals together [zhangsdp].
+    """Pulls D's scores and features of the k most realistic fakes and their nearest reals together [zhangsdp].
 
-    L_SDP = sum_i (d(y_i) - d(x_i))^2 + sum_i sum_j ||q_j(y_i) - q_j(x_i)||^2 over the k fakes y_i of the batch with
-    the highest d, x_i the real sample of the batch nearest to y_i (of its class or condition, if there is one;
-    repeats allowed). q_j = p_j / max(||p_j||^2, 1e-12), p_j the global maximum over the positions of layer j's
-    output, a vector of channels. Both players add weight / k * L_SDP from iteration `start` on, with
-    k = min(batch, count + floor(iteration / grow_every)); G takes the reals' scores and features as constants.
+    L_SDP = sum_i (d(y_i) - d(x_i))^2 + sum_i sum_j ||q_j(y_i) - q_j(x_i)||^2 over the k fakes y_i of the batch with the
+    highest d; x_i is the real sample of the batch nearest to y_i (of its class or condition, if there is one; repeats
+    are allowed). q_j = p_j / max(||p_j||^2, 1e-12), where p_j is the global maximum over the positions of layer j's
+    output, a vector of channels. Both players add weight / k * L_SDP from iteration `start` on, with k = min(batch,
+    count + floor(iteration / grow_every)); for G, the reals' scores and features are constants.
 
-    feature_layers: names of sub-modules of D, or `all` for those that end its blocks; without any, the features that D
-    returns, and where it returns none the score term alone. normalise: "squared" divides p by ||p||^2 as printed, "l2"
-    by ||p||, "none" leaves it. batch_sum: weight / (k batch) instead of weight / k, the literal reading. reuse_batch:
-    G's step sees D's noise and reals. pairs: "again" chooses them for each player, "once" for both, before D's step.
+    feature_layers: names of sub-modules of D, or `all` for those that end its blocks. Without any, the features that D
+    returns are used; if it returns none, only the score term. normalise: "squared" divides p by ||p||^2 as printed,
+    "l2" by ||p||, "none" not at all. batch_sum: weight / (k batch) instead of weight / k, the literal reading.
+    reuse_batch: G's step uses D's noise and reals. pairs: "again" pairs samples for each player, "once" for both,
+    before D's step.
     """
 
     k: Tensor | None = field(default=None, repr=False)  # () int64: pairs at this step, 0 before `start`

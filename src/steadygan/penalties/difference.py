@@ -16,7 +16,7 @@ from .gradient import PENALTIES
 
 
 def close_pairs(x: Tensor, y: Tensor, delta: float) -> Tensor:
-    """(n, m) bool: true where fake y_i lies within delta of real x_s and x_s is its nearest real [tao2020, def. 1]."""
+    """(n, m) bool: whether fake y_i is within delta of real x_s and x_s is its nearest real [tao2020, def. 1]."""
     x, y = widened(x.flatten(1)), widened(y.flatten(1))
     distance = (x.unsqueeze(1) - y.unsqueeze(0)).square().sum(2)
     nearest = distance.argmin(0)  # (m,): a fake belongs to one real only
@@ -29,8 +29,9 @@ def close_pairs(x: Tensor, y: Tensor, delta: float) -> Tensor:
 class ClosePairDifference(ClosePairDifferenceSettings, Penalty):
     """sum_s weight / m_s sum_i (d(x_s) - d(y_i))^2 over the m_s fakes within delta of real x_s [tao2020, eq. 6].
 
-    The paper's difference penalization, in theory's form: a sum over sources, so that the per-sample value carries the
-    factor n. delta is far below the smallest distance between two reals. Memory (n, m, dim): for low dimensions.
+    The paper's difference penalization in its theoretical form: a sum over sources, so that the per-sample value
+    carries the factor n. delta must be far below the smallest distance between two reals. Memory is (n, m, dim): use it
+    in low dimensions.
     """
 
     name: str = "close_pair_difference"
@@ -60,8 +61,8 @@ class ClosePairFakeAsReal(ClosePairFakeAsRealSettings, Penalty):
 class PairDifference(PairDifferenceSettings, Penalty):
     """weight * [gradient E_v ||grad D(v)||^2 + difference E (D(x) - D(y))^2] [thanhtung2019, 3.2].
 
-    Named and rejected there; a baseline. v over reals and fakes in equal shares, D the probability, pairs independent;
-    where the counts differ, the smaller side is repeated cyclically.
+    Proposed and rejected in the paper; a baseline. v covers reals and fakes in equal shares, D is the probability,
+    pairs are independent. Where the counts differ, the smaller side is repeated cyclically.
     """
 
     name: str = "pair_difference"

@@ -1,6 +1,6 @@
 """Gradient penalties as one class: WHERE the critic is measured x TARGET norm x OF logit or probability.
 
-And constraints, which bound its slope without a term: what is done to its weights after each of its steps.
+Also constraints, which bound the critic's slope without a term, by changing its weights after each of its steps.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Points:
     needs_fake: ClassVar[bool] = True
 
     def count(self, real: int, fake: int) -> int:
-        """How many there are, of so many samples of either side."""
+        """How many points there are, for this many samples of either side."""
         return max(real, fake)
 
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
@@ -55,7 +55,7 @@ class Points:
 
 @dataclass(frozen=True)
 class OnReal(Points):
-    """The real side, as the loss scored it: no further forward."""
+    """The real side, as scored for the loss: no further forward."""
 
     needs_fake = False
 
@@ -68,7 +68,7 @@ class OnReal(Points):
 
 @dataclass(frozen=True)
 class OnFake(Points):
-    """The fake side, as the loss scored it: no further forward."""
+    """The fake side, as scored for the loss: no further forward."""
 
     def count(self, real: int, fake: int) -> int:
         return fake
@@ -81,8 +81,8 @@ class OnFake(Points):
 class Interpolated(Points):
     """x~ = a x + (1 - a) y with one a ~ U(0, 1) per sample [gulrajani2017, thanhtung2019].
 
-    Where the counts differ, the smaller side is shuffled and repeated cyclically. Two samples of unlike conditions have
-    nothing between them: there x itself is the point.
+    Where the counts differ, the smaller side is shuffled and repeated cyclically. Between samples with different
+    conditions there is no sensible point, so x itself is used.
     """
 
     mix: Tensor | None = None  # (max(n, m),), a
@@ -137,14 +137,16 @@ class AroundReal(Points):
 class GradientPenalty(Penalty):
     """weight * E (||grad_v d(v)|| - target)^2 over the chosen points v: squared L2 norm per sample, no factor 1/2.
 
-    of: "logit" measures d, "probability" D = sigmoid(d), whose squared gradient (D (1 - D))^2 ||grad d||^2 is at most a
-    sixteenth of it, "sum" the sum of a sample's k logits, as public code of patch discriminators does: k^2 times the
-    square of "logit", which is that of their mean; the same where k = 1.
-    by: "difference" takes s = (d(v + sigma n) - d(v)) / sigma, n ~ N(0, I), in place of the gradient, one forward and
-    no second derivative: E s^2 = ||grad d||^2 + O(sigma^2), and s^2 - 2 target sqrt(pi / 2) |s| + target^2 has the mean
-    of (||grad d|| - target)^2 [lin2025]. D must say the same of v twice: no dropout, no torch spectral norm.
-    interval: evaluated every so many D steps with its weight times interval (lazy regularisation [karras2020]).
-    The papers and codes that write gamma / 2 (StyleGAN, R3GAN) mean gamma = 2 * weight.
+    of: "logit" measures d. "probability" measures D = sigmoid(d), whose squared gradient (D (1 - D))^2 ||grad d||^2 is
+    at most a sixteenth of it. "sum" measures the sum of a sample's k logits, as public code of patch discriminators
+    does: k^2 times the square of "logit", which measures their mean; the same for k = 1.
+
+    by: "difference" replaces the gradient with s = (d(v + sigma n) - d(v)) / sigma, n ~ N(0, I): one forward and no
+    second derivative. E s^2 = ||grad d||^2 + O(sigma^2), and s^2 - 2 target sqrt(pi / 2) |s| + target^2 has the mean of
+    (||grad d|| - target)^2 [lin2025]. D must return the same for v twice: no dropout, no torch spectral norm.
+
+    interval: evaluated every `interval` D steps, with its weight times interval (lazy regularisation [karras2020]).
+    Papers and code that write gamma / 2 (StyleGAN, R3GAN) mean gamma = 2 * weight.
     """
 
     weight: Weight

@@ -27,7 +27,7 @@ UNCUT = "leave out detach, .data, numpy, round, argmax, clamps that cut everythi
 
 
 def check_networks(setup: Setup, executor: Eager) -> list[str]:
-    """What is worth saying of the networks; raises InputError for shapes, scores and gradients that cannot be meant."""
+    """Notes on the networks; raises InputError for shapes, scores and gradients that cannot be intended."""
     generator = torch.Generator(setup.device).manual_seed(setup.seed)
     needs = setup.needs
     with borrowed(setup.seed, setup.device):
@@ -53,9 +53,9 @@ def check_networks(setup: Setup, executor: Eager) -> list[str]:
 
 
 def check_gradients(setup: Setup, executor: Eager, z: Tensor, label: Tensor | None) -> list[str]:
-    """Which parameters take no part; raises InputError for a player that a loss cannot reach.
+    """Names parameters that take no part; raises InputError for a player that the loss cannot reach.
 
-    A network that writes over its input is lent copies from now on: latents and reals are used again.
+    From then on, a network that overwrites its input receives copies, because latents and reals are used again.
     """
     found = []
     with ExitStack() as stack:
@@ -97,7 +97,7 @@ def check_gradients(setup: Setup, executor: Eager, z: Tensor, label: Tensor | No
 
 
 def many_logits(name: str, said: Output) -> str:
-    """What becomes of a map's logits, in words."""
+    """Explains how a map's logits are used."""
     assert said.logit_map is not None
     heads = f" in {len(said.heads)} heads" if len(said.heads) > 1 else ""
     count = said.logit_map.shape[1]
@@ -121,7 +121,7 @@ def reached(
 
 
 def slopes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> Sequence[Tensor | None]:
-    """The gradients of random sums of the outputs: of a plain sum, a softmax or norm would have none."""
+    """The gradients of random sums of the outputs: those of a plain sum vanish after a softmax or norm."""
     open_ones = [each for each in outputs if each.requires_grad]
     if not open_ones:
         return [None] * len(inputs)
@@ -130,7 +130,7 @@ def slopes_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> Sequence[T
 
 
 def copied(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A forward's arguments, the first one as a copy."""
+    """A forward's arguments, with a copy of the first."""
     return given[0].clone(), *given[1:]
 
 
@@ -144,7 +144,7 @@ def _batch_of(found: Any, n: int, whose: str, what: str) -> Tensor:
 
 
 def work_of(setup: Setup) -> int:
-    """Multiply-adds of one forward of G and of every D with a batch; by the number of parameters where they fail."""
+    """Multiply-adds of one forward of G and every D on a batch; the number of parameters where a forward fails."""
     from torch.utils.flop_counter import FlopCounterMode
 
     count, n = FlopCounterMode(display=False), setup.sides.real
@@ -161,7 +161,7 @@ def work_of(setup: Setup) -> int:
 
 
 def inputs_of(setup: Setup) -> dict[str, Batch]:
-    """What each network is tried with: latents for G, samples for the others, labels where there are any."""
+    """Inputs on which each network is tried: latents for G, samples for the others, labels where there are any."""
     generator = torch.Generator(setup.device).manual_seed(0)
     with borrowed(0, setup.device):
         z = setup.latent(TRIED, generator).to(setup.device)
@@ -172,7 +172,7 @@ def inputs_of(setup: Setup) -> dict[str, Batch]:
 
 
 def forward_of(network: nn.Module, inputs: Batch, call: Callable[..., Any] | None = None) -> Any:
-    """What a network makes of its inputs, with labels where it takes them; call: in place of its own forward."""
+    """The output of a network for its inputs, with labels if it takes them; call: replaces its own forward."""
     if isinstance(network, Called):
         return network(inputs) if call is None else call((inputs,), {})
     classes = told(network, inputs.label)

@@ -29,7 +29,7 @@ def first_bad(rows: Sequence[Mapping[str, float]]) -> tuple[int, str] | None:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The iterations of a segment in which a member came upon a bad term, and how to repeat them."""
+    """The iterations of a segment in which a member met a term that is not finite, and how to repeat them."""
 
     executor: Executor
     member: int
@@ -39,10 +39,10 @@ class Evidence:
     rows: Sequence[Mapping[str, float]]  # what the member's terms were
 
     def written(self, folder: RunFolder | None, index: int, term: str) -> tuple[str, Path | None]:
-        """Repeats the segment and writes down the bad iteration's batch, terms and gradient norms.
+        """Repeats the segment and saves the bad iteration's batch, terms and gradient norms.
 
-        The repetition is exact, so the batch is the one that did it, and the other members end where they were.
-        Returns what happened in words, and the file.
+        The repetition is exact, so the batch is the one that failed, and the other members end where they were. Returns
+        a description and the file.
         """
         number = self.iterations[index][0]
         path = None if folder is None else folder.path / f"non_finite_{number:09d}.pt"

@@ -28,11 +28,11 @@ SETS = 1000  # iterations in which every set of active penalties comes up
 
 
 class CannotStackError(Exception):
-    """The runs cannot be trained side by side after all; nothing was written yet."""
+    """The runs cannot be trained side by side after all; nothing has been written yet."""
 
 
 class Execution(NamedTuple):
-    """An executor, where its draws come from, the plan as it came out, what is said of it, and what a log keeps."""
+    """An executor, the source of its draws, the final plan, what is reported about it, and what a log records."""
 
     executor: Executor
     blocks: Callable[[int], Iterations]  # number -> the iterations of a block, stacked as the executor wants them
@@ -50,8 +50,8 @@ def execution(
 ) -> Execution:
     """How the members are trained up to iteration `until`.
 
-    steps: compiled ones of a stack of equal runs that was trained before; those of this one are added. say: told what
-    is going to happen before it takes its time. Raises CannotStackError where a step of all members at once fails.
+    steps: compiled steps of an equal stack that was trained before; new ones are added. say: called before anything
+    slow. Raises CannotStackError where a step of all members at once fails.
     """
     first = members[0]
     chosen = Execution(first.executor, first.draws.block, plan, [], [])
@@ -110,9 +110,9 @@ def compiled(
 
 
 def worthwhile(members: Sequence[Member], until: int, stored: str | None) -> tuple[bool, str]:
-    """Whether compiling pays for what is to be trained, and why: a matter of numbers, never of a stopwatch.
+    """Whether compiling pays, and why: decided by counts, never by timing.
 
-    stored: the `compile` of the checkpoint that the runs go on from, which stands.
+    stored: the `compile` of the checkpoint from which the runs continue, which takes precedence.
     """
     first, stacked = members[0], len(members) > 1
     left = max(0, until - first.iteration)
@@ -139,7 +139,7 @@ def on_gpu(members: Sequence[Member]) -> bool:
 
 
 def rehearse_all(chosen: Execution, first: Member) -> None:
-    """Does one iteration for each set of active parts, so that all of them are compiled, and takes them back."""
+    """Does one iteration for each set of active parts, so that all are compiled, and undoes them."""
     d_steps, begun = first.draws.needs.d_steps, first.iteration
     numbers = reversed(range(begun, begun + SETS))
     sets = {tuple(map(id, chosen.executor.acting(n, d_steps))): n for n in numbers}
@@ -148,7 +148,7 @@ def rehearse_all(chosen: Execution, first: Member) -> None:
 
 
 def rehearse(chosen: Execution, numbers: Sequence[int], begun: int | None = None) -> None:
-    """Does these iterations, each with the draw of iteration `begun` (the first of them), and takes them back."""
+    """Does these iterations, each with the draw of iteration `begun` (the first of them), and undoes them."""
     at = numbers[0] if begun is None else begun
     draw = chosen.blocks(at // BLOCK)[at % BLOCK]
     before = chosen.executor.snapshot()

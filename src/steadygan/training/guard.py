@@ -27,7 +27,7 @@ from .setup import Setup, ready
 
 
 class Action(NamedTuple):
-    """What is to be done with a run: it ends for what is `told`, or goes back as the intervention says."""
+    """What happens to a run: it ends for the reason `told`, or is rolled back as the intervention says."""
 
     told: str
     back: Intervention | None = None
@@ -35,7 +35,7 @@ class Action(NamedTuple):
 
 @dataclass
 class Response:
-    """Says what alarms ask for, as the policy has it; `done` are the roll-backs so far, `times` of them at most."""
+    """Decides what follows an alarm under the policy; `done` are the roll-backs so far, of at most `times`."""
 
     policy: Policy
     times: int
@@ -43,11 +43,11 @@ class Response:
     done: list[Intervention] = field(default_factory=list)
 
     def stop(self, told: str) -> dict[str, Any]:
-        """What a checkpoint says of a run that ends there for what is `told`."""
+        """What a checkpoint records about a run that is stopped for the reason `told`."""
         return vars(Stop(told, self.policy, self.times))
 
     def stopped(self, before: Stop) -> CollapseError | None:
-        """The end of a run that had ended so; None where this guard lets it go on."""
+        """The error of a run that was stopped before; None if this policy lets it continue."""
         same = self.policy == before.policy == "rollback" and self.times <= before.times
         if not before.told or (self.policy != "stop" and not same):
             return None
@@ -56,7 +56,7 @@ class Response:
     def on_verdict(
         self, verdict: Verdict, iteration: int, records: Sequence[Mapping[str, Any]], saved: Sequence[int]
     ) -> Action | None:
-        """What an alarm asks for; saved: the iterations of the run's checkpoints, oldest first."""
+        """The action that an alarm requires, or None; saved: the iterations of the run's checkpoints, oldest first."""
         if not verdict.alarm or self.policy == "warn":
             return None
         told = f"iteration {iteration}: {verdict.told}"
@@ -72,10 +72,10 @@ class Response:
     def back(
         self, seen: Verdict, iteration: int, told: str, records: Sequence[Mapping[str, Any]], saved: Sequence[int]
     ) -> Action:
-        """Back to the newest checkpoint that was good before it; an end where there is none, or too often.
+        """Rolls back to the newest checkpoint that was good before it; ends the run where there is none, or too often.
 
-        One that a roll-back went to has had its chance: what is wrong may be in it, and an earlier one is taken, down
-        to the earliest, from which new draws are tried.
+        A checkpoint that was the target of a roll-back before may contain the fault: an earlier one is taken, down to
+        the earliest, from which new random numbers are drawn.
         """
         if len(self.done) >= self.times:
             return Action(f"{told}: given up after {len(self.done)} roll-back{'s' * (len(self.done) != 1)}")
@@ -90,9 +90,9 @@ class Response:
         return Action(f"iteration {iteration}: {done.told} ({len(self.done) + 1} of {self.times})", done)
 
     def held(self, records: Sequence[Mapping[str, Any]], saved: Sequence[int]) -> list[int]:
-        """Checkpoints that are kept however old: the newest good one; for roll-backs one before it, and the beginning.
+        """Checkpoints kept however old: the newest good one and, for roll-backs, the one before it and the first.
 
-        Those that a roll-back went to do not count there, as none goes to them again.
+        Earlier targets of a roll-back do not count as the one before, because none returns to them.
         """
         goods = self.goods(records, saved)
         if self.policy != "rollback":
@@ -105,9 +105,9 @@ class Response:
         return next(iter(self.goods(records, saved)), None)
 
     def goods(self, records: Sequence[Mapping[str, Any]], saved: Sequence[int], before: int | None = None) -> list[int]:
-        """The checkpoints of iterations whose verdict was good, newest first.
+        """The checkpoints whose verdict was good, newest first.
 
-        before: the iteration at which a sign was first seen; what happened after the look before it is not trusted.
+        before: the iteration at which a sign was first seen; nothing after the last look before it is trusted.
         """
         if self.policy == "warn":
             return []
@@ -123,21 +123,21 @@ class Response:
 
 
 class Kept(NamedTuple):
-    """A state that was good: when, and what each object's was, or the file that holds it."""
+    """A state that was good: its iteration, and each object's state or the file that holds them."""
 
     iteration: int
     states: Mapping[str, Any] | Path
 
 
 class Guard:
-    """Roll-back for a loop of your own: keeps the state of objects while the run is good, puts it back at an alarm.
+    """Roll-back for your own loop: saves the state of objects while the run is good, and restores it at an alarm.
 
-    objects: networks, optimisers, schedulers, scalers, the monitor itself, by name: all that has `state_dict` and
-    `load_state_dict`. times: roll-backs at most. keep: good states that are held besides the first, the newest ones.
-    out: a folder for them, in place of memory. remedy: called as remedy(verdict, number of roll-backs) after each, to
-    lower a rate or the like. iteration: the one that your loop begins after, where it goes on from a checkpoint.
-    `events` are its roll-backs in words. Random numbers go on, so that draws are new ones.
-    Raises InputError for an object without these functions.
+    objects: networks, optimisers, schedulers, scalers and the monitor itself, by name: anything with `state_dict` and
+    `load_state_dict`. times: the most roll-backs. keep: how many of the newest good states are kept besides the first.
+    out: a folder for them, instead of memory. remedy: called as remedy(verdict, number of roll-backs) after each, for
+    example to lower a learning rate. iteration: the iteration after which your loop starts, if it continues from a
+    checkpoint. `events` describes the roll-backs. Random state is not restored, so draws after a roll-back are new.
+    Raises InputError for an object without these methods.
     """
 
     def __init__(
@@ -174,11 +174,11 @@ class Guard:
         self._save(iteration)
 
     def step(self, verdict: Verdict | None, iteration: int) -> int | None:
-        """What a look asks for: nothing, and None, or all objects as they were at the iteration that is returned.
+        """Acts on a verdict: returns None, or the iteration to whose state all objects were restored.
 
-        verdict: as of `CollapseMonitor.observe`, None between looks. A state from before the sign of the failure is
-        taken; where that had its chance, an earlier one, down to the first. Raises NonFiniteError or CollapseError
-        after `times` of them.
+        verdict: from `CollapseMonitor.observe`, None between looks. It restores a state from before the first sign of
+        failure, or an earlier one if that was restored before, down to the first. Raises NonFiniteError or
+        CollapseError after `times` roll-backs.
         """
         if verdict is None:
             return None
@@ -232,7 +232,7 @@ class Guard:
 
 
 def healed(setup: Setup, *remedies: Remedy) -> Setup:
-    """The setup with these remedies taken in turn; raises InputError where their parts do not fit what is there."""
+    """The setup after these remedies in turn; raises InputError where their parts do not fit the setup."""
     for remedy in remedies:
         if not remedy.told:
             continue
@@ -247,7 +247,7 @@ def healed(setup: Setup, *remedies: Remedy) -> Setup:
 
 
 def taken(folder: RunFolder, done: Sequence[Intervention], remedy: Remedy) -> list[Remedy]:
-    """The remedies that a run has taken; raises InputError where they are others than is given now."""
+    """The remedies that a run has applied; raises InputError if they differ from the one given now."""
     found = []
     for i, each in enumerate(done):
         own = Remedy.of(Change.read(each.change))
@@ -263,7 +263,7 @@ def taken(folder: RunFolder, done: Sequence[Intervention], remedy: Remedy) -> li
 
 
 def check_new(setup: Setup, remedy: Remedy) -> None:
-    """Raises InputError where the remedy would switch on what every discriminator has."""
+    """Raises InputError if the remedy would switch on a part that every discriminator already has."""
     opponents = setup.opponents.values()
     for kind, parts in (("penalty", remedy.penalties), ("method", remedy.methods)):
         for part in parts:
@@ -275,7 +275,7 @@ def check_new(setup: Setup, remedy: Remedy) -> None:
 
 
 def names_of(opponent: Opponent) -> set[str]:
-    """Its penalties and methods."""
+    """The names of its penalties and methods."""
     return {part.name for part in (*opponent.penalties, *parts_of(opponent.method))}
 
 
@@ -293,11 +293,11 @@ def treated(opponent: Opponent, remedy: Remedy) -> Opponent:
 
 
 def fresh_draws(random: Mapping[str, Tensor], seed: int, done: Sequence[Intervention], at: int) -> Mapping[str, Tensor]:
-    """The random state to go on with at iteration `at`.
+    """The random state from which to continue at iteration `at`.
 
-    The first roll-back to there or further repeats what was drawn, exactly: what disturbed the run may not come again.
-    Where that ended as before, the draws are new ones. A checkpoint that is not the target of the last roll-back was
-    written after it, and goes on as it says.
+    The first roll-back to this iteration or a later one repeats the same draws exactly, since an outside disturbance
+    may not recur. If that failed again, the draws are new. A checkpoint that is not the target of the last roll-back
+    was written after it, and keeps its own state.
     """
     again = sum(each.to >= at for each in done)
     if again < 2 or done[-1].to != at:

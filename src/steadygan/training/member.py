@@ -41,7 +41,7 @@ from .sums import Sums
 
 
 class Member:
-    """One run that is trained; `build` makes ready what is given here, and makes it anew after a roll-back."""
+    """A run that is being trained; `build` prepares it, and rebuilds it after a roll-back."""
 
     executor: Eager  # the run as it is seen from outside, whoever trains it
     draws: Draws
@@ -78,7 +78,7 @@ class Member:
 
     @property
     def going(self) -> bool:
-        """Whether the run still counts: nothing more is written of one that stopped."""
+        """Whether the run continues; nothing more is written for one that stopped."""
         return self.run.failure is None and not self.left
 
     @property
@@ -88,7 +88,7 @@ class Member:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Inside, the folder is this process's own and the networks are in train mode."""
+        """Inside, the folder is locked for this process and the networks are in train mode."""
         with ExitStack() as stack:
             if self.folder is not None:
                 self.folder.acquire()
@@ -98,9 +98,9 @@ class Member:
             yield
 
     def build(self, plan: Plan, settings: dict[str, Any], at: int | None) -> None:
-        """Builds everything of the run, and puts it where its checkpoint of iteration `at` is, changing no file.
+        """Builds the whole run in the state of its checkpoint at iteration `at`, changing no file.
 
-        Raises InputError where networks and data do not fit together, or the checkpoint is of other ones.
+        Raises InputError if networks and data do not fit together, or the checkpoint does not fit them.
         """
         setup, folder = self.setup, self.folder
         done = [] if at is None or folder is None else interventions(folder.interventions)
@@ -162,7 +162,7 @@ class Member:
         self.resumed = {"plan": saved.get("plan", {}), "stopped": stopped.told}  # the rest was put back
 
     def done(self, until: int) -> bool:
-        """Whether the run was trained and measured up to `until` before, or stopped; then it is read as it stands."""
+        """Whether the run was trained and measured up to `until` before, or stopped; it is then only read."""
         there = self.run.failure is not None or (self.iteration >= until and self.measured(self.iteration))
         if self.resumed is None or self.folder is None or not there:
             return False
@@ -182,7 +182,7 @@ class Member:
         self.run.wall_time, _ = times(self.folder.timing)
 
     def write_down(self, plan: Plan, told: Sequence[str], logged: Sequence[str]) -> None:
-        """Settings and plan, only now that the run is known to start, and its logs cut back to where it stands."""
+        """Writes settings and plan, once the run is known to start, and cuts its logs back to its iteration."""
         self.plan, folder, saved = plan, self.folder, self.resumed
         if folder is not None:
             if saved is None:
@@ -214,7 +214,7 @@ class Member:
             self.save()
 
     def startled(self, terms: Sequence[Mapping[str, float]]) -> bool:
-        """Whether the losses of an iteration just done are so unusual that a look is due; told until the next tick."""
+        """Whether the last iteration's losses are so unusual that a look is due; remembered until the next tick."""
         if self.judge is not None and not self._startled:
             self._startled = any(self.judge.startled(self.sums.weighted(row)) for row in terms)
         return self._startled
@@ -227,12 +227,12 @@ class Member:
             self.save()
 
     def end(self) -> None:
-        """The closing measurement, where none was due just now."""
+        """The closing evaluation, if none was due just now."""
         if self.iteration % self.rhythm.evaluate:
             self.tick(closing=True)
 
     def reopen(self) -> None:
-        """Forgets the closing record, as the run goes on."""
+        """Removes the closing record, as the run continues."""
         if self.log.records and self.log.records[-1].get("final"):
             self.log.records.pop()
             self.reconsider(self.log.records)
@@ -240,7 +240,7 @@ class Member:
                 self.folder.cut_back(self.iteration)
 
     def tick(self, closing: bool) -> None:
-        """One record: losses since the last tick, gradients now, and an evaluation when it is due."""
+        """One record: losses since the last tick, gradients now, and an evaluation when one is due."""
         record: dict[str, Any] = {"iteration": self.iteration, **self.sums.losses(self.run.equilibrium)}
         again = closing and bool(self.log.records) and self.log.records[-1]["iteration"] == self.iteration
         if again:
@@ -301,7 +301,7 @@ class Member:
         return verdict
 
     def reconsider(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Lets the judge know these records and no others."""
+        """Rebuilds the judge from these records alone."""
         if self.judge is not None:
             self.judge = self.judge.anew(records)
 
@@ -323,7 +323,7 @@ class Member:
         return TrainState(torch.tensor(self.iteration), networks, ema, optimizers, parts, random, self.sums.state)
 
     def restore(self, state: TrainState) -> None:
-        """Puts a state back; raises InputError when it is of another model."""
+        """Restores a state; raises InputError when it belongs to another model."""
         executor, average = self.executor, self.executor.average
         state = state.fitting(executor.networks, None if average is None else average.network, executor.names)
         check_alike("the statistics", state.sums, dict.fromkeys(state.sums, torch.zeros(2)))
@@ -334,7 +334,7 @@ class Member:
             executor.put(State(state.networks, state.ema, state.optimizers, state.parts, {}))
 
     def save(self, **more: Any) -> None:
-        """Writes a checkpoint, where there is a folder: the state, and all that `load` needs beside it."""
+        """Writes a checkpoint if there is a folder: the state, and everything that `load` needs."""
         if self.folder is not None:
             meta = {"settings": dict(self.run.settings), "plan": asdict(self.plan), **meta_of(self.run), **more}
             seen = {"standard": self._standard(), "startled": self._startled}
@@ -345,13 +345,13 @@ class Member:
         return self.probes.standard.state() if self.setup.watches_data else {}
 
     def prune(self) -> None:
-        """Removes old checkpoints, now that all members of the stack have written their new ones."""
+        """Removes old checkpoints, once all members of the stack have written their new ones."""
         if self.folder is not None and not self.left:
             held = [] if self.guard is None else self.guard.held(self.log.records, self.saved[:-1])
             checkpoint.prune(self.folder.checkpoints, self.rhythm.keep, held)
 
     def obey(self, action: Action | None, finite: bool = True) -> None:
-        """Does what the guard asks for: nothing, an end with a checkpoint of what is finite, or a step back."""
+        """Carries out what the guard decided: nothing, an end with a finite checkpoint, or a roll-back."""
         if action is None:
             return
         if action.back is None or self.guard is None or self.folder is None:
@@ -367,7 +367,7 @@ class Member:
         self.leave(action.back.to)
 
     def leave(self, at: int) -> None:
-        """Leaves what trains it: the run goes on alone from its checkpoint of iteration `at`; newer ones give way.
+        """Leaves its stack: the run continues alone from its checkpoint of iteration `at`; newer ones are removed.
 
         Raises InputError without a folder, or without that checkpoint.
         """
@@ -378,7 +378,7 @@ class Member:
         self.folder.cut_back(at)
 
     def fail(self, told: str, path: Path | None) -> None:
-        """Ends the run at a term that was not finite, or goes back where the policy has it; `path`: what led to it."""
+        """Ends the run at a term that is not finite, or rolls back if the policy says so; `path`: the evidence."""
         newest = self.folder and self.folder.newest
         message = f"{told}; batch and networks are in {path}" if path is not None and path.exists() else told
         message += "" if newest is None else f"; last good checkpoint: {newest}"
@@ -391,7 +391,7 @@ class Member:
         self.run.failure = NonFiniteError(f"{message}; {MILDER}")
 
     def close(self) -> None:
-        """Flushes what is written, ends the processes that read ahead, and tells who watched that it has ended."""
+        """Flushes files, stops the processes that read ahead, and tells callbacks that the run has ended."""
         for callback in self.callbacks if "run" in vars(self) and not self.left else ():
             getattr(callback, "finish", lambda _: None)(self.run)
         for name in ("log", "draws"):

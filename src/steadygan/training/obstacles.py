@@ -28,9 +28,9 @@ SHAPES = ((4, 3), (5,), (2, 3, 2))  # of the parameters that an optimiser is tri
 
 
 def obstacle(setups: Sequence[Setup], alone: bool = False) -> str | None:
-    """Why these runs cannot be members of a stack, in words; None when nothing was found that speaks against it.
+    """Why these runs cannot form a stack, in words; None if no reason was found.
 
-    alone: why a lone one cannot be trained by functions of its weights, which compiling needs.
+    alone: why a single run cannot be trained by functions of its weights, as compiling requires.
     """
     first = setups[0]
     for setup in setups:
@@ -69,7 +69,7 @@ def convolutional(network: nn.Module) -> bool:
 
 
 def differing(name: str, networks: Sequence[nn.Module]) -> str | None:
-    """The first thing beside the weights in which networks differ: a step of all of them knows one network's only."""
+    """The first thing besides weights in which networks differ: a stacked step uses the code of only one network."""
     first = dict(networks[0].named_modules())
     for network in networks[1:]:
         other = dict(network.named_modules())
@@ -89,7 +89,7 @@ def differing(name: str, networks: Sequence[nn.Module]) -> str | None:
 
 
 def restless(name: str, network: nn.Module, inputs: Batch) -> str | None:
-    """What a network's forward changes: its buffers, Python state, or torch's random numbers."""
+    """What a network's forward changes: its buffers, Python state, or torch's random state."""
     with kept_modes(network), torch.no_grad(), borrowed(0, inputs.x.device):
         network.train()
         buffers = {key: value.clone() for key, value in network.named_buffers()}
@@ -125,7 +125,7 @@ def counting(name: str, network: nn.Module) -> str | None:
 
 
 def shared(setup: Setup) -> str | None:
-    """Two networks that have a parameter in common."""
+    """Two networks that share a parameter."""
     seen: dict[int, str] = {}
     for name, network in setup.named_networks.items():
         for p in network.parameters():
@@ -135,9 +135,9 @@ def shared(setup: Setup) -> str | None:
 
 
 def idle(name: str, network: nn.Module, inputs: Batch, trainable: frozenset[int], embeds: bool = False) -> str | None:
-    """The first trained parameter that takes no part in the output: alone, an optimiser leaves it as it is.
+    """The first trained parameter that does not affect the output; for a single run, the optimiser leaves it unchanged.
 
-    embeds: the output is the features, where there are any, and not the logits.
+    embeds: the output is the features, where there are any, instead of the logits.
     """
     aside = {id(p) for part in auxiliaries_of(network).values() for p in part.parameters()}
     open_ones = {key: p for key, p in network.named_parameters() if id(p) in trainable and id(p) not in aside}
@@ -153,7 +153,7 @@ def idle(name: str, network: nn.Module, inputs: Batch, trainable: frozenset[int]
 
 
 def mixes_entries(factory: OptimizerFactory, rate: float) -> str | None:
-    """Whether an optimiser's update of one entry depends on others, so that members would feel each other."""
+    """Whether an optimiser's update of one entry depends on others, so that members would affect each other."""
     generator = torch.Generator().manual_seed(0)
 
     def normal(shape: Sequence[int]) -> Tensor:
@@ -188,7 +188,7 @@ def mixes_entries(factory: OptimizerFactory, rate: float) -> str | None:
 
 
 def state_of(part: nn.Module) -> dict[str, Any]:
-    """What a module holds beside parameters, buffers and parts, so that a change shows."""
+    """What a module holds besides parameters, buffers and sub-modules, to detect a change."""
     other = ("_parameters", "_buffers", "_modules", "training")
     own = {key: value for key, value in vars(part).items() if key not in other}
     tensors = {key: (id(value), value._version) for key, value in own.items() if isinstance(value, Tensor)}

@@ -1,4 +1,4 @@
-"""The plan: where and how a run is executed, resolved once and stored; a run's bits are promised under one plan."""
+"""The plan: where and how a run is executed, resolved once and stored; bit-identity is promised under one plan."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Plan:
 
 @contextmanager
 def host(threads: int, seed: int, device: torch.device) -> Iterator[None]:
-    """Threads and torch's global generators are the run's own inside, and as they were afterwards."""
+    """Sets threads and torch's global generators for the run, and restores them afterwards."""
     before = torch.get_num_threads()
     with borrowed(seed, device):
         torch.set_num_threads(threads)
@@ -89,7 +89,7 @@ def host(threads: int, seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def training(network: nn.Module) -> Iterator[None]:
-    """Train mode inside; every module's own mode and every parameter's `requires_grad` afterwards."""
+    """Train mode inside; restores every module's mode and every parameter's `requires_grad` afterwards."""
     flags = [(p, p.requires_grad) for p in network.parameters()]
     with kept_modes(network):
         network.train()
@@ -102,7 +102,7 @@ def training(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def mendable(members: int) -> Iterator[None]:
-    """Turns those of torch's errors that a user can mend into one line."""
+    """Turns torch errors that a user can fix into one line."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

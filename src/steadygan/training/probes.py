@@ -1,4 +1,4 @@
-"""Measurements of a run between two iterations, evaluated and drawn, without changing a bit of it."""
+"""Looks, evaluations and figures of a run between two iterations, without changing a bit of it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ARROWS = 20  # and of its slopes, as many as the papers draw
 
 
 class Probes:
-    """Looks, evaluations and snapshots of one run, from latents and reals of their own."""
+    """Looks, evaluations and snapshots of one run, from their own latents and reals."""
 
     def __init__(self, executor: Eager, setup: Setup, evaluate: Evaluate | None) -> None:
         self.executor, self.source, self.evaluate, self.device = executor, setup.source, evaluate, setup.device
@@ -67,7 +67,7 @@ class Probes:
         self._alone, self._optimum = setup.fakes is not None, setup.optimum
 
     def keep_real(self, folder: RunFolder) -> None:
-        """Keeps real points beside the run, for those who draw it without its data."""
+        """Saves real points in the run's folder, so that it can be drawn without its data."""
         if len(self.source.shape) == 1:
             samples.keep_real(folder, self._points)
 
@@ -91,10 +91,10 @@ class Probes:
         return Standard(Yardstick(self._training.x[:PAIRS], self.real[:PAIRS], Space.of(self.source), label, unseen))
 
     def look(self, iteration: int, seen: Tensor | None = None) -> tuple[dict[str, float], dict[str, str]]:
-        """The figures, and why each dead opponent counts as dead; nothing where looks are off.
+        """The figures of a look, and why each dead opponent counts as dead; empty where looks are off.
 
-        seen: the newest reals that D was trained on, which may be other ones than those of the beginning.
-        Weights, buffers and random numbers stay as they were.
+        seen: the newest reals that D was trained on, which may differ from the first ones. Weights, buffers and random
+        state are left unchanged.
         """
         if not self._looks:
             return {}, {}
@@ -159,7 +159,7 @@ class Probes:
         )
 
     def samples(self, n: int, label: Tensor | None = None) -> Tensor:
-        """The first n samples of the probe's latents, from the average when there is one."""
+        """The first n samples of the probe's latents, from the average if there is one."""
         executor = self.executor
         network = executor.G if executor.average is None else executor.average.network
         label = self._label if label is None else label
@@ -173,7 +173,7 @@ class Probes:
             return generate(network, self._z[:n], n, None if self._label is None else self._label[:n])
 
     def metrics(self) -> dict[str, float]:
-        """What the evaluator says of the samples, and how far a D that is trained alone is from its optimum."""
+        """The evaluator's figures for the samples, and how far a D trained alone is from its optimum."""
         if self._optimum is not None:
             name = next(iter(self.executor.opponents))
             with undisturbed(self.executor, self._seed, self.device):
@@ -185,7 +185,7 @@ class Probes:
             return dict(self.evaluate(samples))
 
     def glimpse(self) -> Glimpse | None:
-        """A few fakes to be drawn small; None for what cannot be drawn so."""
+        """A few fakes for a small picture; None if they cannot be drawn."""
         if self._alone:
             return None
         source, executor = self.source, self.executor
@@ -194,9 +194,9 @@ class Probes:
         return glimpse_of(made if source.image else source.restore(made), source.image, source.restore(real))
 
     def snapshot(self, folder: RunFolder, iteration: int) -> Callable[[], Path] | None:
-        """Keeps samples for the figures: points with the critic's surface, or a grid of images from fixed latents.
+        """Saves samples for the figures: points with the critic's surface, or a grid of images from fixed latents.
 
-        Returns what makes a picture of them, where that can be done. A conditional generator's columns are classes.
+        Returns a function that draws them, where possible. The columns of a conditional generator's grid are classes.
         """
         shape = self.source.shape
         if self.source.image:
@@ -237,7 +237,7 @@ class Probes:
         }
 
     def drawn(self, folder: RunFolder) -> bool:
-        """Whether the last of the run's figures is there, and no older than its records."""
+        """Whether the run's last figure exists and is no older than its records."""
         last = folder.figures / ("evolution.png" if self.source.image or self.source.shape == (2,) else "samples.png")
         return last.exists() and last.stat().st_mtime_ns >= folder.metrics.stat().st_mtime_ns
 
@@ -248,7 +248,7 @@ class Probes:
         equilibrium: tuple[float | None, float | None],
         title: str,
     ) -> None:
-        """The run's figures: losses against equilibrium, gradient norms, metrics; then what became of the samples."""
+        """Draws the run's figures: losses against equilibrium, gradient norms, metrics, then how samples developed."""
         figures, source = folder.figures, self.source
         figures.mkdir(exist_ok=True)
         curves.loss_curves(records, equilibrium, figures / "losses.png", title=title)
@@ -274,13 +274,13 @@ class Probes:
 
 
 def in_units(source: Source, x: Tensor) -> NDArray[Any]:
-    """Samples in the user's units: float64 where these are, else float32."""
+    """Samples in the user's units: float64 if these are, else float32."""
     x = source.restore(x).cpu()
     return (x if x.dtype == torch.float64 else x.float()).numpy()
 
 
 def undisturbed(executor: Eager, seed: int, device: torch.device) -> ExitStack:
-    """Buffers and torch's global generators stay as they are; networks are in eval mode."""
+    """Leaves buffers and torch's global generators unchanged; networks are in eval mode inside."""
     stack = ExitStack()
     stack.enter_context(borrowed(seed, device))
     for network in executor.networks.values():

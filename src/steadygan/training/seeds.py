@@ -26,11 +26,11 @@ SIZES = (8, 10, 9, 7, 6, 5, 4)  # members of a stack on a CPU, the best first: m
 
 
 class Seeds:
-    """Trains a GAN once per seed, all of them in one program: `Seeds(build, 8).fit(10_000)` returns eight runs.
+    """Trains a GAN once per seed, all in one program: `Seeds(build, 8).fit(10_000)` returns eight runs.
 
-    build(seed) -> Trainer, with the same networks and settings except for the seed; it is called with torch's global
-    generator seeded with it. seeds: how many, from 0 on, or a list. What cannot be stacked (`reason` says why) is
-    trained one seed after the other. Raises InputError if the trainers differ in more than their seed.
+    build(seed) -> Trainer must return the same networks and settings except for the seed; it is called with torch's
+    global generator seeded with it. seeds: how many, counting from 0, or a list. Runs that cannot be stacked (`reason`
+    says why) are trained one after the other. Raises InputError if the trainers differ in more than their seed.
     """
 
     @plain_modes()
@@ -54,10 +54,10 @@ class Seeds:
         self._groups: list[list[Trainer]] = []
 
     def fit(self, iterations: int, *, progress: bool | Watch | None = None) -> list[Run]:
-        """Trains every seed until `iterations` are done; a run that stopped before has a `failure`, and is warned of.
+        """Trains every seed until `iterations` are done; a run that stopped early has a `failure`, with a warning.
 
-        progress: as of `Trainer.fit`; means over the seeds are shown. Raises Interrupted after SIGINT or SIGTERM;
-        checkpoints are written by then.
+        progress: as in `Trainer.fit`; means over the seeds are shown. Raises Interrupted after SIGINT or SIGTERM, once
+        checkpoints are written.
         """
         check_whole("iterations", iterations, 0)
         if not self._groups:  # a later fit keeps them: each goes on where it stopped
@@ -121,9 +121,9 @@ class Seeds:
 
 
 def standing(trainers: Sequence[Trainer], iterations: int) -> list[list[Trainer]]:
-    """Members of a stack by where they go on from: together where they share a checkpoint.
+    """Members of a stack grouped by where they resume: together if they share a checkpoint.
 
-    Those that were rolled back and left are alone, and finished ones, once all of them are measured.
+    Runs that were rolled back and left are alone, and so are finished ones, once all are measured.
     """
     kept = {id(trainer): trainer.member.saved if trainer.resume else [] for trainer in trainers}
     reached = {id(trainer): max(kept[id(trainer)], default=-1) for trainer in trainers}
@@ -149,7 +149,7 @@ def standing(trainers: Sequence[Trainer], iterations: int) -> list[list[Trainer]
 
 
 def cut(trainers: Sequence[Trainer]) -> list[list[Trainer]]:
-    """Stacks of equal size, if there is a good one, so that the same code serves all of them."""
+    """Splits a stack into equal sizes where that works well, so that one compiled step serves all of them."""
     n = len(trainers)
     if n <= max(SIZES):
         return [[*trainers]]

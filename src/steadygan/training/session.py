@@ -1,4 +1,4 @@
-"""One call of `fit`: members are prepared, trained together iteration by iteration, measured in between, and drawn."""
+"""One call of `fit`: members are prepared, trained together, measured in between, and drawn."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .setup import notes_of
 
 
 class Session:
-    """Trains members together; each `fit` goes on where the one before it stopped."""
+    """Trains members together; each `fit` continues where the last one stopped."""
 
     executor: Executor
     blocks: Callable[[int], Iterations]  # number -> the iterations of a block
@@ -62,15 +62,15 @@ class Session:
 
     @property
     def reached(self) -> int:
-        """Iterations done, those since the last stop counted."""
+        """Iterations done, including those since the last stop."""
         return self.iteration if self._segment is None else max(self.iteration, self._segment.reached)
 
     @plain_modes()
     def fit(self, until: int, watch: Watch) -> list[Run]:
-        """Trains all members until `until` iterations are done; a run that stopped before has a `failure`.
+        """Trains all members until `until` iterations are done; a run that stopped early has a `failure`.
 
-        A lone run that is rolled back goes on from its checkpoint. Raises Interrupted after SIGINT or SIGTERM, the
-        checkpoints written.
+        A single run that is rolled back continues from its checkpoint. Raises Interrupted after SIGINT or SIGTERM, once
+        checkpoints are written.
         """
         check_whole("iterations", until, 0)
         self.horizon = self.horizon or max(1, until)
@@ -299,7 +299,7 @@ class Session:
 
 
 class Segment:
-    """Iterations within one block, up to the next stop: what they are given, and what came of them."""
+    """Iterations within one block, up to the next stop, with their inputs and results."""
 
     def __init__(self, session: Session, until: int) -> None:
         rhythm, first = session.members[0].rhythm, session.iteration
@@ -378,9 +378,9 @@ class StopSignals:
 
 
 def common(members: Sequence[Member]) -> int | None:
-    """The newest iteration of which every member has a checkpoint; None when none has any, or but its first weights.
+    """The newest iteration of which every member has a checkpoint; None if none has any, or only its first weights.
 
-    Raises InputError when there are some, but not of one iteration.
+    Raises InputError when checkpoints exist, but not of a common iteration.
     """
     kept = [set(member.saved) for member in members]
     if not all(kept) and set.union(*kept) <= {0}:  # killed while the first ones were written: all begin again

@@ -67,10 +67,10 @@ class Setup:
 
     @cached_property
     def prior(self) -> Tensor | None:
-        """The training labels in order, from which those of the fakes are drawn; None where G knows no classes.
+        """The training labels in order, from which the fakes' labels are drawn; None where G uses no classes.
 
-        Then no critic is told any: labels on the reals alone would tell them from the fakes. Raises InputError when
-        a network needs classes and another one, or the data, has none.
+        In that case no critic receives labels, since labels on reals alone would give them away. Raises InputError when
+        a network needs classes and another network, or the data, has none.
         """
         label = self.source.label
         called = {name for name, o in self.opponents.items() if o.call is not None}  # in a way of their own
@@ -101,12 +101,12 @@ class Setup:
 
     @property
     def labelled(self) -> dict[str, str | None]:
-        """The parameter by which each network takes classes."""
+        """The parameter through which each network takes classes."""
         return {name: label_parameter(network) for name, network in self.named_networks.items()}
 
     @property
     def class_notes(self) -> list[str]:
-        """Who is told the classes of the data, where it may not be who one thinks."""
+        """Which networks receive the classes of the data, where this may be unexpected."""
         label, by = self.source.label, self.labelled
         if label is None or self.fakes is not None:
             return []
@@ -132,19 +132,19 @@ class Setup:
 
     @cached_property
     def trainable(self) -> frozenset[int]:
-        """The ids of the parameters that are trained: those that are open when this is first asked for."""
+        """The ids of the parameters that are trained: those with gradients enabled when first asked."""
         return frozenset(id(p) for network in self.networks for p in network.parameters() if p.requires_grad)
 
     @property
     def equilibrium(self) -> tuple[float | None, float | None]:
-        """The losses (D, G) when generated is like real; nothing that a D trained alone comes to."""
+        """The losses (D, G) when generated and real samples agree; None for a D trained alone."""
         if self.fakes is not None:
             return None, None
         return equilibrium_of((o.weight, o.loss) for o in self.opponents.values())
 
     @cached_property
     def optimum(self) -> KnownOptimum | None:
-        """What a D that is trained alone is held against, where that is known of both sides."""
+        """The optimal D to which a D trained alone is compared, where both densities are known."""
         if self.fakes is None:
             return None
         first = next(iter(self.opponents.values()))
@@ -162,12 +162,12 @@ class Setup:
 
     @property
     def watches_data(self) -> bool:
-        """Whether reals are held against those of the beginning: where they are drawn anew, they may change."""
+        """Whether new reals are compared with the first ones: reals that are drawn anew may change."""
         return self.monitor is not None and self.source.size is None
 
     @property
     def about(self) -> dict[str, Any]:
-        """What is worth knowing of the training data without having it, as plain types."""
+        """A description of the training data that can be read without it, as plain types."""
         source, prior = self.source, self.prior
         return {
             "name": source.name,
@@ -182,7 +182,7 @@ class Setup:
         }
 
     def saved_settings(self, horizon: int) -> dict[str, Any]:
-        """What is written down and compared on resume: a recipe's settings, or one's own as far as they are plain."""
+        """The settings stored and compared on resume: a recipe's, or as many of your own as are plain values."""
         if self.settings is not None:
             return self.settings
         return {
@@ -247,7 +247,7 @@ def run_of(setup: Setup, average: Average | None, path: Path | None, settings: d
 
 
 def setting_of(setup: Setup, equilibrium: float | None, horizon: int | None) -> Setting:
-    """How a run is trained, as far as the monitor's verdicts depend on it; of several discriminators the first."""
+    """How a run is trained, as far as verdicts depend on it; for several discriminators, the first one."""
     first = next(iter(setup.opponents.values()))
     parts = {part.name: part for part in parts_of(first.method)}
     constraint = [name for name, kind in CONSTRAINTS.items() if isinstance(first.constraint, kind)]
@@ -265,7 +265,7 @@ def setting_of(setup: Setup, equilibrium: float | None, horizon: int | None) -> 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How often what happens, in iterations."""
+    """How often each thing happens, in iterations."""
 
     log: int = 200
     evaluate: int = 1000
@@ -273,11 +273,11 @@ class Rhythm:
     keep: int = 3  # checkpoints
 
     def due(self, iteration: int) -> bool:
-        """Whether there is anything to look at or to write down here."""
+        """Whether anything is to be measured or written at this iteration."""
         return any(iteration % every == 0 for every in (self.log, self.evaluate, self.checkpoint))
 
     def tells(self, iteration: int) -> bool:
-        """Whether a record is written here."""
+        """Whether a record is written at this iteration."""
         return iteration % self.log == 0 or iteration % self.evaluate == 0
 
     @property
@@ -330,7 +330,7 @@ def opponents_of(
 
 
 def ready(opponent: Opponent) -> Opponent:
-    """The opponent whose D gives logits and is as its constraint wants it, and whose method knows it."""
+    """The opponent with a D that returns logits, prepared by its constraint, and a method bound to it."""
     if opponent.gives == "probability":
         opponent = replace(opponent, critic=opened(opponent.critic), gives=None)
     if opponent.constraint is not None:
@@ -339,7 +339,7 @@ def ready(opponent: Opponent) -> Opponent:
 
 
 def module_of(network: Any, name: str) -> nn.Module:
-    """The module itself, uncompiled; raises InputError when it is none, is scripted, or has nothing to train."""
+    """The module itself, uncompiled; raises InputError if it is not one, is scripted, or has nothing to train."""
     if not isinstance(network, nn.Module):
         raise InputError(f"{name} must be a torch.nn.Module, not {type(network).__name__}")
     if isinstance(network, torch.jit.ScriptModule):
@@ -362,10 +362,10 @@ def module_of(network: Any, name: str) -> nn.Module:
 
 
 def generating(G: Any, given: Any, latents: Sequence[str], source: Source) -> tuple[nn.Module, FakeSide | None]:
-    """The generator, or what stands for it and the fakes that D is trained on without one.
+    """The generator, or a stand-in for it and the fixed fakes on which D is trained alone.
 
-    latents: the words for latents that were given, of which a generator needs one. Raises InputError where they do not
-    go together.
+    latents: names of the latent arguments that were given, of which a generator needs one. Raises InputError where the
+    arguments do not fit together.
     """
     if G is None and given is None:
         raise InputError("expected a generator, or fakes that D is trained on alone, got G=None: pass G or fakes=")
@@ -387,7 +387,7 @@ def positive(**values: int) -> None:
 
 
 def notes_of(opponents: Mapping[str, Opponent], critics: Mapping[str, Critic]) -> list[str]:
-    """What is worth saying of a combination that is allowed, but computes something else than one may think."""
+    """Notes on combinations that are allowed but compute something other than one may expect."""
     found = []
     for name, opponent in opponents.items():
         measured = [p.name for p in opponent.penalties if isinstance(p, GradientPenalty)]

@@ -1,4 +1,4 @@
-"""Sums of a run's statistics between two ticks, and the losses that a record tells of them."""
+"""Sums of a run's statistics between two ticks, and the losses that a record reports from them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Sums:
         self.state = {key: torch.tensor(value, dtype=torch.float64) for key, value in sums.items()}
 
     def losses(self, equilibrium: tuple[float | None, float | None]) -> dict[str, float]:
-        """Means since the last tick: d_loss and g_loss without penalties, then every other term by its name."""
+        """Means since the last tick: d_loss and g_loss without penalties, then every other term by name."""
         means = {key: float(value[0] / value[1]) for key, value in self.state.items()}
         losses = self.weighted(means)
         for key, level in zip(("d", "g"), equilibrium, strict=True):

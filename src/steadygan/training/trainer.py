@@ -186,16 +186,16 @@ class Trainer(Shown):
 
     @property
     def name(self) -> str:
-        """The recipe's, else that of the data."""
+        """The recipe's name, or the name of the data."""
         return str((self.setup.settings or {}).get("recipe", self.setup.source.name))
 
     def fit(self, iterations: int, *, progress: bool | Watch | None = None) -> Run:
-        """Trains until `iterations` are done in total (earlier calls and a resumed run count) and returns the run.
+        """Trains until `iterations` are done in total, counting earlier calls and a resumed run, and returns the run.
 
-        progress: what is seen meanwhile, on stderr: lines that move in a terminal, one output in a notebook, a few
-        plain lines elsewhere; False shows nothing. An alarm is a `CollapseWarning` in any case, once for each cause.
-        Raises NonFiniteError when a term is no longer finite, and Interrupted after SIGINT or SIGTERM;
-        the checkpoint is written first. Global generators, threads and train/eval modes are left as they were.
+        progress: what is shown on stderr: moving lines in a terminal, one output in a notebook, a few plain lines
+        elsewhere; False shows nothing. An alarm is a `CollapseWarning` in any case, once for each cause. Raises
+        NonFiniteError when a term is not finite, and Interrupted after SIGINT or SIGTERM; the checkpoint is written
+        first. Global generators, threads and train/eval modes are left as they were.
         """
         check_whole("iterations", iterations, 0)
         with watching(progress) as watch:
@@ -209,7 +209,7 @@ class Trainer(Shown):
 
 
 def in_words(network: nn.Module) -> str:
-    """A network in few words."""
+    """A short description of a network."""
     count = sum(p.numel() for p in network.parameters())
     return f"{type(network).__name__}, {count:,} parameters"
 

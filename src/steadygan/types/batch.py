@@ -1,4 +1,4 @@
-"""The data that passes every interface: samples, with their classes and conditions."""
+"""The data that passes through every interface: samples, with their classes and conditions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
         return self if n == self.size else self.split(n, self.size - n)[0]
 
     def check(self) -> Batch:
-        """The batch itself; raises InputError where labels or conditions are not as many as samples."""
+        """Returns the batch; raises InputError unless there is one label or condition per sample."""
         leaves = [] if self.given is None else tree_flatten(self.given)[0]
         for what, leaf in (("labels", self.label), *(("conditions", leaf) for leaf in leaves)):
             if leaf is not None and (not isinstance(leaf, Tensor) or leaf.ndim < 1 or leaf.shape[0] != self.size):
@@ -58,9 +58,9 @@ class Batch(NamedTuple):
 
 
 def check_alike(batch: Batch, like: Batch, what: str) -> None:
-    """Raises InputError where one has labels or conditions that the other has not, or others: they could not be joined.
+    """Raises InputError where labels or conditions differ in kind or shape, so that the batches cannot be joined.
 
-    what: the first one, in words; the second are fakes.
+    what: names the first batch; the second holds fakes.
     """
     for kind, own, other in (("labels", batch.label, like.label), ("conditions", batch.given, like.given)):
         mine, theirs = _form(own), _form(other)
@@ -72,7 +72,7 @@ def check_alike(batch: Batch, like: Batch, what: str) -> None:
 
 
 def _form(tree: Any) -> dict[str, tuple[int, ...]]:
-    """The shape of what each sample has, by the place in the tree."""
+    """The shape of each sample's condition, by its place in the tree."""
     if tree is None:
         return {}
     return {keystr(path): tuple(leaf.shape[1:]) for path, leaf in tree_flatten_with_path(tree)[0]}
@@ -111,7 +111,7 @@ def _parts(given: Any, sizes: Sequence[int]) -> Sequence[Any]:
 
 
 def cat(*batches: Batch) -> Batch:
-    """One batch after the other; labels and conditions are kept when every batch has them."""
+    """Concatenates batches; labels and conditions are kept when every batch has them."""
     labels = [batch.label for batch in batches if batch.label is not None]
     given = [batch.given for batch in batches if batch.given is not None]
     return Batch(
@@ -122,6 +122,6 @@ def cat(*batches: Batch) -> Batch:
 
 
 def in_parts(batch: Batch, size: int) -> tuple[Batch, ...]:
-    """Consecutive parts of `size` samples, the last one smaller where some are left over."""
+    """Consecutive parts of `size` samples; the last one is smaller where samples are left over."""
     whole, left = divmod(batch.size, size)
     return batch.split(*[size] * whole, *filter(None, [left]))

@@ -1,4 +1,4 @@
-"""A discriminator as the parts see it, and the only place where input gradients come from."""
+"""A discriminator as the parts see it, and the only place where input gradients are taken."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Call: TypeAlias = Callable[[Any, Batch], Any]  # (network, batch) -> what it ret
 
 
 class Scored(NamedTuple):
-    """A batch, what the critic said of it, and the way back: one forward serves loss, penalties and probes."""
+    """A batch, the critic's outputs and their gradient function: one forward serves loss, penalties and probes."""
 
     batch: Batch
     logits: Tensor  # (n,)
@@ -43,14 +43,15 @@ class Scored(NamedTuple):
 
     @property
     def scores(self) -> Tensor:
-        """What an adversarial loss is taken of: the map (n, k) where there is one, else the logits (n,)."""
+        """The input of an adversarial loss: the map (n, k) where there is one, else the logits (n,)."""
         return self.logits if self.logit_map is None else self.logit_map
 
     def input_gradient(self, of: Of = "logit") -> Tensor:
         """grad_v d(v), grad_v D(v) = D (1 - D) grad_v d(v) with D = sigmoid(d), or that of the sum of a map's logits.
 
         (n, dim), differentiable. d is the sample's logit, the weighted mean of its map. "sum" is what public code of
-        patch discriminators takes: k times the gradient of a map of k equal shares, the same where there is one logit.
+        patch discriminators uses: k times the gradient for a map of k equal shares, and the same as "logit" for one
+        logit.
         """
         scores, share = self.scores, self.share
         cotangent = torch.ones_like(scores)
@@ -65,7 +66,7 @@ class Scored(NamedTuple):
 
 
 def written_over() -> InputError:
-    """The error for a discriminator whose forward changes the samples that it is given."""
+    """The error for a discriminator whose forward overwrites its input."""
     return InputError(
         "expected a discriminator that leaves its input unchanged, got one that overwrites it: use inplace=False in "
         "its first layer, and x = x * 2 instead of x *= 2"
@@ -74,16 +75,14 @@ def written_over() -> InputError:
 
 @dataclass(frozen=True)
 class Critic:
-    """A discriminator as the parts see it: a callable from `Batch` to `Output`, whoever takes the gradients.
+    """A discriminator as the parts see it: a callable from `Batch` to `Output`, however gradients are computed.
 
-    couples_samples: one sample's logit depends on the others (batch norm, minibatch discrimination).
-    functional: input gradients come from `torch.func.vjp` (stacked or compiled steps) instead of autograd in place.
-    untracked: a forward that leaves buffers as they were; `forward` itself when there are none.
-    ranked: the forward of samples that are only ranked, which may be less exact; `untracked` when there is none.
-    auxiliaries: further networks that are trained with D, by name (a denoiser of its features).
-    meant: what looks like no logit is one.
-    pack: how many samples it takes as one; `shown` joins them.
-    network: the module inside, None for a function.
+    couples_samples: one sample's logit depends on the others (batch norm, minibatch discrimination). functional: input
+    gradients come from `torch.func.vjp` (stacked or compiled steps) instead of in-place autograd. untracked: a forward
+    that leaves buffers unchanged; None means `forward`. ranked: a forward, possibly less exact, for samples that are
+    only ranked; None means `untracked`. auxiliaries: further networks trained with D, by name (such as a denoiser of
+    its features). meant: the output is a logit, even if it does not look like one. pack: how many samples it takes as
+    one; `shown` joins them. network: the module inside, None for a function.
     """
 
     forward: Forward
@@ -97,9 +96,10 @@ class Critic:
     network: nn.Module | None = field(default=None, repr=False)
 
     def shown(self, batch: Batch) -> Batch:
-        """Samples as it takes them: (n, *shape), or (n / pack, pack, *shape).
+        """Samples in the form that it takes: (n, *shape), or (n / pack, pack, *shape).
 
-        Raises InputError where labels or conditions are not as many as samples, and for a pack that is not filled.
+        Raises InputError unless there is one label or condition per sample, and for samples that do not fill the last
+        pack.
         """
         if self.pack == 1:
             return batch.check()
@@ -145,11 +145,11 @@ class Critic:
         return Scored(batch, shared(scores, share), features, pull, logit_map, share)
 
     def constant(self, batch: Batch, chunk: int | None = None) -> Output:
-        """Logits and features as constants: no graph, no buffer moved; coupled samples go in parts of `chunk`."""
+        """Logits and features without a graph or buffer updates; coupled samples are passed in parts of `chunk`."""
         return self._constant(self.untracked or self.forward, batch, chunk)
 
     def rank(self, batch: Batch, chunk: int | None = None) -> Tensor:
-        """Logits (n,) by which samples are only ranked: constants as of `constant`, from the forward for that."""
+        """Logits (n,) for ranking samples only: constants as in `constant`, from the `ranked` forward."""
         return self._constant(self.ranked or self.untracked or self.forward, batch, chunk).logits
 
     def _constant(self, forward: Forward, batch: Batch, chunk: int | None) -> Output:
@@ -159,7 +159,7 @@ class Critic:
         return output.constant()
 
     def wrap(self, change: Callable[[Forward], Forward]) -> Critic:
-        """The critic whose forwards are `change`d, gradients taken as before."""
+        """The critic with each of its forwards `change`d; gradients are taken as before."""
         untracked = None if self.untracked is None else change(self.untracked)
         ranked = None if self.ranked is None else change(self.ranked)
         return replace(self, forward=change(self.forward), untracked=untracked, ranked=ranked)
@@ -177,19 +177,20 @@ def critic(
 ) -> Critic:
     """Wraps a discriminator, a module or function x -> logits, as a `Critic`.
 
-    Logits are (n,), (n, 1), or a map (n, ...) of k per sample; a list or mapping of such heads; each may be a pair with
-    features by name, or a list of features that ends with the logits. A sample's logit is the mean of its map, of heads
-    the mean of theirs, or as `weigh` says, by name or in their order, 1 in all. Public code of several heads adds them:
-    its loss is as many times ours as there are heads.
-    One with a parameter `label`, or a second positional one, is given the labels; conditions come by the names of a
-    mapping, as `given`, or second. call: how it is called with a `Batch`, such as
-    `lambda D, batch: D(batch.x, batch.given["text"])[0]`.
+    Logits are (n,), (n, 1), a map (n, ...) with k per sample, or a list or mapping of such heads. Each head may be a
+    pair with features by name, or a list of features that ends with the logits. A sample's logit is the mean of its
+    map; for several heads, the mean over heads, or weighted by `weigh` (by name or in order, with sum 1). Public code
+    usually adds heads: its loss is then larger than ours by the number of heads.
+
+    Labels are passed to a parameter `label`, or to the second positional one. Conditions are passed by the names of a
+    mapping, as `given`, or second.
+
+    call: how D is called with a `Batch`, such as `lambda D, batch: D(batch.x, batch.given["text"])[0]`.
     couples_samples: None takes it from the module (batch norm, or an attribute of that name). layers: sub-modules whose
-    outputs are features, too, under their names. gives: "probability" for a module that ends in `nn.Sigmoid`, whose
-    input is read; "logit" says that what it returns is meant as it is; None or "auto" finds out. pack: it joins so many
-    samples by itself and returns one logit for them.
-    Raises InputError when it does not return logits of each sample, for heads that are not weighed, and for a layer
-    that is not there.
+    outputs become features under their names. gives: "probability" for a module that ends in `nn.Sigmoid`, whose input
+    is then used; "logit" if its output is intended as it is; None or "auto" decides by itself. pack: how many samples D
+    joins by itself into one logit. Raises InputError when D does not return logits of each sample, for weights that do
+    not match the heads, and for an unknown layer.
     """
     if isinstance(model, Critic):
         return model if couples_samples is None else replace(model, couples_samples=couples_samples)
@@ -229,7 +230,7 @@ def critic(
 
 
 def calling(model: Callable[..., Any], call: Call | None = None) -> Callable[[Batch], Any]:
-    """The model as a function of a batch: of its samples, with classes and conditions where it takes them."""
+    """The model as a function of a batch; passes classes and conditions where the model takes them."""
     if call is not None:
         return partial(call, model)
     name = label_parameter(model)
@@ -246,14 +247,14 @@ def calling(model: Callable[..., Any], call: Call | None = None) -> Callable[[Ba
 
 
 def with_features(output: Output, more: Mapping[str, Tensor]) -> Output:
-    """The output with further features, in float32 where they are of half precision."""
+    """The output with further features, in float32 where they are in half precision."""
     return output._replace(features={**output.features, **{key: widened(value) for key, value in more.items()}})
 
 
 def auxiliaries_of(model: Callable[..., Any]) -> dict[str, nn.Module]:
-    """The further networks that a discriminator brings, those named in its attribute `auxiliaries`.
+    """The further networks of a discriminator, those named in its attribute `auxiliaries`.
 
-    Raises InputError for a name that is none of its own sub-modules'.
+    Raises InputError for a name that is not one of its sub-modules.
     """
     if not isinstance(model, nn.Module):
         return {}
@@ -276,7 +277,7 @@ def _apply(part: nn.Module, x: Tensor, training: bool) -> Tensor:
 
 @contextmanager
 def kept_modes(network: nn.Module) -> Iterator[bool]:
-    """Every module's own train or eval mode afterwards; whether any is in train mode."""
+    """Restores every module's train or eval mode afterwards; yields whether any is in train mode."""
     modes = [(part, part.training) for part in network.modules()]
     try:
         yield any(mode for _, mode in modes)
@@ -288,7 +289,7 @@ def kept_modes(network: nn.Module) -> Iterator[bool]:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Eval mode inside, every module's own mode afterwards."""
+    """Eval mode inside; restores every module's own mode afterwards."""
     with kept_modes(network) as training:
         if training:
             network.eval()
@@ -296,7 +297,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def looks_coupled(model: Callable[..., Any]) -> bool:
-    """Whether a module has batch norm in train mode, or says itself that it couples samples."""
+    """Whether a module has batch norm in train mode, or declares that it couples samples."""
     if not isinstance(model, nn.Module):
         return bool(getattr(model, "couples_samples", False))
     aside = {id(part) for own in auxiliaries_of(model).values() for part in own.modules()}
@@ -309,9 +310,9 @@ def looks_coupled(model: Callable[..., Any]) -> bool:
 
 
 def varying(model: Callable[..., Any]) -> str | None:
-    """What of a module, or of a `Critic`'s, makes two forwards of the same samples differ; None where nothing does.
+    """What makes two forwards of the same samples differ in a module or `Critic`; None if nothing does.
 
-    Dropout that acts, or torch's spectral norm, which estimates a weight's norm anew in each forward in train mode.
+    That is active dropout, or torch's spectral norm, which re-estimates a weight's norm in every forward in train mode.
     """
     network = model.network if isinstance(model, Critic) else model
     for part in network.modules() if isinstance(network, nn.Module) else ():
@@ -324,7 +325,7 @@ def varying(model: Callable[..., Any]) -> str | None:
 
 @contextmanager
 def kept_buffers(model: Callable[..., Any]) -> Iterator[None]:
-    """Puts every buffer (batch norm's statistics, spectral norm's vectors) back as it was."""
+    """Restores every buffer (batch norm's statistics, spectral norm's vectors) afterwards."""
     buffers = list(model.buffers()) if isinstance(model, nn.Module) else []
     before = [buffer.clone() for buffer in buffers]
     try:

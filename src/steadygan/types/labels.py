@@ -19,9 +19,10 @@ FREE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def label_parameter(model: Callable[..., Any]) -> str | None:
-    """The parameter that takes the classes (n,) int64: `label` wherever it stands, else the second positional one.
+    """The parameter that takes the classes (n,) int64: `label` in any position, else the second positional one.
 
-    One that has another default than None, or is annotated as a plain value, is a switch or a factor. None without.
+    A second parameter with a default other than None, or annotated as a plain value, is taken for a switch or a factor.
+    None where there is no such parameter.
     """
     found = parameters_of(model)
     if LABEL in found:
@@ -41,15 +42,15 @@ def needs_label(model: Callable[..., Any]) -> bool:
 
 
 def told(model: Callable[..., Any], label: Tensor | None) -> dict[str, Tensor]:
-    """The classes as the model's forward is given them; nothing where there are none, or it takes none."""
+    """The classes as keyword arguments of the model's forward; empty where there are none or it takes none."""
     name = None if label is None else label_parameter(model)
     return {} if name is None or label is None else {name: label}
 
 
 def given_to(model: Callable[..., Any], given: Any) -> dict[str, Any]:
-    """What a sample is given, as the model's forward takes it: `given`, a mapping's entries by their names, or second.
+    """A sample's conditions as keyword arguments: `given`, the entries of a mapping by name, or the second parameter.
 
-    Raises InputError where the forward has no place for it.
+    Raises InputError where the forward has no parameter for them.
     """
     if given is None:
         return {}
@@ -75,7 +76,7 @@ def given_to(model: Callable[..., Any], given: Any) -> dict[str, Any]:
 
 
 def parameters_of(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """What the model is called with; a wrapper that passes everything on is seen through. A built-in has nothing."""
+    """The parameters of the model's forward, seen through wrappers that pass everything on; none for a built-in."""
     while True:
         own = model.forward if isinstance(model, nn.Module) else model
         try:

@@ -34,7 +34,7 @@ NARROW = 2.0  # width of what a clamp leaves: a wider one guards logits
 
 
 def ending_of(scores: Tensor) -> str | None:
-    """What squashed these scores last, in words; None for logits, and where autograd knows nothing of them."""
+    """Names the last operation that squashed these scores; None for logits, and where autograd recorded nothing."""
     nodes = [scores.grad_fn]
     while nodes:
         if (node := nodes.pop()) is None:
@@ -59,7 +59,7 @@ def _wide(node: Any) -> bool:
 
 
 def check_logits(scores: Tensor, name: str = "the discriminator") -> None:
-    """Raises InputError for scores that something squashed: all losses and penalties are of logits."""
+    """Raises InputError for squashed scores: all losses and penalties expect logits."""
     found = ending_of(scores)
     if found is not None:
         raise InputError(
@@ -70,13 +70,13 @@ def check_logits(scores: Tensor, name: str = "the discriminator") -> None:
 
 
 def like_probabilities(*scores: Tensor) -> bool:
-    """Whether all scores lie in [0, 1] and come near both ends, as logits do not."""
+    """Whether all scores lie in [0, 1] and come close to both ends, as logits do not."""
     low, high = torch.cat([each.detach() for each in scores]).aminmax()
     return bool(0.0 <= low <= END and 1.0 - END <= high <= 1.0)
 
 
 def opened(network: nn.Module) -> nn.Module:
-    """The discriminator without the `nn.Sigmoid` at its end, of the very same weights, buffers and sub-modules.
+    """The discriminator without its final `nn.Sigmoid`, sharing weights, buffers and sub-modules.
 
     It returns the logits d where the network returns D = sigmoid(d), exactly, however large they are. Raises InputError
     where there is no such module.
@@ -101,12 +101,12 @@ def opened(network: nn.Module) -> nn.Module:
 
 
 class End(nn.Identity):
-    """Stands where a sigmoid stood."""
+    """Replaces the sigmoid that was removed."""
 
 
 @contextmanager
 def checked_end(network: nn.Module, name: str) -> Iterator[None]:
-    """A forward of an `opened` network inside; raises InputError where its sigmoid has another place than the end."""
+    """Checks one forward of an `opened` network; raises InputError where its sigmoid is not at the end."""
     seen: list[Tensor] = []
     ends = [part.register_forward_hook(lambda _, __, out: seen.append(out)) for part in _ends(network)]
     outputs: list[Any] = []
@@ -139,7 +139,7 @@ def _first(output: Any) -> Tensor:
 
 
 def bare_network(network: Any) -> Any:
-    """What `torch.compile` or `Module.compile` was given: a compiled forward has no gradient of its gradients."""
+    """The network given to `torch.compile` or `Module.compile`: compiled forwards have no second derivatives."""
     while isinstance(network, nn.Module) and COMPILED in network._modules:
         network = network._modules[COMPILED]
     return _like(network) if isinstance(network, nn.Module) and _compiled(network) else network
@@ -155,7 +155,7 @@ def _compiled(part: nn.Module) -> bool:
 
 
 def _like(part: Any) -> Any:
-    """The same module with a list of sub-modules of its own, not compiled."""
+    """A copy of the module, not compiled, with its own dictionary of the same sub-modules."""
     made = copy(part)
     made._modules = dict(part._modules)
     return made

@@ -1,4 +1,4 @@
-"""What a critic says of a batch in one pass: logits, one or several for each sample, and features."""
+"""What a critic returns for a batch in one pass: logits, one or several for each sample, and features."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def widened(x: Tensor) -> Tensor:
 
 
 class Output(NamedTuple):
-    """What a critic says of a batch in one pass.
+    """What a critic returns for a batch in one pass.
 
-    A critic that gives each sample k logits (patches, scales, several networks) has them as `logit_map`, each with its
-    share of the sample, 1 / k where `share` is None; `logits` are their weighted means.
+    A critic that gives each sample k logits (patches, scales, several networks) returns them as `logit_map`. `share` is
+    the weight of each, 1 / k where it is None; `logits` are the weighted means.
     """
 
     logits: Tensor  # (n,), before any sigmoid
@@ -35,23 +35,23 @@ class Output(NamedTuple):
 
     @property
     def scores(self) -> Tensor:
-        """What an adversarial loss is taken of: the map (n, k) where there is one, else the logits (n,)."""
+        """The input of an adversarial loss: the map (n, k) where there is one, else the logits (n,)."""
         return self.logits if self.logit_map is None else self.logit_map
 
     def constant(self) -> Output:
-        """The same without a graph."""
+        """The same output without a graph."""
         features = {key: value.detach() for key, value in self.features.items()}
         logit_map = None if self.logit_map is None else self.logit_map.detach()
         return self._replace(logits=self.logits.detach(), features=features, logit_map=logit_map)
 
     def first(self, n: int) -> Output:
-        """What was said of the first n samples."""
+        """The output for the first n samples."""
         features = {key: value[:n] for key, value in self.features.items()}
         logit_map = None if self.logit_map is None else self.logit_map[:n]
         return self._replace(logits=self.logits[:n], features=features, logit_map=logit_map)
 
     def of_heads(self) -> dict[str, Tensor]:
-        """The mean logit (n,) of each head, by name; {} where there is one."""
+        """The mean logit (n,) of each head by name; {} where there is only one."""
         if self.logit_map is None or len(self.heads) < 2:
             return {}
         parts = torch.split(self.logit_map, [k for _, k in self.heads], dim=1)
@@ -59,14 +59,14 @@ class Output(NamedTuple):
 
 
 def shared(value: Tensor, share: Tensor | None) -> Tensor:
-    """Values (n, k) of k logits each as one per sample (n,), by their shares; (n,) stays as it is."""
+    """Values (n, k) of k logits each, combined into one per sample (n,) by their shares; (n,) stays as it is."""
     if value.ndim < 2:  # a loss of one's own may have reduced it
         return value
     return value.mean(1) if share is None else value @ share.to(value.dtype)
 
 
 def in_one(outputs: Sequence[Output]) -> Output:
-    """The outputs of consecutive parts of a batch, one after the other."""
+    """Concatenates the outputs of consecutive parts of a batch."""
     first = outputs[0]
     if len(outputs) == 1:
         return first
@@ -79,12 +79,12 @@ def in_one(outputs: Sequence[Output]) -> Output:
 
 
 def as_output(result: Any, n: int, weigh: Weigh | None = None) -> Output:
-    """What a discriminator returned of n samples, read; raises InputError when it is not logits.
+    """Reads what a discriminator returned for n samples; raises InputError when it is not logits.
 
-    A tensor (n, ...) holds k logits of each sample, one in most cases; a pair is (logits, features by name, or a list
-    of them). A list or mapping is one of heads, each of which is a tensor, such a pair, or a list of features that ends
-    with the logits; their features get names `head.feature`. Heads count alike, or as `weigh` says.
-    Half precision ends here: losses, penalties and methods compute with float32.
+    A tensor (n, ...) holds k logits per sample, usually one. A pair is (logits, features by name, or a list of
+    features). A list or mapping contains heads: each is a tensor, such a pair, or a list of features that ends with the
+    logits. Features of heads are named `head.feature`. Heads have equal weights, or those of `weigh`. Half precision
+    ends here: losses, penalties and methods compute in float32.
     """
     if isinstance(result, Tensor) and weigh is None:  # of most discriminators
         check_scores(result, n)
@@ -149,7 +149,7 @@ def _head(name: str, result: Any) -> tuple[str, Tensor, Mapping[str, Tensor]]:
 
 
 def check_features(features: Any) -> None:
-    """Raises InputError for what are no tensors by name."""
+    """Raises InputError unless these are tensors by name."""
     if not isinstance(features, dict | Mapping):
         raise InputError(
             "the discriminator must return logits, or logits and features by name, but returned a pair with "
@@ -165,7 +165,7 @@ def check_features(features: Any) -> None:
 
 
 def check_scores(logits: Tensor, n: int, whose: str = "") -> None:
-    """Raises InputError for what are no logits of n samples."""
+    """Raises InputError unless these are logits of n samples."""
     if logits.ndim < 1 or logits.shape[0] != n or not logits.numel():
         raise InputError(
             f"the discriminator must return logits of each sample, shape ({n},), ({n}, 1) or a map ({n}, ...), but "
@@ -179,7 +179,7 @@ def check_scores(logits: Tensor, n: int, whose: str = "") -> None:
 
 
 def _whole(output: Output, n: int) -> Output:
-    """An output that the discriminator made itself, checked."""
+    """Checks an output that the discriminator built itself."""
     logits, features, logit_map, share, heads = output
     check_features(features)
     features = {key: widened(value) for key, value in features.items()}
@@ -193,7 +193,7 @@ def _whole(output: Output, n: int) -> Output:
 
 
 def check_share(share: Tensor, k: int) -> None:
-    """Raises InputError for shares that are not those of k logits, at least 0 and 1 in all."""
+    """Raises InputError unless there is one share per logit, each 0 or more, with sum 1."""
     if torch._C._functorch.is_functorch_wrapped_tensor(share) or (
         share.is_cuda and torch.cuda.is_current_stream_capturing()
     ):
@@ -207,7 +207,7 @@ def check_share(share: Tensor, k: int) -> None:
 
 
 def check_weigh(weigh: Weigh) -> None:
-    """Raises InputError for weights of heads that are not 1 in all."""
+    """Raises InputError unless the weights of heads are 0 or more, with sum 1."""
     if isinstance(weigh, str) or not isinstance(weigh, Mapping | Sequence):
         got = type(weigh).__name__
         raise InputError(f"expected weigh= as a mapping or list of the heads' weights, got {got}: give (0.25, 0.75)")
@@ -222,7 +222,7 @@ def check_weigh(weigh: Weigh) -> None:
 
 
 def _share(sizes: Sequence[tuple[str, int]], weigh: Weigh | None, like: Tensor) -> Tensor | None:
-    """What each logit counts: a head's weight in equal parts; None where all count alike."""
+    """The weight of each logit, a head's weight in equal parts; None where all are equal."""
     names = [name for name, _ in sizes]
     if weigh is None:
         weights = [1.0 / len(sizes)] * len(sizes)

@@ -1,4 +1,4 @@
-"""Losses, penalties and methods: what each of them may request and return."""
+"""Losses, penalties and methods: what each may request and return."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .output import Weigh, check_weigh, shared
 
 
 class Term(NamedTuple):
-    """One summand of an objective: `weight * mean(value)`, the value per sample and never reduced inside a part.
+    """One summand of an objective, `weight * mean(value)`: a value per sample, never reduced inside a part.
 
-    weight None: the mean is logged and takes no part in the objective.
+    With weight None, the mean is logged but not part of the objective.
     """
 
     value: Tensor  # (n,); of a loss (n, k), where a sample has k logits
@@ -31,7 +31,7 @@ Terms: TypeAlias = Mapping[str, Term]
 
 
 def two_functions(penalty: str, network: str, cause: str) -> str:
-    """What becomes of a difference of two forwards in which D is not the same function, in words."""
+    """The warning for a difference of two forwards between which D is not the same function."""
     return (
         f"{network} has {cause}: {penalty} by difference also measures how much two forwards of one sample differ, "
         f"divided by sigma^2: set by='gradient', or leave out the {cause}"
@@ -39,9 +39,9 @@ def two_functions(penalty: str, network: str, cause: str) -> str:
 
 
 def as_term(found: object, whose: str | Penalty) -> Term:
-    """The term itself; raises InputError for what a part of one's own returned in its place.
+    """Returns the term itself; raises InputError for anything else that a user's part returned.
 
-    Called in every step: no words before they are needed.
+    It runs in every step, so no message is built before it is needed.
     """
     if not isinstance(found, Term):
         told = whose if isinstance(whose, str) else f"the penalty {whose.name}"
@@ -52,7 +52,7 @@ def as_term(found: object, whose: str | Penalty) -> Term:
 
 
 def as_terms(found: object, whose: str) -> Terms:
-    """Terms by name; raises InputError for another thing."""
+    """Returns terms by name; raises InputError for anything else."""
     if not isinstance(found, dict | Mapping):
         raise InputError(
             f"expected terms by name from {whose}, got {type(found).__name__}: return {{'name': Term(value, weight)}}"
@@ -64,7 +64,7 @@ def as_terms(found: object, whose: str) -> Terms:
 
 
 def loss_terms(found: object, scored: Scored, whose: str) -> Terms:
-    """The terms of an adversarial loss, one value for each sample: k of a map become one by their shares."""
+    """The terms of an adversarial loss with one value per sample; the k values of a map are combined by share."""
     terms = as_terms(found, whose)
     if scored.logit_map is None:
         return terms
@@ -72,26 +72,26 @@ def loss_terms(found: object, scored: Scored, whose: str) -> Terms:
 
 
 class Draw(NamedTuple):
-    """Random numbers a part wants for one step: drawn outside the step, so that every executor sees the same ones."""
+    """Random numbers that a part requests for one step, drawn outside it so that every executor sees the same ones."""
 
     shape: tuple[int, ...]
     kind: Literal["uniform", "normal"] = "uniform"  # U(0, 1) or N(0, 1)
 
 
 class Now(NamedTuple):
-    """All that changes from step to step: tensors whose shapes never change, nested as opponents and their parts."""
+    """Everything that changes from step to step: tensors of fixed shape, nested by opponent and part."""
 
     iteration: Tensor  # (), int64
     state: Mapping[str, Any]
     noise: Mapping[str, Any]
 
     def enter(self, name: str) -> Now:
-        """What belongs to the opponent or part `name`."""
+        """The part of it that belongs to the opponent or part `name`."""
         return Now(self.iteration, self.state.get(name, {}), self.noise.get(name, {}))
 
 
 class Part:
-    """What every loss, penalty and method may have beside its formula; by default nothing of it."""
+    """What every loss, penalty and method may define beside its formula; nothing by default."""
 
     name: str = ""
     needs_real: ClassVar[bool] = False  # wants the real side scored in the generator step
@@ -102,11 +102,11 @@ class Part:
         return {}
 
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
-        """Random numbers wanted per D step when the critic is shown `real` and `fake` samples of `shape`."""
+        """Random numbers requested per D step when the critic is shown `real` and `fake` samples of `shape`."""
         return {}
 
     def at(self, now: Now) -> Self:
-        """The part as it is at this step (schedules, state, noise put in)."""
+        """The part as it is at this step, with its schedules, state and noise filled in."""
         return self
 
     def next_state(self, state: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -114,14 +114,14 @@ class Part:
         return dict(state)
 
     def active(self, step: int) -> bool:
-        """Whether the part acts in D step number `step`: decided on the host, from a number and never a tensor."""
+        """Whether the part acts in D step number `step`; decided on the host, from a number and never from a tensor."""
         return True
 
 
 class Loss(Part):
     """An adversarial loss on logits, for both players; real and fake counts may differ.
 
-    It is taken of each logit by itself: where a sample has k of them, both sides are (n, k), and so are its terms.
+    It is applied to each logit separately: where a sample has k logits, both sides and the terms are (n, k).
     """
 
     equilibrium: tuple[float | None, float | None] = (None, None)  # (D, G) loss when p_G = p_data
@@ -134,29 +134,29 @@ class Loss(Part):
         raise NotImplementedError
 
     def g(self, fake: Tensor, real: Tensor | None = None) -> Terms:
-        """Terms the generator minimises; `real` is given when `needs_real`."""
+        """Terms the generator minimises; `real` is passed when `needs_real` is set."""
         raise NotImplementedError
 
 
 class Penalty(Part):
-    """A term on the discriminator that measures the critic itself."""
+    """A term of the discriminator's objective that measures the critic itself."""
 
     @property
     def compares(self) -> bool:
-        """Whether it compares two forwards of near samples, in which D must be the same function."""
+        """Whether it compares two forwards of nearby samples, for which D must be the same function."""
         return False
 
     @property
     def needs_fake(self) -> bool:
-        """Whether fakes decide where it measures."""
+        """Whether the points where it measures depend on fakes."""
         return True
 
     def __call__(self, critic: Critic, real: Scored, fake: Scored) -> Term:
-        """The term; `real` and `fake` are what the loss saw, scored once."""
+        """The term; `real` and `fake` are the sides that the loss uses, scored once for both."""
         raise NotImplementedError
 
     def loss(self, D: Callable[..., Any], real: Tensor | Batch, fake: Tensor | Batch | None = None) -> Tensor:
-        """`weight * mean` as a scalar for anybody's own loop; `D` maps (n, *shape) to (n,) or (n, 1)."""
+        """`weight * mean` as a scalar for your own training loop; `D` maps (n, *shape) to (n,) or (n, 1)."""
         if fake is None and self.needs_fake:
             raise InputError(f"{self.name} measures the critic at or between fakes: call loss(D, real, fake)")
         if self.compares and (cause := varying(D)):
@@ -186,15 +186,15 @@ class Method(Part):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The sub-modules of D whose outputs it wants among the features, by name."""
+        """Names of the sub-modules of D whose outputs it requests as features."""
         return ()
 
     def on(self, network: Any) -> Self:
-        """The method for this D, before training; raises InputError when D lacks what it needs."""
+        """The method for this D, before training; raises InputError when D lacks what the method needs."""
         return self
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
-        """Presented samples wanted for a D step in which the critic is to see `real` and `fake` of them."""
+        """Number of presented samples requested for a D step in which the critic sees `real` and `fake` of them."""
         return real, fake
 
     def draws_g(self, real: int, fake: int) -> tuple[int, int]:
@@ -202,15 +202,15 @@ class Method(Part):
         return real, fake
 
     def raw(self, count: int) -> int:
-        """Samples needed so that `present` shows `count`."""
+        """Number of samples needed for `present` to show `count`."""
         return count
 
     def present(self, batch: Batch) -> Batch:
-        """What any critic is shown of a batch: packing, augmentation."""
+        """What any critic is shown of a batch, for example packed or augmented samples."""
         return batch
 
     def edit(self, real: Batch, fake: Batch, critic: Critic) -> DBatch:
-        """The two sides of a D step; extra samples come from the tail."""
+        """The two sides of a D step; extra samples come from the end of the batch."""
         return DBatch(real, fake)
 
     def critic(self, critic: Critic, held: Batch | None) -> Critic:
@@ -218,15 +218,15 @@ class Method(Part):
         return critic
 
     def carried(self, real: int, fake: int) -> dict[str, Tensor]:
-        """What a D step of so many samples hands on to the G step, as it is before the first one: more of its state."""
+        """The initial value of what a D step of this many samples passes to the G step, as part of the state."""
         return {}
 
     def carry(self, real: Scored, fake: Scored) -> dict[str, Tensor]:
-        """The same after a D step, of tensors of these shapes, from what D said before it was changed."""
+        """The same after a D step, with the same shapes, computed from D's outputs before D was updated."""
         return {}
 
     def d_terms(self, critic: Critic, real: Scored, fake: Scored) -> Terms:
-        """Further terms for the discriminator; a key that begins with `loss/` counts as part of the loss."""
+        """Further terms for the discriminator; keys that begin with `loss/` count as part of the loss."""
         return {}
 
     def g_terms(self, critic: Critic, real: Scored | None, fake: Scored) -> Terms:
@@ -235,10 +235,10 @@ class Method(Part):
 
 
 class Constraint:
-    """Something done to the discriminator's weights or buffers after each of its steps (clipping, spectral norm)."""
+    """Changes the discriminator's weights or buffers after each of its steps (clipping, spectral norm)."""
 
     def prepare(self, network: Any) -> None:
-        """Makes the module ready, before it is trained."""
+        """Prepares the module before training."""
 
     def after_d_step(self, network: Any, parameters: Iterable[Tensor]) -> None:
         """Changes the trained parameters or the buffers in place, outside autograd."""
@@ -247,11 +247,12 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Opponent:
-    """A discriminator with all that trains it; a plain GAN is a mapping of length one.
+    """A discriminator with everything that trains it; a plain GAN is a mapping with one of them.
 
-    gives: "probability" for one that ends in `nn.Sigmoid`, whose input is then read as the logit; "logit" says that a D
-    that ends in a sigmoid, softmax, tanh or narrow clamp is meant so, and is trained as it is. call, weigh: how it is
-    called with a batch, and how its heads are weighed, as `types.critic` has them.
+    gives: "probability" for a D that ends in `nn.Sigmoid`, whose input is then used as the logit; "logit" for a D whose
+    final sigmoid, softmax, tanh or narrow clamp is intended, and which is trained unchanged. call, weigh: how D is
+    called with a batch and how its heads are weighted, as in `types.critic`. Raises InputError for parts that do not
+    fit together.
     """
 
     critic: Any  # module or callable, x -> logits
@@ -299,13 +300,13 @@ class Opponent:
             yield f"penalty/{penalty.name}", penalty
 
     def initial_states(self, real: int, fake: int) -> dict[str, dict[str, Tensor]]:
-        """The tensors that its parts carry from step to step, by their keys, where D is shown so many samples."""
+        """The tensors that its parts carry from step to step, by key, where D is shown this many samples."""
         states = {key: part.initial_state() for key, part in self.parts()}
         states["method"] |= self.method.carried(real, fake)
         return {key: state for key, state in states.items() if state}
 
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> dict[str, Mapping[str, Draw]]:
-        """The random numbers that each part wants for a step, where D is shown so many samples of this shape."""
+        """The random numbers that each part requests for a step, where D is shown this many samples of this shape."""
         return {key: draws for key, part in self.parts() if (draws := part.noise(real, fake, shape))}
 
     def at(self, now: Now) -> Opponent:
@@ -331,7 +332,7 @@ class Opponent:
 
 
 def equilibrium_of(weighted: Iterable[tuple[float, Loss]]) -> tuple[float | None, float | None]:
-    """The weighted sum of some losses' equilibria, (D, G); None where one of them is free."""
+    """The weighted sum (D, G) of the losses' equilibria; None where one of them has no fixed value."""
     losses, sums = [*weighted], []
     for player in (0, 1):
         known = [weight * value for weight, loss in losses if (value := loss.equilibrium[player]) is not None]

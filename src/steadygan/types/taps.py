@@ -1,4 +1,4 @@
-"""Outputs of named sub-modules of a network during its forward."""
+"""Outputs of named sub-modules of a network, collected during its forward."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ALL = "all"  # layers that end a block
 
 
 class Hooked:
-    """Hooks on a network's sub-modules, which are there inside of `with` only."""
+    """Hooks on a network's sub-modules, present only inside `with`."""
 
     _handles: Sequence[RemovableHandle] = ()
 
     def hooks(self) -> Iterable[tuple[nn.Module, Callable[..., None]]]:
-        """Each sub-module with what is called after its forward."""
+        """Each sub-module with the function to call after its forward."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -37,7 +37,7 @@ class Hooked:
 
 
 class Taps(Hooked):
-    """Collects the outputs of sub-modules by name; its hooks are on the network inside of `with taps:` only.
+    """Collects the outputs of sub-modules by name; its hooks are present only inside `with taps:`.
 
     A sub-module that is used several times gives its last output. Raises InputError for a name that the network does
     not have, for one that its forward does not call, and for outputs that are not tensors.
@@ -56,11 +56,11 @@ class Taps(Hooked):
         return super().__enter__()
 
     def begin(self) -> None:
-        """Forgets what a forward that failed may have left."""
+        """Discards what a failed forward may have left."""
         self._found = {}
 
     def collected(self) -> Mapping[str, Tensor]:
-        """The outputs of the last forward, handed over."""
+        """Returns the outputs of the last forward and clears them."""
         found, self._found = self._found, {}
         for name in self.parts:
             if name not in found:
@@ -78,10 +78,10 @@ class Taps(Hooked):
 
 
 def module_layers(network: Any, layers: Sequence[str]) -> dict[str, nn.Module]:
-    """The sub-modules of these names; the one name `all` means those that end a block of the network.
+    """The sub-modules with these names; the single name `all` means those that end a block of the network.
 
-    A module says which of its children do by an attribute `feature_layers`, a tuple of their names.
-    Raises InputError for one that is not there, where no block is named, and where there is no module.
+    A module names the children that end a block in its attribute `feature_layers`, a tuple. Raises InputError for an
+    unknown name, for `all` where no block is named, and for anything but a module.
     """
     if not layers:
         return {}
@@ -105,11 +105,11 @@ def module_layers(network: Any, layers: Sequence[str]) -> dict[str, nn.Module]:
 
 
 def block_ends(part: nn.Module) -> tuple[str, ...]:
-    """The children of a module that end a block, as it names them itself."""
+    """The children of a module that end a block, as the module names them."""
     named = getattr(part, "feature_layers", ())
     return named if isinstance(named, tuple) else ()
 
 
 def tapped(network: Any, layers: Sequence[str]) -> Taps | None:
-    """Taps on these layers, None for no layer."""
+    """Taps on these layers; None for no layers."""
     return Taps(network, layers) if layers else None
