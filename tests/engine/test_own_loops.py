@@ -91,7 +91,7 @@ class TestRefusals:
         (lambda D: sg.g_loss(losses.RelativisticPairing(), D, Y), "expected real samples for relativistic_pairing"),
         (lambda D: sg.d_loss(losses.Hinge(), nn.Sequential(D, nn.Sigmoid()), X, Y), "ends in a sigmoid"),
         (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, method=methods.Packing(2)), "got packing, which makes them from"),
-        (lambda D: sg.g_loss(losses.Hinge(), D, Y, method=methods.Packing(2)), "got packing, which makes them from more"),
+        (lambda D: sg.g_loss(losses.Hinge(), D, Y, method=methods.Packing(2)), "got packing, which makes them"),
         (lambda D: sg.d_loss(losses.Hinge(), D, X, Y, penalties.r1(1.0)), r"as a list, got r1 alone: pass \[r1\]"),
         (lambda D: sg.d_loss(losses.Hinge(), D, X.long(), Y), "samples of floats, got torch.int64"),
         (lambda D: sg.d_loss(losses.Hinge(), D, Batch(X, given=X), Y), r"the fakes, none, got \(2,\): pass Batch"),
