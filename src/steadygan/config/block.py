@@ -1,4 +1,4 @@
-"""Blocks of settings, the kinds that a name chooses from, their context, and single settings."""
+"""Blocks of settings, the kinds from which a name chooses, their context, and single settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class Block:
-    """A group of settings: a frozen dataclass whose annotations say what each may be, checked when it is made.
+    """A group of settings: a frozen dataclass whose annotations define its allowed values, checked on creation.
 
     A part of the package inherits its settings from such a class, and is checked in the same way.
     """
@@ -35,7 +35,7 @@ class Block:
 
 
 def check(made: Any) -> None:
-    """Raises InputError for the first field of a dataclass that its annotation does not allow."""
+    """Raises InputError for the first field of a dataclass whose value its annotation does not allow."""
     kind = type(made)
     if kind not in READERS:
         READERS[kind] = tuple((name, one.reader) for name, one in settings_of(kind).items() if one.reader is not None)
@@ -57,7 +57,7 @@ class Kinds:
         self.known: dict[str, Any] = dict(known)
 
     def find(self, name: str) -> Any:
-        """The settings class of that name, None where nobody brings it; installed plugins are asked before that."""
+        """The settings class of that name, None if there is none; installed plugins are searched first."""
         if name not in self.known:
             load_installed()
         entry = self.known.get(name)
@@ -96,7 +96,7 @@ def settings_class(kind: str, name: str, entry: Callable[..., Any], base: type[B
 
 
 class Parts(dict[str, Any]):
-    """Parts by name, those that are there; they act in the order in which their kinds are known."""
+    """The parts that are present, by name; they act in the order in which their kinds are registered."""
 
     kinds: ClassVar[Kinds]
     lone: ClassVar[bool] = False  # one of them at most
@@ -116,7 +116,7 @@ class Parts(dict[str, Any]):
 
     @classmethod
     def expand(cls, value: Text) -> dict[str, Any]:
-        """`penalty=r1,r2` means these two and no other, at their defaults; `plain` means no part at all.
+        """`penalty=r1,r2` means exactly these two, with their defaults; `plain` means no part at all.
 
         Raises InputError for a list with nothing between two commas, and for one that names a part twice.
         """
@@ -144,7 +144,7 @@ class JudgeSettings(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a part's settings may depend on; those that do have a function `fits`, which raises InputError."""
+    """What a part's settings may depend on; settings that do have a function `fits`, which raises InputError."""
 
     where: str  # what stands before their keys
     judge: JudgeSettings
@@ -165,7 +165,7 @@ class Context(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """Where one setting goes: how a single value is read, or the block, or kinds of blocks, that stand below it."""
+    """A setting's place: how a single value is read, or the block, or kinds of blocks, below it."""
 
     reader: Reader | None = None
     block: Any = None
@@ -174,7 +174,7 @@ class Slot(NamedTuple):
 
 
 def settings_of(kind: Any) -> Mapping[str, Slot]:
-    """The settings of a block, in their order; those of `Parts` are the parts that are known by now."""
+    """The settings of a block, in order; for `Parts`, the parts known so far."""
     if issubclass(kind, Parts):
         return {name: Slot(block=kind.kinds.find(name), optional=True) for name in kind.names()}
     return _settings_of(kind)
@@ -223,12 +223,12 @@ def plain(block: Any) -> dict[str, Any]:
 
 
 def values(block: Any) -> dict[str, Any]:
-    """The settings of a block without others below it, by name, as a part takes them."""
+    """The single settings of a block by name, as a part takes them."""
     return {name: getattr(block, name) for name in settings_of(type(block))}
 
 
 def taking(kind: Callable[..., S], **defaults: Any) -> Callable[[Callable[Concatenate[S, ...], R]], Callable[..., R]]:
-    """Decorator of a function whose first parameter is a block of this kind: it is called with its values instead.
+    """Decorator for a function whose first parameter is a block of this kind: it is called with its values instead.
 
     They follow the function's own parameters, are checked as the block is, and have the block's defaults, or those
     given here.

@@ -26,7 +26,7 @@ class DataSet(Block):
 
 @dataclass(frozen=True)
 class MadePoints(DataSet):
-    """Points that are made; `n` makes the training set finite, drawn with `seed`."""
+    """Generated points; `n` makes the training set finite, drawn with `seed`."""
 
     image = False
     scale: Positive = 1.0
@@ -36,7 +36,7 @@ class MadePoints(DataSet):
 
 @dataclass(frozen=True)
 class Gaussian(MadePoints):
-    """A 2-D normal distribution, by default seen through 100 training samples."""
+    """A 2-D normal distribution, by default with 100 training samples."""
 
     name = "gaussian"
     n: Size = 100
@@ -82,7 +82,7 @@ class TwoGaussiansFake(TwoGaussians):
 
 @dataclass(frozen=True)
 class PointsFile(DataSet):
-    """The user's own points, a file of one per row; `standardise` trains on them with mean 0 and deviation 1."""
+    """Your own points, in a file with one per row; `standardise` trains on them with mean 0 and deviation 1."""
 
     name = "points"
     image = False
@@ -105,7 +105,8 @@ class DigitsSet(DataSet):
 class ImageSet(DataSet):
     """Images: where they are, whether half of them are mirrored, and how many processes read a large set ahead.
 
-    `path` none looks in STEADYGAN_DATA and the cache folder; `workers` none keeps up to 2 GiB on the device.
+    Without `path`, STEADYGAN_DATA and the cache folder are searched; without `workers`, up to 2 GiB are kept on the
+    device.
     """
 
     image = True
@@ -135,21 +136,21 @@ class StackedMnist(ImageSet):
 
 
 class Cifar10(ImageSet):
-    """Photographs of ten kinds of things, 32 x 32 pixels."""
+    """Photographs of ten classes, 32 x 32 pixels."""
 
     name = "cifar10"
     side = 32
 
 
 class Cifar100(ImageSet):
-    """The same of a hundred kinds."""
+    """Photographs of a hundred classes, 32 x 32 pixels."""
 
     name = "cifar100"
     side = 32
 
 
 class TinyImagenet(ImageSet):
-    """Photographs of two hundred kinds, 64 x 64 pixels."""
+    """Photographs of two hundred classes, 64 x 64 pixels."""
 
     name = "tiny_imagenet"
     side = 64
@@ -164,10 +165,10 @@ class Imagenet64(ImageSet):
 
 @dataclass(frozen=True)
 class Folder(ImageSet):
-    """The user's own images: a folder or .zip of files, or a .npy or .npz of pixels.
+    """Your own images: a folder or .zip of files, or a .npy or .npz of pixels.
 
-    `size` crops and resizes to so many pixels a side, `channels` makes all grey (1) or colour (3); a zip may unpack to
-    `max_gib` GiB.
+    `size` crops and resizes to this many pixels a side, `channels` makes all grey (1) or colour (3); a zip may unpack
+    to `max_gib` GiB.
     """
 
     name = "folder"

@@ -1,4 +1,4 @@
-"""The tree of settings: read from plain types, and what was wrong with a key or a value, in one line."""
+"""The tree of settings, read from plain types, and one-line errors for keys and values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ B = TypeVar("B")
 
 
 class Branch(NamedTuple):
-    """What may stand at a key: one of these classes, chosen by its name where there are kinds of them."""
+    """What is allowed at a key: one of these classes, chosen by name if there are several kinds."""
 
     classes: tuple[Any, ...]
     kinds: Kinds | None = None
@@ -42,12 +42,12 @@ class Branch(NamedTuple):
 
 
 def read_kind(kinds: Kinds, tree: Any, key: str) -> Any:
-    """The settings of one thing of several kinds, at `key`; raises InputError as `read` does."""
+    """The settings of one of several kinds at `key`; raises InputError as `read` does."""
     return _block(kinds, tree, key, kinds.base)
 
 
 def read(root: type[B], tree: Any) -> B:
-    """Settings from plain types; raises InputError, one line, for the first thing that is wrong."""
+    """Settings from plain types; raises InputError, one line, for the first error."""
     found: B = _block(root, tree, "", root)
     return found
 
@@ -99,7 +99,7 @@ def leaves(branch: Branch, prefix: str = "") -> Iterator[str]:
 
 
 def unknown_key(root: type, branch: Branch, prefix: str, key: str) -> InputError:
-    """The error for a key that no block has: offers the nearest one, here or wherever a setting of that name is."""
+    """The error for an unknown key: suggests the nearest one, here or anywhere that a setting has that name."""
     first, *rest = key.split(".")
     here = {f"{prefix}{name}" for name in branch.names}
     if not here:

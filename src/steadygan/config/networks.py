@@ -72,7 +72,7 @@ class Mlp(Network):
 
 @dataclass(frozen=True)
 class Ends(Network):
-    """What a discriminator may end in: kernels that compare samples, an embedding for the logit, a denoiser beside it.
+    """The ends of a discriminator: kernels that compare samples, an embedding as logit, a denoiser beside it.
 
     All are off at 0; `denoiser` is the width of its `denoiser_depth` layers.
     """
@@ -266,13 +266,13 @@ class Sngan64CnnDiscriminator(OneSizeDiscriminator):
 
 
 class Autogan32Generator(Sngan32Generator):
-    """Cells that a search has found, each of which sees what the ones before it kept."""
+    """Cells found by a search, each of which receives the outputs of those before it."""
 
     name = "autogan32"
 
 
 class Autogan32Discriminator(Sngan32Discriminator):
-    """The same as `sngan32`, but for a bias."""
+    """The same as `sngan32`, except for a bias."""
 
     name = "autogan32"
 
@@ -349,7 +349,7 @@ class MlpAutoencoder(Network):
 
 @dataclass(frozen=True)
 class DcganAutoencoder(AnySize):
-    """The same of convolutions."""
+    """The same with convolutions."""
 
     name = "dcgan_autoencoder"
     rebuilds = True

@@ -14,7 +14,7 @@ from .values import Count, Positive, Text, Weight
 
 @dataclass(frozen=True)
 class OpponentSettings(Block):
-    """One of several discriminators; what is none here is as the settings of the same name say for all of them."""
+    """One of several discriminators; whatever is none here falls back to the shared setting of the same name."""
 
     discriminator: Annotated[Block, DISCRIMINATOR] | None = None
     loss: Annotated[Block, LOSS] | None = None
@@ -25,7 +25,7 @@ class OpponentSettings(Block):
 
 
 class Opponents(Parts):
-    """Discriminators that train side by side, each with a network of its own; none of them means one, named D."""
+    """Discriminators trained side by side, each with its own network; none of them means a single one, named D."""
 
     kinds = Kinds("opponent", {"d1": OpponentSettings, "d2": OpponentSettings})
 
@@ -40,9 +40,9 @@ class RemedyMethods(Methods):
 
 @dataclass(frozen=True)
 class RemedyFactors(Block):
-    """What a roll-back multiplies each time: the learning rates and the weights of all penalties.
+    """Factors that each roll-back applies to the learning rates and to the weights of all penalties.
 
-    own: what the verdict advises is changed, each time anew, in place of anything given here.
+    own: applies what the verdict advises each time, instead of anything given here.
     """
 
     key = "remedy"
@@ -54,7 +54,7 @@ class RemedyFactors(Block):
 
 @dataclass(frozen=True)
 class RemedySettings(RemedyFactors):
-    """What a roll-back changes each time: factors on rates and penalty weights, parts that are switched on."""
+    """What a roll-back changes each time: factors on rates and penalty weights, and parts that are switched on."""
 
     penalty: Penalties = field(default_factory=Penalties)
     method: RemedyMethods = field(default_factory=RemedyMethods)
@@ -78,7 +78,7 @@ class RemedySettings(RemedyFactors):
 
 @dataclass(frozen=True)
 class Monitor(Block):
-    """warn tells, stop ends the run (exit code 4), rollback goes back to a good checkpoint, up to `times` times."""
+    """warn reports, stop ends the run (exit code 4), rollback returns to a good checkpoint, up to `times` times."""
 
     key: ClassVar[str] = "monitor"
 

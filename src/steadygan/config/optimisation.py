@@ -27,19 +27,19 @@ class Optimizer(Block):
 
 
 class Schedule(Block):
-    """A factor on the learning rates, of the absolute iteration and of its own horizon, never of where a run stops."""
+    """A factor on the learning rates, a function of the iteration and its own horizon, never of where a run stops."""
 
     key = "schedule"
     constant: ClassVar[bool] = False  # the horizon does not matter
 
     def factor(self, iteration: int, horizon: int) -> float:
-        """The factor of iteration number `iteration` (from 0) in a run of `horizon` iterations."""
+        """The factor at iteration number `iteration` (from 0) of a run of `horizon` iterations."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """1 throughout: the learning rates stay as they are."""
+    """1 throughout: constant learning rates."""
 
     name = "constant"
     constant = True
@@ -81,8 +81,8 @@ SCHEDULE = Kinds("schedule", {each.name: each for each in (Constant, Linear, Cos
 class Ema(Block):
     """theta_ema <- decay theta_ema + (1 - decay) theta after each generator step [yazici2019].
 
-    Either a plain `decay`, or `half_life` in images: decay = 0.5^(batch / h), where h grows as `ramp_up` times the
-    images seen so far until it reaches `half_life`, so that an early average is not one of random weights.
+    Either a plain `decay`, or `half_life` in images: decay = 0.5^(batch / h), where h is `ramp_up` times the images
+    seen so far, up to `half_life`, so that an early average does not consist of initial weights.
     """
 
     key = "ema"
@@ -113,8 +113,8 @@ class Ema(Block):
 class Evaluate(Block):
     """Generated samples are measured every so many iterations, `n` at a time; images by the `features` of a network.
 
-    auto: the data set's own network, where there is one. cifar: the package's own for 32 x 32 colour photographs.
-    inception: FID and similar, weights downloaded on first use.
+    auto: the data set's own network, if there is one. cifar: the package's own for 32 x 32 colour photographs.
+    inception: FID and similar, with weights downloaded on first use.
     """
 
     key = "evaluate"

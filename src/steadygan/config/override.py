@@ -17,12 +17,12 @@ NOTHING = ("none", "null")
 
 
 def override(settings: Settings, words: Iterable[str]) -> Settings:
-    """The settings with each `key=value` put in, from left to right.
+    """The settings after each `key=value`, applied from left to right.
 
-    A key is dotted as in settings.json (`penalty.r1.weight=0.3`). A group given one value starts afresh with its first
-    setting (`loss=hinge`, `penalty.r1=0.3`, `penalty=r1,r2`, `ema=0.99`); none takes a part or an average away. What
-    only the recipe's data has needs no prefix: `size=64` is `data.size=64`.
-    Raises InputError, one line, for an unknown key (the nearest known one is offered) or a value that does not fit.
+    A key is dotted as in settings.json (`penalty.r1.weight=0.3`). A group given a single value is reset, with that
+    value as its first setting (`loss=hinge`, `penalty.r1=0.3`, `penalty=r1,r2`, `ema=0.99`); none removes a part or an
+    average. Keys that only the recipe's data has need no prefix: `size=64` is `data.size=64`. Raises InputError, one
+    line, for an unknown key (with the nearest known one) or a value that does not fit.
     """
     words = list(words)
     if not words:

@@ -46,7 +46,7 @@ class D2GANSettings(Block):
 
 @dataclass(frozen=True)
 class BeganSettings(Block):
-    """Reconstruction errors: fakes' ones are drawn to `gamma` times those of reals, at `rate`."""
+    """Reconstruction errors, where those of fakes are pulled towards `gamma` times those of reals, at `rate`."""
 
     name = "began"
     gamma: Weight = 0.5
@@ -83,7 +83,7 @@ class GradientPenaltySettings(Block):
 
 @dataclass(frozen=True)
 class DraganSettings(GradientPenaltySettings):
-    """The same around real samples moved by `scale` batch standard deviations."""
+    """The same around real samples shifted by `scale` batch standard deviations."""
 
     _: KW_ONLY
     scale: Weight = 0.5
@@ -91,7 +91,7 @@ class DraganSettings(GradientPenaltySettings):
 
 @dataclass(frozen=True)
 class ClosePairDifferenceSettings(Block):
-    """Difference of the critic between a real sample and the fakes within `delta`."""
+    """Differences of the critic between a real sample and the fakes within `delta`."""
 
     weight: Weight = 10.0
     delta: Weight = 0.01
@@ -133,7 +133,7 @@ class Penalties(Parts):
 
 
 class MethodSettings(Block):
-    """What a method adds to being a block."""
+    """What a method adds to a block."""
 
     restrained: ClassVar[bool] = False  # needs a D that was built for it, so that no remedy can switch it on
 
@@ -167,7 +167,7 @@ class PackingSettings(MethodSettings):
 
 @dataclass(frozen=True)
 class DiffAugmentSettings(MethodSettings):
-    """Images are changed at random before D sees them: colours, shifts and holes of these shares of a side."""
+    """Images are randomly augmented before D sees them: colours, and shifts and holes of these shares of a side."""
 
     color: bool = True
     translation: Annotated[float, real(0.0, 1.0)] = 0.125
@@ -184,9 +184,9 @@ class DiffAugmentSettings(MethodSettings):
 
 @dataclass(frozen=True)
 class SampleDifferencesSettings(MethodSettings):
-    """D judges its `count` most realistic fakes and their nearest reals alike, from iteration `start` on.
+    """D rates its `count` most realistic fakes and their nearest reals alike, from iteration `start` on.
 
-    `count` grows by one every `grow_every` iterations; `feature_layers` are sub-modules of D that are compared, too.
+    `count` grows by one every `grow_every` iterations; `feature_layers` are sub-modules of D that are compared as well.
     """
 
     weight: Weight = 0.01
@@ -214,7 +214,7 @@ class SampleDifferencesSettings(MethodSettings):
 
 @dataclass(frozen=True)
 class CramerSettings(MethodSettings):
-    """An energy distance between embeddings in place of the loss; no settings: `method.cramer=` turns it on."""
+    """An energy distance between embeddings instead of the loss; no settings: `method.cramer=` switches it on."""
 
     restrained = True
 
@@ -229,7 +229,7 @@ class CramerSettings(MethodSettings):
 
 @dataclass(frozen=True)
 class DenoisingFeatureMatchingSettings(MethodSettings):
-    """G's features follow what a denoiser of those of reals makes of them."""
+    """G's features follow a denoiser of the features of reals."""
 
     restrained = True
     weight: Weight = 0.03
@@ -268,11 +268,11 @@ class WeightClippingSettings(Block):
 
 @dataclass(frozen=True)
 class SpectralNormSettings(Block):
-    """Every weight of D is divided by its largest singular value; no settings: `constraint.spectral_norm=` is it."""
+    """Every weight of D is divided by its largest singular value; no settings: set `constraint.spectral_norm=`."""
 
 
 class Constraints(Parts):
-    """What is done to D's parameters or buffers after each of its steps: one thing at most."""
+    """Changes to D's parameters or buffers after each of its steps: at most one."""
 
     kinds = Kinds("constraint", {"weight_clipping": WeightClippingSettings, "spectral_norm": SpectralNormSettings})
     lone = True

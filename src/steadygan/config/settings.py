@@ -1,4 +1,4 @@
-"""Everything that decides a run, typed and checked once, before a network is built and before torch is imported."""
+"""Everything that determines a run, typed and checked once, before a network is built and before torch is imported."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ KINDS: tuple[str, ...] = get_args(Kind)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Block):
-    """A run's settings: what is saved as settings.json, printed by `--dry-run` and compared on resume.
+    """A run's settings: saved as settings.json, printed by `--dry-run` and compared on resume.
 
-    `horizon` is the length in iterations that the schedule refers to, whatever part of it is run; `lr_d` none means
-    `lr_g`, `threads` none leaves the number to the plan, `ema` none trains without an average. `opponents` are several
-    discriminators, where there is not one. `conditional` networks are told the classes of the data; `init_from` is a
-    run whose weights are the first ones. `precision` is what the networks compute in, float32 meaning `dtype`;
-    `candidates` is the same for samples that are only ranked, none meaning `precision`. `monitor` takes looks at every
-    tick, none taking none. `fakes` are samples that a discriminator without a generator, none, is trained on.
+    `horizon` is the length in iterations on which the schedule is based, however much of it is run. `lr_d` none means
+    `lr_g`; `threads` none leaves the number to the plan; `ema` none trains without an average. `opponents` are several
+    discriminators, instead of one. `conditional` networks receive the classes of the data. `init_from` is a run whose
+    weights are used as the initial ones. `precision` is that of the networks, where float32 means `dtype`; `candidates`
+    is the same for samples that are only ranked, none meaning `precision`. `monitor` takes looks at every tick, none
+    takes no looks. `fakes` are samples on which a discriminator is trained without a generator (none).
     """
 
     recipe: Annotated[str, text("the name of a recipe")] = "custom"
@@ -130,19 +130,19 @@ class Settings(Block):
             )
 
     def judges(self) -> dict[str, JudgeSettings]:
-        """What each discriminator has, by name: one named D, or the opponents with what they share filled in."""
+        """The settings of each discriminator by name: one named D, or the opponents with shared settings filled in."""
         common = JudgeSettings(self.discriminator, self.loss, self.penalty, self.method, self.constraint)
         return {name: common.overlaid(own) for name, own in self.opponents.items()} or {"D": common}
 
     def check_path(self) -> None:
-        """Raises InputError where data of the user's own are expected and none are named."""
+        """Raises InputError if your own data are expected but no path is given."""
         if self.data.missing and getattr(self.data, "path", None) is None:
             raise InputError(f"{self.recipe}: {self.data.missing}")
         if self.fakes is not None and self.fakes.missing and getattr(self.fakes, "path", None) is None:
             raise InputError("fakes.path: expected a file or folder of fakes, got none: set fakes.path")
 
     def plain(self) -> dict[str, Any]:
-        """The settings as JSON's types, nested as the command line names them."""
+        """The settings as JSON types, nested as on the command line."""
         return plain(self)
 
     def to_json(self) -> str:
@@ -151,12 +151,12 @@ class Settings(Block):
 
     @staticmethod
     def check(tree: Mapping[str, Any]) -> Settings:
-        """Settings from plain types; raises InputError, one line, for the first thing that is wrong."""
+        """Settings from plain types; raises InputError, one line, for the first error."""
         return read(Settings, tree)
 
 
 def check_precision(dtype: str, precision: str, candidates: str | None) -> None:
-    """Raises InputError for bf16 in a run of float64, whose digits it would drop."""
+    """Raises InputError for bf16 in a float64 run, as it would lose digits."""
     for key, kind in (("precision", precision), ("candidates", candidates)):
         if kind == "bf16" and dtype == "float64":
             raise InputError(

@@ -18,20 +18,20 @@ LONGEST = 100  # characters of a name that is held against others
 
 
 class ReadError(ValueError):
-    """What a setting should have been."""
+    """What was expected of a setting."""
 
 
 class Text(str):
-    """A value as it was typed: every setting reads it as its own type, so that a path named 007 stays a path."""
+    """A value as it was typed: every setting reads it as its own type, so a path named 007 stays a path."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How one setting is read: `read` makes it of a JSON value or `Text`, or raises ValueError; `types` are Python's.
+    """How one setting is read: `read` converts a JSON value or `Text`, or raises ValueError; `types` are Python types.
 
-    It stands in a setting's annotation, `Annotated[float, real(0.0)]`, and is the range that is checked wherever the
+    It is part of a setting's annotation, `Annotated[float, real(0.0)]`, and defines the allowed range, wherever the
     setting comes from.
     """
 
@@ -83,7 +83,7 @@ class Reader:
 def whole(low: int | None = None, high: int | None = None, most: int = MOST) -> Reader:
     """Reads a whole number from `low` to `high`; 2e4 and 64.0 are whole numbers, true and "64" in JSON are not.
 
-    most: what no sensible value exceeds, told only to whoever does.
+    most: an upper limit on sensible values, mentioned only to those who exceed it.
     """
     expected = "a whole number"
     if low is not None:
@@ -134,7 +134,7 @@ def choice(*names: str) -> Reader:
 
 
 def text(expected: str, pattern: str = ".+") -> Reader:
-    """Reads text that matches `pattern`, exactly as it was typed; none that would steer a terminal."""
+    """Reads text that matches `pattern`, exactly as it was typed, without control characters."""
 
     def read(value: Any) -> str:
         if not isinstance(value, str) or re.fullmatch(pattern, value) is None or printable(value) != value:

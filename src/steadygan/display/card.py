@@ -1,4 +1,4 @@
-"""A card: what an object says of itself where it is printed, and in a notebook, in few lines and a small picture."""
+"""A card: how an object shows itself in print and in a notebook, with a few lines and a small picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GAP = "  "
 
 @dataclass(frozen=True)
 class Card:
-    """A title, lines of prose, a small table whose first row is its head, and samples; tone: of the first line."""
+    """A title, lines of prose, a small table whose first row is its header, and samples; tone: of the first line."""
 
     title: str
     lines: Sequence[str] = ()
@@ -23,7 +23,7 @@ class Card:
     tone: str = ""
 
     def text(self) -> str:
-        """For `print`: no picture."""
+        """For `print`, without a picture."""
         return "\n".join([self.title, *filter(None, self.lines), *aligned(self.rows)])
 
     def html(self) -> str:
@@ -37,10 +37,10 @@ class Card:
 
 
 class Shown:
-    """What says itself as a card."""
+    """An object that displays itself as a card."""
 
     def _card(self, picture: bool) -> Card:
-        """picture: with samples, where some can be had; it never raises for want of them."""
+        """picture: include samples where available; a missing sample never raises."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -51,7 +51,7 @@ class Shown:
 
 
 def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Rows as lines of columns: the first `left` begin together, the others, numbers, end together."""
+    """Rows as lines of columns: the first `left` columns are left-aligned, the others, numbers, right-aligned."""
     whole = [[*row, *[""] * (max(map(len, rows)) - len(row))] for row in rows]
     widths = [max(map(len, column)) for column in zip(*whole, strict=True)]
     return [
@@ -64,7 +64,7 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
 
 
 def fitting(rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """The same, without the last columns where all of them have no room."""
+    """The same without the last columns, where they do not fit into `width`."""
     for columns in range(max(map(len, rows), default=0), 0, -1):
         lines = aligned([row[:columns] for row in rows])
         if max(map(len, lines)) <= width or columns == 1:

@@ -1,4 +1,4 @@
-"""What the moving lines show at one moment, and how it is fitted into a width: what matters first, no word is cut."""
+"""What the moving lines show at one moment, fitted to a width: the most important first, no word cut."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEAST_BAR = 8  # characters
 
 
 class Frame(NamedTuple):
-    """One moment: what is trained, how far it is, in what state, with which figures; or what is being prepared."""
+    """One moment: what is trained, its progress, state and figures; or what is being prepared."""
 
     title: str
     done: int = 0
@@ -36,7 +36,7 @@ class Frame(NamedTuple):
 
     @property
     def colour(self) -> str:
-        """That of the verdict."""
+        """The colour of the verdict."""
         return COLOURS[tone(self.verdict, self.causes)]
 
     @property
@@ -45,11 +45,11 @@ class Frame(NamedTuple):
         return min(1.0, self.done / max(1, self.total))
 
     def counted(self) -> str:
-        """Iterations done and to be done in all."""
+        """Iterations done, and the total."""
         return f"{self.done:,}/{self.total:,}"
 
     def head(self, width: int) -> tuple[str, int, str]:
-        """Title, length of the bar, and what stands right of it: together they fit, the rate gives way first."""
+        """Title, length of the bar, and the text right of it, fitted together; the rate is dropped first."""
         for title, right in (
             (self.title, (self.counted(), self.rate, self.left)),
             (self.title, (self.counted(), self.left)),
@@ -63,14 +63,14 @@ class Frame(NamedTuple):
         return "", 0, self.counted()
 
     def fitting(self, width: int) -> tuple[str, str]:
-        """State and figures that fit beside each other in `width`: in brief, and without the last, where they must."""
+        """State and figures that fit side by side into `width`: short forms, without the last ones, where needed."""
         state = self.state if len(self.state) <= width else words(self.verdict)
         first = f"{state}{GAP}" if state else ""
         kept = [self.figures, *(self.brief[:count] for count in range(len(self.brief), 0, -1))]
         return state, next((told for told in map(GAP.join, kept) if len(first) + len(told) <= width), "")
 
     def told(self) -> str:
-        """The moment in one line of any length, for where nothing can be moved."""
+        """The moment in one line of any length, for places where nothing can be redrawn."""
         count = f"{self.done:>{len(f'{self.total:,}')},}/{self.total:,}"
         return ", ".join(filter(None, (count, self.state, *self.figures, self.rate, self.left)))
 
@@ -81,7 +81,7 @@ def figures_of(
     modes: int | None,
     brief: bool = False,
 ) -> tuple[str, ...]:
-    """Modes or balance, the largest gradient that G receives, then losses without penalties beside equilibrium."""
+    """Modes or balance, the largest gradient that G receives, then losses without penalties and their equilibrium."""
     parts = []
     if "modes" in stats and modes is not None:
         parts.append(f"{stats['modes']:.3g}/{modes} modes")
@@ -97,7 +97,7 @@ def figures_of(
 
 
 def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The mean of each figure over the rows that have it; the gravest of their verdicts."""
+    """The mean of each figure over the rows that have it; the most serious of their verdicts."""
     keys = {key: None for row in rows for key, value in row.items() if not isinstance(value, str)}
     verdicts = [(row["verdict"], row.get("causes", "")) for row in rows if "verdict" in row]
     told = dict(zip(("verdict", "causes"), gravest(verdicts), strict=True)) if verdicts else {}
@@ -105,12 +105,12 @@ def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def gravity(verdict: str, causes: str = "") -> tuple[int, int]:
-    """How grave a verdict is beside others: by its tone, then by its word."""
+    """How serious a verdict is: by its tone, then by its word."""
     return [*COLOURS].index(tone(verdict, causes)), [*TONES, verdict].index(verdict)
 
 
 def gravest(verdicts: Iterable[tuple[str, str]]) -> tuple[str, str]:
-    """The worst of some runs' verdicts with their causes: the first of equally bad ones."""
+    """The most serious of some runs' verdicts, with its causes; the first if several are equal."""
     return max(verdicts, key=lambda each: gravity(*each))
 
 
@@ -122,7 +122,7 @@ def clock(seconds: float) -> str:
 
 
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """Lines of at most `width`, broken between words alone: one that is too long, a path say, has a line of its own.
+    """Lines of at most `width`, broken only between words; a longer word, such as a path, has its own line.
 
     indent: before all lines but the first.
     """

@@ -1,4 +1,4 @@
-"""A few samples drawn small: braille dots and half blocks for a terminal, SVG and PNG for a page; no numpy."""
+"""A small picture of a few samples: braille dots and half blocks for a terminal, SVG and PNG for a page; no numpy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST, POINTS = 16, 500  # images and points of a glimpse
 
 @dataclass(frozen=True)
 class Glimpse:
-    """Fakes in the plane with real points behind them, or fake images, both in small numbers; or a PNG of either."""
+    """A few fakes in the plane with real points behind them, or a few fake images; or a PNG of either."""
 
     points: Sequence[Point] = ()
     real: Sequence[Point] = ()
@@ -35,7 +35,7 @@ class Glimpse:
     file: bytes = b""  # a PNG, for pages alone
 
     def text(self, width: int, height: int, colours: bool = True) -> list[list[Span]]:
-        """At most `height` lines of at most `width` characters each; none where that is too little room."""
+        """At most `height` lines of at most `width` characters each; none where there is too little room."""
         return self._blocks(width, height, colours) if self.images else self._dots(width, height, colours)
 
     def html(self) -> str:
@@ -131,7 +131,7 @@ def shrunk(image: Image, factor: int) -> list[list[Colour]]:
 
 
 def finite(points: Iterable[Point]) -> list[tuple[float, float]]:
-    """The points both of whose numbers are finite."""
+    """The points with two finite coordinates."""
     return [(x, y) for x, y in points if isfinite(x) and isfinite(y)]
 
 
@@ -148,7 +148,7 @@ def box(points: Iterable[Point]) -> tuple[float, float, float, float]:
 
 
 def sheet(images: Sequence[Image], columns: int) -> list[list[Colour]]:
-    """Images in rows, a white pixel between them; the last row is filled up with white."""
+    """Images in rows with a white pixel between them; the last row is padded with white."""
     white = (255, 255, 255)
     tall, wide = len(images[0]), len(images[0][0])
     page: list[list[Colour]] = []

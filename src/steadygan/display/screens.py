@@ -1,4 +1,4 @@
-"""Where a run's moving lines are shown: in place on a terminal, in one output of a notebook, as few lines elsewhere."""
+"""Where a run's moving lines are shown: in place in a terminal, in one notebook output, or as a few plain lines."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ DULL = ("", "dumb", "unknown")  # kinds of terminals without a cursor
 
 
 class Screen(Protocol):
-    """What a `Watch` shows things on."""
+    """A place where a `Watch` shows things."""
 
     draws: bool  # pictures
     moves: bool  # what is shown can be replaced
 
     def start(self, frame: Callable[[], Frame]) -> None:
-        """From now on what `frame()` returns is shown, again and again where that can be."""
+        """Begins to show what `frame()` returns, repeatedly where possible."""
 
     def stop(self, keep: bool) -> None:
-        """Ends it; keep: the last frame stays where it is."""
+        """Ends the display; keep: the last frame stays."""
 
     def say(self, line: str, style: str = "") -> None:
-        """Something that is told once, and stays."""
+        """Prints something once, which stays."""
 
     def show(self, last: bool) -> None:
-        """There is something new; last: this was the last of it."""
+        """Called when there is something new; last: it is the final frame."""
 
     def beat(self) -> None:
         """Called after every iteration."""
@@ -75,7 +75,7 @@ class MuteScreen:
 
 
 class PlainScreen(MuteScreen):
-    """Lines one below the other, few of them and none that steers a terminal: for files, pipes and logs."""
+    """A few lines one below the other, without control characters: for files, pipes and logs."""
 
     def __init__(self, stream: TextIO | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream, self.clock = stream, clock
@@ -83,18 +83,18 @@ class PlainScreen(MuteScreen):
         self._spoke, self._share = clock(), 0.0
 
     def start(self, frame: Callable[[], Frame]) -> None:
-        """Time counts from here."""
+        """Starts the clock."""
         self._frame, self._spoke, self._share = frame, self.clock(), 0.0
 
     def say(self, line: str, style: str = "") -> None:
-        """One line, or several; nothing where the stream is closed or gone."""
+        """One line or several; nothing if the stream is closed or gone."""
         if self.stream is not None:
             encoding = getattr(self.stream, "encoding", None) or "utf-8"
             with suppress(OSError, ValueError):
                 print(printable(line).encode(encoding, "replace").decode(encoding), file=self.stream, flush=True)
 
     def show(self, last: bool) -> None:
-        """A line for each tenth of the run, but not within thirty seconds of another; and the last one."""
+        """A line for each tenth of the run, but never within thirty seconds of another; and the last one."""
         assert self._frame is not None
         frame, now = self._frame(), self.clock()
         if frame.share < self._share:  # others are trained now
@@ -106,7 +106,7 @@ class PlainScreen(MuteScreen):
 
 
 class LiveScreen:
-    """Two lines that move at the end of a terminal, and a small picture below them."""
+    """Two moving lines at the end of a terminal, and a small picture below them."""
 
     moves = True
 
@@ -119,7 +119,7 @@ class LiveScreen:
         self._drawn: tuple[Any, Any, list[list[Span]]] = (None, None, [])  # what was drawn last, how large, the lines
 
     def start(self, frame: Callable[[], Frame]) -> None:
-        """Takes the terminal's last lines; what is printed meanwhile goes above them."""
+        """Takes the terminal's last lines; whatever is printed meanwhile goes above them."""
         from rich.live import Live
 
         self._frame = frame
@@ -130,7 +130,7 @@ class LiveScreen:
         self._live.start()
 
     def stop(self, keep: bool) -> None:
-        """Gives them back, with the last frame on them or empty."""
+        """Releases them, with the last frame or empty."""
         live, self._live = self._live, None
         if live is not None:
             live.transient = not keep  # a run that could not start leaves its error alone
@@ -146,10 +146,10 @@ class LiveScreen:
                 self.console.print(Text(each, style=style), soft_wrap=True)
 
     def show(self, last: bool) -> None:
-        """The clock of the terminal's own lines sees to it."""
+        """Nothing: a thread redraws the lines at its own pace."""
 
     def beat(self) -> None:
-        """The same."""
+        """Nothing."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         from rich.segment import Segment
@@ -197,7 +197,7 @@ def joined(line: list[Span]) -> list[Span]:
 
 
 class NotebookScreen:
-    """One output of a notebook's cell, which is replaced by what is newer; display: IPython's."""
+    """One output of a notebook's cell, replaced whenever there is news; display: IPython's."""
 
     draws = moves = True
 
@@ -225,14 +225,14 @@ class NotebookScreen:
         self._draw()
 
     def show(self, last: bool) -> None:
-        """Drawn when a second has passed, or nothing comes after it."""
+        """Draws when a second has passed, or when nothing comes after it."""
         if last:
             self._draw()
         else:
             self.beat()
 
     def beat(self) -> None:
-        """Once a second, however long it is from tick to tick."""
+        """Draws once a second, however long a tick takes."""
         if self.clock() - self._drawn >= BEAT:
             self._draw()
 
@@ -252,7 +252,7 @@ HUES = {"good": "#1a7f37", "calm": "#0072B2", "warn": "#9a6700", "bad": "#c62828
 
 
 def page(frame: Frame, said: list[tuple[str, str]]) -> str:
-    """A frame and what was said as HTML; a bar without a value moves by itself."""
+    """A frame and the printed lines as HTML; a bar without a value moves by itself."""
     value = "" if frame.doing else f' value="{frame.share:.4f}"'
     right = " · ".join(filter(None, (frame.counted(), frame.rate, frame.left)))
     hue = HUES[tone(frame.verdict, frame.causes)]
@@ -269,7 +269,7 @@ def page(frame: Frame, said: list[tuple[str, str]]) -> str:
 
 
 def new_screen(plain: bool = False, pictures: bool = True, stream: TextIO | None = None) -> Screen:
-    """The best that there is: a notebook's output, a terminal's moving lines, else plain ones; on stderr."""
+    """The best screen available, on stderr: a notebook's output, a terminal's moving lines, else plain lines."""
     stream = sys.stderr if stream is None else stream
     if not plain and (display := notebook()) is not None:
         return NotebookScreen(display)
@@ -281,9 +281,10 @@ def new_screen(plain: bool = False, pictures: bool = True, stream: TextIO | None
 
 
 def movable(stream: TextIO | None, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether lines can be written over there: a terminal, and not one of which a notebook keeps all that is written.
+    """Whether lines can be overwritten: in a terminal, but not in one whose whole output a notebook keeps.
 
-    A command of a notebook's cell (`!steadygan train`) writes to what calls itself a terminal; its surroundings do not.
+    A command in a notebook's cell (`!steadygan train`) writes to something that claims to be a terminal; the
+    environment reveals it.
     """
     try:
         terminal = stream is not None and stream.isatty()
@@ -295,7 +296,7 @@ def movable(stream: TextIO | None, environment: Mapping[str, str] = os.environ) 
 
 
 def notebook() -> Callable[..., Any] | None:
-    """IPython's `display` where this is a notebook's own process, else None; nothing is imported for it."""
+    """IPython's `display` in a notebook's own process, else None; nothing is imported for it."""
     module = sys.modules.get("IPython")
     shell = getattr(module, "get_ipython", lambda: None)()
     if getattr(shell, "kernel", None) is None:
@@ -307,5 +308,5 @@ def notebook() -> Callable[..., Any] | None:
 
 
 def shade(event: str) -> str:
-    """The style of what a run says: red for an alarm, green where one is over, else yellow."""
+    """The style of a run's event: red for an alarm, green for the end of one, else yellow."""
     return f"bold {COLOURS[heard(event)]}"

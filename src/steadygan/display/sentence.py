@@ -1,4 +1,4 @@
-"""What became of a run in one sentence: its state, the modes it found, and since when nothing was lost."""
+"""A run's outcome in one sentence: its state, the modes it found, and since when nothing was lost."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def sentence_of_seeds(runs: Mapping[int, Rows], modes: int | None = None) -> str
 
 
 def standing(records: Rows) -> tuple[str, str]:
-    """The last verdict and its causes; "" for a run that was not watched."""
+    """The last verdict and its causes; "" for a run without a monitor."""
     row = next((row for row in reversed(records) if "verdict" in row), {})
     return str(row.get("verdict", "")), str(row.get("causes", ""))
 
 
 def last(records: Rows, key: str) -> float | None:
-    """The last known value."""
+    """The last finite value of a figure, or None."""
     return next((float(row[key]) for row in reversed(records) if isfinite(row.get(key, float("nan")))), None)
 
 

@@ -1,4 +1,4 @@
-"""What follows runs while they train, and tells it: in a terminal, a notebook or lines, from the shell and Python."""
+"""Follows runs while they train and shows them in a terminal, a notebook or plain lines, from shell and Python."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG = 5.0  # seconds of reading that are worth a line
 
 
 class Watched(Protocol):
-    """What is asked of a run."""
+    """What a watch needs to know about a run."""
 
     settings: dict[str, Any]
     events: list[str]
@@ -30,10 +30,10 @@ class Watched(Protocol):
 
 
 class Watch:
-    """Tells of one run or of several, seen at their ticks; a context around them, which owns the screen.
+    """Shows one run or several at their ticks; a context manager, which owns the screen.
 
-    screen: None chooses. warns: alarms are Python's warnings, once for each cause; else they are told as all events.
-    seeds: how many runs there are.
+    screen: None chooses one. warns: alarms are Python warnings, once for each cause; otherwise they are printed like
+    other events. seeds: how many runs there are.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Watch:
         self._glimpse: Glimpse | None = None
 
     def plan(self, title: str, total: int, modes: int | None = None, heading: str = "") -> None:
-        """What is to be trained, unless that is known: the first who says it knows best.
+        """Sets what is to be trained, unless it is set already: the first caller knows best.
 
-        The heading is told with the first tick: what cannot start prints its error alone.
+        The heading is printed with the first tick, so that a run that cannot start prints only its error.
         """
         if not self.title:
             self.title, self.total, self.modes, self.heading = title, total, modes, heading
@@ -88,7 +88,7 @@ class Watch:
             self.screen.stop(keep=self.told)
 
     def frame(self) -> Frame:
-        """What is to be seen just now, iterations since the last tick counted."""
+        """What to show now, including the iterations since the last tick."""
         frame = self._frame._replace(title=self.title, total=self.total, doing=self._doing, glimpse=self._glimpse)
         if self._began is None:
             return frame
@@ -100,12 +100,12 @@ class Watch:
         return frame._replace(done=done, rate=f"{rate:,.0f} it/s{beside}" if rate else "", left=left)
 
     def doing(self, what: str) -> None:
-        """What takes its time from now on, told where lines move; "" once it is done."""
+        """Names slow work from now on, shown on moving lines; "" when it is done."""
         self._doing = what
         self.screen.beat()
 
     def reading(self, what: str, done: int, total: int) -> None:
-        """`done` of `total` samples are through `what`: where nothing moves told once, and only if it takes long."""
+        """`done` of `total` samples have passed through `what`; without moving lines, printed once if slow."""
         since = self._reading.setdefault(what, self.clock())
         worth = total == 0 or (done < total and self.clock() - since >= LONG)
         if worth and not self.screen.moves and what not in self._noted:
@@ -114,14 +114,14 @@ class Watch:
         self.doing(f"{what}: {done:,} of {total:,}" if total > 1 else what)
 
     def notice(self, line: str) -> None:
-        """What takes its time before the first iteration, told before it is done."""
+        """Announces slow work before the first iteration."""
         self._begin()
         self.screen.say(line if self.screen.moves else f"{line}: {COMPILING}", "dim")
         self._noticed = line
         self.doing(COMPILING)
 
     def follow(self, reached: Callable[[], int], every: int = 1) -> None:
-        """Before training: `reached()` gives the iterations done; an evaluation comes `every` so many."""
+        """Called before training: `reached()` returns the iterations done; evaluations come every `every` of them."""
         self._reached, self._every, self._began, self._pace = reached, every, None, 0.0
 
     def beat(self) -> None:
@@ -141,7 +141,7 @@ class Watch:
         stats: Mapping[str, Any],
         glimpse: Callable[[], Glimpse | None] | None = None,
     ) -> None:
-        """A run's newest record, and whatever it has to say since the last one; of several runs the means are shown."""
+        """Shows a run's newest record and its news since the last one; for several runs, the means."""
         seed = self._key(run)
         news = self._news(seed, run)
         self._begin()
@@ -198,7 +198,7 @@ class Watch:
         return event
 
     def failed(self, run: Watched, told: object) -> None:
-        """A run among several that ended before its time: its caller may look at the others alone."""
+        """Warns about one of several runs that ended early, since the caller may only look at the others."""
         if self.warns:
             warn(f"seed {self._key(run)}: {told}")
 
@@ -223,9 +223,9 @@ class Watch:
 
 
 def watching(progress: Watch | bool | None, seeds: int = 1) -> Watch:
-    """The watch that is meant: one that is given, one that shows what it can, or for False one that only warns.
+    """The watch to use: the one given, one that shows what it can, or for False one that only warns.
 
-    Raises InputError for another thing.
+    Raises InputError for anything else.
     """
     if isinstance(progress, Watch):
         return progress

@@ -1,4 +1,4 @@
-"""Networks: modules that know nothing of losses, optimisers or files."""
+"""Networks: modules that are independent of losses, optimisers and files."""
 
 from .autoencoder import Autoencoder, dcgan_autoencoder, mlp_autoencoder
 from .autogan import autogan32_discriminator, autogan32_generator

@@ -1,4 +1,4 @@
-"""Discriminators that rebuild a sample from a short code: what they rebuild badly is less real."""
+"""Discriminators that reconstruct a sample from a short code: the worse the reconstruction, the less real."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Autoencoder(nn.Module):
 def mlp_autoencoder(own: MlpAutoencoder, shape: Sequence[int], classes: int | None = None) -> nn.Module:
     """numbers > width x depth > code > width x depth > numbers, as `Autoencoder`: (n, *shape) -> (n,) [berthelot2017].
 
-    `depth` counts hidden layers on each side of the code; neither the code nor the output has an activation.
-    Raises InputError for an unknown activation, a code below 1, and classes: there is no conditional form.
+    `depth` counts hidden layers on each side of the code; neither the code nor the output has an activation. Raises
+    InputError for an unknown activation, a code below 1, and for classes, as there is no conditional form.
     """
     refuse_classes("mlp_autoencoder", classes)
     numbers, width, code = prod(shape), own.width, own.code
@@ -52,9 +52,9 @@ def mlp_autoencoder(own: MlpAutoencoder, shape: Sequence[int], classes: int | No
 def dcgan_autoencoder(own: DcganAutoencoder, shape: Sequence[int], classes: int | None = None) -> nn.Module:
     """The convolutions of `dcgan_discriminator` > linear > code > the layers of `dcgan_generator` [berthelot2017].
 
-    As `Autoencoder`, (n, c, h, h) -> (n,), for samples in [-1, 1]: tanh closes it, as in public code [pfnet2017]. No
-    norm; the code has no activation. Raises InputError for other shapes, an unknown activation, sizes below 1, and
-    classes: there is no conditional form.
+    As `Autoencoder`, (n, c, h, h) -> (n,), for samples in [-1, 1]: the output is tanh, as in public code [pfnet2017].
+    No norm; the code has no activation. Raises InputError for other shapes, an unknown activation, sizes below 1, and
+    for classes, as there is no conditional form.
     """
     refuse_classes("dcgan_autoencoder", classes)
     channels, halved, base = stages("dcgan_autoencoder", shape)

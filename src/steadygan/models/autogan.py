@@ -66,9 +66,9 @@ def autogan32_generator(
     """z > linear > w x 4 x 4 > three cells that double the side > norm > ReLU > convolution > tanh [gong2019].
 
     (n, latent_dim) -> (n, c, 32, 32) in [-1, 1], w = `width` in every layer; see `SkippingCell`. With latent_dim 128, 3
-    channels and width 256 it has 4,405,251 parameters. classes: as in `dcgan_generator`.
-    Convolutions start as U(-b, b) of Glorot, the norm's factors as N(1, 0.02^2), all else as torch starts it.
-    Raises InputError for other shapes and sizes below 1.
+    channels and width 256 it has 4,405,251 parameters. classes: as in `dcgan_generator`. Convolutions are initialised
+    as Glorot's U(-b, b), the norm's factors as N(1, 0.02^2), everything else as in torch. Raises InputError for other
+    shapes and sizes below 1.
     """
     channels, width = channels_of(own, shape), own.width
 
@@ -82,7 +82,7 @@ def autogan32_generator(
 @DISCRIMINATORS.register("autogan32")
 @taking(Autogan32Discriminator)
 def autogan32_discriminator(own: Autogan32Discriminator, shape: Sequence[int], classes: int | None = None) -> nn.Module:
-    """`sngan32_discriminator` without a bias in its last layer, started as `autogan32_generator` [gong2019].
+    """`sngan32_discriminator` without a bias in its last layer, initialised as `autogan32_generator` [gong2019].
 
     With 3 channels and width 128 it has 1,053,824 parameters; the paper's has the constraint `spectral_norm`.
     """

@@ -1,4 +1,4 @@
-"""Networks by name, and from plain settings: built for a run, and built again when it is loaded."""
+"""Networks by name and from plain settings, built for a run and rebuilt when it is loaded."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ DISCRIMINATORS: Registry[Callable[..., nn.Module]] = Registry(DISCRIMINATOR)
 
 
 def refuse_classes(name: str, classes: int | None) -> None:
-    """Raises InputError for a network without a conditional form that was given a number of classes."""
+    """Raises InputError if classes are requested of a network without a conditional form."""
     if classes is not None:
         raise InputError(f"{name} has no conditional form, but got classes={classes}: use dcgan, or leave out labels")
 
 
 class NoGenerator(nn.Module):
-    """Stands where there is no generator: it hands on the fakes that it is given, and has nothing to train."""
+    """A stand-in where there is no generator: it passes on the fakes that it is given, and has nothing to train."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x
@@ -45,11 +45,10 @@ ABSENT = {"name": "none"}  # in a `network_settings`: there is no generator
 def networks(
     spec: Mapping[str, Mapping[str, Any]], seed: int = 0
 ) -> tuple[nn.Module, nn.Module | dict[str, nn.Module]]:
-    """(G, D) of a `network_settings`, on the CPU, with the first weights of `seed`; D by name where there are several.
+    """(G, D) of a `network_settings`, on the CPU, with the initial weights of `seed`; several Ds as a mapping by name.
 
-    G is a `NoGenerator` where D was trained alone.
-
-    Raises InputError for settings that the networks do not have, such as those of a run of another version.
+    G is a `NoGenerator` where D was trained alone. Raises InputError for settings that the networks do not have, such
+    as those of a run of another version.
     """
     several = spec.get("discriminators")
     with borrowed(seed), torch.device("cpu"):
@@ -61,14 +60,14 @@ def networks(
 
 
 def generator_of(spec: Mapping[str, Any], seed: int = 0) -> nn.Module:
-    """G of the settings `generator` of a `network_settings`; see `networks`."""
+    """G from the settings `generator` of a `network_settings`; see `networks`."""
     with borrowed(seed), torch.device("cpu"):
         return _network(GENERATORS, GENERATOR, spec)
 
 
 @dataclass(frozen=True)
 class Given(Block):
-    """What a network is given by its run."""
+    """What a run passes to a network."""
 
     latent_dim: Annotated[int | None, whole(1, most=2**16)] = None
     shape: tuple[Width, ...] = ()

@@ -42,15 +42,14 @@ def dcgan_generator(
 def dcgan_discriminator(own: DcganDiscriminator, shape: Sequence[int], classes: int | None = None) -> nn.Module:
     """k convolutions 4/2/1 with width 2^i channels, leaky ReLU 0.2, > linear > one logit [radford2016].
 
-    (n, c, h, h) -> (n,). k halvings take h to a side of 2..7, as in `dcgan_generator`; with shape (3, 32, 32) it has
-    662,977 parameters. norm: "batch" after each convolution but the first, without that layer's bias.
-    minibatch_discrimination: kernels of 5 numbers each that compare the samples of a batch, 0 for none [salimans2016].
-    embedding: numbers h in place of the logit, which is then -||h||, 0 for none; see `Embedded` [bellemare2017].
-    denoiser: width of a network of `denoiser_depth` layers on the last feature map, 0 for none; see `Denoised` and
-    `denoiser` in `heads` [wardefarley2017].
-    classes: a projection of the last feature map is added to the logit [miyato2018b]. Weights start as torch starts
-    them. Raises InputError for other shapes, an unknown norm, sizes that are too small, and an embedding or a denoiser
-    beside each other or classes.
+    (n, c, h, h) -> (n,). k halvings reduce h to a side of 2..7, as in `dcgan_generator`; with shape (3, 32, 32) it has
+    662,977 parameters. norm: "batch" after each convolution but the first, replacing that layer's bias.
+    minibatch_discrimination: the number of kernels, of 5 numbers each, that compare the samples of a batch, 0 for none
+    [salimans2016]. embedding: the size of h, where the logit is -||h||, 0 for none; see `Embedded` [bellemare2017].
+    denoiser: the width of a network of `denoiser_depth` layers on the last feature map, 0 for none; see `Denoised` and
+    `denoiser` in `heads` [wardefarley2017]. classes: a projection of the last feature map is added to the logit
+    [miyato2018b]. Weights are initialised as in torch. Raises InputError for other shapes, an unknown norm, sizes that
+    are too small, and for combining an embedding, a denoiser or classes.
     """
     channels, halved, base = stages("dcgan", shape)
     widths = [own.width * 2**i for i in range(halved)]
@@ -62,7 +61,7 @@ def downward(
 ) -> list[list[nn.Module]]:
     """Convolutions 4/2/1 of these widths, each with the activation: (n, channels, h, h) -> (n, widths[-1], s, s).
 
-    norm: after each but the first, in place of its bias.
+    norm: after each but the first, replacing its bias.
     """
     blocks: list[list[nn.Module]] = [[nn.Conv2d(channels, widths[0], 4, 2, 1), activation_named(activation)]]
     for before, after in pairwise(widths):
@@ -76,7 +75,7 @@ def upward(
 ) -> list[nn.Module]:
     """linear > widths[0] x base x base > transposed convolutions 4/2/1, > tanh: (n, inputs) -> (n, channels, h, h).
 
-    norm: after each layer but the last, in place of its bias.
+    norm: after each layer but the last, replacing its bias.
     """
     layers: list[nn.Module] = [
         nn.Linear(inputs, widths[0] * base**2, bias=norm == "none"),

@@ -1,4 +1,4 @@
-"""The networks of the dual discriminators and of what they are compared with."""
+"""The networks of the dual discriminators, and of the methods to which they are compared."""
 
 from __future__ import annotations
 

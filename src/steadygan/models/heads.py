@@ -1,4 +1,4 @@
-"""What stands around the layers of a network: a label beside z; a logit, an embedding, a denoiser behind features."""
+"""The ends of networks: a label beside z; a logit, an embedding or a denoiser after the features."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def denoiser(
 
 
 def last_layers(features: int, outputs: int, kernels: int = 0, bias: bool = True) -> list[nn.Module]:
-    """A linear layer, behind minibatch discrimination of so many kernels of 5 numbers: (n, features) -> (n, outputs).
+    """A linear layer after minibatch discrimination with so many kernels of 5 numbers: (n, features) -> (n, outputs).
 
-    kernels 0: no samples are compared [salimans2016].
+    kernels 0: samples are not compared [salimans2016].
     """
     compared: list[nn.Module] = [MinibatchDiscrimination(features, kernels)] if kernels else []
     return [*compared, nn.Linear(features + kernels, outputs, bias)]
@@ -82,7 +82,7 @@ def last_layers(features: int, outputs: int, kernels: int = 0, bias: bool = True
 class LabelledGenerator(nn.Module):
     """G(z, label) = body([z, e(label)]): (n, latent_dim), (n,) -> samples; e embeds a class in `dim` numbers.
 
-    e starts as N(0, 1), the law of z. Raises InputError for less than one class.
+    e is initialised as N(0, 1), the distribution of z. Raises InputError for fewer than one class.
     """
 
     def __init__(self, body: nn.Module, classes: int, dim: int) -> None:
@@ -118,7 +118,7 @@ class ProjectionDiscriminator(nn.Module):
 
 
 def told(latent_dim: int, classes: int | None, build: Callable[[int], nn.Module]) -> nn.Module:
-    """The generator that `build` makes of so many inputs, and where there are classes the label's numbers beside z."""
+    """The generator that `build` makes for this many inputs, plus the label's embedding where there are classes."""
     dim = 0 if classes is None else min(latent_dim, EMBEDDING)
     body = build(latent_dim + dim)
     return body if classes is None else LabelledGenerator(body, classes, dim)
@@ -127,9 +127,9 @@ def told(latent_dim: int, classes: int | None, build: Callable[[int], nn.Module]
 def judging(
     own: Ends, features: nn.Module, channels: int, side: int, classes: int | None, bias: bool = True
 ) -> nn.Module:
-    """A discriminator of feature maps (n, channels, side, side) that ends as `own` says; bias: of its last layer.
+    """A discriminator of feature maps (n, channels, side, side) with the end chosen by `own`; bias: of its last layer.
 
-    Raises InputError for classes beside an embedding or a denoiser.
+    Raises InputError for classes together with an embedding or a denoiser.
     """
     for setting, size in {"embedding": own.embedding, "denoiser": own.denoiser}.items():
         if size and classes is not None:

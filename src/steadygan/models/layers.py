@@ -1,4 +1,4 @@
-"""What networks are made of: activations by name, blocks, layers that compare the samples of a batch, sides."""
+"""Building blocks of networks: activations by name, blocks, layers that compare the samples of a batch, sides."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def activation(name: str) -> nn.Module:
-    """A module of that activation; raises InputError for an unknown one."""
+    """A module with this activation; raises InputError for an unknown one."""
     if name not in ACTIVATIONS:
         raise unknown("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()
 
 
 class Blocks(nn.Sequential):
-    """Layers in one flat sequence, of which `feature_layers` names those that end a block."""
+    """Layers in one flat sequence; `feature_layers` names those that end a block."""
 
     feature_layers: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, blocks: Sequence[Sequence[nn.Module]], rest: Iterable[nn.Module] = ()) -> Self:
-        """Some blocks of layers, and what follows them."""
+        """Blocks of layers, and the layers after them."""
         made = cls(*chain(*blocks), *rest)
         made.feature_layers = tuple(f"{end - 1}" for end in accumulate(map(len, blocks)) if end)
         return made
 
 
 class Summed(nn.Module):
-    """skip(x) + scale * residual(x); without a skip of its own it is the identity [he2016]."""
+    """skip(x) + scale * residual(x); the default skip is the identity [he2016]."""
 
     def __init__(self, residual: nn.Module, skip: nn.Module | None = None, scale: float = 1.0) -> None:
         super().__init__()
@@ -66,9 +66,9 @@ class Summed(nn.Module):
 class MinibatchDiscrimination(nn.Module):
     """Appends to each sample's features how close the rest of its batch is: (n, A) -> (n, A + B) [salimans2016].
 
-    o_b(x_i) = sum_{j != i} exp(-||M_i,b - M_j,b||_1), M = x T with T: A -> B x C, without a bias; B = `kernels`,
-    C = `dims`. The sum runs over all that comes in one call: never mix real and fake samples there, and keep the size
-    of the batch. Takes memory for n * n * B * C numbers. Raises InputError for sizes below 1.
+    o_b(x_i) = sum_{j != i} exp(-||M_i,b - M_j,b||_1), M = x T with T: A -> B x C, without a bias; B = `kernels`, C =
+    `dims`. The sum runs over all samples of one call: never mix real and fake samples in it, and keep the batch size
+    constant. Needs memory for n * n * B * C numbers. Raises InputError for sizes below 1.
     """
 
     couples_samples = True
@@ -92,9 +92,9 @@ class MinibatchDiscrimination(nn.Module):
 
 
 class Unrounded(nn.Sequential):
-    """Layers that compute in the dtype of their weights, whatever autocast says around them: for the last ones of D.
+    """Layers that compute in the dtype of their weights, even under autocast: for the last ones of D.
 
-    bf16 has 128 numbers between two powers of 2, so that the logits of hundreds of samples may share a dozen.
+    bf16 has 128 numbers between two powers of 2, so the logits of hundreds of samples might share a dozen values.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -142,9 +142,9 @@ def channels_of(own: OneSize, shape: Sequence[int]) -> int:
 
 
 def start(network: N, law: Callable[[Any, bool], Any] | None = None) -> N:
-    """The network with first weights by `law(layer, inner)`, inner in a `Summed`'s residual, and biases 0.
+    """The network, initialised by `law(layer, inner)`, inner meaning inside a `Summed`'s residual, and biases 0.
 
-    By default N(0, 0.02^2). The further networks that D names in `auxiliaries` stay as they are.
+    By default N(0, 0.02^2). The further networks that D names in `auxiliaries` are left as they are.
     """
     aside = {part for other in auxiliaries_of(network).values() for part in other.modules()}
     inner = {part for block in network.modules() if isinstance(block, Summed) for part in block.residual.modules()}
@@ -160,11 +160,11 @@ def start(network: N, law: Callable[[Any, bool], Any] | None = None) -> N:
 
 
 def safe_sqrt(squared: Tensor) -> Tensor:
-    """sqrt whose slope at 0 is 0: where the critic is flat, the plain one's infinite slope turns weights into NaN."""
+    """sqrt with slope 0 at 0: where the critic is flat, the infinite slope of the plain one turns weights into NaN."""
     nonzero = squared != 0  # true of NaN too, which must stay visible
     return torch.where(nonzero, squared, 1.0).sqrt() * nonzero
 
 
 def normed(norm: str, channels: int) -> list[nn.Module]:
-    """The normalisation that follows a layer of so many channels: batch norm, or nothing."""
+    """The normalisation after a layer with this many channels: batch norm, or nothing."""
     return [BatchNorm(channels)] if norm == "batch" else []

@@ -20,8 +20,8 @@ from .layers import activation as activation_named
 def mlp(own: Mlp, in_features: int, out_features: int) -> nn.Sequential:
     """in > width x depth > out with `activation` between: (n, in) -> (n, out); `depth` counts hidden layers.
 
-    mlp(2, 2) has 8,642 parameters and mlp(2, 1) 8,577 [tao2020, supplement]. `output` ("tanh") closes the network.
-    Raises InputError for an unknown activation.
+    mlp(2, 2) has 8,642 parameters and mlp(2, 1) 8,577 [tao2020, supplement]. `output` ("tanh") is the activation of the
+    output. Raises InputError for an unknown activation.
     """
     layers = Blocks.of(hidden(in_features, own.width, own.depth, own.activation))
     layers.append(nn.Linear(own.width if own.depth else in_features, out_features))
@@ -35,7 +35,7 @@ def hidden(in_features: int, width: int, depth: int, activation: str) -> list[li
 
 
 def closing(output: str | None) -> list[nn.Module]:
-    """The activation of an output, where it has one."""
+    """The activation of the output, if there is one."""
     return [] if output is None else [activation_named(output)]
 
 
@@ -44,7 +44,7 @@ def closing(output: str | None) -> list[nn.Module]:
 def mlp_generator(own: Mlp, latent_dim: int, shape: Sequence[int], classes: int | None = None) -> nn.Sequential:
     """`mlp` from z to a sample of any shape: (n, latent_dim) -> (n, *shape) [tao2020, supplement].
 
-    Raises InputError for an unknown activation, and for classes: there is no conditional form.
+    Raises InputError for an unknown activation, and for classes, as there is no conditional form.
     """
     refuse_classes("mlp", classes)
     net = mlp(latent_dim, prod(shape), own.width, own.depth, own.activation, own.output)
@@ -56,12 +56,12 @@ def mlp_generator(own: Mlp, latent_dim: int, shape: Sequence[int], classes: int 
 def mlp_discriminator(own: MlpDiscriminator, shape: Sequence[int], classes: int | None = None) -> nn.Module:
     """`mlp` from the numbers of a sample to its logit: (n, *shape) -> (n,) [tao2020, supplement].
 
-    minibatch_discrimination: kernels of 5 numbers each that compare the samples of a batch before the last layer, 0
-    for none [salimans2016]. embedding: numbers h in place of the logit, which is then -||h||, 0 for none; see
-    `Embedded` [bellemare2017]. denoiser: width of a network of `denoiser_depth` layers on what the last layer sees, 0
-    for none; see `Denoised` and `denoiser` in `heads` [wardefarley2017].
-    Raises InputError for an unknown activation or norm, for sizes that are too small, for an embedding beside a
-    denoiser, and for classes: there is no conditional form.
+    minibatch_discrimination: the number of kernels, of 5 numbers each, that compare the samples of a batch before the
+    last layer, 0 for none [salimans2016]. embedding: the size of h, where the logit is -||h||, 0 for none; see
+    `Embedded` [bellemare2017]. denoiser: the width of a network of `denoiser_depth` layers on the last layer's input, 0
+    for none; see `Denoised` and `denoiser` in `heads` [wardefarley2017]. Raises InputError for an unknown activation or
+    norm, for sizes that are too small, for an embedding together with a denoiser, and for classes, as there is no
+    conditional form.
     """
     refuse_classes("mlp", classes)
     flat: list[nn.Module] = [] if len(shape) == 1 else [nn.Flatten()]

@@ -1,4 +1,4 @@
-"""Spectral normalisation whose forward moves nothing: the power iteration is a step of its own."""
+"""Spectral normalisation whose forward changes nothing: the power iteration is a separate step."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ITERATIONS = 15  # before the first step
 class Spectral(nn.Module):
     """W / sigma, sigma = u' W v: W as a matrix (out, rest) and buffers u, v, constants in the gradient [miyato2018].
 
-    out is axis 0 of the weight, axis 1 of a transposed convolution's. The forward leaves u and v alone, so that it
-    means the same however often it is called; `iterate` moves them. The first u is drawn from a seed of its own.
+    out is axis 0 of the weight, axis 1 for a transposed convolution. The forward does not change u and v, so that
+    repeated calls agree; `iterate` updates them. The initial u is drawn from its own seed.
     """
 
     u: Tensor
@@ -58,9 +58,9 @@ class Spectral(nn.Module):
 def spectral_norm(network: nn.Module) -> nn.Module:
     """Divides the weight of every linear, embedding and convolution layer by its largest singular value, in place.
 
-    As `Spectral`, from 15 power iterations on; a weight that has a parametrisation already is left as it is, and so are
-    the further networks that D names in `auxiliaries`. The parameters stay the same tensors under other names.
-    Raises InputError for a layer whose weights are all 0: there is nothing to divide by [miyato2018].
+    Uses `Spectral`, after 15 power iterations. Weights that already have a parametrisation are left as they are, and so
+    are the further networks that D names in `auxiliaries`. The parameters remain the same tensors under other names.
+    Raises InputError for a layer whose weights are all 0, as there is nothing to divide by [miyato2018].
     """
     aside = {part for other in auxiliaries_of(network).values() for part in other.modules()}
     for name, layer in [*network.named_modules()]:

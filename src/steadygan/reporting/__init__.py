@@ -29,13 +29,13 @@ def report(
 ) -> Path:
     """Writes one self-contained HTML page about runs, side by side; returns its path.
 
-    runs: the folder of a run, one that holds the runs of several seeds (`seed-0`, `seed-1`, ...), a loop of your own (a
-    `CollapseMonitor` with its records, the folder that it wrote as its `out`, or a file of its records, .jsonl or a
-    list as .json), or a list of these; runs that differ in their seed alone are drawn as their mean with a band of one
-    standard deviation. out: the page, by default `report.html` in the folder of a single run, and in the current folder
-    for others. real: points of runs that kept no real ones are drawn over those in the file that their settings name,
-    which is read for that. What cannot be read is left out and counted. Raises InputError for a folder without a run
-    or without records, for an `out` that is a folder, and for a `report.html` that is no report.
+    runs: the folder of a run; a folder with the runs of several seeds (`seed-0`, `seed-1`, ...); a loop of your own (a
+    `CollapseMonitor` with its records, the folder given as its `out`, or a file of its records, .jsonl or a list as
+    .json); or a list of these. Runs that differ only in their seed are drawn as their mean with a band of one standard
+    deviation. out: the page, by default `report.html` in the folder of a single run, otherwise in the current folder.
+    real: for runs that saved no real points, read the data file named in their settings and draw its points. Whatever
+    cannot be read is left out and counted. Raises InputError for a folder without a run or without records, for an
+    `out` that is a folder, and for a `report.html` that is not a report.
     """
     told = [*runs] if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
     if not told:

@@ -83,7 +83,7 @@ CAPTIONS = {
 
 
 def caption(key: str) -> str:
-    """What the chart of a figure shows."""
+    """A sentence about what a figure's chart shows."""
     if key in CAPTIONS:
         return CAPTIONS[key]
     if CLASS.fullmatch(key):

@@ -1,4 +1,4 @@
-"""Charts for plotly in plain dictionaries: curves of few points that keep every peak; colours are the page's."""
+"""Charts for plotly as plain dictionaries: curves with few points that keep every peak; colours come from the page."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ Chart = dict[str, Any]
 
 
 def text(words: str) -> str:
-    """Words for plotly, which reads tags in whatever it is given."""
+    """Text for plotly, with its tags escaped."""
     return escape(words, quote=False)
 
 
 def chart(quantity: Quantity, groups: Sequence[RunGroup]) -> Chart | None:
-    """One quantity of all groups that have it, None where nothing can be drawn.
+    """One quantity for all groups that have it; None where nothing can be drawn.
 
-    `data` and `layout` are plotly's; a trace's `meta` is its group's number and role. `captions` say in words what
-    lines and marks are, `summary` what the chart shows, for those who do not see it.
+    `data` and `layout` are plotly's; a trace's `meta` is its group's number and role. `captions` describe lines and
+    marks, `summary` describes the chart for readers who cannot see it.
     """
     drawn = ((i, curve([run.rows for run in group.runs], quantity.key)) for i, group in enumerate(groups))
     curves = {i: found for i, found in drawn if found is not None}
@@ -213,10 +213,10 @@ def _tame(layout: Chart, curves: Sequence[Curve], captions: list[str]) -> None:
 
 
 def thinned(whole: Curve, most: int = MOST) -> Curve:
-    """At most about `most` points of a curve, its first and last among them.
+    """At most about `most` points of a curve, including its first and last.
 
-    The points are cut into equal stretches; of each, those where a row (the values, an edge of the band) is smallest
-    and largest are kept, and one that is not finite: no peak is lost, and a gap stays a gap.
+    The points are cut into equal stretches. Of each, those where a row (the values, an edge of the band) is smallest
+    and largest are kept, and one that is not finite: no peak is lost, and a gap remains a gap.
     """
     count = len(whole.x)
     if count <= most:
@@ -236,5 +236,5 @@ def thinned(whole: Curve, most: int = MOST) -> Curve:
 
 
 def rounded(values: Floats, digits: int = 5) -> list[float | None]:
-    """For JSON: so many significant digits, None for what is not finite."""
+    """Values for JSON, with this many significant digits; None for what is not finite."""
     return [float(f"{value:.{digits}g}") if np.isfinite(value) else None for value in values.tolist()]

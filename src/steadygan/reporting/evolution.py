@@ -1,4 +1,4 @@
-"""How a run's samples came to be, as a film: its pages, a GIF small enough for the report, and files of it."""
+"""How a run's samples developed, as a film: its pages, a GIF small enough for the report, and files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EVEN = "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white"  # players want even sides
 
 
 def evolution_pages(run: RunHistory, most: int = FRAMES, wide: int = WIDE, real: bool = False) -> list[Pixels]:
-    """At most so many pages of one size, the last samples among them, close together at the start; [] without samples.
+    """At most this many pages of equal size, denser at the start and ending with the last samples; [] without any.
 
     Points share axes and the logits' colours. real: see `real_points`.
     """
@@ -46,7 +46,7 @@ def evolution_pages(run: RunHistory, most: int = FRAMES, wide: int = WIDE, real:
 
 
 def evolution_gif(run: RunHistory, budget: int, real: bool = False) -> bytes | None:
-    """The film as a GIF of at most `budget` bytes, of fewer and smaller pages where it takes that; None without one."""
+    """The film as a GIF of at most `budget` bytes, with fewer and smaller pages if needed; None if impossible."""
     pages = evolution_pages(run, wide=NARROW, real=real)
     if len(pages) < 2:
         return None
@@ -59,14 +59,14 @@ def evolution_gif(run: RunHistory, budget: int, real: bool = False) -> bytes | N
 
 
 def smaller(page: Pixels, times: int) -> Pixels:
-    """A page of so many times fewer pixels along each side."""
+    """A page with this many times fewer pixels along each side."""
     from PIL import Image
 
     return np.asarray(Image.fromarray(page).reduce(times))
 
 
 def draw_film(folder: RunFolder, stem: Path, real: bool = False) -> tuple[list[Path], str]:
-    """Writes the run's samples, close together at the start, to `stem`.gif and .mp4; the paths, and why one is missing.
+    """Writes the run's samples, denser at the start, to `stem`.gif and .mp4; returns paths and why one is missing.
 
     Points share axes and the colours of D's logits. real: see `real_points`. Raises InputError for a run without
     samples.
@@ -100,7 +100,7 @@ def _mp4(program: str, pages: Sequence[Pixels], path: Path) -> Path:
 
 
 def picked(files: Sequence[Path], most: int) -> list[Path]:
-    """So many files, the last among them, even in log scale."""
+    """This many files including the last, evenly spaced in log scale."""
     return [files[i] for i in pick_panels([int(path.stem) for path in files], most)]
 
 

@@ -21,10 +21,11 @@ def framed(
     plotly: bool = True,
     **context: Any,
 ) -> str:
-    """A page as text: `template` (Jinja's) extends `frame.html.j2`, whose blocks it fills from `context`.
+    """A page as text: `template` (Jinja) extends `frame.html.j2`, whose blocks it fills from `context`.
 
-    context: `title`, `kind` (report, theory ...), `above` (a line above the title) and what the template wants; data:
-    what the scripts read. state: of a page that is followed; plotly: whether it has curves, which need that library.
+    context: `title`, `kind` (report, theory ...), `above` (a line above the title) and whatever the template needs;
+    data: what the scripts read. state: of a page that is followed; plotly: whether it has curves, which need that
+    library.
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
@@ -48,13 +49,13 @@ def framed(
 
 
 def embedded(content: Any) -> str:
-    """JSON that may stand in a <script>: nothing in it can end the element, whatever the strings hold."""
+    """JSON for a <script>: whatever the strings contain, it cannot close the element."""
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)  # ASCII: U+2028 is escaped with the rest
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def coded(words: str) -> Any:
-    """Words with what stands between `backticks` as code, escaped."""
+    """Escaped text with what is between `backticks` as code."""
     from markupsafe import Markup, escape
 
     parts = words.split("`")
@@ -63,5 +64,5 @@ def coded(words: str) -> Any:
 
 @cache
 def frame_file(name: str) -> str:
-    """A template, style sheet or script of this room."""
+    """A template, style sheet or script of this package."""
     return (files(__package__) / name).read_text(encoding="utf-8")

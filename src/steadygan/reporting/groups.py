@@ -1,4 +1,4 @@
-"""Runs that differ in their seed alone stand together: what a group is called, and the command that makes it again."""
+"""Groups of runs that differ only in their seed: their names, and the commands that reproduce them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RunGroup:
 
 
 def grouped(runs: Sequence[RunHistory]) -> list[RunGroup]:
-    """The runs in groups, both in the order in which they were given."""
+    """The runs in groups, both in the given order."""
     groups: list[list[RunHistory]] = []
     for run in runs:
         home = next((own for own in groups if _same_but_for_the_seed(own, run)), None)
@@ -88,7 +88,7 @@ def _path(group: Sequence[RunHistory]) -> Path:
 
 
 def command(group: RunGroup) -> str | None:
-    """`steadygan train RECIPE KEY=VALUE ... --seed S --iterations N`; None where words cannot say the settings."""
+    """`steadygan train RECIPE KEY=VALUE ... --seed S --iterations N`; None if no command line gives these settings."""
     settings = group.first.settings
     if settings is None or settings.recipe not in RECIPES:
         return None
@@ -132,7 +132,7 @@ def _gone(own: Mapping[str, Any], key: str) -> str | None:
 
 
 def shown(value: Any, comma: str = ", ") -> str:
-    """A setting as words."""
+    """A setting as text."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):

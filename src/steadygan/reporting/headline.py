@@ -1,4 +1,4 @@
-"""What stands first on the page: how a run stands and why in a sentence, few figures, and which curves show it."""
+"""The top of the page: a run's state and its reason in a sentence, a few figures, and the curves that show it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PLAIN = {  # of verdicts that give no reason
 
 
 class RunState(NamedTuple):
-    """How a run, or several seeds of it alike, stand at the end; `since` says at which iteration that began."""
+    """The final state of a run, or of several seeds alike; `since` is the iteration at which it began."""
 
     word: str
     tone: str
@@ -52,7 +52,7 @@ class RunState(NamedTuple):
 
 
 class HeadlineFigure(NamedTuple):
-    """One of the figures that stand first, of each group that has it."""
+    """One of the figures at the top, for each group that has it."""
 
     key: str
     label: str
@@ -60,20 +60,20 @@ class HeadlineFigure(NamedTuple):
 
     @property
     def real(self) -> str:
-        """What real data gets, where that is the same beside all groups; else ""."""
+        """The value for real data if it is the same for all groups; else ""."""
         reals = {told.real for told in self.cells.values()}
         return reals.pop() if len(reals) == 1 else ""
 
 
 class Reason(NamedTuple):
-    """The curves that show why the runs stand as they do, below a title."""
+    """The curves that show why the runs are in their states, with a title."""
 
     title: str
     keys: Sequence[str]
 
 
 def states(group: RunGroup) -> list[RunState]:
-    """The last verdicts of a group, the gravest first, seeds of one word together; [] where no record has one."""
+    """The last verdicts of a group, the most serious first, seeds with the same state together; [] without verdicts."""
     alike: dict[str, list[tuple[RunHistory, RunState]]] = {}
     for run in group.runs:
         if run.verdicts:
@@ -133,7 +133,7 @@ def _before(run: RunHistory, last: Turn) -> str:
 
 
 def headline_figures(groups: Sequence[RunGroup]) -> list[HeadlineFigure]:
-    """The figures that stand first: the quality by which verdicts are made, then those of `FIRST` that there are."""
+    """The figures at the top: the quality behind the verdicts, then those of `FIRST` that are available."""
     quality = sided("quality", [run for group in groups for run in group.runs])
     found = [_figure(key, groups) for key in (quality, *FIRST)]
     own = [sided(key, [run for group in groups for run in group.runs]) for key in SIDES[1:]]
@@ -163,7 +163,7 @@ def _summary(key: str, run: RunHistory) -> Iterator[Summary]:
 
 
 def sided(key: str, runs: Sequence[RunHistory]) -> str:
-    """The average's figure where every run has an average, which verdicts are made by then; else the live one's."""
+    """The average's figure if every run has an average, which then decides; else the live one's."""
     average = f"average_{key}"
     return average if all(any(average in row for row in run.rows) for run in runs) else key
 
@@ -173,7 +173,7 @@ def _last(run: RunHistory, key: str) -> float | None:
 
 
 def reason(groups: Sequence[RunGroup]) -> Reason:
-    """The curves that raised the newest alarm, or warning, of the runs; of healthy ones those that show how good."""
+    """The curves behind the runs' newest alarm or warning; for healthy runs, those that show how good they are."""
     runs = [run for group in groups for run in group.runs]
     found = [turn for run in runs if (turn := _worst(run)) is not None]
     here = [key for run in runs for row in run.rows for key in row]

@@ -1,4 +1,4 @@
-"""The page: everything that was gathered, in one template, escaped wherever it stands."""
+"""The page: everything that was gathered, in one template, with everything escaped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FILMS = 400_000  # bytes of all films of a page
 
 
 def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "", real: bool = False) -> str:
-    """The page as text; with a `state` it is one that is followed, and asks where it came from for another state.
+    """The page as text; with a `state` it is a followed page, which asks its server for newer states.
 
     real: see `real_points`.
     """
@@ -67,7 +67,7 @@ def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "
 
 
 def waiting_page(folders: Sequence[Path]) -> str:
-    """The page of runs that have no records yet, which loads itself again until they have."""
+    """The page for runs without records, which reloads until there are some."""
     listed = "".join(f"<li><code>{escape(str(folder))}</code></li>" for folder in folders)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="3">'

@@ -1,4 +1,4 @@
-"""The report while runs train: a page that is made anew once their files have changed, served to this machine alone."""
+"""The report while runs train: a page rebuilt when their files change, served to this machine only."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ HEADERS = {
 
 
 def follow(words: Sequence[str | Path], port: int, say: Callable[[str], None], real: bool = False) -> None:
-    """Serves the report on the runs that `words` mean until SIGINT or SIGTERM; `say` is told where, once it can be had.
+    """Serves the report on the runs `words` until SIGINT or SIGTERM; `say` is called with its address once it is up.
 
-    port: 0 takes any that is free; real: see `report`. Raises InputError for a folder without a run, and for a port
-    that cannot be used.
+    port: 0 takes any free port; real: see `report`. Raises InputError for a folder without a run, and for a port that
+    cannot be used.
     """
     count = len(run_folders(words, begun=True)[0])
     with PageServer(words, port, real) as server:
@@ -60,9 +60,9 @@ def follow(words: Sequence[str | Path], port: int, say: Callable[[str], None], r
 
 
 class PageServer(ThreadingHTTPServer):
-    """Answers on one port of the loopback address with the page of some runs, as new as it may be.
+    """Serves the page of some runs on one port of the loopback address, as current as its limits allow.
 
-    Raises InputError for a port that is in use or may not be used.
+    Raises InputError for a port that is in use or not permitted.
     """
 
     allow_reuse_address = os.name == "posix"  # elsewhere that means to share a port that another program listens on
@@ -82,11 +82,11 @@ class PageServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where a browser finds it."""
+        """The URL for a browser."""
         return f"http://{ADDRESS}:{self.server_port}/"
 
     def page(self) -> tuple[str, bytes]:
-        """The state of the runs and their page, made anew if it is time to; where that fails the last good one."""
+        """The state of the runs and their page, rebuilt if it is due; if that fails, the last good one."""
         with self.lock:
             began = monotonic()
             if began >= self._due and self._renew():
@@ -117,18 +117,18 @@ class PageServer(ThreadingHTTPServer):
         return True
 
     def server_bind(self) -> None:
-        """Binds; the base class would also ask for the host's name, on some machines over the network."""
+        """Binds; the base class would also look up the host's name, on some machines over the network."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = ADDRESS, int(self.server_address[1])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing of browsers that went away in the middle of an answer."""
+        """Ignores browsers that disconnect during an answer."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD of /, whose ETag is the state of the runs, and nothing else."""
+    """GET and HEAD of /, with the state of the runs as ETag, and nothing else."""
 
     server: PageServer
     server_version, sys_version = "steadygan", ""
@@ -137,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 30  # seconds without a word
 
     def parse_request(self) -> bool:
-        """Refuses other names than this machine's: a page from elsewhere may have its name lead here."""
+        """Refuses host names other than this machine's, as another site's name may resolve to it."""
         if not super().parse_request():
             return False
         hosts = self.headers.get_all("Host", [])
@@ -148,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
         return False
 
     def do_GET(self) -> None:
-        """The page, or its headers alone."""
+        """The page, or only its headers."""
         if self.path.partition("?")[0] != "/":
             self.send_error(HTTPStatus.NOT_FOUND)
             return
@@ -164,13 +164,13 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815, the name is the base class's
 
     def end_headers(self) -> None:
-        """Adds what every answer carries, refusals too."""
+        """Adds the headers of every answer, refusals included."""
         for name, value in HEADERS.items():
             self.send_header(name, value)
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, the name is the base class's
-        """Keeps the terminal to the one line that says where the page is."""
+        """Keeps the terminal to the one line with the address."""
 
 
 def _state(folders: Sequence[Path]) -> str:

@@ -1,4 +1,4 @@
-"""The samples of a run as they came to be: points over the critic's surface, or grids of images, few and small."""
+"""The samples of a run as they developed: points over the critic's surface, or grids of images, few and small."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEVELS = 255  # steps of the surface's logits
 
 
 def shots(run: RunHistory, budget: int, real: bool = False) -> dict[str, Any] | None:
-    """What the page needs to show a run's samples in at most about `budget` bytes; None where there are none.
+    """The data that the page needs to show a run's samples, in at most about `budget` bytes; None without samples.
 
     real: see `real_points`.
     """

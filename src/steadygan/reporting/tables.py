@@ -1,4 +1,4 @@
-"""The page's tables: figures final and best, which of them may be compared, settings and where they differ."""
+"""The page's tables: final and best figures, which of them are comparable, settings and how they differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .groups import RunGroup, shown
 
 
 class Cell(NamedTuple):
-    """One group's row of a figure; empty words where there is nothing to say."""
+    """One group's row for a figure; empty text where there is nothing to show."""
 
     group: int
     name: str
@@ -26,7 +26,7 @@ class Cell(NamedTuple):
 
 
 class TableRow(NamedTuple):
-    """A figure of all groups that have it, and why they may not be compared."""
+    """A figure of all groups that have it, and why they are not comparable."""
 
     key: str
     label: str
@@ -35,7 +35,7 @@ class TableRow(NamedTuple):
 
 
 def figures(groups: Sequence[RunGroup]) -> list[TableRow]:
-    """The table of `final_and_best`, means and standard deviations over seeds."""
+    """The table of `final_and_best`, with means and standard deviations over seeds."""
     rows = [[{row.key: row for row in final_and_best(run.rows)} for run in group.runs] for group in groups]
     keys = dict.fromkeys(key for own in rows for run in own for key in run)
     order = [key for key in KNOWN if key in keys] + [key for key in keys if key not in KNOWN]
@@ -52,7 +52,7 @@ def figures(groups: Sequence[RunGroup]) -> list[TableRow]:
 
 
 def cell(i: int, group: RunGroup, key: str, rows: list[Summary]) -> Cell:
-    """A figure of one group, the mean and deviation of its runs' `rows`."""
+    """A figure of one group: mean and deviation of its runs' `rows`."""
 
     def told(ats: list[At]) -> tuple[str, str]:
         iterations = sorted({at.iteration for at in ats})
@@ -68,7 +68,7 @@ def cell(i: int, group: RunGroup, key: str, rows: list[Summary]) -> Cell:
 
 
 def unlike(key: str, groups: Sequence[RunGroup]) -> str:
-    """What was measured otherwise in another of the groups; "" where their figures may stand side by side."""
+    """What was measured differently in another of the groups; "" where their figures are comparable."""
     told = [(group, group.first.protocols.get(key)) for group in groups]
     known: list[tuple[RunGroup, Protocol]] = [(group, protocol) for group, protocol in told if protocol is not None]
     if not known:  # of gradients, or of runs that kept no protocols: the settings say it
@@ -96,7 +96,7 @@ def _unlike_settings(groups: Sequence[RunGroup]) -> str:
 
 
 def differing(groups: Sequence[RunGroup]) -> list[tuple[str, list[str]]]:
-    """(key, value in each group) of every setting that decides a run and is not the same in all groups."""
+    """(key, value in each group) of every setting that affects a run and differs between groups."""
     trees = [group.first.tree for group in groups]
     keys = dict.fromkeys(key for tree in trees[1:] for key, *_ in changed(trees[0], tree, reading=True))
     seeds = "seed" in keys or any(group.several for group in groups)

@@ -1,4 +1,4 @@
-"""The timeline of runs: verdicts as stretches of a bar, and all that happened folded by its cause."""
+"""The timeline of runs: verdicts as stretches of a bar, and all events grouped by cause."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALM, NOTES = "Without an alarm", "Notes of the run"  # told last
 
 
 class Happening(NamedTuple):
-    """One line: what began at `iteration`, where one is known, `until` when where it lasted, and whose it is."""
+    """One line: what began at `iteration` (if known), `until` when it lasted (if it did), and in which run."""
 
     iteration: int | None
     until: int | None
@@ -27,7 +27,7 @@ class Happening(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """What happened to a group for one cause, however often; `last` is when it was over, or happened last."""
+    """What happened to a group for one cause, however often; `last` is when it ended, or happened last."""
 
     group: int
     title: str
@@ -48,7 +48,7 @@ class Stretch(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """One run of the timeline, or several whose bars are alike."""
+    """One run of the timeline, or several with equal bars."""
 
     group: int
     run: str
@@ -57,7 +57,7 @@ class Bar(NamedTuple):
 
 
 class Timeline(NamedTuple):
-    """A bar per run, what happened below them in folds, the earliest first, and how much is left out of that."""
+    """A bar for each run, events below them in groups with the earliest first, and how many are left out."""
 
     bars: list[Bar]
     folds: list[Fold]
@@ -75,7 +75,7 @@ class _Told(NamedTuple):
 
 
 def timeline(groups: Sequence[RunGroup]) -> Timeline:
-    """What happened to the runs; what happened to several seeds alike is told once."""
+    """What happened to the runs; events that several seeds share are listed once."""
     longest = max(1, *(run.last for group in groups for run in group.runs))
     folds: list[Fold] = []
     bars: list[Bar] = []
@@ -151,7 +151,7 @@ def _says_the_same(turn: Turn, text: str) -> bool:
 
 
 def titled(turn: Turn) -> str:
-    """The cause of a verdict: a warning's name whatever the state beside it, an alarm's state and cause."""
+    """The cause of a verdict: for a warning its name, whatever the state; for an alarm its state and cause."""
     told = words(turn.verdict, turn.causes)
     if tone(turn.verdict, turn.causes) == "warn":
         told = told.partition("(")[2].removesuffix(")")

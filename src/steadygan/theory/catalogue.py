@@ -1,4 +1,4 @@
-"""What the papers claim, in their order: every proposition, theorem, footnote and equation that is checked."""
+"""The papers' claims, in order: every proposition, theorem, footnote and equation that is checked."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ STATEMENTS = {each.name: each for each in CATALOGUE}
 
 
 def statements(names: Sequence[str] = ()) -> list[Statement]:
-    """Those of the given names: a statement, a paper (fargan) or a pattern (dual/*); all if none is given.
+    """Those with the given names: a statement, a paper (fargan) or a pattern (dual/*); all if none is given.
 
     Raises InputError for an unknown name.
     """

@@ -1,4 +1,4 @@
-"""The discriminators that the papers construct: one that tells a close pair apart, and one that tells all samples."""
+"""The discriminators that the papers construct: one that separates a close pair, and one that separates all samples."""
 
 from __future__ import annotations
 

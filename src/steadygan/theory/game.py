@@ -1,4 +1,4 @@
-"""A small game that the engine steps: the same samples in every step, plain gradient steps, double precision."""
+"""A small game run by the engine: the same samples in every step, plain gradient steps, double precision."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SGD = OptimizerSettings("sgd")
 
 
 class Game:
-    """G against D or several opponents, on fixed real samples (n, dim) and latents (m, dim), all of them in every step.
+    """G against D or several opponents, with all of the fixed real samples (n, dim) and latents (m, dim) in every step.
 
-    Steps are the engine's own; `parts` (loss, penalties, method, constraint) as a `Trainer` takes them. rates: of G, D.
-    noise: opponent -> part -> name -> numbers of every D step, in place of those that parts would draw.
+    Steps are the engine's own; `parts` (loss, penalties, method, constraint) are those of a `Trainer`. rates: of G, D.
+    noise: opponent -> part -> name -> the numbers of every D step, instead of those that parts would draw.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class Game:
         self.done = 0
 
     def play(self, iterations: int = 1) -> None:
-        """So many iterations: D's step, then G's."""
+        """This many iterations: D's step, then G's."""
         for _ in range(iterations):
             self.executor.iteration(self._drawn(), self.done, 1.0)
             self.done += 1
 
     def d_step(self, count: int = 1) -> None:
-        """D's step alone, so many times."""
+        """D's step alone, this many times."""
         for _ in range(count):
             draw = self._drawn()
             self.executor.d_step(self.executor.acting(self.done, 1)[0], draw.d[0], draw.number, None)
@@ -90,7 +90,7 @@ class Game:
         return {key: float(term) for key, term in terms.items()} | {"objective": float(value.detach())}
 
     def settle(self, most: int = 3000, still: float = 1e-10) -> int:
-        """D's steps until no gradient is larger than `still`; how many. Raises ArithmeticError after `most`."""
+        """D's steps until no gradient is larger than `still`; returns how many. Raises ArithmeticError after `most`."""
         sizes: list[float] = []
 
         def look(optimizer: torch.optim.Optimizer, *_: Any) -> None:
@@ -108,7 +108,7 @@ class Game:
 
 
 class FixedFakes(nn.Module):
-    """A generator that is its samples: z holds numbers of rows of `x` (k, dim), its parameters."""
+    """A generator whose parameters `x` (k, dim) are its samples: z holds row numbers of x."""
 
     def __init__(self, x: Tensor) -> None:
         super().__init__()
@@ -119,12 +119,12 @@ class FixedFakes(nn.Module):
 
 
 def numbers(count: int) -> Tensor:
-    """Latents (count, 1) that ask `FixedFakes` for its samples in order."""
+    """Latents (count, 1) that select the samples of `FixedFakes` in order."""
     return torch.arange(count, dtype=F64).unsqueeze(1)
 
 
 class PointTable(nn.Module):
-    """A critic with a logit of its own for each of some points (k, dim): nothing but the objective decides it."""
+    """A critic with a separate logit for each of some points (k, dim), so that only the objective determines it."""
 
     def __init__(self, at: Tensor) -> None:
         super().__init__()
@@ -138,7 +138,8 @@ class PointTable(nn.Module):
 class Secant(torch.optim.Optimizer):
     """Gradient steps of length s.s / s.g, s the last step and g the gradient's change, per tensor [barzilai1988].
 
-    Reaches the optimum of a convex objective to the last digits in some hundred steps. The first step is `lr` long.
+    It reaches the optimum of a convex objective to full precision in a few hundred steps. The first step has length
+    `lr`.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:

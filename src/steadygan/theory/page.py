@@ -1,4 +1,4 @@
-"""What was checked as a page with figures, as pictures, and as Markdown."""
+"""The checked statements as a page with figures, as pictures, and as Markdown."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def rows(checked: Checked) -> Iterator[dict[str, str | bool]]:
 
 
 def courses() -> list[dict[str, Any]]:
-    """Runs of the engine that the portrait with sliders draws as points where its settings are theirs."""
+    """Runs of the engine that the portrait with sliders draws as points when its settings match theirs."""
     found = []
     for loss, penalty, weight, theta, iterations in (
         ("nonsaturating", "zero_gp", dirac.W, 1.0, dirac.FAR), ("nonsaturating", "one_gp", dirac.W, 1.0, dirac.FAR),

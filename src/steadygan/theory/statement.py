@@ -24,8 +24,8 @@ Verdict: TypeAlias = Literal["holds", "holds_as_corrected", "fails"]
 class Reading(NamedTuple):
     """One number, or several that belong together, predicted and measured.
 
-    It agrees where no measured number is farther than `tolerance` from the predicted one ("="), or where all are above
-    (">") or below ("<") it. printed: of the text as printed, where the others are of what holds instead.
+    It agrees where every measured number is within `tolerance` of the predicted one ("="), or all are above (">") or
+    below ("<") it. printed: predicted by the text as printed, where other readings test the corrected one.
     """
 
     what: str
@@ -37,7 +37,7 @@ class Reading(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether what was measured is what was predicted; never where a number is not finite."""
+        """Whether the measurement agrees with the prediction; never for a number that is not finite."""
         pairs = [*zip(several(self.predicted), several(self.measured), strict=True)]
         if not all(isfinite(number) for pair in pairs for number in pair):
             return False
@@ -61,7 +61,7 @@ def several(numbers: Numbers) -> list[float]:
 
 
 def told(numbers: Numbers, digits: int = 6) -> str:
-    """One number or several in words; of many alike one, with how many."""
+    """One number or several as text; of many equal ones, one with their count."""
     words = [f"{x:.{digits}g}" for x in several(numbers)]
     if len(words) > 2 and len(set(words)) == 1:
         return f"{words[0]} ({len(words)} times)"
@@ -84,9 +84,9 @@ def trend(values: Iterable[float]) -> float:
 class Statement:
     """A proposition, theorem, equation or claim of a paper, checked by running it.
 
-    name: paper/what. says: as printed. source: keys of REFERENCES.bib and the place. computed: what is run, on which
-    parts. corrected: what holds instead, where the printed text does not. measure: module.function of this package,
-    whose keywords are the laws that the statement predicts and which yields readings; plots: one that returns figures.
+    name: paper/what. says: as printed. source: keys of REFERENCES.bib and the place. computed: what is run, with which
+    parts. corrected: the correct form, where the printed text is wrong. measure: module.function of this package, which
+    yields readings and takes the laws that the statement predicts as keywords; plots: one that returns figures.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Statement:
         return {name: own.default for name, own in inspect.signature(found(self.measure)).parameters.items()}
 
     def check(self, **laws: Law) -> Checked:
-        """Runs it; `laws` replace what it predicts. Raises InputError for a law that it does not have."""
+        """Runs it; `laws` replace its predictions. Raises InputError for a law that it does not have."""
         for name in laws.keys() - self.laws.keys():
             raise unknown("law", name, self.laws)
         start = perf_counter()
@@ -117,7 +117,7 @@ class Statement:
 
 
 class Checked(NamedTuple):
-    """A statement with what was read."""
+    """A statement with its readings."""
 
     statement: Statement
     readings: tuple[Reading, ...]
@@ -125,7 +125,7 @@ class Checked(NamedTuple):
 
     @property
     def verdict(self) -> Verdict:
-        """fails where a reading disagrees that is not of a printed text; there, others say what holds instead."""
+        """fails if a reading disagrees, except for those of a printed text, where others test the corrected form."""
         own = [reading for reading in self.readings if not reading.printed]
         if not own or not all(reading.agrees for reading in own):
             return "fails"
@@ -140,7 +140,7 @@ class Checked(NamedTuple):
 
 
 def found(place: str) -> Callable[..., Any]:
-    """The function `module.name` of this package, imported when it is first asked for: torch comes with it."""
+    """The function `module.name` of this package, imported on first use, because it needs torch."""
     module, _, name = place.partition(".")
     function: Callable[..., Any] = getattr(import_module(f".{module}", __package__), name)
     return function

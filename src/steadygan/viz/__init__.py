@@ -1,4 +1,4 @@
-"""Figures: arrays and records in, files out; matplotlib is imported only when one is drawn."""
+"""Figures from arrays and records to files; matplotlib is imported only when one is drawn."""
 
 from .clouds import Snapshot
 from .curves import comparison, gradient_curves, loss_curves, metric_curves

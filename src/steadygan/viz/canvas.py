@@ -59,10 +59,10 @@ def canvas(
     title: str | None = None,
     layout: Literal["constrained", "compressed"] = "constrained",
 ) -> Iterator[Figure]:
-    """An empty figure of `width` x `height` inches that is written to `path` when the block ends without an error.
+    """An empty figure of `width` x `height` inches, written to `path` when the block ends without an error.
 
-    The file's ending picks the format (png, pdf, svg). The style holds inside the block only, pyplot is never
-    imported, and the file appears whole or not at all.
+    The file's suffix determines the format (png, pdf, svg). The style holds only inside the block, pyplot is never
+    imported, and the file is written completely or not at all.
     """
     without_backend()
     from matplotlib import style
@@ -82,9 +82,9 @@ def canvas(
 
 
 def without_backend() -> None:
-    """Imports matplotlib where MPLBACKEND names a backend that is not there, a notebook's say: none is used here.
+    """Imports matplotlib even if MPLBACKEND names a missing backend, such as a notebook's: none is used here.
 
-    Its import would fail half-way. The backend is set afterwards, as it does itself, where there is one.
+    The import would otherwise fail half-way. The backend is set afterwards, as matplotlib does, if it exists.
     """
     if "matplotlib" in sys.modules:
         return
@@ -100,7 +100,7 @@ def without_backend() -> None:
 
 
 def iteration_axis(axes: Axes, label: bool = True) -> None:
-    """Iterations along x with thousands separated; the label only where it is wanted."""
+    """Iterations along x with thousands separators; the label only if requested."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=[1, 2, 2.5, 5, 10]))

@@ -1,4 +1,4 @@
-"""What the pictures of samples are made of: which snapshots, the critic's surface, clouds of points, histograms."""
+"""Parts of the pictures of samples: the choice of snapshots, the critic's surface, clouds of points, histograms."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Box: TypeAlias = tuple[float, float, float, float]  # xmin, xmax, ymin, ymax
 
 
 class Snapshot(NamedTuple):
-    """Generated points at one iteration and the critic's logits on a grid; a plain tuple in this order will do."""
+    """Generated points at one iteration and the critic's logits on a grid; a plain tuple in this order also works."""
 
     iteration: int
     points: Array  # (m, 2)
@@ -30,7 +30,7 @@ class Snapshot(NamedTuple):
 
 
 def snapshot(path: Path, least: int = 2) -> Snapshot | None:
-    """The points of a file that a run kept, with the critic's surface and slopes where it has any that can be drawn.
+    """The points of a file that a run saved, with the critic's surface and slopes where they can be drawn.
 
     None for a file that cannot be read, or whose points have fewer columns than `least`.
     """
@@ -50,7 +50,7 @@ def snapshot(path: Path, least: int = 2) -> Snapshot | None:
 
 
 def capped(slope: Array) -> Array:
-    """Arrows (..., 2) in units of the length that the longest twentieth exceed, and that is cut to; 0 if not finite.
+    """Arrows (..., 2) in units of the 95th percentile of their lengths, to which longer ones are cut; 0 if not finite.
 
     With the longest as the unit, one steep place would hide all others.
     """
@@ -143,7 +143,7 @@ def draw_surface(axes: Axes, surface: Array, extent: Sequence[float], centre: fl
 
 
 def draw_clouds(axes: Axes, real: Array, fake: Array, most: int) -> None:
-    """Real points as blue discs, generated ones as smaller vermilion discs on top; at most `most` of either."""
+    """Real points as blue discs, generated ones as smaller vermilion discs on top; at most `most` of each."""
     real, fake = thin(real, most), thin(fake, most)
     size, alpha = (34.0, 0.55) if len(real) <= 300 else (22.0, 0.3)
     for (x, y), s, colour, a, label in ((real.T, size, REAL, alpha, "real"), (fake.T, 5.0, FAKE, 0.75, "generated")):
@@ -151,7 +151,7 @@ def draw_clouds(axes: Axes, real: Array, fake: Array, most: int) -> None:
 
 
 def thin(points: Array, most: int) -> Array:
-    """At most `most` finite points, evenly picked: more only darken the same places."""
+    """At most `most` finite points, evenly picked: more would only darken the same places."""
     points = np.asarray(points, dtype=np.float64)
     points = points[np.isfinite(points).all(1)]
     if len(points) <= most:
@@ -160,7 +160,7 @@ def thin(points: Array, most: int) -> Array:
 
 
 def share_outside(points: Array, box: Box) -> float:
-    """Share of the points that a panel does not show, non-finite ones among them."""
+    """Share of the points that a panel does not show, including non-finite ones."""
     x, y = np.asarray(points, dtype=np.float64).T
     xmin, xmax, ymin, ymax = box
     inside = (x >= xmin) & (x <= xmax) & (y >= ymin) & (y <= ymax)

@@ -35,11 +35,11 @@ NORMS = (
 def loss_curves(
     records: Records, equilibrium: tuple[float | None, float | None], path: str | Path, title: str | None = None
 ) -> None:
-    """The losses of both players, without penalties, against the values they have when generated equals real.
+    """The losses of both players, without penalties, against their values when generated equals real.
 
-    records: mappings with `iteration`, `d_loss`, `g_loss` (missing values are passed over, non-finite ones named);
-    equilibrium: (D, G) in the loss's own unit, None where it is free. A D loss that drifts below its line while the
-    G loss drifts above its own is the sign of collapse [tao2020].
+    records: mappings with `iteration`, `d_loss`, `g_loss` (missing values are skipped, non-finite ones named);
+    equilibrium: (D, G) in the loss's own unit, None where there is no fixed value. A D loss that drifts below its line
+    while the G loss drifts above its own is the sign of collapse [tao2020].
     """
     players = (
         ("D", series(records, "d_loss"), DISCRIMINATOR, equilibrium[0]),
@@ -59,12 +59,12 @@ def loss_curves(
 
 
 def gradient_curves(records: Records, path: str | Path, title: str | None = None) -> None:
-    """Norms of what G receives and of the critic's input gradient on a log axis, and how few samples hold them.
+    """Norms of what G receives and of the critic's input gradient on a log axis, and how few samples dominate.
 
     records: mappings with `iteration` and any of `gradient_mean`, `gradient_max` (per sample ||grad_y L_G(y)||, loss
     per data unit), `d_gradient_mean`, `d_gradient_max` (||grad_y d(y)||, logits per data unit),
     `gradient_max_over_mean`, `gradient_top1_share`. A maximum that climbs away from its mean is the explosion that
-    precedes collapse [tao2020]. Zeros, which a log axis cannot show, are triangles at its foot.
+    precedes collapse [tao2020]. Zeros, which a log axis cannot show, are drawn as triangles at its bottom.
     """
     norms = [(series(records, key), colour, dashes, label) for key, colour, dashes, label in NORMS]
     below = [(q, curve) for q in CONCENTRATION if (curve := series(records, q.key)).drawable]
@@ -89,7 +89,7 @@ def gradient_curves(records: Records, path: str | Path, title: str | None = None
 
 
 def metric_curves(records: Records, path: str | Path, title: str | None = None) -> None:
-    """What was measured against real data, one panel for each metric that the records hold.
+    """Metrics against real data, with one panel for each metric in the records.
 
     records: mappings with `iteration` and any of `modes`, `high_quality`, `emptiest_mode`, `balance`,
     `energy_distance`, `mode_kl`.
@@ -103,10 +103,10 @@ def comparison(
     title: str | None = None,
     equilibrium: tuple[float | None, float | None] = (None, None),
 ) -> None:
-    """Several runs side by side: what they reached in the first row, why in the second (losses and largest gradient).
+    """Several runs side by side: their results in the first row, the reasons in the second (losses, largest gradient).
 
-    runs: name -> records, drawn in this order, each with its own colour and dashes; equilibrium: (D, G), where the
-    runs share a loss. Of the metrics, three that any run holds are drawn.
+    runs: name -> records, drawn in this order, each with its own colour and dashes; equilibrium: (D, G), if the runs
+    share a loss. At most three of the runs' metrics are drawn.
     """
     held = [q for q in QUALITY if any(series(records, q.key).drawable for records in runs.values())]
     reached = [*(q for q in held if q.key in FIRST), *(q for q in held if q.key not in FIRST)][:3]
@@ -121,7 +121,7 @@ def panels(
     title: str | None,
     colours: Sequence[str] = CYCLE,
 ) -> None:
-    """One small panel per quantity that any run holds, three to a row, and one legend for all when there are runs."""
+    """One small panel for each quantity that any run has, three to a row, and one legend for all if there are runs."""
     curves = {q: {name: series(records, q.key) for name, records in runs.items()} for q in quantities}
     shown = [q for q in quantities if any(curve.drawable for curve in curves[q].values())]
     columns = min(3, max(1, len(shown)))
@@ -166,7 +166,7 @@ def draw_quantity(
 
 
 def finish(figure: Figure, stack: Sequence[Axes], legend_of: Axes, drawable: bool) -> None:
-    """Iterations along x and one legend below, or the word that there is nothing to draw."""
+    """Iterations along x and one legend below, or a note that there is nothing to draw."""
     for axes in stack:
         iteration_axis(axes, label=axes is stack[-1])
     if not drawable:
@@ -179,9 +179,9 @@ def finish(figure: Figure, stack: Sequence[Axes], legend_of: Axes, drawable: boo
 def draw_line(
     axes: Axes, curve: Series, colour: str, label: str | None, dashes: Any = "-", smooth: bool = False
 ) -> None:
-    """The values as a line; when `smooth`, a long curve as its running median over the raw values, drawn thin.
+    """The values as a line; when `smooth`, a long curve as its running median over thin raw values.
 
-    On a log axis, whose lower limit must be set before, zeros are triangles at its foot.
+    On a log axis, whose lower limit must be set before, zeros are triangles at its bottom.
     """
     if not curve.drawable:
         return
@@ -200,14 +200,14 @@ def draw_line(
 
 
 def name_non_finite(axes: Axes, curve: Series, label: str) -> None:
-    """A line where a value stopped being a number: an event of the run, not a gap in the picture."""
+    """A line where a value stopped being finite: an event of the run, not a gap in the picture."""
     first = curve.first_non_finite
     if first is not None:
         axes.axvline(first, color=INK, linestyle=":", linewidth=1.2, label=f"{label} not finite from {first:,.0f}")
 
 
 def log_axis(axes: Axes, curves: Iterable[Series]) -> None:
-    """A log axis that holds every positive value, with a decade of room below them when there are zeros."""
+    """A log axis for every positive value, with a decade of room below them when there are zeros."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     found = finite(curves)
@@ -235,13 +235,13 @@ def tame(axes: Axes, curves: Iterable[Series]) -> None:
 
 
 def finite(curves: Iterable[Series]) -> Floats:
-    """Every finite value of the curves, in one row."""
+    """All finite values of the curves, in one array."""
     values = [curve.value[np.isfinite(curve.value)] for curve in curves]
     return np.concatenate(values) if values else np.zeros(0)
 
 
 def say_empty(axes: Axes) -> None:
-    """What a figure shows when there is nothing to draw."""
+    """The note on a figure when there is nothing to draw."""
     axes.clear()
     axes.set_axis_off()
     axes.text(0.5, 0.5, "no records yet", ha="center", va="center", transform=axes.transAxes, color=QUIET)

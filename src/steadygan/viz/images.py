@@ -20,10 +20,10 @@ AT_ONCE = 256  # images that are made pixels at a time
 
 
 def image_grid(images: Array, path: str | Path, columns: int = 8, scale: int = 4) -> None:
-    """Images in a grid, each pixel drawn as `scale` x `scale`, one after the other along rows; a PNG file.
+    """Images in a grid, each pixel drawn as `scale` x `scale`, row by row; a PNG file.
 
     images: (n, c, h, w) with c = 1 or 3, values in [-1, 1], clipped for display; pixels that are not finite are drawn
-    in vermilion, so that they are seen. Raises InputError for another shape, no image, or columns or scale below 1.
+    in vermilion, to make them visible. Raises InputError for another shape, no image, or columns or scale below 1.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.size == 0 or images.shape[1] not in (1, 3):
@@ -35,7 +35,7 @@ def image_grid(images: Array, path: str | Path, columns: int = 8, scale: int = 4
 
 
 def save(page: Pixels, path: str | Path) -> None:
-    """Writes a page (height, width, 3) as a PNG file, whole or not at all."""
+    """Writes a page (height, width, 3) as a PNG file, completely or not at all."""
     without_backend()
     from matplotlib.image import imsave
 
@@ -44,7 +44,7 @@ def save(page: Pixels, path: str | Path) -> None:
 
 
 def blank(n: int, height: int, width: int, columns: int, scale: int) -> Pixels:
-    """A white page for n images, to be painted bit by bit; raises InputError for columns or scale below 1."""
+    """A white page for n images, to be painted step by step; raises InputError for columns or scale below 1."""
     if columns < 1 or scale < 1:
         raise InputError(f"expected columns and scale of at least 1, got {columns} and {scale}: use whole numbers")
     columns = min(columns, n)

@@ -1,4 +1,4 @@
-"""A figure as plain numbers: lines, points and arrows over two axes, which a page and a picture are both made from."""
+"""A figure as plain numbers: lines, points and arrows over two axes, from which both pages and pictures are made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = Sequence[float]
 
 
 class Stroke(NamedTuple):
-    """One thing that is drawn: a line, points, or arrows of (u, v) at (x, y); `colour` is its number, None is quiet."""
+    """A line, points, or arrows of (u, v) at (x, y); `colour` is a number, or None for a quiet one."""
 
     x: Floats
     y: Floats
@@ -31,7 +31,7 @@ class Stroke(NamedTuple):
 
 @dataclass(frozen=True)
 class Plot:
-    """Strokes over two axes with what they mean; name: that of its file; log: the axes that are logarithmic."""
+    """Strokes over two axes with labels; name: of its file; log: the axes that are logarithmic."""
 
     name: str
     title: str
@@ -44,9 +44,9 @@ class Plot:
 
 
 def arrow_paths(stroke: Stroke, length: float) -> tuple[list[float], list[float]]:
-    """Arrows as one broken line, shaft and head, NaN between them; the longest is `length`, short ones grow by a root.
+    """Arrows as one broken line, shaft and head, separated by NaN; the longest is `length`, short ones grow by a root.
 
-    Directions are those of (u, v), so that the figure's axes need one scale.
+    Directions are those of (u, v), so both axes of the figure must have the same scale.
     """
     x, y, u, v = (np.asarray(own, dtype=np.float64) for own in (stroke.x, stroke.y, stroke.u, stroke.v))
     size = np.hypot(u, v)
@@ -61,7 +61,7 @@ def arrow_paths(stroke: Stroke, length: float) -> tuple[list[float], list[float]
 
 
 def draw_plot(plot: Plot, path: str | Path, width: float = 4.6, height: float = 3.4) -> None:
-    """Writes the figure to `path`, whose ending picks the format; the note stands in no picture."""
+    """Writes the figure to `path`, whose suffix determines the format; the note is not drawn."""
     with canvas(path, width, height, plot.title) as figure:
         axes = figure.subplots()
         for stroke in plot.strokes:
@@ -90,6 +90,6 @@ def _draw(axes: Axes, stroke: Stroke, plot: Plot) -> None:
 
 
 def spacing(stroke: Stroke) -> float:
-    """How far apart the arrows' places are: the smallest distance between two columns."""
+    """The arrows' spacing: the smallest distance between two columns."""
     steps = np.diff(np.unique(np.asarray(stroke.x, dtype=np.float64).round(9)))
     return float(steps.min()) if len(steps) else 1.0

@@ -1,4 +1,4 @@
-"""Samples as pixels within milliseconds, for pictures that are made while a run trains: no matplotlib, no axes."""
+"""Samples as pixels within milliseconds, for pictures that are made during training: no matplotlib, no axes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def raster(
 ) -> Pixels:
     """One snapshot as a picture (`SIDE` + `HEAD`, `SIDE`, 3): generated points over real ones and D's surface.
 
-    Points (n, d) are drawn by their first two columns, of one column as a histogram. scale: centre and half-width of
-    the logits' colours, and box: what is shown; those of this snapshot unless given, the same for each frame of a film.
+    Points (n, d) are drawn by their first two columns, with one column as a histogram. scale: centre and half-width of
+    the logits' colours; box: the region shown. By default both are those of this snapshot; pass the same for every
+    frame of a film.
     """
     points = np.asarray(shot.points, dtype=np.float64)
     known = None if real is None else np.asarray(real, dtype=np.float64)
@@ -52,7 +53,7 @@ def raster(
 
 
 def write_png(page: Pixels, path: Path) -> None:
-    """Writes a page as a PNG file, whole or not at all; fast rather than small."""
+    """Writes a page as a PNG file, completely or not at all; fast rather than small."""
     from PIL import Image
 
     with beside(path, advice=RESUME) as part:
@@ -157,7 +158,7 @@ def _histogram(fake: Array, real: Array | None, box: Box | None) -> Pixels:
 
 
 def headed(page: Pixels, told: str, legend: Sequence[tuple[str, str]] = ()) -> Pixels:
-    """A page (height, width, 3) below a line of words, with names and colours at its right end, in a frame."""
+    """A page (height, width, 3) in a frame, below a line of text with names and colours at its right end."""
     from PIL import Image, ImageDraw, ImageFont
 
     width = page.shape[1]
@@ -176,7 +177,7 @@ def headed(page: Pixels, told: str, legend: Sequence[tuple[str, str]] = ()) -> P
 
 
 def film(pages: Sequence[Pixels], colours: int = 64, last: int = 2000, each: int = 350) -> bytes:
-    """Pages of one size as a GIF that goes round; `each` milliseconds a page, `last` of them the last one."""
+    """Pages of equal size as a looping GIF; each page lasts `each` milliseconds, the last one `last`."""
     from io import BytesIO
 
     from PIL import Image
