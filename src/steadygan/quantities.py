@@ -142,7 +142,7 @@ QUANTITIES = (
     _known("accuracy_held_out", "held-out reals on the right side", SHARE, OUTPUTS),
     _known("accuracy_fake", "fakes on the right side", SHARE, OUTPUTS),
     _known("overfitting_gap", "training over held-out reals", STD, OUTPUTS, ideal=0.0, meaning="no gap"),
-    _known("logit_gap", "reals over fakes", "logits", OUTPUTS, ideal=0.0, meaning="told apart no more"),
+    _known("logit_gap", "reals over fakes", "logits", OUTPUTS, ideal=0.0, meaning="not told apart"),
     _known("separation", "reals over fakes, in deviations", STD, OUTPUTS),
     _known("saturation", "saturated logits", SHARE, OUTPUTS),
     _known("dead_units", "dead units of D", SHARE, OUTPUTS),

@@ -41,7 +41,7 @@ def test_words(verdict: str, causes: str, told: str) -> None:
         ("seed 3: iteration 600: non finite: 3 values", "bad"),
         ("iteration 600: warning: D's slope at the fakes explodes; fakes are losing: much", "warn"),
         ("iteration 800: good again", "good"),
-        ("goes on from where it was stopped: iteration 600: losing: why", "warn"),
+        ("resumes from where it was stopped: iteration 600: losing: why", "warn"),
     ],
 )
 def test_what_a_run_says(event: str, found: str) -> None:

@@ -251,7 +251,7 @@ def test_what_was_stopped_stays_so_until_another_policy_is_given(tmp_path: Path,
     assert written(tmp_path) == before
     run = pushed(tmp_path, "warn", Push(20, times=0), resume=True).fit(40)
     assert run.iteration == 40
-    assert f"goes on from where it was stopped: {stopped.value}" in run.events
+    assert f"resumes from where it was stopped: {stopped.value}" in run.events
 
 
 def test_without_a_healthy_checkpoint(tmp_path: Path) -> None:

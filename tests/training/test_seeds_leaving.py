@@ -55,7 +55,7 @@ def test_one_that_is_rolled_back_goes_on_alone(tmp_path: Path, monkeypatch: pyte
     assert saved_at(out) == saved_at(alone.path)
     assert torch.equal(runs[1].sample(9), alone.sample(9))
     log = (out / "log.txt").read_text()
-    assert "iteration 24: goes on from iteration 14" in log
+    assert "iteration 24: continues from iteration 14" in log
     assert "resumed at iteration 14: executor eager, members 1" in log
     assert_undisturbed(made, whole, (0, 2))
 

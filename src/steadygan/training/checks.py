@@ -135,7 +135,7 @@ def copied(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _batch_of(found: Any, n: int, whose: str, what: str) -> Tensor:
-    """What the user's function returned, as a tensor (n, ...); raises InputError when it is not that."""
+    """The result of the user's function as a tensor (n, ...); raises InputError for anything else."""
     if not isinstance(found, Tensor):
         raise InputError(f"{whose} must return a tensor of {n} {what}, not {type(found).__name__}")
     if found.ndim < 1 or found.shape[0] != n:

@@ -142,7 +142,7 @@ class Member:
             self._go_on_from(self.resumed, done)
 
     def _go_on_from(self, saved: dict[str, Any], done: Sequence[Any]) -> None:
-        """Puts the checkpoint's state back; raises InputError when it was made with other data."""
+        """Restores the checkpoint's state; raises InputError if it was made with other data."""
         if saved.get("data") != self.run.data["digest"]:
             assert self.folder is not None
             raise InputError(
@@ -202,7 +202,7 @@ class Member:
             for line in (*self.setup.source.notes, *told, *logged):
                 self.log.say(line, self.iteration)
         if saved and saved["stopped"] and self.going:
-            self.log.event(f"goes on from where it was stopped: {saved['stopped']}", self.iteration)
+            self.log.event(f"resumes from where it was stopped: {saved['stopped']}", self.iteration)
         if saved and (differing := plan.differences(saved["plan"])):
             self.log.event(f"not bit-identical: {'; '.join(differing)}", self.iteration)
         self.run.notes = [*told]
@@ -279,7 +279,7 @@ class Member:
                 callback(self.run, self.iteration, record)
 
     def _judged(self, record: dict[str, Any], told: bool, again: bool) -> Verdict | None:
-        """What is to be thought of the run now, written into the record; told when it changes, unless it was."""
+        """The verdict on the run now, written into the record; reported when it changes."""
         if self.judge is None:
             return None
         before = self.judge.verdict
@@ -306,7 +306,7 @@ class Member:
             self.judge = self.judge.anew(records)
 
     def _name_dead(self, found: Mapping[str, str]) -> bool:
-        """Tells of opponents that died or live again; whether there was any."""
+        """Reports opponents that died or recovered; returns whether there were any."""
         before = self._dead
         for name in found.keys() - before:
             self.log.event(f"iteration {self.iteration}: {found[name]} ({name})", self.iteration)
@@ -341,7 +341,7 @@ class Member:
             checkpoint.write(self.folder.checkpoints, self.state(), meta | seen)
 
     def _standard(self) -> dict[str, Any]:
-        """What fakes are held against, where that was made anew."""
+        """The yardstick for a checkpoint, if it was rebuilt."""
         return self.probes.standard.state() if self.setup.watches_data else {}
 
     def prune(self) -> None:
@@ -373,7 +373,7 @@ class Member:
         """
         if self.folder is None or at not in self.saved:
             raise InputError(f"expected a checkpoint of iteration {at} to go back to, got none: keep more of them")
-        self.log.say(f"iteration {self.iteration}: goes on from iteration {at}", self.iteration)
+        self.log.say(f"iteration {self.iteration}: continues from iteration {at}", self.iteration)
         self.left, self.events = True, self.log.events
         self.folder.cut_back(at)
 

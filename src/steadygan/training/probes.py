@@ -77,7 +77,7 @@ class Probes:
         return in_units(self.source, self.real)
 
     def _training_samples(self, size: int, generator: torch.Generator) -> Batch:
-        """What D is trained on, not what is held out."""
+        """What D is trained on, without held-out samples."""
         if self.source.size is None:
             return Batch(self.source.fresh(size, generator))
         found = self.source.at(torch.randint(self.source.size, (size,), generator=generator, device=generator.device))
@@ -85,7 +85,7 @@ class Probes:
 
     @cached_property
     def standard(self) -> Standard:
-        """What fakes are held against."""
+        """The yardstick for the fakes."""
         label = None if self._training.label is None else self._training.label[:PAIRS]
         unseen = None if self.source.unseen is None else self.real[PAIRS : 2 * PAIRS]
         return Standard(Yardstick(self._training.x[:PAIRS], self.real[:PAIRS], Space.of(self.source), label, unseen))
@@ -121,7 +121,7 @@ class Probes:
         return figures, look.dead
 
     def _say_where_squashed(self, subjects: Mapping[str, Subject], sight: Sight) -> None:
-        """Warns, once, of scores of the first opponent that only sums and factors made out of a squashed number."""
+        """Warns once if the first opponent's scores are a squashed number that was only summed or scaled."""
         name, first = next(iter(subjects.items()))
         asked = self._asks and not first.loss.bounded and self.executor.opponents[name].gives is None
         if asked and sight.real is not None and like_probabilities(sight.real.logits, sight.fake.logits):
@@ -134,9 +134,9 @@ class Probes:
             )
 
     def _subject(self, name: str, opponent: Opponent, iteration: int) -> Subject:
-        """The opponent of a G step at this iteration, with random numbers of the probe's own.
+        """The opponent in a G step at this iteration, with random numbers of the probe's own.
 
-        It meets as many samples at a time as in training, where they depend on each other.
+        It receives as many samples at a time as in training, if they depend on each other.
         """
         executor, resting = self.executor, opponent.without_penalties()
         generator = torch.Generator(self.device).manual_seed(self._seed)
@@ -210,7 +210,7 @@ class Probes:
         return samples.point_samples(folder, iteration, points, self._points, critic)
 
     def _surface(self) -> dict[str, Any]:
-        """The first critic's logits and slopes on a square around the real data, where it judges single samples."""
+        """The first critic's logits and slopes on a square around the real data, if it judges single samples."""
         name, opponent = next(iter(self.executor.opponents.items()))
         if opponent.method.raw(1) != 1 or self.executor.critics[name].couples_samples:
             return {}

@@ -77,7 +77,7 @@ class Seeds:
         return [runs[id(trainer)] for trainer in self.trainers]
 
     def _say(self, watch: Watch, iterations: int) -> None:
-        """What is to be trained, in words."""
+        """Announces what is to be trained."""
         first = self.trainers[0]
         title = f"{first.name} seeds {span([trainer.setup.seed for trainer in self.trainers])}"
         where = "" if first.out is None else f", each in {first.out.parent}"
@@ -115,7 +115,7 @@ class Seeds:
         return runs
 
     def _grouped(self, iterations: int) -> list[list[Trainer]]:
-        """Who is trained together: those that stand at one iteration, in stacks of a size that suits the device."""
+        """Which seeds train together: those at the same iteration, in stacks of a size that suits the device."""
         stacks = cut(self.trainers) if self.trainers[0].setup.device.type == "cpu" else [self.trainers]
         return [group for stack in stacks for group in standing(stack, iterations)]
 

@@ -94,7 +94,7 @@ class Session:
 
     @contextmanager
     def _running(self, until: int) -> Iterator[StopSignals]:
-        """Folders locked and host borrowed around everything, members begun before and ended after the iterations."""
+        """Locks folders and prepares the host; begins members before the iterations and ends them afterwards."""
         first = self.members[0].setup
         with ExitStack() as stack:
             for member in self.members:
@@ -129,7 +129,7 @@ class Session:
 
     @contextmanager
     def _whole(self, segment: Segment) -> Iterator[None]:
-        """Takes iterations back that an exception cut short: a further `fit` begins where none of them was done."""
+        """Undoes iterations that an exception interrupted, so that a further `fit` starts before them."""
         try:
             yield
         except BaseException:
@@ -147,9 +147,9 @@ class Session:
         return Plan.resolve(device, dtype, self.threads, self._work, members, self.compiled, convolutions)
 
     def _make_ready(self, plan: Plan, until: int) -> None:
-        """Builds the members, checks them against their folders, and decides who computes.
+        """Builds the members, checks them against their folders, and chooses the executor.
 
-        Several members must have a checkpoint of one iteration in common, or none. Runs that are done and measured at
+        Several members must have a checkpoint at a common iteration, or none. Runs that are done and measured at
         `until` are only opened: nothing is written.
         """
         assert self.horizon is not None
@@ -182,7 +182,7 @@ class Session:
         self.ready = True
 
     def _notice(self, line: str) -> None:
-        """Tells those who watch what is going to take its time."""
+        """Announces slow work to the watch."""
         self.watch.notice(line)
         for callback in self.members[0].callbacks:
             notice = getattr(callback, "notice", None)
@@ -190,7 +190,7 @@ class Session:
                 notice(line)
 
     def _go_on(self) -> None:
-        """torch's global generators as the last `fit` left them, and its closing records forgotten."""
+        """Restores torch's global generators as the last `fit` left them, and removes its closing records."""
         if self._random is not None:
             restore_global_states(self._random, self.members[0].setup.device)
             for member in self.going:
@@ -227,7 +227,7 @@ class Session:
             self._prune()
 
     def _end(self, until: int, asked: bool) -> None:
-        """The last checkpoint, then the closing measurement; raises Interrupted where a signal cut the run short."""
+        """The last checkpoint, then the closing evaluation; raises Interrupted where a signal ended the run early."""
         self.executor.settle()
         for member in self.going:
             if self.iteration % member.rhythm.checkpoint:
@@ -253,7 +253,7 @@ class Session:
             member.run.iterations_per_second = (self.iteration - first) / max(1e-9, seconds)
 
     def _prune(self) -> None:
-        """Old checkpoints go once all new ones are there: a stack that is killed meanwhile has some in common."""
+        """Removes old checkpoints once all new ones exist, so that a stack killed in between has some in common."""
         for member in self.members:
             member.prune()
 
@@ -271,13 +271,13 @@ class Session:
                 self._release(index)
 
     def _release(self, index: int) -> None:
-        """Leaves a member as it is; one that goes on alone is no member of this session any more."""
+        """Drops a member as it is; one that continues alone is no longer a member of this session."""
         self.executor.release(index)
         if self.members[index].left:
             self.gone.add(index)
 
     def _gone_back(self) -> bool:
-        """Whether a lone run left for an earlier checkpoint, from which it is to go on."""
+        """Whether a single run was rolled back to an earlier checkpoint, from which it must continue."""
         if len(self.members) > 1 or not self.members[0].left:
             return False
         self.ready, self.resume, self._random = False, True, None
@@ -285,7 +285,7 @@ class Session:
         return True
 
     def _draw(self, again: bool = True) -> None:
-        """The figures of the runs, where there is anything to see; again: also those that are there."""
+        """Draws the figures of the runs, where there is anything to see; again: also those that exist."""
         for member in self.members:
             run, folder = member.run, member.folder
             run.beside = max(1, len(self.going))
@@ -389,5 +389,5 @@ def common(members: Sequence[Member]) -> int | None:
     if not shared:
         pairs = zip(members, kept, strict=True)
         told = ", ".join(f"{member.folder.path} {max(own, default=0)}" for member, own in pairs if member.folder)
-        raise InputError(f"expected checkpoints of one iteration to go on from together, got {told}: resume each alone")
+        raise InputError(f"expected checkpoints at a common iteration to resume from, got {told}: resume each alone")
     return max(shared)

@@ -1,1 +1,1 @@
-"""What commands tabulate: runs side by side, why they differ, and how a paper stands against them."""
+"""Tables for commands: runs side by side, why they differ, and how a paper compares with them."""

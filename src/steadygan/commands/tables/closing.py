@@ -1,4 +1,4 @@
-"""The closing page of a training: a sentence, four rows and the next commands; with --verbose all there is to say."""
+"""The closing page of a training: a sentence, a few rows and the next commands; everything with --verbose."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def closing(console: Console, ran: Run | Sequence[Run], jobs: Sequence[Job], verbose: bool = False) -> int:
-    """The closing page of one run, or of several seeds; the exit code."""
+    """Prints the closing page of one run, or of several seeds; returns the exit code."""
     if isinstance(ran, Sequence):
         return _of_seeds(console, ran, jobs, verbose)
     _of_run(console, ran, jobs[0], verbose)
@@ -65,12 +65,12 @@ def _of_seeds(console: Console, runs: Sequence[Run], jobs: Sequence[Job], verbos
 
 
 def room(console: Console) -> int:
-    """The width of a line; a file's has none."""
+    """The width of a line; unlimited in a file."""
     return console.width if console.is_terminal else sys.maxsize
 
 
 def over_seeds(figures: dict[str, dict[str, tuple[float, ...]]], modes: int | None) -> list[tuple[str, ...]]:
-    """The same over seeds: means and deviations."""
+    """The short table over seeds: means and deviations."""
     told: list[tuple[str, ...]] = [("", "final", "best")]
     for key in chosen(figures):
         own = figures[key]
@@ -121,7 +121,7 @@ def _all(console: Console, run: Run, job: Job) -> None:
 
 
 def _losses(run: Run) -> str:
-    """The last losses, without penalties, beside the values they have when fakes are like reals."""
+    """The last losses, without penalties, beside their values at equilibrium."""
     parts = []
     for name, key, level in zip("DG", ("d_loss", "g_loss"), run.equilibrium, strict=True):
         known = [record[key] for record in run.metrics if key in record]

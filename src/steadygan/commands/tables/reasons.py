@@ -1,4 +1,4 @@
-"""Why one recipe ended better than another: losses, gradients and balance in plain words, said only where they hold."""
+"""Why one recipe ended better than another: losses, gradients and balance in plain words, where they apply."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEAR = 0.05  # share of the equilibrium within which a loss is called near it
 
 
 class Case(NamedTuple):
-    """What is known of one recipe, means over its seeds; None where it was not measured."""
+    """What is known about one recipe, as means over its seeds; None where it was not measured."""
 
     name: str
     settings: Settings
@@ -49,7 +49,7 @@ class Case(NamedTuple):
 
 
 def reasons(cases: Sequence[Case]) -> str:
-    """One paragraph: the outcome, what G was told, what the losses say, what fake-as-real changed, how sure it is."""
+    """One paragraph: the outcome, what G received, what the losses say, the effect of fake-as-real, how certain."""
     sentences = [_outcome(cases), *_gradients(cases), *_losses(cases), *_remedy(cases)]
     if min(case.seeds for case in cases) < 3:
         sentences.append("Fewer than three seeds: small differences may be chance (--seeds 3).")
@@ -127,7 +127,7 @@ def _losses(cases: Sequence[Case]) -> list[str]:
 
 
 def _remedy(cases: Sequence[Case]) -> list[str]:
-    """What fake-as-real added to the same run without it."""
+    """The effect of fake-as-real compared with the same run without it."""
     without = {_without_method(case.settings): case for case in cases if "fake_as_real" not in case.settings.method}
     sentences = []
     for case in cases:

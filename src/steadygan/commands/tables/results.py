@@ -1,4 +1,4 @@
-"""Results of finished runs: of one, of its seeds, of several recipes side by side; tables, figure, JSON."""
+"""Results of finished runs: one run, its seeds, or several recipes side by side; tables, figure, JSON."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Group: TypeAlias = tuple[str, list[tuple[str, ...]]]  # a figure's label, and ro
 
 
 class Result(NamedTuple):
-    """What a run left, up to the comparison's length."""
+    """The results of a run, up to the length of the comparison."""
 
     job: Job
     records: list[dict[str, Any]]
@@ -42,7 +42,7 @@ class Result(NamedTuple):
 
     @staticmethod
     def of(job: Job, run: Run) -> Result:
-        """The run's records and times, as far as the comparison goes."""
+        """The run's records and times, up to the length of the comparison."""
         folder = RunFolder(job.folder)
         records = [record for record in run.metrics if record["iteration"] <= job.length]
         seconds = times(folder.timing, job.length)[0] or run.wall_time
@@ -51,7 +51,7 @@ class Result(NamedTuple):
 
 
 def finished(job: Job) -> bool:
-    """Whether the folder's run got as far as the comparison goes and was measured there."""
+    """Whether the folder's run reached the length of the comparison and was measured there."""
     every, alone = job.settings.evaluate.every, job.settings.generator is None
 
     def measured(record: Mapping[str, Any]) -> bool:
@@ -64,7 +64,7 @@ def finished(job: Job) -> bool:
 
 
 def results_of(jobs: Sequence[Job], plain: bool = False) -> list[Result]:
-    """The results of one recipe's seeds: read where they are finished, else trained to their end, together."""
+    """The results of one recipe's seeds: read where they are finished, else trained to the end, together."""
     missing = [job for job in jobs if not finished(job)]
     if any(max(RunFolder(job.folder).saved, default=-1) >= job.length for job in missing):
         missing = [*jobs]  # a stack that was killed while it was measured for the last time
@@ -86,7 +86,7 @@ def results_of(jobs: Sequence[Job], plain: bool = False) -> list[Result]:
 
 
 def kept(jobs: Sequence[Job]) -> list[Result]:
-    """The results of runs as they are: nothing is trained."""
+    """The results of runs as they are, without training."""
     runs = [load(job.folder) for job in jobs]
     return [
         Result.of(job._replace(length=min(job.length, run.iteration)), run) for job, run in zip(jobs, runs, strict=True)
@@ -94,7 +94,7 @@ def kept(jobs: Sequence[Job]) -> list[Result]:
 
 
 def usable(results: Sequence[Result]) -> list[Result]:
-    """Those that came to an end; raises the failure of a recipe of which none did."""
+    """The runs that reached their end; raises the failure of a recipe of which none did."""
     whole = [result for result in results if result.run.failure is None]
     names = {result.job.name for result in whole}
     for result in results:
@@ -104,7 +104,7 @@ def usable(results: Sequence[Result]) -> list[Result]:
 
 
 def exit_code(runs: Sequence[Run]) -> int:
-    """0, or that of a run which came upon a term that was not finite or was stopped, each told on stderr."""
+    """0, or the code of a run that met a term that is not finite or was stopped; each is reported on stderr."""
     failed = [run for run in runs if run.failure is not None]
     for run in failed:
         say_error(f"{run.settings.get('recipe')} seed {run.settings.get('seed')}: {run.failure}")
@@ -112,7 +112,7 @@ def exit_code(runs: Sequence[Run]) -> int:
 
 
 class SideBySide(NamedTuple):
-    """The results by recipe, or by the folder that was named, each a list over seeds."""
+    """The results by recipe, or by the named folder, each a list over seeds."""
 
     by_recipe: Mapping[str, Sequence[Result]]
 
@@ -175,7 +175,7 @@ class SideBySide(NamedTuple):
         yield "wall time", times
 
     def alike(self, key: str, holders: Iterable[str]) -> list[tuple[str, list[str]]]:
-        """The recipes that have the figure, those of one protocol together, and what the others do otherwise."""
+        """The recipes that have the figure, grouped by protocol, and how the protocols differ."""
         groups: list[tuple[Protocol, list[str]]] = []
         for name in holders:
             if key not in self.figures(name):
@@ -196,12 +196,12 @@ class SideBySide(NamedTuple):
         return told
 
     def real(self, name: str, key: str) -> float | None:
-        """What real data gets, where it is known."""
+        """The value for real data, if known."""
         known = [r.run.reference[key] for r in self.by_recipe[name] if key in r.run.reference]
         return fmean(known) if known else None
 
     def reasons(self) -> str:
-        """The reason, in plain words drawn from the numbers."""
+        """The reasons in plain words, derived from the numbers."""
         return reasons(
             [
                 Case.of(name, results[0].job.settings, results[0].run.equilibrium, [r.records for r in results])
@@ -210,7 +210,7 @@ class SideBySide(NamedTuple):
         )
 
     def plain(self) -> dict[str, Any]:
-        """Everything in JSON's types."""
+        """Everything as JSON types."""
         first = next(iter(self.by_recipe.values()))
         settings = first[0].job.settings
         return {
@@ -250,7 +250,7 @@ class SideBySide(NamedTuple):
 
 
 def show_groups(console: Console, title: str, kinds: Sequence[str], groups: Sequence[Group]) -> None:
-    """A table of all figures; where it is too wide for the terminal, a list, so that no name is cut."""
+    """A table of all figures; a list where it is too wide for the terminal, so that no name is cut."""
     table = new_table(title, "", "recipe", *kinds, words=2)
     for column in table.columns[1:]:
         column.no_wrap = True

@@ -1,4 +1,4 @@
-"""How a paper's table stands: what was published beside what our runs gave, and what became of each claim."""
+"""How a paper's table compares: published numbers beside ours, and the verdict on each claim."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def train(what: str, planned: Mapping[str, Sequence[Job]], at_once: int) -> None:
-    """Trains what is missing: the seeds of a row side by side, several rows in processes of their own."""
+    """Trains what is missing: the seeds of a row side by side, several rows in separate processes."""
     missing = {name: own for name, own in planned.items() if not all(map(results.finished, own))}
     if at_once == 1 or len(missing) < 2:
         for own in missing.values():
@@ -46,7 +46,7 @@ def train(what: str, planned: Mapping[str, Sequence[Job]], at_once: int) -> None
 
 
 def row_words(words: Sequence[str], row: str) -> list[str]:
-    """The command line for one row alone, one at a time."""
+    """The command line for a single row."""
     kept: list[str] = []
     rest = iter(words)
     for word in rest:
@@ -60,12 +60,12 @@ def row_words(words: Sequence[str], row: str) -> list[str]:
 
 
 def finished_runs(jobs: Sequence[Job]) -> list[Result]:
-    """Those of the runs that got to their end, whatever came of them."""
+    """The runs that reached their end, with any outcome."""
     return [Result.of(job, load(job.folder)) for job in jobs if results.finished(job)]
 
 
 class Line(NamedTuple):
-    """A row as it stands: published, ours at the end and at the best."""
+    """A row of the table: published, our final and our best value."""
 
     row: Row
     published: str
@@ -77,7 +77,7 @@ CLAIMS = ("claim", "published effect", "ours", "verdict")  # over the columns of
 
 
 class Standing(NamedTuple):
-    """A table with the runs that there are of it."""
+    """A table with the runs that exist for it."""
 
     table: PaperTable
     scale: str
@@ -85,23 +85,23 @@ class Standing(NamedTuple):
 
     @staticmethod
     def of(table: PaperTable, scale: str, planned: Mapping[str, Sequence[Job]], at_once: int) -> Standing:
-        """The runs that are planned of each row, trained first where they are missing, `at_once` rows at a time."""
+        """The runs planned for each row; missing ones are trained first, `at_once` rows at a time."""
         if at_once:
             train(table.name, planned, at_once)
         return Standing(table, scale, {name: finished_runs(own) for name, own in planned.items()})
 
     def measured(self, printed: str) -> str:
-        """What was measured: the figure that the paper prints, or what stands for it."""
+        """The figure that we measured: the one that the paper prints, or its substitute."""
         known = {row.key for own in self.runs.values() for run in own for row in final_and_best(run.records)}
         return self.table.measured(printed, known)
 
     @property
     def figure(self) -> str:
-        """What the claims are about, as it was measured."""
+        """The figure of the claims, as we measured it."""
         return self.measured(self.table.figure)
 
     def lines(self, printed: str) -> Iterator[Line]:
-        """The rows in their order by one of the table's figures."""
+        """The rows in order, by one of the table's figures."""
         figure = self.measured(printed)
         for name, own in self.runs.items():
             row = self.table.row(name)
@@ -110,7 +110,7 @@ class Standing(NamedTuple):
             yield Line(row, published, kinds.get("final", ()), kinds.get("best", ()))
 
     def claims(self) -> Iterator[tuple[Claim, float | None, float | None, Word]]:
-        """Each claim of rows that are here: its published effect, ours, and what became of it."""
+        """Each claim about rows that exist: its published effect, ours, and the verdict."""
         final = {line.row.name: line.final for line in self.lines(self.table.figure)}
         for claim in self.table.claims:
             if claim.better in final and claim.worse in final:
@@ -120,7 +120,7 @@ class Standing(NamedTuple):
                 yield claim, printed, ours, verdict(self.figure, better, worse, printed, claim.same)
 
     def protocol(self) -> list[str]:
-        """How ours was measured, what the rules are, and what the paper leaves open."""
+        """How ours was measured, the rules, and what the paper leaves open."""
         first = next((run for own in self.runs.values() for run in own), None)
         told = []
         if first is not None:
@@ -155,7 +155,7 @@ class Standing(NamedTuple):
             console.print(line, style="dim")
 
     def headings(self, printed: str) -> tuple[str, ...]:
-        """Over the columns of `rows`."""
+        """The headings of the columns of `rows`."""
         return "row", f"published, {LABELS[printed]}", f"ours, {LABELS[self.measured(printed)]}: final", "best", "seeds"
 
     def rows(self, printed: str) -> list[list[str]]:
@@ -191,7 +191,7 @@ class Standing(NamedTuple):
         return [*text, *(f"- {line}" for line in self.protocol())]
 
     def plain(self) -> dict[str, Any]:
-        """Everything in JSON's types."""
+        """Everything as JSON types."""
         return {
             "table": self.table.name,
             "scale": self.scale,
@@ -209,7 +209,7 @@ class Standing(NamedTuple):
         }
 
     def told(self, printed: str) -> dict[str, Any]:
-        """The rows by one of the table's figures, in JSON's types."""
+        """The rows by one of the table's figures, as JSON types."""
         return {
             line.row.name: {
                 "recipe": self.table.recipe(line.row),
