@@ -102,6 +102,7 @@ REFUSALS = {
     "diagnose runs": "expected a run in 'runs', found no metrics.jsonl there: use the folder that train printed",
     "diagnose runs/ring8-far/seed-0": "found none: continue training, --out",
     "compare": "Missing argument",
+    "compare ring8/far mine.npz": "expected a run, or runs of several seeds, in mine.npz, found none: give the folder",
     "compare batch_size=3": "expected recipes to compare, got none: for example grid25/r1 grid25/far",
     "compare ring8/far ring8/nsgn": "unknown recipe 'ring8/nsgn': did you mean 'ring8/nsgan'?",
     "compare ring8/far --seeds 0": "Invalid value for '--seeds': expected a whole number of 1 or more, got 0",

@@ -91,8 +91,14 @@ def compare(
 
 
 def named(word: str, kept: Mapping[str, object]) -> list[str]:
-    """What a word names: runs in a folder, or recipes."""
-    return [word] if word in kept else matching(word)
+    """What a word names: runs in a folder, or recipes; raises InputError for a folder without a run."""
+    if word in kept:
+        return [word]
+    if word not in RECIPES and Path(word).is_dir():
+        raise InputError(
+            f"expected a run, or runs of several seeds, in {word}, found none: give the folder that train printed"
+        )
+    return matching(word)
 
 
 def paper(
