@@ -142,7 +142,7 @@ def test_it_needs_no_second_derivative() -> None:
 
 def test_dropout_is_said() -> None:
     D = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.Linear(8, 1)).double()
-    said = "D has dropout: r1 by difference also measures how far two forwards of one sample lie"
+    said = "D has dropout: r1 by difference also measures how much two forwards of one sample differ"
     with pytest.warns(UserWarning, match=said):
         r1(1.0, by="difference").loss(D, X[:8])
     with pytest.warns(UserWarning, match=said):
@@ -166,7 +166,7 @@ def test_dropout_is_said() -> None:
 def test_spectral_norm_of_torch_is_said(normed: Any) -> None:
     """Its estimate of a norm moves in each forward in train mode."""
     D = nn.Sequential(nn.Linear(2, 8), normed(nn.Linear(8, 1))).double()
-    with pytest.warns(UserWarning, match="D has torch's spectral norm: r1 by difference also measures how far two"):
+    with pytest.warns(UserWarning, match="D has torch's spectral norm: r1 by difference also measures how much two"):
         r1(1.0, by="difference").loss(D, X[:8])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

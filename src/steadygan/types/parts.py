@@ -34,7 +34,7 @@ def two_functions(penalty: str, network: str, cause: str) -> str:
     """The warning for a difference of two forwards between which D is not the same function."""
     return (
         f"{network} has {cause}: {penalty} by difference also measures how much two forwards of one sample differ, "
-        f"divided by sigma^2: set by='gradient', or leave out the {cause}"
+        f"divided by sigma^2: set by='gradient', or leave it out"
     )
 
 
