@@ -40,7 +40,8 @@ class Patches(nn.Module):
         self.body = nn.Sequential(block(2, 16), block(16, 32, 2), nn.Conv2d(32, 1, 3, 1, 1))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        return self.body(torch.cat([x, condition], 1))
+        logits: Tensor = self.body(torch.cat([x, condition], 1))
+        return logits
 
 
 G = nn.Sequential(block(1, 16), block(16, 16), nn.Conv2d(16, 1, 3, 1, 1), nn.Tanh())
@@ -76,7 +77,7 @@ for _ in range(options.iterations):
     y = G(condition)
     loss = sg.g_loss(hinge, D, pairs(y, condition)) + 10 * (y - x).abs().mean()
     opt_g.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     opt_g.step()
 
 

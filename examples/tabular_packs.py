@@ -49,7 +49,8 @@ class Discriminator(nn.Module):
         self.body = nn.Sequential(nn.Linear(PACK * DIM, 64), nn.LeakyReLU(0.2), nn.Dropout(0.5), nn.Linear(64, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.body(x.view(-1, PACK * DIM))
+        logits: Tensor = self.body(x.view(-1, PACK * DIM))
+        return logits
 
 
 G, D = Generator(), Discriminator()

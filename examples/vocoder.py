@@ -45,7 +45,8 @@ class Vocoder(nn.Module):
         h = self.body(torch.cat([pitch[:, None] / 20, torch.randn(len(pitch), 8)], 1))
         weight, shift = self.last(h).chunk(2, 1)
         wave = 2 * math.pi * (pitch[:, None] + 4 * torch.tanh(shift))[..., None] * time / LENGTH
-        return (weight[..., None] * torch.sin(wave + shift[..., None])).sum(1)
+        waves: Tensor = weight[..., None] * torch.sin(wave + shift[..., None])
+        return waves.sum(1)
 
 
 class Periods(nn.Module):
