@@ -236,14 +236,10 @@ class Draws:
             for part, draws in parts.items():
                 for name, draw in draws.items():
                     several = Draw((steps, *draw.shape), draw.kind)
-                    found.setdefault(opponent, {}).setdefault(part, {})[name] = drawn(several, self.generator, dtype)
+                    found.setdefault(opponent, {}).setdefault(part, {})[name] = several.numbers(
+                        dtype, self.generator.device, self.generator
+                    )
         return found
-
-
-def drawn(draw: Draw, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """The random numbers that a part requested."""
-    draws = torch.rand if draw.kind == "uniform" else torch.randn
-    return draws(draw.shape, generator=generator, device=generator.device, dtype=dtype)
 
 
 def split(whole: Whole, needs: Needs, axis: int = 0) -> list[Iteration]:

@@ -215,9 +215,8 @@ def _watched(forward: Forward, meant: bool, layers: tuple[str, ...]) -> Forward:
 def _now(own: Opponent, iteration: int, shown: Batch, fakes: int) -> Now:
     """The random numbers requested by a step's parts, from torch's global generator."""
     x = shown.x
-    kinds = {"uniform": torch.rand, "normal": torch.randn}
     noise = {
-        part: {name: kinds[draw.kind](draw.shape, dtype=x.dtype, device=x.device) for name, draw in draws.items()}
+        part: {name: draw.numbers(x.dtype, x.device) for name, draw in draws.items()}
         for part, draws in own.noise(shown.size, fakes, tuple(x.shape[1:])).items()
     }
     return Now(torch.tensor(iteration, device=x.device), {}, {"D": noise})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from copy import deepcopy
 from dataclasses import dataclass, field, is_dataclass, replace
 from pathlib import Path
@@ -82,8 +82,7 @@ class Response:
         trusted = self.goods(records, saved, seen.since)
         if not trusted:
             return Action(f"{told}: stopped, because there is no good checkpoint to roll back to")
-        gone = {each.to for each in self.done}
-        to = next((at for at in trusted if at not in gone), trusted[-1])
+        to = untried(trusted, {each.to for each in self.done})
         own = self.remedy.own
         remedy = Remedy.of(seen.change).told if own else self.remedy.told_again if self.done else self.remedy.told
         done = Intervention(iteration, to, seen.state, seen.reason, remedy, seen.change.text if own else "")
@@ -113,13 +112,26 @@ class Response:
             return []
         verdicts = {int(r["iteration"]): r["verdict"] for r in records if "verdict" in r}
         known = sorted(verdicts)
-        trusted = None if before is None else max((look for look in known if look < before), default=0)
+        trusted = None if before is None else last_before(known, before, 0)
         found = []
         for at in reversed(saved):
             seen = [iteration for iteration in known if iteration <= at]
             if (trusted is None or at <= trusted) and (not seen or is_good(verdicts[seen[-1]])):
                 found.append(at)
         return found
+
+
+def last_before(looks: Iterable[int], sign: int, start: int) -> int:
+    """The last look before a sign was first seen, else `start`; what happened after it is not trusted."""
+    return max((look for look in looks if look < sign), default=start)
+
+
+def untried(good: Sequence[int], gone: Set[int]) -> int:
+    """The first of these states, newest first, that no roll-back went to yet, else the earliest.
+
+    One that was gone back to may contain the fault.
+    """
+    return next((at for at in good if at not in gone), good[-1])
 
 
 class Kept(NamedTuple):
@@ -192,9 +204,9 @@ class Guard:
         if done >= self.times:
             kind = NonFiniteError if verdict.state == "non_finite" else CollapseError
             raise kind(f"{told}: given up after {done} roll-back{'s' * (done != 1)}")
-        trusted = max((look for look in self._looks if look < verdict.since), default=self._kept[0].iteration)
-        able = [kept for kept in self._kept if kept.iteration <= trusted]
-        target = next((kept for kept in reversed(able) if kept.iteration not in self._gone), self._kept[0])
+        trusted = last_before(self._looks, verdict.since, self._kept[0].iteration)
+        able: dict[int, Kept] = {kept.iteration: kept for kept in reversed(self._kept) if kept.iteration <= trusted}
+        target = able[untried([*able], self._gone)]
         self._put(target)
         self._gone.add(target.iteration)
         self._looks = [look for look in self._looks if look <= target.iteration]

@@ -24,7 +24,7 @@ from ..diagnostics.norms import ema_distance, parameter_norm
 from ..diagnostics.space import Space
 from ..diagnostics.yardstick import Standard, Yardstick
 from ..display.glimpse import MOST, Glimpse
-from ..engine.draws import drawn, shown_shape
+from ..engine.draws import shown_shape
 from ..engine.executor import Eager
 from ..evaluation.evaluator import Evaluate
 from ..files import beside
@@ -142,7 +142,7 @@ class Probes:
         generator = torch.Generator(self.device).manual_seed(self._seed)
         draws = resting.noise(*executor.sides, shown_shape(resting, self.source.shape))
         noise = {
-            part: {key: drawn(draw, generator, self._z.dtype) for key, draw in sorted(own.items())}
+            part: {key: draw.numbers(self._z.dtype, generator.device, generator) for key, draw in sorted(own.items())}
             for part, own in draws.items()
         }
         state: Mapping[str, Mapping[str, Tensor]] = executor.parts.get(name, {})

@@ -19,7 +19,7 @@ from ..display.watch import Watch
 from ..engine.draws import BLOCK, Iterations
 from ..engine.executor import Executor
 from ..engine.members import StackedBlocks
-from ..errors import InputError, Interrupted, NonFiniteError, check_whole
+from ..errors import InputError, Interrupted, NonFiniteError
 from ..files import writing
 from ..runs.run import Run
 from ..runs.settings import check_settings
@@ -72,7 +72,6 @@ class Session:
         A single run that is rolled back continues from its checkpoint. Raises Interrupted after SIGINT or SIGTERM, once
         checkpoints are written.
         """
-        check_whole("iterations", until, 0)
         self.horizon = self.horizon or max(1, until)
         training, self.watch = True, watch
         for member in self.members:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from operator import is_
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, get_args
 
+import torch
 from torch import Tensor
 
 from ..errors import InputError, check_number, unknown
@@ -76,6 +77,13 @@ class Draw(NamedTuple):
 
     shape: tuple[int, ...]
     kind: Literal["uniform", "normal"] = "uniform"  # U(0, 1) or N(0, 1)
+
+    def numbers(
+        self, dtype: torch.dtype, device: torch.device | str, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """The numbers themselves, from torch's global generator where none is given."""
+        draws = torch.rand if self.kind == "uniform" else torch.randn
+        return draws(self.shape, generator=generator, device=device, dtype=dtype)
 
 
 class Now(NamedTuple):
