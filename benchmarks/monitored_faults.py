@@ -15,7 +15,7 @@ from steadygan.data.source import Stream
 from steadygan.engine.draws import Needs
 from steadygan.engine.optim import Schedule
 from steadygan.runs.run import Run
-from steadygan.training.setup import ready
+from steadygan.training.opponents import ready
 from steadygan.types import Batch, Critic, DBatch, Draw, Method, Now, Opponent, Penalty, Scored, Term
 
 Change = Callable[[sg.Trainer], None]

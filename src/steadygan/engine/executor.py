@@ -233,7 +233,7 @@ class Eager(Executor):
             }
             for name, o in opponents.items()
         }
-        self.labels = {name: label_parameter(network) for name, network in self.networks.items()}  # what takes classes
+        self.label = label_parameter(G)  # which parameter takes the classes
         self._keeps_buffers = any(True for _ in G.buffers())
         self.sample_size = 0  # numbers of one sample, once it is known
         self.chunk = 0  # of latents, where one fake depends on the others
@@ -375,7 +375,7 @@ class Eager(Executor):
         return self._plain(z, label) if self._as_made else self.precision.made(self._plain, z, label)
 
     def _plain(self, z: Tensor, label: Tensor | None) -> Batch:
-        name = None if label is None else self.labels["G"]
+        name = None if label is None else self.label
         return Batch(self.G(z) if name is None else self.G(z, **{name: label}), label)
 
     def fakes(self, z: Tensor, label: Tensor | None = None, shown: int | None = None) -> Batch:

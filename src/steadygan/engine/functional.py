@@ -12,7 +12,7 @@ from torch.func import functional_call, grad_and_value
 from torch.utils._pytree import tree_map
 
 from ..types import Batch, Critic, Now, Opponent
-from ..types.critic import auxiliaries_of
+from ..types.critic import Called, auxiliaries_of
 from ..types.taps import tapped
 from .compiler import Compiler
 from .draws import Step
@@ -62,6 +62,7 @@ class Functional(Executor):
         self._taps = {
             name: taps for name, o in first.opponents.items() if (taps := tapped(first.networks[name], o.method.layers))
         }
+        self._called = {name: Called(first.networks[name], o.call) for name, o in first.opponents.items()}
         self._steps: dict[int, Callable[..., Any]] = {}  # by the id of what acts, which the executor holds
         self.adopt()
 
@@ -240,7 +241,7 @@ class Functional(Executor):
         return _slopes(objective)
 
     def _made(self, own: Mapping[str, Tensor], fixed: Mapping[str, Tensor]) -> Callable[..., Batch]:
-        tensors, name = {**own, **fixed}, self.first.labels["G"]
+        tensors, name = {**own, **fixed}, self.first.label
 
         def made(z: Tensor, label: Tensor | None) -> Batch:
             named = {} if label is None or name is None else {name: label}
@@ -255,9 +256,7 @@ class Functional(Executor):
             network = self.first.networks[name]
             tensors = {**mine, **fixed[name]}
             critic = Critic(
-                functional_forward(
-                    network, tensors, self.first.opponents[name], self.first.labels[name], self._taps.get(name)
-                ),
+                functional_forward(self._called[name], tensors, self.first.opponents[name].weigh, self._taps.get(name)),
                 couples_samples=self.first.critics[name].couples_samples,
                 functional=True,
                 auxiliaries={

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map
 
-from ..types import Batch, Opponent, Output
-from ..types.critic import Call, with_features
-from ..types.labels import given_to
-from ..types.output import as_output
+from ..types import Batch, Output
+from ..types.critic import Called, with_features
+from ..types.output import Weigh, as_output
 from ..types.taps import Taps
 from .draws import Draws, Iteration, Iterations, Whole, split
 from .executor import Eager, cloned
@@ -99,36 +98,16 @@ def expose(whole: torch.optim.Optimizer, own: Sequence[torch.optim.Optimizer | N
 Tree = Any  # nested mappings of tensors
 
 
-class Called(nn.Module):
-    """A network called through the user's own function, so that other weights can be substituted."""
-
-    def __init__(self, network: nn.Module, call: Call) -> None:
-        super().__init__()
-        self.network, self.call = network, call
-
-    def forward(self, batch: Batch) -> Any:
-        return self.call(self.network, batch)
-
-
 def functional_forward(
-    network: nn.Module,
-    tensors: Mapping[str, Tensor],
-    opponent: Opponent,
-    label: str | None,
-    taps: Taps | None = None,
+    called: Called, tensors: Mapping[str, Tensor], weigh: Weigh | None = None, taps: Taps | None = None
 ) -> Callable[[Batch], Output]:
-    """The network's forward with other weights than its own; `label` is the parameter that takes the classes."""
-    called = None if opponent.call is None else Called(network, opponent.call)
+    """The network's forward with other weights than its own."""
+    result = called.with_weights(tensors)
 
     def forward(batch: Batch) -> Output:
         if taps is not None:
             taps.begin()  # a compiled step must know them from here: it also runs where there are no hooks
-        if called is not None:
-            result = functional_call(called, {f"network.{key}": value for key, value in tensors.items()}, (batch,))
-        else:
-            told = {} if label is None else {label: batch.label}
-            result = functional_call(network, dict(tensors), (batch.x,), told | given_to(network, batch.given))
-        output = as_output(result, batch.size, opponent.weigh)
+        output = as_output(result(batch), batch.size, weigh)
         return output if taps is None else with_features(output, taps.collected())
 
     return forward

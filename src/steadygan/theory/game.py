@@ -13,7 +13,7 @@ from ..engine.draws import BLOCK, Draws, Iteration, Needs
 from ..engine.executor import Eager
 from ..engine.objective import Sides, d_objective
 from ..engine.optim import OptimizerFactory, OptimizerSettings
-from ..training.setup import opponents_of
+from ..training.opponents import opponents_of
 from ..types import Batch, Now, Opponent
 
 F64 = torch.float64

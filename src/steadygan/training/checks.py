@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,12 +11,10 @@ from torch import Tensor, nn
 
 from ..devices import borrowed
 from ..engine.executor import Eager, trained
-from ..engine.members import Called
 from ..errors import InputError, calling
 from ..latents import labels
 from ..types import Batch, Output, cat
-from ..types.critic import evaluating, kept_buffers, varying
-from ..types.labels import told
+from ..types.critic import Called, evaluating, kept_buffers, varying
 from ..types.networks import check_logits, checked_end
 from ..types.parts import two_functions
 from .setup import Setup
@@ -149,12 +147,12 @@ def work_of(setup: Setup) -> int:
 
     count, n = FlopCounterMode(display=False), setup.sides.real
     try:
-        inputs = inputs_of(setup)
+        inputs, calls = inputs_of(setup), setup.calls
         with borrowed(0, setup.device), torch.no_grad(), count:
             for name, network in setup.named_networks.items():
                 network.to(setup.device, setup.dtype)
                 with kept_buffers(network), evaluating(network):  # batch norm counts alike, too
-                    forward_of(network, inputs[name])
+                    Called(network, calls.get(name))(inputs[name])
         return count.get_total_flops() * n // (2 * TRIED)
     except Exception:  # a wrong shape is told by `check_networks`
         return n * sum(p.numel() for network in setup.networks for p in network.parameters())
@@ -169,11 +167,3 @@ def inputs_of(setup: Setup) -> dict[str, Batch]:
     real = Batch(setup.source.fresh(TRIED, generator), label)
     shown = {name: o.method.present(cat(*[real] * o.method.raw(1))) for name, o in setup.opponents.items()}
     return {"G": Batch(z, label), **shown}
-
-
-def forward_of(network: nn.Module, inputs: Batch, call: Callable[..., Any] | None = None) -> Any:
-    """The output of a network for its inputs, with labels if it takes them; call: replaces its own forward."""
-    if isinstance(network, Called):
-        return network(inputs) if call is None else call((inputs,), {})
-    classes = told(network, inputs.label)
-    return network(inputs.x, **classes) if call is None else call((inputs.x,), classes)

@@ -23,7 +23,8 @@ from ..runs.checkpoint import Stop
 from ..runs.folder import RunFolder
 from ..runs.interventions import Intervention
 from ..types import Opponent, Penalty
-from .setup import Setup, ready
+from .opponents import ready
+from .setup import Setup
 
 
 class Action(NamedTuple):

@@ -35,9 +35,8 @@ from ..runs.run import Run, meta_of
 from .checks import check_networks
 from .guard import Action, Response, fresh_draws, healed, taken
 from .plan import Plan, training
-from .probes import Probes
+from .probes import Probes, Sums
 from .setup import Setup, run_of, setting_of
-from .sums import Sums
 
 
 class Member:

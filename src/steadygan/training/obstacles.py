@@ -7,20 +7,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import stack_module_state, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.testing import assert_close
 
 from ..devices import borrowed
 from ..engine.executor import trained
-from ..engine.members import Called, Flat
+from ..engine.members import Flat
 from ..engine.optim import OptimizerFactory
 from ..errors import first_line
 from ..types import Batch
-from ..types.critic import auxiliaries_of, kept_modes
+from ..types.critic import Called, auxiliaries_of, kept_modes
 from ..types.output import as_output
-from .checks import TRIED, forward_of, inputs_of
+from .checks import TRIED, inputs_of
 from .setup import Setup
 
 PLAIN = (bool, int, float, complex, str, bytes, tuple, list, dict, set, type(None))
@@ -40,27 +40,21 @@ def obstacle(setups: Sequence[Setup], alone: bool = False) -> str | None:
         return "convolutional networks train faster one after the other on a CPU"
     reason = _latent(first) or mixes_entries(first.optimizer, first.rates[0]) or shared(first)
     inputs = inputs_of(first)
-    networks = [as_called(setup) for setup in setups]
-    for name in networks[0]:
-        reason = reason or differing(name, [own[name] for own in networks])
-    for own in networks:
-        for name, network in own.items():
-            reason = reason or restless(name, network, inputs[name]) or counting(name, network)
-    for name, network in networks[0].items():
+    for name in first.named_networks:
+        reason = reason or differing(name, [setup.named_networks[name] for setup in setups])
+    called = [
+        {name: Called(network, setup.calls.get(name)) for name, network in setup.named_networks.items()}
+        for setup in setups
+    ]
+    for own in called:
+        for name, each in own.items():
+            reason = reason or restless(name, each, inputs[name]) or counting(name, each.network)
+    for name, each in called[0].items():
         embeds = name in first.opponents and first.opponents[name].method.replaces_loss
-        reason = reason or idle(name, network, inputs[name], first.trainable, embeds)
-    for name in networks[0]:
-        reason = reason or _together(name, [own[name] for own in networks], inputs[name])
+        reason = reason or idle(name, each, inputs[name], first.trainable, embeds)
+    for name in called[0]:
+        reason = reason or _together(name, [own[name] for own in called], inputs[name])
     return reason
-
-
-def as_called(setup: Setup) -> dict[str, nn.Module]:
-    """The networks by name, each discriminator as its opponent calls it."""
-    calls = {name: opponent.call for name, opponent in setup.opponents.items()}
-    return {
-        name: network if (call := calls.get(name)) is None else Called(network, call)
-        for name, network in setup.named_networks.items()
-    }
 
 
 def convolutional(network: nn.Module) -> bool:
@@ -88,15 +82,16 @@ def differing(name: str, networks: Sequence[nn.Module]) -> str | None:
     return None
 
 
-def restless(name: str, network: nn.Module, inputs: Batch) -> str | None:
+def restless(name: str, called: Called, inputs: Batch) -> str | None:
     """What a network's forward changes: its buffers, Python state, or torch's random state."""
+    network = called.network
     with kept_modes(network), torch.no_grad(), borrowed(0, inputs.x.device):
         network.train()
         buffers = {key: value.clone() for key, value in network.named_buffers()}
         python = {key: state_of(part) for key, part in network.named_modules()}
         random = torch.get_rng_state()
         try:
-            forward_of(network, inputs)
+            called(inputs)
         except Exception:  # a wrong shape is told elsewhere, and better
             return None
         drawn = not torch.equal(random, torch.get_rng_state())
@@ -134,17 +129,18 @@ def shared(setup: Setup) -> str | None:
     return None
 
 
-def idle(name: str, network: nn.Module, inputs: Batch, trainable: frozenset[int], embeds: bool = False) -> str | None:
+def idle(name: str, called: Called, inputs: Batch, trainable: frozenset[int], embeds: bool = False) -> str | None:
     """The first trained parameter that does not affect the output; for a single run, the optimiser leaves it unchanged.
 
     embeds: the output is the features, where there are any, instead of the logits.
     """
+    network = called.network
     aside = {id(p) for part in auxiliaries_of(network).values() for p in part.parameters()}
     open_ones = {key: p for key, p in network.named_parameters() if id(p) in trainable and id(p) not in aside}
     frozen = [p for p in open_ones.values() if not p.requires_grad]
     with trained(frozen), torch.enable_grad(), borrowed(0, inputs.x.device):
         try:
-            result = _output(forward_of(network, inputs), inputs.size, embeds)
+            result = _output(called(inputs), inputs.size, embeds)
             slopes = torch.autograd.grad(result.sum(), [*open_ones.values()], allow_unused=True)
         except Exception:  # told elsewhere
             return None
@@ -215,20 +211,19 @@ def _output(result: Any, n: int, features: bool = False) -> Tensor:
     return torch.cat([each.flatten() for each in said.features.values()]) if features and said.features else said.scores
 
 
-def _together(name: str, networks: Sequence[nn.Module], inputs: Batch) -> str | None:
+def _together(name: str, called: Sequence[Called], inputs: Batch) -> str | None:
     """Whether the stacked forward says of each member what its own forward says."""
-    weights = stack_module_state([*networks])
+    weights = stack_module_state([each.network for each in called])
     if not any(weights):  # the same for all
         return None
 
     def one(parameters: Any, buffers: Any) -> Tensor:
         tensors = {**parameters, **buffers}
-        result = forward_of(networks[0], inputs, lambda a, k: functional_call(networks[0], tensors, a, k))
-        return _output(result, inputs.size)
+        return _output(called[0].with_weights(tensors)(inputs), inputs.size)
 
     with torch.no_grad(), borrowed(0, inputs.x.device):
         try:
-            alone = torch.stack([_output(forward_of(network, inputs), inputs.size) for network in networks])
+            alone = torch.stack([_output(each(inputs), inputs.size) for each in called])
         except Exception:  # told elsewhere
             return None
         try:

@@ -28,8 +28,8 @@ from .evidence import Evidence, first_bad
 from .execution import execution
 from .member import Member
 from .obstacles import convolutional
+from .opponents import notes_of
 from .plan import Plan, host, mendable
-from .setup import notes_of
 
 
 class Session:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Source
-from ..data.fake_side import FakeSide, fake_side
 from ..diagnostics.monitor import CollapseMonitor, is_free
 from ..diagnostics.remedy import Setting
 from ..engine.draws import BLOCK, Needs
@@ -25,15 +24,13 @@ from ..evaluation.evaluator import Evaluate
 from ..evaluation.optimum import KnownOptimum, optimum_of
 from ..features import FeatureNetwork
 from ..latents import Latent
-from ..losses import NonSaturating, Nothing
-from ..methods import Plain, chain
 from ..methods.chain import parts_of
-from ..models.build import NoGenerator
-from ..penalties import CONSTRAINTS, GradientPenalty
+from ..penalties import CONSTRAINTS
 from ..runs.run import Run
-from ..types import Constraint, Critic, Loss, Method, Opponent, Penalty
+from ..types import Opponent
+from ..types.critic import Call
 from ..types.labels import LABEL, label_parameter, needs_label, occurring, spans
-from ..types.networks import Gives, bare_network, compiled_part, is_opened, opened
+from ..types.networks import is_opened
 from ..types.parts import equilibrium_of
 
 
@@ -73,8 +70,9 @@ class Setup:
         a network needs classes and another network, or the data, has none.
         """
         label = self.source.label
-        called = {name for name, o in self.opponents.items() if o.call is not None}  # in a way of their own
-        wanting = [key for key, network in self.named_networks.items() if needs_label(network) and key not in called]
+        wanting = [
+            key for key, network in self.named_networks.items() if needs_label(network) and key not in self.calls
+        ]
         if self.fakes is not None:
             if wanting:
                 raise InputError(
@@ -154,6 +152,11 @@ class Setup:
     def named_networks(self) -> dict[str, nn.Module]:
         """G and every discriminator by name."""
         return {"G": self.G} | {name: o.critic for name, o in self.opponents.items()}
+
+    @property
+    def calls(self) -> dict[str, Call]:
+        """How those discriminators are called that are not called as usual."""
+        return {name: o.call for name, o in self.opponents.items() if o.call is not None}
 
     @property
     def networks(self) -> list[nn.Module]:
@@ -293,108 +296,7 @@ class Rhythm:
         return any(iteration % every == 0 for every in self._stops)
 
 
-def opponents_of(
-    D: nn.Module | Mapping[str, Opponent],
-    loss: Loss | None,
-    penalties: Sequence[Penalty],
-    method: Method | Sequence[Method] | None,
-    constraint: Constraint | None,
-    gives: Gives | None = None,
-) -> dict[str, Opponent]:
-    """One opponent named D, or those of the mapping; raises InputError where the arguments do not fit together."""
-    if isinstance(D, Mapping):
-        if not D or "G" in D:
-            raise InputError(f"D must map one or more names other than 'G' to opponents, not {sorted(D)}")
-        if loss is not None or penalties or method is not None or constraint is not None or gives is not None:
-            raise InputError(
-                "with a mapping of opponents, set loss, penalties, method, constraint and gives on each of them"
-            )
-        for name, opponent in D.items():
-            if not isinstance(opponent, Opponent):
-                raise InputError(f"D[{name!r}] must be a types.Opponent, not {type(opponent).__name__}")
-        return {
-            name: ready(replace(opponent, critic=module_of(opponent.critic, f"D[{name!r}].critic")))
-            for name, opponent in D.items()
-        }
-    if isinstance(penalties, Penalty):
-        raise InputError(f"penalties must be a list such as [penalties.r1(10)], not {penalties!r}: put it in brackets")
-    if isinstance(method, Sequence) and not isinstance(method, str):
-        for each in method:
-            if not isinstance(each, Method):
-                raise InputError(f"a method must be one such as methods.FakeAsReal(8), not {each!r}")
-        method = chain(*method) if method else None
-    method = method or Plain()
-    whole = isinstance(method, Method) and method.replaces_loss  # what is no method is told by the opponent
-    loss = loss or (Nothing() if whole else NonSaturating())
-    return {"D": ready(Opponent(module_of(D, "D"), loss, tuple(penalties), method, constraint, gives=gives))}
-
-
-def ready(opponent: Opponent) -> Opponent:
-    """The opponent with a D that returns logits, prepared by its constraint, and a method bound to it."""
-    if opponent.gives == "probability":
-        opponent = replace(opponent, critic=opened(opponent.critic), gives=None)
-    if opponent.constraint is not None:
-        opponent.constraint.prepare(opponent.critic)
-    return replace(opponent, method=opponent.method.on(opponent.critic))
-
-
-def module_of(network: Any, name: str) -> nn.Module:
-    """The module itself, uncompiled; raises InputError if it is not one, is scripted, or has nothing to train."""
-    if not isinstance(network, nn.Module):
-        raise InputError(f"{name} must be a torch.nn.Module, not {type(network).__name__}")
-    if isinstance(network, torch.jit.ScriptModule):
-        raise InputError(
-            f"{name} must be a plain torch.nn.Module, not one of torch.jit: pass the module that was scripted"
-        )
-    bare: nn.Module = bare_network(network)
-    if (part := compiled_part(bare)) is not None:
-        raise InputError(
-            f"{name} must not contain compiled parts such as {part}: pass it uncompiled; compile='on' compiles whole "
-            "steps"
-        )
-    if not any(p.requires_grad for p in bare.parameters()):
-        raise InputError(f"{name} has no parameter to train: unfreeze one, or pass another module")
-    for p in bare.parameters():
-        if p.is_inference() or p.is_meta:
-            made = "torch.inference_mode()" if p.is_inference() else "torch.device('meta')"
-            raise InputError(f"{name} was created under {made}, and cannot be trained: create it outside")
-    return bare
-
-
-def generating(G: Any, given: Any, latents: Sequence[str], source: Source) -> tuple[nn.Module, FakeSide | None]:
-    """The generator, or a stand-in for it and the fixed fakes on which D is trained alone.
-
-    latents: names of the latent arguments that were given, of which a generator needs one. Raises InputError where the
-    arguments do not fit together.
-    """
-    if G is None and given is None:
-        raise InputError("expected a generator, or fakes that D is trained on alone, got G=None: pass G or fakes=")
-    if G is not None:
-        if given is not None:
-            raise InputError("expected G=None with fakes, which replace its samples, got both: leave one out")
-        if len(latents) != 1:
-            raise InputError("pass either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
-        return module_of(G, "G"), None
-    if latents:
-        raise InputError(f"expected no {latents[0]} with fakes, because nothing uses latents then: leave it out")
-    return NoGenerator(), fake_side(given, source)
-
-
 def positive(**values: int) -> None:
     """Raises InputError for a count that is not a whole number of 1 or more."""
     for name, value in values.items():
         check_whole(name, value, 1)
-
-
-def notes_of(opponents: Mapping[str, Opponent], critics: Mapping[str, Critic]) -> list[str]:
-    """Notes on combinations that are allowed but compute something other than one may expect."""
-    found = []
-    for name, opponent in opponents.items():
-        measured = [p.name for p in opponent.penalties if isinstance(p, GradientPenalty)]
-        if measured and critics[name].couples_samples:
-            found.append(
-                f"{name} lets the samples of a batch depend on each other (batch norm or minibatch discrimination): "
-                f"{' and '.join(measured)} take{'s' * (len(measured) == 1)} the gradient of the sum of a batch's "
-                "logits in each sample"
-            )
-    return found

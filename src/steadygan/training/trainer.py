@@ -33,8 +33,9 @@ from ..types import Constraint, Loss, Method, Opponent, Penalty
 from ..types.networks import Gives
 from .guard import check_new, healed
 from .member import Member
+from .opponents import generating, opponents_of
 from .session import Session
-from .setup import Rhythm, Setup, generating, opponents_of, positive
+from .setup import Rhythm, Setup, positive
 
 COMPILE = ("auto", "on", "off")
 

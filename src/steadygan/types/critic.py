@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.parametrizations import _SpectralNorm
@@ -244,6 +245,22 @@ def calling(model: Callable[..., Any], call: Call | None = None) -> Callable[[Ba
         return model(batch.x, **more)
 
     return called
+
+
+class Called(nn.Module):
+    """A network as a module of batches, called as `calling` does, for which other weights can be substituted."""
+
+    def __init__(self, network: nn.Module, call: Call | None = None) -> None:
+        super().__init__()
+        self.network, self.result = network, calling(network, call)
+
+    def forward(self, batch: Batch) -> Any:
+        return self.result(batch)
+
+    def with_weights(self, tensors: Mapping[str, Tensor]) -> Callable[[Batch], Any]:
+        """The same with these parameters and buffers, by their names in the network, in place of its own."""
+        own = {f"network.{key}": value for key, value in tensors.items()}
+        return lambda batch: functional_call(self, own, (batch,))
 
 
 def with_features(output: Output, more: Mapping[str, Tensor]) -> Output:
