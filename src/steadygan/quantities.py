@@ -116,6 +116,11 @@ QUANTITIES = (
     _known("d_gradient_mean", "gradient of D at fakes, mean", SLOPE, GRADIENTS, log=True),
     _known("d_gradient_max", "gradient of D at fakes, largest", SLOPE, GRADIENTS, log=True),
     _known("steepness", "steepness of D at fakes", "logits per reals' spread", GRADIENTS, log=True),
+    _known("slope_to_scale", "the same over D's scale between reals", "ratio", GRADIENTS, log=True),
+    _known("adv_share", "adversarial share of G's gradient", SHARE, GRADIENTS),
+    _known(
+        "adv_agreement", "adversarial gradient along the others", "cosine", GRADIENTS, ideal=0.0, meaning="no relation"
+    ),
     _known("gradient_norm_g", "gradient of G's weights", NORM, GRADIENTS, log=True),
     _known("gradient_norm_d", "gradient of D's weights", NORM, GRADIENTS, log=True),
     _known("quality", "quality of the live fakes", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
@@ -137,6 +142,10 @@ QUANTITIES = (
     _known("over_coverage", "logit against over-coverage", "rank correlation", PAIRS, ideal=0.0, meaning="no relation"),
     _known("diversity", "spread of fakes over that of reals", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
     _known("feature_diversity", "the same in D's features", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
+    _known("detail", "fine detail of fakes", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
+    _known("average_detail", "fine detail of the average's fakes", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
+    _known("paired_distance", "fakes from their own reals", SPREAD, PAIRS, ideal=0.0, meaning="equal"),
+    _known("paired_distance_d", "the same in D's features", SPREAD, PAIRS, ideal=0.0, meaning="equal"),
     _known("duplicates", "fakes with a near duplicate", SHARE, PAIRS),
     _known("accuracy_real", "training reals on the right side", SHARE, OUTPUTS),
     _known("accuracy_held_out", "held-out reals on the right side", SHARE, OUTPUTS),

@@ -89,12 +89,20 @@ def test_a_discriminator_without_slope_is_dead():
 
 
 def test_a_steep_discriminator_is_a_cause_where_fakes_are_not_good():
-    half = {"latent": lambda n, g: 0.5 * sampled(n, g)}
-    found = sg.diagnose(nn.Identity(), Line(30.0), DATA, **half)
+    """Steep at the fakes, and hardly at the reals: a D that is as steep everywhere is only on another scale."""
+
+    class Cliff(Line):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward((x - 1.2).clamp(min=0.0))
+
+    half = {"latent": lambda n, g: 1.5 + 0.5 * sampled(n, g)}
+    found = sg.diagnose(nn.Identity(), Cliff(30.0), DATA, **half)
     assert (found.state, found.causes, found.alarm) == ("learning", ("d_steep",), False)
     assert found.evidence == {"steepness": found.figures["steepness"]}
     assert found.figures["steepness"] > 30.0
-    gentle = sg.diagnose(nn.Identity(), Line(0.3), DATA, **half)
+    gentle = sg.diagnose(nn.Identity(), Cliff(0.3), DATA, **half)
+    everywhere = sg.diagnose(nn.Identity(), Line(30.0), DATA, **half)
+    assert "d_steep" not in everywhere.causes
     assert (gentle.state, gentle.causes) == ("learning", ())
     assert perfect(Line(30.0)).causes == ()
     assert_close(found.figures["steepness"], 100.0 * gentle.figures["steepness"], rtol=1e-5, atol=0.0)

@@ -87,6 +87,23 @@ CASES = {
     "d_too_weak": Case(
         {"separation": 0.25}, {"separation": 0.24}, "hardly tells fakes", "widen D", "penalty.r1.weight=0.2; widen D"
     ),
+    "head_idle": Case(
+        {"separation/a": 0.25, "separation/b": -1.1},
+        {"separation/a": 0.24, "separation/b": -1.1},
+        "head a of D hardly tells fakes from reals",
+        "check what this head sees",
+    ),
+    "adv_idle": Case({"adv_share": 0.01}, {"adv_share": 0.009}, "has 0.90% of G's gradient", "raise the term's weight"),
+    "adv_alone": Case(
+        {"adv_share": 0.99, "adv_agreement": 0.1},
+        {"adv_share": 0.991, "adv_agreement": 0.1},
+        "99.1% of G's gradient",
+        "penalty.r1.weight=1, lr_d=0.001; lower the term's weight",
+    ),
+    "fakes_smooth": Case({"detail": 0.6}, {"detail": 0.59}, "59% of the reals' fine detail", "smaller patches"),
+    "fakes_noisy": Case(
+        {"detail": 1.66}, {"detail": 1.67}, "1.7 times the reals' fine detail", "lower the adversarial"
+    ),
     "average_behind": Case(
         {"average_quality": 0.2, "average_covered": 0.1},
         {"average_quality": 0.2, "average_covered": 0.09},

@@ -29,6 +29,7 @@ LOOKED = {
     *("d_gradient_mean", "d_gradient_max", "dead_units", "accuracy_real", "accuracy_fake", "logit_gap", "separation"),
     *("saturation", "non_finite", "feature_diversity", "close_pairs", "most_on_one_real", "nearest_share"),
     *("duplicates", "batch_coverage", "batch_balance", "diversity", "batch_distance", "steepness"),
+    "slope_to_scale",
     *("gradient_mean", "gradient_max", "gradient_max_over_mean", "gradient_top1_share", "weight_norm_g"),
     *("weight_norm_d", "ema_distance"),
 }
@@ -184,7 +185,7 @@ CASES: dict[str, Any] = {
     ),
 }
 ABSENT = {
-    "one sample": {"diversity", "batch_distance"},
+    "one sample": {"diversity", "batch_distance", "slope_to_scale"},
     "no hidden units": {"feature_diversity"},
 }
 

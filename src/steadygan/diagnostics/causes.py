@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from ..quantities import DEAD_GRADIENT
+from ..quantities import DEAD_GRADIENT, listed
 from .remedy import Changing, Setting, bounded, fairer, nothing, revived, slower, smoother, stronger
 
 Figures: TypeAlias = Mapping[str, float]
@@ -22,6 +22,10 @@ BY_HEART = 0.75  # deviations by which D rates its training samples above held-o
 WIDE, ALIKE = 1.8, 0.4  # mean distance of fakes over that of reals
 APART = 0.2  # quality that live fakes have and the average's have not
 POOR, BLIND = 0.5, 0.25  # quality to which D should object; deviations between D's logits of reals and fakes
+BEYOND = 2.0  # times D's scale between reals that its slope makes of their differences
+IDLE, ALONE = 0.01, 0.99  # share of G's gradient that the adversarial term has where it hardly counts, or only it
+SMOOTH = 0.6  # of the reals' fine detail, or its inverse: fakes are smooth, or noisy
+TELLING = 1.0  # deviations by which a head of D tells reals from fakes
 GROWN = 10.0  # times as far apart as at first that an unbounded critic puts the sides
 
 
@@ -70,7 +74,8 @@ class Cause(NamedTuple):
 
     keys: figures that the sign needs. change: what a roll-back changes; advice: what to do by hand, in addition or
     instead. stuck: neither player can improve, whatever the samples are like. lone: a single look can show it. looks:
-    how many in a row must show it. always: it is reported whatever the quality, which does not reflect it.
+    how many in a row must show it. always: it is reported whatever the quality, which does not reflect it. of_d: it
+    says that D is not all right.
     """
 
     name: str
@@ -83,14 +88,21 @@ class Cause(NamedTuple):
     lone: bool = True
     looks: int = 2
     always: bool = False
+    of_d: bool = False
 
     def shows(self, figures: Figures, past: Past, setting: Setting) -> bool:
         """Whether a look shows this cause."""
         return all(key in figures for key in self.keys) and self.sign(figures, past, setting)
 
+    def evidence(self, figures: Figures) -> dict[str, float]:
+        """The figures that show it, those of each head among them."""
+        return {key: float(value) for key, value in figures.items() if key.partition("/")[0] in self.keys}
+
     def told(self, figures: Figures) -> str:
         """What was seen, in words."""
-        return self.words.format(**{key: figures[key] for key in self.keys})
+        silent = silent_heads(figures)
+        heads = f"head{'s' * (len(silent) > 1)} {listed(silent)}" if silent else ""
+        return self.words.format(heads=heads, **{key: figures[key] for key in self.keys})
 
 
 def above(key: str, limit: float) -> Sign:
@@ -113,6 +125,11 @@ def levelled(*signs: Sign) -> Sign:
     return lambda figures, past, setting: not setting.free and all(sign(figures, past, setting) for sign in signs)
 
 
+def beyond(figures: Figures, _past: Past, _setting: Setting) -> bool:
+    """A slope of D that its own outputs for reals do not explain; records without it are taken at their word."""
+    return figures.get("slope_to_scale", BEYOND) >= BEYOND
+
+
 def grown(figures: Figures, past: Past, setting: Setting) -> bool:
     """A critic without an equilibrium that puts the sides much further apart than it did at first."""
     return setting.free and past.looks > LOOKS and abs(figures["logit_gap"]) > GROWN * past.gap > 0.0
@@ -131,6 +148,13 @@ def blind(figures: Figures, _past: Past, _setting: Setting) -> bool:
 def behind(figures: Figures, _past: Past, _setting: Setting) -> bool:
     """An average of G's weights that is worse than G, or covers fewer reals."""
     return any(figures[key] - figures[f"average_{key}"] > APART for key in ("quality", "covered"))
+
+
+def silent_heads(figures: Figures) -> list[str]:
+    """The heads of D that hardly tell fakes from reals where another one does."""
+    heads = {key: abs(value) for key, value in figures.items() if key.startswith("separation/")}
+    silent = [key for key, value in heads.items() if value < BLIND]
+    return [key.partition("/")[2] for key in silent] if heads and max(heads.values()) > TELLING else []
 
 
 def still(player: str) -> Sign:
@@ -162,6 +186,7 @@ CAUSES = (
         REVIVE,
         stuck=True,
         looks=1,
+        of_d=True,
     ),
     Cause(
         "d_dead",
@@ -172,6 +197,7 @@ CAUSES = (
         REVIVE,
         stuck=True,
         looks=1,
+        of_d=True,
     ),
     Cause(
         "g_dead",
@@ -189,6 +215,7 @@ CAUSES = (
         smoother,
         UNCUT,
         stuck=True,
+        of_d=True,
     ),
     *(
         Cause(
@@ -199,6 +226,7 @@ CAUSES = (
             advice=MOVE,
             stuck=True,
             lone=False,
+            of_d=player == "d",
         )
         for player in "dg"
     ),
@@ -227,6 +255,7 @@ CAUSES = (
         ("logit_gap",),
         bounded,
         lone=False,
+        of_d=True,
     ),
     *(
         Cause(
@@ -237,15 +266,17 @@ CAUSES = (
             slower,
             lone=False,
             looks=1,
+            of_d=player == "d",
         )
         for player in "gd"
     ),
     Cause(
         "d_steep",
-        levelled(above("steepness", STEEP)),
+        levelled(above("steepness", STEEP), beyond),
         "D's slope at the fakes, {steepness:.3g} logits over the reals' mean distance, explodes",
         ("steepness",),
         smoother,
+        of_d=True,
     ),
     Cause(
         "g_driven_out",
@@ -264,6 +295,7 @@ CAUSES = (
         "widen D",
         stuck=True,
         looks=5,
+        of_d=True,
     ),
     Cause(
         "d_overfits",
@@ -272,6 +304,7 @@ CAUSES = (
         ("overfitting_gap",),
         smoother,
         "use more training samples, or method.diff_augment",
+        of_d=True,
     ),
     Cause(
         "d_too_strong",
@@ -279,6 +312,7 @@ CAUSES = (
         "D's loss is {d_off:.0%} off its equilibrium: it tells fakes from reals too well",
         ("d_off",),
         smoother,
+        of_d=True,
     ),
     Cause(
         "d_too_weak",
@@ -287,6 +321,51 @@ CAUSES = (
         ("quality", "separation", "diversity"),
         stronger,
         "widen D, or give it more steps",
+        of_d=True,
+    ),
+    Cause(
+        "head_idle",
+        lambda figures, _past, _setting: bool(silent_heads(figures)),
+        "{heads} of D hardly tells fakes from reals, though another does",
+        ("separation",),
+        advice="check what this head sees, its learning rate and its penalty",
+        looks=5,
+        always=True,
+        of_d=True,
+    ),
+    Cause(
+        "adv_idle",
+        lambda figures, _past, _setting: figures["adv_share"] < IDLE,
+        "the adversarial term has {adv_share:.2%} of G's gradient: D hardly moves G",
+        ("adv_share",),
+        advice="raise the term's weight, until its share is a tenth or more",
+        always=True,
+    ),
+    Cause(
+        "adv_alone",
+        lambda figures, _past, _setting: figures["adv_share"] > ALONE,
+        "the adversarial term has {adv_share:.1%} of G's gradient: the other terms no longer count",
+        ("adv_share", "adv_agreement"),
+        smoother,
+        "lower the term's weight",
+        always=True,
+    ),
+    Cause(
+        "fakes_smooth",
+        below("detail", SMOOTH),
+        "fakes have {detail:.0%} of the reals' fine detail: they are smooth",
+        ("detail",),
+        advice="raise the adversarial term's weight, or give D smaller patches",
+        always=True,
+    ),
+    Cause(
+        "fakes_noisy",
+        above("detail", 1.0 / SMOOTH),
+        "fakes have {detail:.1f} times the reals' fine detail: they are noisy",
+        ("detail",),
+        smoother,
+        "lower the adversarial term's weight",
+        always=True,
     ),
     Cause(
         "average_behind",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 
@@ -138,6 +139,88 @@ def norms_of(slopes: Tensor) -> Tensor:
     """The norm of each row of slopes (n, dim)."""
     norms: Tensor = torch.linalg.vector_norm(slopes, dim=1)
     return norms
+
+
+def slope_to_scale(slope: Tensor, x: Tensor, logits: Tensor) -> float | None:
+    """E |grad d(y) . (x_i - x_j)| / E |d(x_i) - d(x_j)|: D's slope at the fakes against its own scale between reals.
+
+    slope (m, dim), reals x (n, dim) and their logits (n,). It is 1 for a D that is linear, however steep and whatever
+    the dimension, and far above 1 where D is steep at the fakes and flat between the reals, as one is that knows the
+    reals by heart. Infinite where only the denominator is 0, None where both are, or for fewer than two reals.
+    """
+    if len(x) < 2 or slope.shape[1:] != x.shape[1:]:
+        return None
+    from_first = (x - x[:1]).float()  # equal reals then have a difference of exactly 0
+    along, scale = _mean_difference(slope.float() @ from_first.T), float(_mean_difference(logits.double()))
+    found = float(along.double().mean())
+    return found / scale if scale > 0.0 else None if found == 0.0 else math.inf
+
+
+def _mean_difference(values: Tensor) -> Tensor:
+    """mean_{i<j} |v_i - v_j| over the last axis (..., n)."""
+    n = values.shape[-1]
+    weights = 2.0 * torch.arange(n, dtype=values.dtype, device=values.device) - (n - 1)  # times each is added
+    return (values.sort().values * weights).sum(-1) / (n * (n - 1) / 2.0)
+
+
+def term_figures(terms: Mapping[str, Tensor | float], at: Iterable[Tensor]) -> dict[str, float]:
+    """What each term of G's loss contributes to the gradient of the parameters `at`, of which G has several jobs.
+
+    pull/NAME = ||grad L_NAME||; adv_share = ||grad L_adv|| / sum_k ||grad L_k||, as the adaptive weight of tokenizers
+    compares them [esser2021]; adv_agreement = the cosine between the gradient of `adv` and that of all other terms,
+    below 0 where they work against each other. A share or cosine is absent where its denominator is 0. A term without a
+    graph, or that does not reach `at`, pulls with 0. Raises InputError when no term is called adv, for terms that are
+    not single numbers, and for graphs that are gone.
+    """
+    if "adv" not in terms:
+        raise InputError(
+            f"expected terms with the adversarial one as 'adv', got {', '.join(terms) or 'none'}: name it so"
+        )
+    parameters = [each for each in at if each.requires_grad]
+    if not parameters:
+        raise InputError("expected at= with a layer or weight of G that is trained, got none: pass G's last layer")
+    pulls = {name: _pull(name, term, parameters) for name, term in terms.items()}
+    sizes = {name: float(pull.norm()) for name, pull in pulls.items()}
+    others = torch.stack(
+        [pull for name, pull in pulls.items() if name != "adv"] or [torch.zeros_like(pulls["adv"])]
+    ).sum(0)
+    whole, both = sum(sizes.values()), sizes["adv"] * float(others.norm())
+    found = {f"pull/{name}": size for name, size in sizes.items()}
+    found |= {"adv_share": sizes["adv"] / whole} if whole else {}
+    return found | ({"adv_agreement": float(pulls["adv"] @ others) / both} if both else {})
+
+
+def _pull(name: str, term: Tensor | float, parameters: list[Tensor]) -> Tensor:
+    """The gradient of a term, in one row."""
+    nothing = torch.zeros(sum(each.numel() for each in parameters), dtype=torch.float64)
+    if not isinstance(term, Tensor) or not term.requires_grad:
+        return nothing
+    if term.numel() != 1:
+        raise InputError(f"expected terms[{name!r}] as one number, got {tuple(term.shape)}: pass its mean")
+    try:
+        found = torch.autograd.grad(term.sum(), parameters, retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        raise InputError(
+            f"expected terms[{name!r}] before its backward pass, got one whose graph is gone: call observe earlier, or "
+            "use backward(retain_graph=True)"
+        ) from None
+    rows = (torch.zeros_like(p) if own is None else own for own, p in zip(found, parameters, strict=True))
+    return torch.cat([own.detach().flatten().to("cpu", torch.float64) for own in rows])
+
+
+def weights_of(at: Any, G: nn.Module | None) -> Sequence[Tensor]:
+    """The parameters meant by a module, a tensor, or several of them; by default G's last weight with two axes."""
+    if at is None and G is not None:
+        return [p for p in G.parameters() if p.ndim > 1 and p.requires_grad][-1:]
+    if isinstance(at, nn.Module):
+        return [*at.parameters()]
+    if isinstance(at, Tensor):
+        return [at]
+    if isinstance(at, Iterable) and not isinstance(at, str | Mapping):
+        return [each for part in at for each in weights_of(part, None)]
+    raise InputError(f"expected at= with a layer or weight of G, got {type(at).__name__}: pass G's last layer")
 
 
 def _constants(judge: Critic, batch: Batch, chunk: int, watched: HiddenUnits) -> tuple[Output, Tensor | None]:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ..devices import borrowed
 from ..errors import InputError, calling
@@ -17,13 +16,13 @@ from ..metrics.coverage import over_coverage
 from ..types import Batch, Critic, Loss, Method, Output
 from ..types import critic as as_critic
 from ..types.batch import in_parts
-from ..types.critic import evaluating, looks_coupled
+from ..types.critic import Called, evaluating, looks_coupled
 from ..types.labels import given_to, label_parameter
 from ..types.networks import check_logits
 from ..types.output import as_output, in_one
-from .gradients import Sight, gradient_figures, norms_of, sight_of
+from .gradients import Sight, gradient_figures, norms_of, sight_of, slope_to_scale
 from .norms import non_finite
-from .outputs import output_figures
+from .outputs import head_figures, output_figures
 from .units import HiddenUnits, dead_discriminator
 from .yardstick import Yardstick, diversity
 
@@ -61,7 +60,7 @@ class Subject:
 
     def sight(self, fake: Batch, real: Batch, units: HiddenUnits) -> Sight:
         """Its view of both sides, part by part."""
-        y, x = self._presented(fake), self._presented(real)
+        y, x = self.presented(fake), self.presented(real)
         again = self.together > 0 and x.size < y.size
         reals = x if not again else x.take(torch.arange(y.size, device=x.x.device) % x.size)
         pairs = zip(self._parts(y, self.together), self._parts(reals, self.together), strict=True)
@@ -73,10 +72,10 @@ class Subject:
 
     def logits(self, batch: Batch) -> Tensor:
         """Its logits for samples of one side alone."""
-        parts = self._parts(self._presented(batch), self.alone)
+        parts = self._parts(self.presented(batch), self.alone)
         return torch.cat([self.critic.constant(part).logits for part in parts])
 
-    def _presented(self, batch: Batch) -> Batch:
+    def presented(self, batch: Batch) -> Batch:
         """Whole groups only."""
         method, pack = self.method or Method(), self.critic.pack
         count = batch.size // self.unit * pack
@@ -108,8 +107,8 @@ def take_look(
 
     yardstick: compares `PAIRS` of the fakes with real samples. held_out: real samples that D is not trained on. placed:
     compared instead of `fake`; aligned: they are the same samples, so that it can be measured whether D rates
-    over-covered places lower. steepness = mean ||grad_y d(y)|| times the reals' mean distance. gradient_*: what G
-    receives from all discriminators that are shown samples of one shape.
+    over-covered places lower. steepness = mean ||grad_y d(y)|| times the reals' mean distance. separation/HEAD: of each
+    of D's heads. gradient_*: what G receives from all discriminators that are shown samples of one shape.
     """
     figures: dict[str, float] = {}
     dead: dict[str, str] = {}
@@ -130,6 +129,10 @@ def take_look(
             figures = {"d_gradient_mean": slopes["mean"], "d_gradient_max": slopes["max"], "dead_units": 1.0 - active}
             where = fake.x if placed is None else placed
             figures |= _described(sight, slopes["mean"], where, yardstick, spare, alone)
+            assert sight.real is not None
+            shown = subject.presented(real).x.flatten(1)[:PAIRS]
+            scale = slope_to_scale(sight.slope, shown, sight.real.logits[: len(shown)])
+            figures |= {} if scale is None else {"slope_to_scale": scale}
             if fake.label is not None:
                 agreement = yardstick.agreement(fake.x[:PAIRS], fake.label[:PAIRS])
                 figures |= {} if agreement is None else {"class_agreement": agreement}
@@ -146,7 +149,7 @@ def _described(
 ) -> dict[str, float]:
     """What D's outputs and features say, and where the fakes lie; alone: each logit is of one fake."""
     assert sight.real is not None
-    figures = output_figures(sight.real.logits, sight.fake.logits, held_out)
+    figures = output_figures(sight.real.logits, sight.fake.logits, held_out) | head_figures(sight.real, sight.fake)
     figures["non_finite"] = float(non_finite(sight.real.logits, sight.fake.logits, fake))
     if sight.fake_hidden is not None and sight.real_hidden is not None:
         try:
@@ -178,6 +181,34 @@ def inside(D: nn.Module | Callable[..., Any]) -> nn.Module:
     """The module that D is, or that its `Critic` calls; an empty one where there is none."""
     network = D.network if isinstance(D, Critic) else D
     return network if isinstance(network, nn.Module) else nn.Identity()
+
+
+def checked(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> Batch:
+    """Samples of this shape, without a graph."""
+    x, label, more = given if isinstance(given, Batch) else Batch(given)
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(f"expected {name} samples as a tensor of floats, got {kind}: convert them")
+    if x.ndim < 2 or x.shape[0] == 0 or (shape is not None and x.shape[1:] != shape):
+        wanted = "*shape" if shape is None else ", ".join(map(str, shape))
+        raise InputError(
+            f"expected {name} samples (n >= 1, {wanted}), got {tuple(x.shape)}: pass samples with the shape of the "
+            "first real ones, or use another monitor"
+        )
+    if label is not None and label.shape[:1] != x.shape[:1]:
+        raise InputError(f"expected one label per {name} sample, {x.shape[0]}, got {tuple(label.shape)}: pass (n,)")
+    return Batch(x, label, more).check().each(Tensor.detach)
+
+
+def number(name: str, loss: Tensor | float) -> Tensor:
+    """A loss as a single number, without a graph."""
+    value = loss.detach() if isinstance(loss, Tensor) else loss
+    if isinstance(value, bool) or not isinstance(value, Tensor | float | int):
+        raise InputError(f"expected {name} as one number, got {type(loss).__name__}: pass its mean")
+    value = torch.as_tensor(value)
+    if value.numel() != 1:
+        raise InputError(f"expected {name} as one number, got {tuple(value.shape)}: pass its mean")
+    return value.reshape(()).clone()
 
 
 def try_call(D: nn.Module | Callable[..., Any], batch: Batch) -> None:
@@ -228,11 +259,10 @@ def resting(D: nn.Module | Callable[..., Any]) -> Critic:
         return as_critic(D)
     buffers = {name: buffer.clone() for name, buffer in D.named_buffers()}
     tensors = {name: parameter.detach() for name, parameter in D.named_parameters()} | buffers
-    name = label_parameter(D)
+    result = Called(D).with_weights(tensors)
 
     def forward(batch: Batch) -> Output:
-        told = {} if name is None else {name: batch.label}
-        return as_output(functional_call(D, tensors, (batch.x,), told | given_to(D, batch.given)), batch.size)
+        return as_output(result(batch), batch.size)
 
     return Critic(forward, couples_samples=looks_coupled(D))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,16 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from ..devices import borrowed
-from ..errors import InputError, check_whole
+from ..errors import InputError, NonFiniteError, check_whole
+from ..metrics.pairs import detail, paired_distance
 from ..runs.loop import LoopFolder
 from ..types import Batch, Loss, Now, Term, cat
 from ..types.critic import evaluating
 from ..types.networks import bare_network
-from .look import PAIRS, Subject, check_call, in_its_precision, inside, resting, take_look, try_call
+from .gradients import Sight, term_figures, weights_of
+from .look import PAIRS, Subject, check_call, checked, in_its_precision, inside, number, resting, take_look, try_call
 from .norms import gradient_norm, non_finite, parameter_norm
 from .outputs import off_equilibrium, output_figures
 from .remedy import Remedy, Setting
-from .space import Space
+from .space import Embed, Space
 from .states import Thresholds
 from .verdicts import Judge, Verdict
 from .yardstick import RECENT, Standard, Yardstick
@@ -53,8 +56,10 @@ class CollapseMonitor:
     loss: what G minimises, by default the nonsaturating loss. It determines what G receives, how far d_loss is off its
     equilibrium, and the unit of D's logits, which is unknown unless a loss is given. out: a folder for the records and
     samples of your own loop, from which `sg.report(out)` makes a page. horizon: the iteration at which your loop's
-    rates have decayed, by which a run should be good. `records` holds the figures of each look with its verdict. Raises
-    InputError for another policy, counts below 1, a remedy without roll-back, or an `out` in use.
+    rates have decayed, by which a run should be good. features: a function or frozen network, samples -> features (n,
+    ...), in which fakes are compared with reals, by default fixed random convolutions for images. `records` holds the
+    figures of each look with its verdict. Raises InputError for another policy, counts below 1, a remedy without
+    roll-back, or an `out` in use.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class CollapseMonitor:
         thresholds: Thresholds | None = None,
         out: str | Path | None = None,
         horizon: int | None = None,
+        features: Embed | None = None,
     ) -> None:
         for name, count in (("every", every), ("times", times), ("horizon", 1 if horizon is None else horizon)):
             check_whole(name, count, 1)
@@ -83,6 +89,9 @@ class CollapseMonitor:
         self.remedy = remedy or Remedy()
         self.loss: Loss = loss or _Assumed()
         self.thresholds = thresholds or Thresholds()
+        if features is not None and not callable(features):
+            raise InputError(f"expected features as a function of samples, got {type(features).__name__}: pass one")
+        self.features = features
         self.out = LoopFolder(out, self.loss, horizon)
         self.records: list[dict[str, Any]] = []
         self.calls = 0
@@ -118,6 +127,9 @@ class CollapseMonitor:
         G: nn.Module | None = None,
         average: Tensor | Batch | None = None,
         iteration: int | None = None,
+        terms: Mapping[str, Tensor | float] | None = None,
+        at: nn.Module | Tensor | Sequence[Tensor] | None = None,
+        paired: bool = False,
     ) -> Verdict | None:
         """One step of a training loop; returns a `Verdict` at every look, otherwise None.
 
@@ -127,10 +139,17 @@ class CollapseMonitor:
         G: for the norms of weights and gradients. average (k, *shape): fakes of the average of G's weights, if you will
         use the average; it then decides. iteration: for the reason; by default the number of the call.
 
+        For a G with a second job (a tokenizer, a vocoder, super-resolution): terms: what G minimises, by name, as
+        weighted in its sum, before the backward pass; the adversarial one is called "adv". Their gradients at `at`, a
+        layer or weight of G (by default its last weight), show what D contributes. Looks begin once "adv" pulls at it,
+        as it may start late. paired: fake i is made from, or for, real i. The quality then counts fine detail, of which
+        averages have little: it is multiplied by min(detail, 1 / detail), and `paired_distance` is recorded, in
+        `features` and in D's last hidden ones.
+
         Looks begin after four real samples and two fakes. Nothing is changed: no gradient, buffer, mode or random
         state; a D that is not a module is called as it is. Values that are not finite give a verdict, never an error.
-        Raises InputError for samples, labels or logits that do not fit, losses that are not single numbers, or a D that
-        cannot be called with the samples.
+        Raises InputError for samples, labels or logits that do not fit, losses or terms that are not single numbers,
+        terms whose graph is gone, or a D that cannot be called with the samples.
         """
         D = bare_network(D)
         shape = self._real[0].shape[1:] if self._real else None
@@ -148,14 +167,22 @@ class CollapseMonitor:
             raise InputError(f"expected G as a torch.nn.Module, got {type(G).__name__}: pass the generator")
         if iteration is not None:
             check_whole("iteration", iteration, 0)
+        if paired and x.size != y.size:
+            raise InputError(f"expected pairs, got {x.size} real samples and {y.size} fakes: pass fakes of this batch")
+        if terms is None and at is not None:
+            raise InputError("expected terms with at=, got none: pass the terms of G's loss by name")
         if self.calls % self.every == 0:
             check_call(D, *filter(None, (x, y, spare)))
         if self.calls == 0:
             try_call(D, y)
+            self._pulls(terms, at, G)
         self._remember(x, y, averaged, d_loss=d_loss, g_loss=g_loss)
         self.calls += 1
         if self.calls % self.every and not self._startled():
             return None
+        pulls = self._pulls(terms, at, G)
+        if pulls.get("pull/adv") == 0.0 and not any("pull/adv" in record for record in self.records[-1:]):
+            return None  # it starts later
         changed, standard = self._measure()
         yardstick = None if standard is None else standard.yardstick
         fakes = last(cat(*(beside(batch, y.x) for batch in self._fake)))
@@ -166,10 +193,12 @@ class CollapseMonitor:
         lost = record.pop("non_finite") + lost
         if yardstick is not None and fakes.size >= 2:
             with borrowed(0, y.x.device), torch.inference_mode(False), torch.autocast(y.x.device.type, enabled=False):
-                record |= self._figures(D, yardstick, x, y, fakes, (real_logits, fake_logits), spare)
+                record |= self._figures(D, yardstick, x, y, fakes, (real_logits, fake_logits), spare, paired) | pulls
                 others = torch.cat([part.to(y.x) for part in self._average]) if self._average else y.x[:0]
                 if len(others) > 1:
                     record |= {f"average_{key}": value for key, value in yardstick.quality(others[-PAIRS:]).items()}
+                if paired:
+                    record |= self._sharpness(record, {"": fakes.x, "average_": others[-PAIRS:]})
         record |= {"data_changed": 1.0} if changed else {}
         record["non_finite"] = max(record.get("non_finite", 0.0), float(lost))
         for key, network in (("g", G), ("d", D)):
@@ -179,6 +208,8 @@ class CollapseMonitor:
                 record |= {} if norm is None else {f"gradient_norm_{key}": norm}
         if record.get("gradient_norm_g") == record.get("gradient_norm_d") == 0.0:  # the loop has set them to 0
             del record["gradient_norm_g"], record["gradient_norm_d"]
+        elif pulls:  # G's backward pass is yet to come
+            record.pop("gradient_norm_g", None)
         verdict = self._judge.update(record)
         self.records.append({**record, **verdict.record()})
         self.out.add(self.records[-1], self._real, self._average or [fakes.x])
@@ -222,7 +253,7 @@ class CollapseMonitor:
             half = len(known) // 2  # in turns, as data that is not shuffled comes in stretches of one kind
             self._standard = None
             if half > 1:
-                space = Space.of_shape(known.shape[1:])
+                space = Space.of_shape(known.shape[1:]) if self.features is None else Space(self.features)
                 self._standard = Standard(Yardstick(known[: 2 * half : 2], known[1 : 2 * half : 2], space))
             return False, self._standard
         if self._standard is None or self._measured < 2 * PAIRS:
@@ -252,20 +283,53 @@ class CollapseMonitor:
         fakes: Batch,
         given: tuple[Tensor | None, Tensor | None],
         held_out: Batch | None,
+        paired: bool,
     ) -> dict[str, float]:
         loss = self.loss.at(Now(torch.zeros((), dtype=torch.int64), self.loss.initial_state(), {}))
         with evaluating(inside(D)):
             subject = Subject(resting(D), loss, inside(D))
             alone = not subject.critic.couples_samples
             shown = in_its_precision(D, fakes if alone else fake)  # others need the company that they had in the step
-            x = in_its_precision(D, real.first(min(real.size, PAIRS)))
+            x = in_its_precision(D, last(real) if paired else real.first(min(real.size, PAIRS)))
             spare = None if held_out is None else in_its_precision(D, held_out)
             figures, _, sight = take_look({"D": subject}, shown, x, yardstick, spare, fakes.x, alone)
         assert sight.real is not None
         said = [own.logits if step is None else step for step, own in zip(given, (sight.real, sight.fake), strict=True)]
         figures |= output_figures(*said)
+        if paired:
+            figures |= self._pair_figures(yardstick, last(fake), last(real), sight)
         figures["non_finite"] += float(non_finite(*(step for step in given if step is not None)))
         return figures
+
+    def _pulls(self, terms: Mapping[str, Tensor | float] | None, at: Any, G: nn.Module | None) -> dict[str, float]:
+        """The gradients of the terms of G's loss; {} where none are given."""
+        return {} if terms is None else term_figures(terms, weights_of(at, G))
+
+    def _pair_figures(self, yardstick: Yardstick, fake: Batch, real: Batch, sight: Sight) -> dict[str, float]:
+        """How far fakes are from the reals of their own pairs, where that can be told."""
+        n, embed = fake.size, yardstick.space.embed
+        spaces = {"paired_distance": (embed(fake.x), embed(real.x))}
+        if sight.fake_hidden is not None and sight.real_hidden is not None:
+            spaces["paired_distance_d"] = sight.fake_hidden[-n:], sight.real_hidden[-n:]
+        found = {}
+        for key, (y, x) in spaces.items():
+            try:
+                found[key] = paired_distance(y, x)
+            except (InputError, NonFiniteError):  # one sample, or features that are all alike or not finite
+                continue
+        return found
+
+    def _sharpness(self, record: Mapping[str, float], fakes: Mapping[str, Tensor]) -> dict[str, float]:
+        """The fine detail of fakes, relative to that of the newest reals, and the qualities that count it."""
+        newest = torch.cat([*self._newest])[-PAIRS:]
+        found: dict[str, float] = {}
+        for side, x in fakes.items():
+            sharp = detail(x, newest.to(x)) if len(x) and f"{side}quality" in record else None
+            if sharp is not None and isfinite(sharp):
+                like = min(sharp, 1.0 / sharp) if sharp > 0.0 else 0.0
+                found |= {f"{side}{key}": record[f"{side}{key}"] * like for key in ("quality", "quality_error")}
+                found[f"{side}detail"] = sharp
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """What your own loop saves in order to resume exactly: the records, and the samples remembered so far."""
@@ -301,34 +365,6 @@ class CollapseMonitor:
 def is_free(equilibrium: float | None) -> bool:
     """Whether a D loss has no equilibrium but 0, so that its distance from it is in the loss's own unit."""
     return equilibrium is None or equilibrium == 0.0
-
-
-def checked(name: str, given: Tensor | Batch, shape: tuple[int, ...] | None) -> Batch:
-    """Samples of this shape, without a graph."""
-    x, label, more = given if isinstance(given, Batch) else Batch(given)
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        kind = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
-        raise InputError(f"expected {name} samples as a tensor of floats, got {kind}: convert them")
-    if x.ndim < 2 or x.shape[0] == 0 or (shape is not None and x.shape[1:] != shape):
-        wanted = "*shape" if shape is None else ", ".join(map(str, shape))
-        raise InputError(
-            f"expected {name} samples (n >= 1, {wanted}), got {tuple(x.shape)}: pass samples with the shape of the "
-            "first real ones, or use another monitor"
-        )
-    if label is not None and label.shape[:1] != x.shape[:1]:
-        raise InputError(f"expected one label per {name} sample, {x.shape[0]}, got {tuple(label.shape)}: pass (n,)")
-    return Batch(x, label, more).check().each(Tensor.detach)
-
-
-def number(name: str, loss: Tensor | float) -> Tensor:
-    """A loss as a single number, without a graph."""
-    value = loss.detach() if isinstance(loss, Tensor) else loss
-    if isinstance(value, bool) or not isinstance(value, Tensor | float | int):
-        raise InputError(f"expected {name} as one number, got {type(loss).__name__}: pass its mean")
-    value = torch.as_tensor(value)
-    if value.numel() != 1:
-        raise InputError(f"expected {name} as one number, got {tuple(value.shape)}: pass its mean")
-    return value.reshape(()).clone()
 
 
 def last(batch: Batch) -> Batch:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..types import Output
 
 SATURATED = 10.0  # |d| beyond which sigmoid's slope is below 5e-5
 
@@ -38,6 +39,13 @@ def output_figures(real: Tensor, fake: Tensor, held_out: Tensor | None = None) -
         figures["separation"] = _standardised(d_real, d_fake)
     figures["saturation"] = _share_above(torch.cat([d_real, d_fake]).abs() - SATURATED, tie=0.0)
     return figures
+
+
+def head_figures(real: Output, fake: Output) -> dict[str, float]:
+    """separation/HEAD for each head of a D that has several: reals over fakes, in deviations of the head's logits."""
+    x, y = real.of_heads(), fake.of_heads()
+    wide = {name: (_logits(own, "real"), _logits(y[name], "fake")) for name, own in x.items() if name in y}
+    return {f"separation/{name}": _standardised(*own) for name, own in wide.items() if sum(map(len, own)) > 2}
 
 
 def _logits(logits: Tensor, name: str) -> Tensor:

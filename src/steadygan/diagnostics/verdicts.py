@@ -24,7 +24,7 @@ class Verdict(NamedTuple):
 
     causes: names of the causes seen, the most serious first; without a measured loss they are a warning. evidence: the
     figures that show them. advice: settings and values other than those of the run. slow: nothing went wrong, and the
-    same settings would end in the same way.
+    same settings would end in the same way. discriminator: one sentence on whether D is all right.
     """
 
     state: str
@@ -35,6 +35,7 @@ class Verdict(NamedTuple):
     causes: tuple[str, ...] = ()
     change: Change = Change()
     slow: bool = False
+    discriminator: str = ""
 
     @property
     def alarm(self) -> bool:
@@ -50,7 +51,8 @@ class Verdict(NamedTuple):
         rows = [(key, plain(value)) for key, value in self.evidence.items()]
         advice = "" if self.reason.endswith(self.advice) else f"what helps: {self.advice}"
         said = words(self.state, " ".join(self.causes))
-        lines = [f"{said}, since iteration {self.since:,}" if self.since else said, self.reason, advice]
+        since = f"{said}, since iteration {self.since:,}" if self.since else said
+        lines = [since, self.reason, advice, "" if self.alarm else self.discriminator]
         return Card("Verdict", lines, rows and [("evidence", ""), *rows], tone=tone(self.state, " ".join(self.causes)))
 
     def __repr__(self) -> str:
@@ -106,6 +108,7 @@ class Judge:
         if record.get("data_changed"):
             self.course = Course(self.thresholds, self.setting.end)
         shown = [i for i, cause in enumerate(CAUSES) if self._seen(i, cause, record, iteration) >= cause.looks]
+        blamed = [CAUSES[i] for i in shown if CAUSES[i].of_d]
         stuck, lost = any(CAUSES[i].stuck for i in shown), bool(record.get("non_finite"))
         state = self.course.update(iteration, record, stuck, lost)
         self.past.add(record)
@@ -115,7 +118,8 @@ class Judge:
         since = self._began[shown[0]] if shown and state not in ALARMS else self.course.entered
         found = verdict_of(state, [CAUSES[i] for i in shown], record, self.setting, since, self.course)
         same = state == self.verdict.state and found.causes == self.verdict.causes and not found.alarm
-        self.verdict = self.verdict if same else found
+        found = self.verdict if same else found
+        self.verdict = found._replace(discriminator=about_d(blamed, record, found.alarm))
         return self.verdict
 
     def _quiet(self, iteration: int) -> bool:
@@ -142,7 +146,8 @@ def verdict_of(
     first = list(names.values())[:NAMED]
     if not first and state not in ALARMS:
         return Verdict(state, since=since)
-    evidence |= {key: float(figures[key]) for cause in first for key in cause.keys}
+    for cause in first:
+        evidence |= cause.evidence(figures)
     iteration = int(figures.get("iteration", since))
     when = f" (since iteration {since:,})" if since < iteration else f" (at iteration {iteration:,})" * bool(iteration)
     change = change_for(state, first, setting, course)
@@ -153,6 +158,22 @@ def verdict_of(
     reason = "; ".join(filter(None, [told, *(cause.told(figures) for cause in first)])) + when
     reason += f": {advice}" if advice else ""
     return Verdict(state, reason, evidence, since, advice, tuple(names), change, slow)
+
+
+def about_d(causes: list[Cause], figures: Figures, alarm: bool) -> str:
+    """Whether D is all right, in one sentence; "" where nothing is known of it."""
+    if causes:
+        return f"D is not all right: {causes[0].told(figures)}" + ("" if alarm else "; nothing is lost so far")
+    if "separation" not in figures:
+        return ""
+    apart = figures["separation"]
+    where = "above" if apart >= 0.0 else "below"
+    told = f"D is all right: its logits of reals lie {abs(apart):.2g} deviations {where} those of fakes"
+    heads = [float(value) for key, value in figures.items() if key.startswith("separation/")]
+    told += f" ({min(heads):.2g} to {max(heads):.2g} in its heads)" if heads else ""
+    if "adv_share" in figures:
+        told += f", and the adversarial term has {figures['adv_share']:.0%} of G's gradient"
+    return told
 
 
 def change_for(state: str, causes: list[Cause], setting: Setting, course: Course | None) -> Change:
@@ -222,4 +243,5 @@ def judge_once(figures: Figures, setting: Setting | None = None, thresholds: Thr
         state = "collapsed"
     else:
         state = "learning"
-    return verdict_of(state, [c for c in shown if state != "good" or c.always], figures, own, 0)
+    found = verdict_of(state, [c for c in shown if state != "good" or c.always], figures, own, 0)
+    return found._replace(discriminator=about_d([c for c in shown if c.of_d], figures, found.alarm))

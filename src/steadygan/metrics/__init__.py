@@ -6,6 +6,7 @@ from .energy import EnergyDistance, energy_distance
 from .modes import class_modes, expected_kl, mixture_modes
 from .moments import Moments, class_score, frechet, kernel_distance, precision_recall
 from .neighbours import Balance, Manifold, Memorisation, NearestNeighbour, balance
+from .pairs import detail, paired_distance
 from .protocol import Protocol
 from .summary import BETTER, best
 from .support import Support, support
@@ -31,11 +32,13 @@ __all__ = [
     "class_histogram",
     "class_modes",
     "class_score",
+    "detail",
     "energy_distance",
     "expected_kl",
     "frechet",
     "kernel_distance",
     "mixture_modes",
+    "paired_distance",
     "precision_recall",
     "support",
 ]
