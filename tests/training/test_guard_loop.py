@@ -15,6 +15,8 @@ import steadygan as sg
 from steadygan.errors import CollapseError, InputError, NonFiniteError
 from tiny import assert_same
 
+ON_DISK = {"kept": [(0, None)], "looks": [], "gone": [], "events": []}
+
 
 class Loop:
     """Two networks and their optimisers, whose steps are whole numbers of an iteration's."""
@@ -147,7 +149,9 @@ def test_the_monitor_goes_back_with_the_rest(tmp_path: Path) -> None:
     (lambda _: sg.Guard([Loop().G]), "expected objects by name to guard, got list"),  # type: ignore[arg-type]
     (lambda _: sg.Guard({"rate": 0.1}), "expected rate to have state_dict and load_state_dict, got float: leave"),
     (lambda _: sg.Guard(Loop().objects, times=0), "times must be a whole number of 1 or more, not 0"),
-    (lambda out: [sg.Guard(Loop().objects, out=out) for _ in range(2)], "no states of another guard in .*: choose"),
+    (lambda out: [sg.Guard(Loop().objects, out=out).step(None, 1) for _ in range(2)], "no states of another guard in"),
+    (lambda _: sg.Guard(Loop().objects).load_state_dict({"kept": []}), "expected the state of a Guard .kept, looks"),
+    (lambda _: sg.Guard(Loop().objects).load_state_dict(ON_DISK), "expected the out of the guard whose state this is"),
 ])  # fmt: skip
 def test_what_cannot_be_guarded(make: Callable[[Path], Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=said):
@@ -163,3 +167,45 @@ def test_a_loop_that_goes_on_from_a_checkpoint() -> None:
     assert_same(loop.state(), first)
     with pytest.raises(InputError, match="iteration must be a whole number"):
         sg.Guard(loop.objects, iteration=-1)
+
+
+@pytest.mark.parametrize("disk", [False, True], ids=["memory", "disk"])
+def test_one_that_is_resumed_acts_as_the_unbroken_one(disk: bool, tmp_path: Path) -> None:
+    """It returns to states from before the interruption, and further back where the unbroken one would."""
+
+    def guard(loop: Loop, name: str) -> sg.Guard:
+        return sg.Guard(loop.objects, keep=3, out=tmp_path / name if disk else None)
+
+    def begun(name: str) -> tuple[Loop, sg.Guard]:
+        loop = Loop()
+        own = guard(loop, name)
+        for i in (100, 200):
+            loop.train()
+            own.step(verdict("good"), i)
+        assert own.step(verdict("losing", since=300), 300) == 200
+        return loop, own
+
+    def ended(loop: Loop, own: sg.Guard) -> tuple[Any, list[str]]:
+        assert own.step(verdict("losing", since=400), 400) == 100
+        return loop.state(), own.events
+
+    whole, (loop, cut) = begun("whole"), begun("cut")
+    file = io.BytesIO()
+    torch.save({"loop": loop.state(), "guard": cut.state_dict()}, file)
+    file.seek(0)
+    saved = torch.load(file, weights_only=True)  # plain types and tensors
+    cut.step(verdict("good"), 350)  # lost with what followed the checkpoint
+    again = Loop()
+    for name, each in again.objects.items():
+        each.load_state_dict(saved["loop"][name])
+    resumed = guard(again, "cut")
+    resumed.load_state_dict(saved["guard"])
+    assert_same(ended(again, resumed), ended(*whole))
+
+
+def test_a_state_that_is_gone_is_named(tmp_path: Path) -> None:
+    guard = sg.Guard(Loop().objects, out=tmp_path)
+    guard.step(verdict("good"), 100)
+    (tmp_path / "guard_000000100.pt").unlink()
+    with pytest.raises(InputError, match=r"guard_000000100.pt, kept by the guard, got no such file: restore it"):
+        sg.Guard(Loop().objects, out=tmp_path).load_state_dict(guard.state_dict())

@@ -17,7 +17,7 @@ from ..metrics.pairs import detail, paired_distance
 from ..runs.loop import LoopFolder
 from ..types import Batch, Loss, Now, Term, cat
 from ..types.critic import evaluating
-from ..types.networks import bare_network
+from ..types.networks import unwrapped
 from .gradients import Sight, term_figures, weights_of
 from .look import PAIRS, Subject, check_call, checked, in_its_precision, inside, number, resting, take_look, try_call
 from .norms import gradient_norm, non_finite, parameter_norm
@@ -151,7 +151,7 @@ class CollapseMonitor:
         Raises InputError for samples, labels or logits that do not fit, losses or terms that are not single numbers,
         terms whose graph is gone, or a D that cannot be called with the samples.
         """
-        D = bare_network(D)
+        D = unwrapped(D)
         shape = self._real[0].shape[1:] if self._real else None
         x = checked("real", real, shape)
         y = checked("fake", fake, x.x.shape[1:])
@@ -178,7 +178,7 @@ class CollapseMonitor:
             self._pulls(terms, at, G)
         self._remember(x, y, averaged, d_loss=d_loss, g_loss=g_loss)
         self.calls += 1
-        if self.calls % self.every and not self._startled():
+        if self.calls % self.every and not (self.asked and self._startled()):
             return None
         pulls = self._pulls(terms, at, G)
         if pulls.get("pull/adv") == 0.0 and not any("pull/adv" in record for record in self.records[-1:]):
@@ -215,11 +215,21 @@ class CollapseMonitor:
         self.out.add(self.records[-1], self._real, self._average or [fakes.x])
         return verdict
 
+    @property
+    def asked(self) -> bool:
+        """Whether the last call was one of those at which a look may be taken: a few between two regular ones."""
+        return self.calls % self.every == 0 or self.calls % self._block == 0
+
+    @property
+    def _block(self) -> int:
+        """How many calls are judged together; a deviation wants two: of one number none is known."""
+        return max(2, self.every // ASKED)
+
     def _startled(self) -> bool:
-        """Whether losses of the calls just made are so unusual that a look is due; asked a few times between looks."""
-        block = max(2, self.every // ASKED)  # a deviation wants two: of one number none is known
-        if self.calls % block or not self._losses:
+        """Whether losses of the calls just made are so unusual that a look is due."""
+        if not self._losses:
             return False
+        block = self._block
         newest = {key: torch.stack([loss.cpu().double() for loss in own[-block:]]) for key, own in self._losses.items()}
         ends = ({key: float(end(own)) for key, own in newest.items()} for end in (torch.amin, torch.amax))
         return any(self._judge.startled(losses) for losses in ends)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..callbacks import Callback
 from ..config import Settings
 from ..config.block import JudgeSettings, Parts, values
 from ..data import Source
@@ -24,7 +23,7 @@ from ..methods import METHODS, Plain, chain
 from ..models.build import ABSENT, networks
 from ..penalties import CONSTRAINTS, PENALTIES
 from ..runs.folder import RunFolder
-from ..runs.run import take_weights
+from ..runs.run import Callback, take_weights
 from ..training.trainer import Trainer
 from ..types import Loss, Opponent
 

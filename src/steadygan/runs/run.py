@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from itertools import repeat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -33,6 +33,10 @@ from .checkpoint import Meta, TrainState, load_network
 from .folder import RunFolder
 from .records import read_records, times
 from .shipped import shipped_card, shipped_weights
+
+# Called as (run, iteration, record) at every tick. One with a function `notice(line)` is told what will take its time
+# before the first iteration, one with a function `finish(run)` that a call of `fit` has ended, well or not.
+Callback: TypeAlias = Callable[["Run", int, dict[str, Any]], None]
 
 
 class Run(Shown):

@@ -149,8 +149,8 @@ class Guard:
     `load_state_dict`. times: the most roll-backs. keep: how many of the newest good states are kept besides the first.
     out: a folder for them, instead of memory. remedy: called as remedy(verdict, number of roll-backs) after each, for
     example to lower a learning rate. iteration: the iteration after which your loop starts, if it continues from a
-    checkpoint. `events` describes the roll-backs. Random state is not restored, so draws after a roll-back are new.
-    Raises InputError for an object without these methods.
+    checkpoint, unless the guard's own state is loaded. `events` describes the roll-backs. Random state is not restored,
+    so draws after a roll-back are new. Raises InputError for an object without these methods.
     """
 
     def __init__(
@@ -177,22 +177,24 @@ class Guard:
                 )
         self.objects, self.times, self.keep, self.remedy = dict(objects), times, keep, remedy
         self.out = None if out is None else Path(out)
-        if self.out is not None and (others := sorted(self.out.glob("guard_*.pt"))):
-            got = f"{others[0].name}: choose another out, or remove them"
-            raise InputError(f"expected no states of another guard in {self.out}, got {got}")
         self.events: list[str] = []
         self._kept: list[Kept] = []  # oldest first
         self._looks: list[int] = []
         self._gone: set[int] = set()  # states that were gone back to: what is wrong may be in them
-        self._save(iteration)
+        self._theirs = [] if self.out is None else sorted(path.name for path in self.out.glob("guard_*.pt"))
+        if not self._theirs:
+            self._save(iteration)
 
     def step(self, verdict: Verdict | None, iteration: int) -> int | None:
         """Acts on a verdict: returns None, or the iteration to whose state all objects were restored.
 
         verdict: from `CollapseMonitor.observe`, None between looks. It restores a state from before the first sign of
         failure, or an earlier one if that was restored before, down to the first. Raises NonFiniteError or
-        CollapseError after `times` roll-backs.
+        CollapseError after `times` roll-backs, and InputError if `out` holds states of another guard.
         """
+        if self._theirs:
+            got = f"{self._theirs[0]}: load its state_dict, choose another out, or remove them"
+            raise InputError(f"expected no states of another guard in {self.out}, got {got}")
         if verdict is None:
             return None
         if not verdict.alarm:
@@ -218,12 +220,36 @@ class Guard:
             self.remedy(verdict, done + 1)
         return target.iteration
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds in order to resume exactly: with an `out` only which states are there, else all."""
+        kept = [(each.iteration, None if isinstance(each.states, Path) else each.states) for each in self._kept]
+        return {"kept": kept, "looks": [*self._looks], "gone": sorted(self._gone), "events": [*self.events]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores a `state_dict`; raises InputError for anything else, or where `out` lacks one of its states."""
+        if not isinstance(state, Mapping) or state.keys() != self.state_dict().keys():
+            raise InputError(f"expected the state of a Guard ({', '.join(self.state_dict())}): pass its state_dict()")
+        kept = [Kept(at, self._place(at) if states is None else deepcopy(states)) for at, states in state["kept"]]
+        for each in kept:
+            if isinstance(each.states, Path) and not each.states.is_file():
+                raise InputError(f"expected {each.states}, kept by the guard, got no such file: restore it")
+        for other in [] if self.out is None else self.out.glob("guard_*.pt"):
+            if other not in [each.states for each in kept]:
+                other.unlink()  # kept after the checkpoint
+        self._kept, self._theirs, self.events = kept, [], [*state["events"]]
+        self._looks, self._gone = [*state["looks"]], set(state["gone"])
+
+    def _place(self, iteration: int) -> Path:
+        if self.out is None:
+            raise InputError("expected the out of the guard whose state this is, got none: pass out")
+        return self.out / f"guard_{iteration:09d}.pt"
+
     def _save(self, iteration: int) -> None:
         states: Any = {name: each.state_dict() for name, each in self.objects.items()}
         if self.out is None:
             states = deepcopy(states)  # what is trained on changes in place
         else:
-            path = self.out / f"guard_{iteration:09d}.pt"
+            path = self._place(iteration)
             with beside(path) as part:
                 torch.save(states, part)
             states = path

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..callbacks import Callback
 from ..devices import global_states, kept, restore_global_states
 from ..diagnostics.causes import MILDER
 from ..diagnostics.remedy import Remedy
@@ -31,7 +30,7 @@ from ..runs.folder import RunFolder
 from ..runs.interventions import interventions, note
 from ..runs.log import Log
 from ..runs.records import read_records, times, unreadable
-from ..runs.run import Run, meta_of
+from ..runs.run import Callback, Run, meta_of
 from .checks import check_networks
 from .guard import Action, Response, fresh_draws, healed, taken
 from .plan import Plan, training

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ..callbacks import Callback
 from ..config.block import PLAIN
 from ..data import Source, from_user
 from ..devices import choose_device, plain_modes
@@ -28,7 +27,7 @@ from ..evaluation.evaluator import Evaluate
 from ..features import FeatureNetwork
 from ..features.network import check_name
 from ..latents import Latent, normal_latent
-from ..runs.run import Run
+from ..runs.run import Callback, Run
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from ..types.networks import Gives
 from .guard import check_new, healed

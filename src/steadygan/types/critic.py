@@ -15,12 +15,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.utils._pytree import tree_leaves
 
 from ..devices import borrowed
 from ..errors import InputError, check_whole, unknown
 from .batch import Batch, in_parts
-from .labels import given_to, label_parameter
-from .networks import Gives, bare_network, opened
+from .labels import given_to, label_parameter, wrapped_in
+from .networks import Gives, bare_network, opened, unwrapped
 from .output import Output, Weigh, as_output, check_weigh, in_one, shared, widened
 from .taps import tapped
 
@@ -66,6 +67,19 @@ class Scored(NamedTuple):
         return gradient
 
 
+@contextmanager
+def resting_hooks(hooks: Sequence[dict[int, Any]]) -> Iterator[None]:
+    """Without hooks on outputs: they wait for the backward pass of the step, which an input gradient is not."""
+    before = [dict(each) for each in hooks]
+    for each in hooks:
+        each.clear()
+    try:
+        yield
+    finally:
+        for each, own in zip(hooks, before, strict=True):
+            each.update(own)
+
+
 def written_over() -> InputError:
     """The error for a discriminator whose forward overwrites its input."""
     return InputError(
@@ -83,7 +97,8 @@ class Critic:
     that leaves buffers unchanged; None means `forward`. ranked: a forward, possibly less exact, for samples that are
     only ranked; None means `untracked`. auxiliaries: further networks trained with D, by name (such as a denoiser of
     its features). meant: the output is a logit, even if it does not look like one. pack: how many samples it takes as
-    one; `shown` joins them. network: the module inside, None for a function.
+    one; `shown` joins them. network: the module inside, None for a function. hooks: those that a wrapper put on the
+    outputs of the last forward.
     """
 
     forward: Forward
@@ -95,6 +110,7 @@ class Critic:
     meant: bool = False
     pack: int = 1
     network: nn.Module | None = field(default=None, repr=False)
+    hooks: list[dict[int, Any]] = field(default_factory=list, repr=False, compare=False)
 
     def shown(self, batch: Batch) -> Batch:
         """Samples in the form that it takes: (n, *shape), or (n / pack, pack, *shape).
@@ -125,12 +141,13 @@ class Critic:
             if "a leaf Variable that requires grad" not in str(error):
                 raise
             raise written_over() from error
-        scores = output.scores
+        scores, hooks = output.scores, [*self.hooks]
 
         def pull(cotangent: Tensor) -> tuple[Tensor, ...]:
             if not scores.requires_grad:  # a critic that ignores its input, or one called under no_grad
                 return (torch.zeros_like(x),)
-            found = torch.autograd.grad(scores, x, cotangent, create_graph=True, allow_unused=True)[0]
+            with resting_hooks(hooks):
+                found = torch.autograd.grad(scores, x, cotangent, create_graph=True, allow_unused=True)[0]
             return (torch.zeros_like(x) if found is None else found,)
 
         return Scored(batch, output.logits, output.features, pull, output.logit_map, output.share)
@@ -204,13 +221,17 @@ def critic(
     model = opened(bare_network(model)) if gives == "probability" else bare_network(model)
     if couples_samples is None:
         couples_samples = looks_coupled(model)
-    taps, result = tapped(model, layers), calling(model, call)
+    taps, result = tapped(unwrapped(model), layers), calling(model, call)
+    is_wrapped, hooks = wrapped_in(model) is not None, list[dict[int, Any]]()
 
     def judged(batch: Batch) -> Output:
         n = batch.size
         if pack > 1:
             batch = batch.each(lambda tensor: tensor.flatten(0, 1))
-        return as_output(result(batch), n, weigh)
+        told = result(batch)
+        if is_wrapped:
+            hooks[:] = [own for own in (getattr(each, "_backward_hooks", None) for each in tree_leaves(told)) if own]
+        return as_output(told, n, weigh)
 
     def forward(batch: Batch) -> Output:
         if taps is None:
@@ -227,7 +248,7 @@ def critic(
     quiet = untracked if has_buffers else None
     network = model if isinstance(model, nn.Module) else None
     meant = gives == "logit"
-    return Critic(forward, couples_samples, False, quiet, None, auxiliaries, meant, pack, network)
+    return Critic(forward, couples_samples, False, quiet, None, auxiliaries, meant, pack, network, hooks)
 
 
 def calling(model: Callable[..., Any], call: Call | None = None) -> Callable[[Batch], Any]:
@@ -273,12 +294,13 @@ def auxiliaries_of(model: Callable[..., Any]) -> dict[str, nn.Module]:
 
     Raises InputError for a name that is not one of its sub-modules.
     """
-    if not isinstance(model, nn.Module):
+    network = unwrapped(model)
+    if not isinstance(network, nn.Module):
         return {}
-    names = getattr(model, "auxiliaries", ())
+    names = getattr(network, "auxiliaries", ())
     if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
         return {}
-    parts = dict(model.named_children())
+    parts = dict(network.named_children())
     for name in names:
         if name not in parts:
             raise unknown("auxiliary network", name, parts)

@@ -77,17 +77,32 @@ def given_to(model: Callable[..., Any], given: Any) -> dict[str, Any]:
 
 def parameters_of(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """The parameters of the model's forward, seen through wrappers that pass everything on; none for a built-in."""
-    while True:
-        own = model.forward if isinstance(model, nn.Module) else model
-        try:
-            found = inspect.signature(own).parameters
-        except (TypeError, ValueError):
-            return {}
-        parts = model.named_children() if isinstance(model, nn.Module) else ()
-        inside = [part for name, part in parts if name in WRAPPED]
-        if not inside or any(p.kind not in FREE for p in found.values()):
-            return found
-        model = inside[0]
+    while (inner := wrapped_in(model)) is not None:
+        model = inner
+    return _parameters(model)
+
+
+def _parameters(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(model.forward if isinstance(model, nn.Module) else model).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def wrapped_in(model: Any) -> nn.Module | None:
+    """The network inside a wrapper: a module that passes everything on, and has it as `module`; None for no wrapper.
+
+    Such are `DistributedDataParallel`, those of training frameworks, and, by another name, `torch.compile`'s.
+    """
+    if not isinstance(model, nn.Module) or any(p.kind not in FREE for p in _parameters(model).values()):
+        return None
+    found = (getattr(model, name, None) for name in WRAPPED)
+    return next((inner for inner in found if isinstance(inner, nn.Module) and _all_of(model, inner)), None)
+
+
+def _all_of(model: nn.Module, inner: nn.Module) -> bool:
+    """Whether a module has no weights besides those of the one inside."""
+    return {id(weight) for weight in model.parameters()} == {id(weight) for weight in inner.parameters()}
 
 
 def occurring(labels: Tensor) -> Tensor:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from copy import copy
+from types import MethodType
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .labels import COMPILED
+from .labels import COMPILED, wrapped_in
 
 Gives: TypeAlias = Literal["auto", "logit", "probability"]
 
@@ -85,18 +85,20 @@ def opened(network: nn.Module) -> nn.Module:
         raise InputError(
             f"expected a torch.nn.Module that ends in nn.Sigmoid, got {type(network).__name__}: return the logits"
         )
-    names = [name for name, part in network.named_modules(remove_duplicate=False) if isinstance(part, nn.Sigmoid)]
+    inner = unwrapped(network)
+    names = [name for name, part in inner.named_modules(remove_duplicate=False) if isinstance(part, nn.Sigmoid)]
     if not names or not names[-1]:
         raise InputError(
             "expected a discriminator that ends in an nn.Sigmoid module, got none: "
             "leave out torch.sigmoid in its forward, and gives='probability'"
         )
     whole: nn.Module = _like(network)
-    at = whole
-    *path, last = names[-1].split(".")
-    for step in path:
-        at._modules[step] = at = _like(at._modules[step])
-    at._modules[last] = End()
+    for place in [name for name, part in network.named_modules(remove_duplicate=False) if part is inner]:
+        at = whole  # a wrapper may hold the network twice
+        *path, last = f"{place}.{names[-1]}".lstrip(".").split(".")
+        for step in path:
+            at._modules[step] = at = _like(at._modules[step])
+        at._modules[last] = End()
     return whole
 
 
@@ -145,6 +147,14 @@ def bare_network(network: Any) -> Any:
     return _like(network) if isinstance(network, nn.Module) and _compiled(network) else network
 
 
+def unwrapped(network: Any) -> Any:
+    """The network inside all wrappers, to be called alone: no other process, precision or compiler is asked."""
+    network = bare_network(network)
+    while (inner := wrapped_in(network)) is not None:
+        network = bare_network(inner)
+    return network
+
+
 def compiled_part(network: nn.Module) -> str | None:
     """The name of the first sub-module that is compiled."""
     return next((k for k, p in network.named_modules() if COMPILED in p._modules or _compiled(p)), None)
@@ -155,7 +165,15 @@ def _compiled(part: nn.Module) -> bool:
 
 
 def _like(part: Any) -> Any:
-    """A copy of the module, not compiled, with its own dictionary of the same sub-modules."""
-    made = copy(part)
-    made._modules = dict(part._modules)
+    """A copy of the module, not compiled, with its own dictionary of the same sub-modules.
+
+    Its attributes are copied as they are: a wrapper may set the network's own instead, or build itself anew.
+    """
+    made = object.__new__(type(part))
+    made.__dict__.update(part.__dict__)
+    made.__dict__["_modules"] = dict(part._modules)
+    made.__dict__.pop("_compiled_call_impl", None)
+    forward = part.__dict__.get("forward")  # one that was put in place of the class's
+    if getattr(forward, "__self__", None) is part:
+        made.__dict__["forward"] = MethodType(forward.__func__, made)
     return made

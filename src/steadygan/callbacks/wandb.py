@@ -1,20 +1,14 @@
-"""Callbacks for `Trainer(callbacks=[...])`: called as (run, iteration, record) at every tick."""
+"""A run at Weights & Biases: its curves, samples and alarms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
-from .errors import InputError
-from .quantities import tagged, tone, words
-
-if TYPE_CHECKING:
-    from .runs.run import Run
+from ..errors import InputError
+from ..quantities import tagged, tone, words
+from ..runs.run import Callback, Run
 
 LATEST = "figures/latest.png"  # a run's newest samples as a picture
-# One with a function `notice(line)` is told what will take its time before the first iteration, one with a function
-# `finish(run)` that a call of `fit` has ended, well or not.
-Callback: TypeAlias = Callable[["Run", int, dict[str, Any]], None]
 
 
 def wandb(project: str, **init: Any) -> Callback:
