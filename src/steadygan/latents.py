@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice, repeat
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from .errors import check_number
 from .types import Batch
 from .types.batch import in_parts
 from .types.critic import evaluating, kept_buffers
-from .types.labels import told
+from .types.labels import made_for, told
 
 Latent: TypeAlias = Callable[[int, torch.Generator], Tensor]
 
@@ -96,11 +96,16 @@ def rows(z: Iterator[Tensor], classes: Iterator[Tensor] | None, steps: int) -> I
 
 @plain_modes()
 @torch.no_grad()
-def generate(network: nn.Module, z: Tensor, n: int, label: Tensor | None = None) -> Tensor:
-    """G(z) for the first n latents, chunk by chunk, in eval mode and without moving a buffer."""
+def generate(network: nn.Module, z: Tensor, n: int, label: Tensor | None = None, given: Any = None) -> Tensor:
+    """G(z) for the first n latents, chunk by chunk, in eval mode and without moving a buffer.
+
+    given: conditions (m, ...) that G also takes, one for each latent; or alone, where latents have no numbers.
+    """
     with evaluating(network), kept_buffers(network):
-        parts = in_parts(Batch(z, label), CHUNK)
-        made = [network(part.clone(), **told(network, which)) for part, which, _ in parts]  # a G may write over its z
+        made = [
+            network(z.clone(), **told(network, which)) if own is None else made_for(network, z.clone(), which, own)
+            for z, which, own in in_parts(Batch(z, label, given), CHUNK)
+        ]  # a G may write over its z
     return torch.cat(made)[:n]
 
 

@@ -240,7 +240,7 @@ def spoilt(path: Path, *keys: str, value: object) -> None:
         ("equilibrium", 3, "equilibrium: expected 2 values separated by commas, each a number, got 3"),
         ("units", 3, "units: expected tensors by name, got 3"),
         ("units", {"offset": torch.zeros(2)}, "units: expected offset and scale of shape (2,), got {'offset': (2,)}"),
-        ("latent_dim", "x", "latent_dim: expected a whole number of 1 or more, or none, got 'x'"),
+        ("latent_dim", "x", "latent_dim: expected a whole number of 0 or more, or none, got 'x'"),
         ("latent_dim", 3, "latent_dim: expected 2, as the generator has, got 3"),
         ("about", "x", "about: expected settings of its own (about.name, about.shape"),
         ("about.class_counts", ["many"], "about.class_counts: expected any number of values"),

@@ -76,10 +76,8 @@ class Loader:
             self.close()
             return self.stream.take(start, count)
         source = self.stream.source
-        label = source.label
-        if label is not None:
-            label = label[self.sampler.indices(start, count).to(label.device)]
-        return self.stream.shown(start, Batch(source.decode(raw), label))
+        index = self.sampler.indices(start, count)
+        return self.stream.shown(start, source.beside(source.decode(raw), index))
 
     def _next(self, items: Iterator[tuple[list[Request], Tensor]]) -> tuple[Request, Tensor]:
         if not self._here:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ from ..errors import InputError, check_whole
 from ..pixels import to_pixels, to_values
 from ..registry import Registry
 from ..types import Batch
+from ..types.batch import leaves, mapped
+from ..types.labels import Conditions
 from .samples import InfiniteSampler, Samples, digest_of
 
 Sampler: TypeAlias = Callable[[int, torch.Generator], Tensor]
@@ -35,7 +37,9 @@ class Source(Shown):
         numbers (float32, or float64 where float32 could not tell them apart), or uint8 pixels, which are decoded as
         they are read: x = u / 127.5 - 1. A set that is not one tensor is anything that reads by index (`Samples`).
     sampler: (count, generator) -> (count, *shape), fresh samples of the true distribution on the generator's device.
-    held_out, held_out_label: real data kept from training.
+    given: conditions of the training samples, tensors (n, ...) nested in mappings and tuples, of which G makes samples;
+        uint8 ones are decoded as images are.
+    held_out, held_out_label, held_out_given: real data kept from training.
     log_density: samples (k, *shape) -> (k,), the log of the true density, where it is known.
     centres, std: of a mixture of Gaussians, (modes, *shape) and the noise's standard deviation per coordinate.
     offset, scale: the user's units are `x * scale + offset`, both of a sample's shape; None when x is in them already.
@@ -56,10 +60,12 @@ class Source(Shown):
     shape: tuple[int, ...]
     train: Tensor | Samples | None = None
     label: Tensor | None = None
+    given: Any = None
     sampler: Sampler | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
     held_out: Tensor | None = None
     held_out_label: Tensor | None = None
+    held_out_given: Any = None
     centres: Tensor | None = None
     std: float | None = None
     offset: Tensor | None = None
@@ -94,6 +100,11 @@ class Source(Shown):
                 raise InputError(f"expected {what} samples of shape (n >= 1, {axes}), got {shape}: reshape")
             if label is not None and tuple(label.shape) != shape[:1]:
                 raise InputError(f"expected {shape[0]} {what} labels, one per sample, got shape {tuple(label.shape)}")
+            given = self.given if what == "train" else self.held_out_given
+            check_given(given, shape[0], f"{what} samples of {self.name!r}")
+        if self.given is not None and (self.train is None or self.flip):
+            got = "unlimited samples" if self.train is None else "flip, which would mirror images and not these"
+            raise InputError(f"expected training samples, not mirrored, with their conditions, got {got}: leave it out")
         if self.workers is not None:
             check_whole("workers", self.workers, 0)
         if self.image and (len(self.shape) != 3 or self.shape[0] not in (1, 3)):
@@ -166,6 +177,8 @@ class Source(Shown):
             self,
             train=train,
             **{name: moved(getattr(self, name)) for name in KEPT},  # type: ignore[arg-type]
+            given=mapped(moved, self.given),
+            held_out_given=mapped(moved, self.held_out_given),
             offset=unit(self.offset),
             scale=unit(self.scale),
             notes=notes,
@@ -180,15 +193,37 @@ class Source(Shown):
             return self.train[index.to(self.train.device)]
         return self.train.read(index.cpu())
 
-    def decode(self, raw: Tensor) -> Tensor:
-        """What was read or held out, on the source's device and in its dtype; pixels become numbers in [-1, 1]."""
+    def decode(self, raw: Tensor, numbers: bool = False) -> Tensor:
+        """What was read or held out, on the source's device and in its dtype; pixels become numbers in [-1, 1].
+
+        numbers: whole numbers other than pixels stay whole.
+        """
         raw = raw.to(self.device, non_blocking=True)
+        if numbers and raw.dtype != torch.uint8 and not raw.is_floating_point():
+            return raw
         return to_values(raw, self.dtype) if raw.dtype == torch.uint8 else raw.to(self.dtype)
 
     def at(self, index: Tensor) -> Batch:
         """Training samples at `index` (k,) int64, decoded, with their labels."""
+        return self.beside(self.decode(self.read(index)), index)
+
+    def beside(self, x: Tensor, index: Tensor) -> Batch:
+        """Training samples x (k, *shape) with the labels and conditions of those at `index` (k,)."""
         label = None if self.label is None else self.label[index.to(self.label.device)].to(self.device)
-        return Batch(self.decode(self.read(index)), label)
+        given = mapped(lambda leaf: self.decode(leaf[index.to(leaf.device)], numbers=True), self.given)
+        return Batch(x, label, given)
+
+    def conditions(self, held_out: bool = False) -> Conditions | None:
+        """What fakes can be made for: of held-out samples, where there are such and they are asked for, or all of them.
+
+        None for data without conditions.
+        """
+        if self.given is None:
+            return None
+        unseen = held_out and self.held_out_given is not None
+        label, given = (self.held_out_label, self.held_out_given) if unseen else (self.label, self.given)
+        label = None if label is None else label.to(self.device)
+        return Conditions(label, mapped(lambda leaf: self.decode(leaf, numbers=True), given))
 
     def some(self, most: int, seed: int = 0) -> Tensor | None:
         """The training samples, or `most` of them drawn with `seed` when there are more; None when unlimited."""
@@ -209,7 +244,7 @@ class Source(Shown):
         if self.digest is not None or self.train is None:
             return self.digest or ""
         if isinstance(self.train, Tensor):
-            return digest_of(self.train, self.label)
+            return digest_of(self.train, self.label, *leaves(self.given))
         # too large to be read for a hash: its size and a thousand of it
         some = self.train.read(torch.linspace(0, len(self.train) - 1, 1000, dtype=torch.float64).long())
         return digest_of(some, self.label, words=f"{len(self.train)} {self.shape}")
@@ -270,12 +305,25 @@ class Stream:
             return Batch(source.fresh(count, generator))
         return self.shown(start, source.at(self.sampler.indices(start, count)))
 
+    def rows(self, start: int, count: int) -> Tensor:
+        """Which training samples stand there, (count,) int64 on the source's device."""
+        assert self.sampler is not None
+        return self.sampler.indices(start, count).to(self.source.device)
+
     def shown(self, start: int, batch: Batch) -> Batch:
         """Training samples from position `start` on as a critic sees them: some mirrored, where that is asked for."""
         if not self.source.flip or self.sampler is None:
             return batch
         coins = self.sampler.coins(start, batch.size).to(batch.x.device)
         return batch._replace(x=torch.where(coins.view(-1, 1, 1, 1), batch.x.flip(-1), batch.x))
+
+
+def check_given(given: Any, n: int, whose: str) -> None:
+    """Raises InputError unless conditions are tensors with one entry per sample."""
+    for leaf in leaves(given):
+        if not isinstance(leaf, Tensor) or leaf.ndim < 1 or leaf.shape[0] != n:
+            got = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
+            raise InputError(f"expected conditions for {n} {whose}, got {got}: pass one per sample, on the first axis")
 
 
 def restored(x: Tensor, offset: Tensor, scale: Tensor) -> Tensor:

@@ -21,6 +21,8 @@ from torch.utils.data import (
 )
 
 from ..errors import InputError, one_line
+from ..types import Batch
+from ..types.batch import mapped
 from .arrays import as_tensor, channels_first, dark, image_source, image_values
 from .images.listing import shown
 from .items import LABELS, PICTURES, WIDE, Items, check_alike, labels_of, split
@@ -35,14 +37,15 @@ MOST_COMPARED = 2**26  # numbers of samples that are looked at for repetitions
 def from_user(data: Any) -> Source:
     """Training data from a tensor or array (n, *shape), a torch `Dataset`, a data frame, or a `Source` as it is.
 
-    Items of a `Dataset` are x, (x, label) or {"image": x, "label": label}; a `DataLoader` gives those of its dataset,
-    Hugging Face's `Dataset` its images and labels or its columns of numbers, a frame of pandas or polars its columns.
-    Images are uint8 of shape (n, 1 or 3, h, w), kept as they are, PIL images, and with h, w >= 8 what
-    `arrays.image_values` takes for such, [0, 1] as it is; everything else is numbers in float32 (a float32 tensor on
-    the CPU is not copied), or in float64 where float32 could not tell them apart. A dataset is read once, in order; a
-    map-style one above 2 GiB is read while training, its labels taken from its `targets` or `labels`. Raises InputError
-    for other things, rows that are not finite, samples of differing shapes, labels that are no class numbers, and a
-    dataset above 2 GiB that can only be iterated.
+    `types.Batch(x, label, given)` brings classes and conditions, one per sample. Items of a `Dataset` are x, (x, label)
+    or {"image": x, "label": label}; a `DataLoader` gives those of its dataset, Hugging Face's `Dataset` its images and
+    labels or its columns of numbers, a frame of pandas or polars its columns. Images are uint8 of shape (n, 1 or 3, h,
+    w), kept as they are, PIL images, and with h, w >= 8 what `arrays.image_values` takes for such, [0, 1] as it is;
+    everything else is numbers in float32 (a float32 tensor on the CPU is not copied), or in float64 where float32 could
+    not tell them apart. A dataset is read once, in order; a map-style one above 2 GiB is read while training, its
+    labels taken from its `targets` or `labels`. Raises InputError for other things, rows that are not finite, samples
+    of differing shapes, labels that are no class numbers, conditions that are not one per sample, and a dataset above 2
+    GiB that can only be iterated.
     """
     found = _gathered(data)
     return found if isinstance(found, Source) else found.told(_source(found.x, found.label))
@@ -75,15 +78,21 @@ class Gathered(NamedTuple):
     label: Tensor | None = None
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    given: Any = None  # conditions (n, ...)
 
     def told(self, source: Source) -> Source:
         """The source of these samples, with what is known of them."""
-        return replace(source, class_names=self.class_names, notes=(*self.notes, *source.notes))
+        notes = (*self.notes, *source.notes)
+        return replace(source, class_names=self.class_names, notes=notes, given=self.given)
 
 
 def _gathered(data: Any) -> Gathered | Source:
     if isinstance(data, Source):
         return data
+    if isinstance(data, Batch):
+        given = mapped(lambda leaf: as_tensor(leaf, "conditions"), data.given)
+        label = None if data.label is None else as_tensor(data.label, "labels").long()
+        return Gathered(as_tensor(data.x, "data"), label, given=given)
     if isinstance(data, Tensor | np.ndarray):
         return Gathered(as_tensor(data, "data"))
     if isinstance(data, DataLoader):

@@ -20,6 +20,7 @@ from ..data import Stream
 from ..data.loader import Loader
 from ..latents import Latent, labels
 from ..types import Batch, Draw, Opponent
+from ..types.batch import leaves
 from .objective import Sides
 
 BLOCK = 100  # iterations
@@ -70,7 +71,7 @@ class Step(NamedTuple):
     real: Batch | None
     z: Tensor
     noise: Mapping[str, Any]
-    label: Tensor | None = None  # of the fakes
+    label: Tensor | None = None  # of the fakes: classes or, for data with conditions, rows of `types.labels.Conditions`
 
 
 class Iteration(NamedTuple):
@@ -117,7 +118,8 @@ class Draws:
     """Blocks of iterations, drawn from `generator`; `start` is its state at the start of the current block.
 
     prior: labels (n,) of the training samples, from which the fakes' labels are drawn. None where G uses no classes;
-    the reals then come without labels, too.
+    the reals then come without labels, too. Where the data have conditions, fakes are made for those of the reals of
+    their step, one by one, and further ones for others at random.
     """
 
     def __init__(
@@ -163,8 +165,9 @@ class Draws:
         z_g = _steps(self.latent(BLOCK * needs.fake_g, self.generator), BLOCK)
         noise_d = self._noise(needs.noise_d, steps, z_d.dtype)
         noise_g = self._noise(needs.noise_g, BLOCK, z_d.dtype)
-        label_d = self._labels(steps, needs.fake_d)
-        label_g = self._labels(BLOCK, needs.fake_g)
+        first = number * BLOCK * (needs.d_steps * needs.real_d + needs.real_g)
+        label_d = self._asked(first, steps, needs.fake_d, needs.real_d)
+        label_g = self._asked(first + steps * needs.real_d, BLOCK, needs.fake_g, needs.real_g)
         real_d, real_g = self._block_of_reals(number)
         numbers = torch.arange(number * BLOCK, (number + 1) * BLOCK, device=device)
         return Whole(numbers, z_d, z_g, noise_d, noise_g, label_d, label_g, real_d, real_g)
@@ -176,8 +179,9 @@ class Draws:
     @property
     def _at_once(self) -> bool:
         """Whether reals are read block by block: they are drawn from the run's generator, or they are small."""
-        needs, shape = self.needs, self.stream.source.shape
-        size = BLOCK * (needs.d_steps * needs.real_d + needs.real_g) * torch.Size(shape).numel()
+        needs, source = self.needs, self.stream.source
+        each = torch.Size(source.shape).numel() + sum(leaf[0].numel() for leaf in leaves(source.given))
+        size = BLOCK * (needs.d_steps * needs.real_d + needs.real_g) * each
         return self.stream.sampler is None or (self._loader is None and size <= AT_ONCE)
 
     def _block_of_reals(self, number: int) -> tuple[Batch | None, Batch | None]:
@@ -224,10 +228,20 @@ class Draws:
 
     def _told(self, real: Batch) -> Batch:
         """The reals with what the fakes have, too: with classes or without."""
-        return real if self.prior is not None else Batch(real.x)
+        return real if self.prior is not None else real._replace(label=None)
 
-    def _labels(self, steps: int, each: int) -> Tensor | None:
-        return None if self.prior is None else labels(self.prior, steps * each, self.generator).view(steps, each)
+    def _asked(self, first: int, steps: int, each: int, beside: int) -> Tensor | None:
+        """What the fakes of some steps are made for, (steps, each): classes, or rows of the data's conditions.
+
+        `beside` reals of each step stand in the stream from `first` on: fake i is made for real i.
+        """
+        source = self.stream.source
+        if source.given is None:
+            return None if self.prior is None else labels(self.prior, steps * each, self.generator).view(steps, each)
+        rows = self.stream.rows(first, steps * beside).view(steps, beside)[:, :each]
+        more = steps * (each - rows.shape[1])
+        others = torch.randint(source.size or 0, (more,), generator=self.generator, device=rows.device)
+        return torch.cat([rows, others.view(steps, -1)], 1) if more else rows
 
     def _noise(self, noise: Noise, steps: int, dtype: torch.dtype) -> dict[str, dict[str, dict[str, Tensor]]]:
         """Opponent -> part -> name -> tensor (steps, *shape)."""
@@ -262,8 +276,7 @@ def split(whole: Whole, needs: Needs, axis: int = 0) -> list[Iteration]:
 def _unbound(real: Batch | None, z: Tensor, noise: Mapping[str, Any], label: Tensor | None, steps: int) -> list[Step]:
     reals: Sequence[Batch | None] = [None] * steps
     if real is not None:
-        of_reals = [None] * steps if real.label is None else real.label.unbind()
-        reals = [Batch(x, own) for x, own in zip(real.x.unbind(), of_reals, strict=True)]
+        reals = [real.each(lambda tensor, i=i: tensor[i]) for i in range(steps)]  # type: ignore[misc]
     labels = [None] * steps if label is None else label.unbind()
     noises: list[dict[str, Any]] = [{} for _ in range(steps)]
     for opponent, parts in noise.items():
@@ -278,7 +291,7 @@ def _shared(real: Batch | None, count: int, axis: int = 0) -> Batch | None:
     """The reals of a G step that uses the D step's batch: the first `count`, or all if it requests none."""
     if real is None or not count:
         return real
-    return Batch(real.x.narrow(axis, 0, count), None if real.label is None else real.label.narrow(axis, 0, count))
+    return real.each(lambda tensor: tensor.narrow(axis, 0, count))
 
 
 def _steps(x: Tensor, steps: int) -> Tensor:
@@ -287,7 +300,7 @@ def _steps(x: Tensor, steps: int) -> Tensor:
 
 def in_steps(batch: Batch, steps: int) -> Batch:
     """A batch cut into equal steps along a new first axis."""
-    return Batch(_steps(batch.x, steps), None if batch.label is None else _steps(batch.label, steps))
+    return batch.each(lambda tensor: _steps(tensor, steps))
 
 
 def shown_shape(opponent: Opponent, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from ..types import Batch, Critic, Now, Opponent, cat
 from ..types import critic as wrapped
 from ..types.batch import in_parts
 from ..types.critic import auxiliaries_of, kept_buffers, looks_coupled, probe_coupling
-from ..types.labels import label_parameter
+from ..types.labels import Conditions, label_parameter
 from .draws import AT_ONCE, Iteration, Step
 from .objective import Sides, d_objective, g_objective
 from .optim import Average, Ema, OptimizerFactory, check_alike, check_packed, pack, unpack
@@ -198,9 +198,10 @@ class Eager(Executor):
         rates: tuple[float, float],
         ema: Ema | None,
         precision: Precision | None = None,
+        conditions: Conditions | None = None,  # of which a step's labels are then rows
     ) -> None:
         super().__init__()
-        self.G, self.opponents, self.sides, self.rates = G, dict(opponents), sides, rates
+        self.G, self.opponents, self.sides, self.rates, self.conditions = G, dict(opponents), sides, rates, conditions
         self.bare = {name: o.without_penalties() for name, o in opponents.items()}  # as a G step sees them
         self.networks: dict[str, nn.Module] = {"G": G} | {name: o.critic for name, o in opponents.items()}
         named = {
@@ -245,7 +246,8 @@ class Eager(Executor):
     def probe(self, real: Batch, z: Tensor, label: Tensor | None = None) -> None:
         """Finds out, before the first step, which networks let one sample depend on the others."""
         with torch.no_grad(), kept_buffers(self.G):
-            coupled = looks_coupled(self.G) or (z.shape[0] > 1 and probe_coupling(lambda x: self._plain(x, label).x, z))
+            tried = z.shape[0] > 1 and z.numel() > 0  # conditions are not changed
+            coupled = looks_coupled(self.G) or (tried and probe_coupling(lambda x: self._plain(x, label).x, z))
             self.chunk = self.sides.fake if coupled else 0
         self.sample_size = real.x[0].numel()
         for name, opponent in self.opponents.items():
@@ -253,9 +255,8 @@ class Eager(Executor):
             # bound below; unrounded: bf16 would hide a weak coupling
             quiet = wrapped(self.networks[name], call=opponent.call, weigh=opponent.weigh).constant
 
-            def logits(x: Tensor, quiet: Any = quiet, label: Tensor | None = shown.label) -> Tensor:
-                found: Tensor = quiet(Batch(x, label)).logits
-                return found
+            def logits(x: Tensor, quiet: Any = quiet, shown: Batch = shown) -> Tensor:
+                return quiet(shown._replace(x=x)).logits  # type: ignore[no-any-return]
 
             # What a network says of itself counts beside what is seen: first weights may hide it.
             couples = looks_coupled(self.networks[name]) or (shown.size > 1 and probe_coupling(logits, shown.x))
@@ -268,7 +269,7 @@ class Eager(Executor):
 
     @property
     def shown(self) -> int:
-        """Fakes that a D step shows as such: those behind them are candidates."""
+        """Fakes that a D step shows as such, before the candidates."""
         return max(o.method.raw(self.sides.fake) for o in self.opponents.values())
 
     def trained(self, player: str) -> dict[str, nn.Parameter]:
@@ -371,20 +372,19 @@ class Eager(Executor):
         self.parts = cloned(held.parts, self._d_parameters[0].device)
 
     def made(self, z: Tensor, label: Tensor | None) -> Batch:
-        """G(z), or G(z, label) for a generator that takes labels."""
+        """G(z), with classes `label` where G takes them, or for rows `label` of the conditions."""
         return self._plain(z, label) if self._as_made else self.precision.made(self._plain, z, label)
 
     def _plain(self, z: Tensor, label: Tensor | None) -> Batch:
+        if self.conditions is not None and label is not None:
+            return self.conditions.made(self.G, z, label)
         name = None if label is None else self.label
         return Batch(self.G(z) if name is None else self.G(z, **{name: label}), label)
 
     def fakes(self, z: Tensor, label: Tensor | None = None, shown: int | None = None) -> Batch:
         """The fakes of a D step, `shown` of them and then candidates: not trained through, no buffer moved."""
         shown = self.shown if shown is None else shown
-        with torch.no_grad():
-            if self._keeps_buffers:
-                with kept_buffers(self.G):
-                    return self._generate(z, label, shown)
+        with torch.no_grad(), kept_buffers(self.G) if self._keeps_buffers else nullcontext():
             return self._generate(z, label, shown)
 
     def _generate(self, z: Tensor, label: Tensor | None, shown: int) -> Batch:

@@ -6,6 +6,7 @@ from .denoising import DenoisingFeatureMatching
 from .diff_augment import DiffAugment
 from .fake_as_real import FakeAsReal
 from .plain import METHODS, Packing, Plain
+from .reconstruction import Reconstruction
 from .sample_differences import SampleDifferences
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "FakeAsReal",
     "Packing",
     "Plain",
+    "Reconstruction",
     "SampleDifferences",
     "chain",
 ]

@@ -28,11 +28,16 @@ class Chain(Method):
     name = "chain"
 
     def __post_init__(self) -> None:
-        for key in ("needs_real", "shares_batch", "replaces_loss", "single"):
+        for key in ("needs_real", "shares_batch", "replaces_loss", "single", "paired"):
             object.__setattr__(self, key, any(getattr(method, key) for method in self.methods))
         names = [method.name for method in self.methods]
         if len(set(names)) != len(names):
             raise InputError(f"each method may occur once in a chain, got {', '.join(names)}")
+        paired = [method.name for method in self.methods if method.paired]
+        changing = [method.name for method in self.methods if type(method).present is not Method.present]
+        if paired and changing:
+            got = f"{' and '.join(changing)}, which changes what D is shown: leave it out"
+            raise InputError(f"{paired[0]}: expected samples as they are, got {got}")
         single = [method.name for method in self.methods if method.single]
         if len(single) > 1:
             got = f"{' and '.join(single)} on one critic: give each its own discriminator"

@@ -8,6 +8,7 @@ from ..config.parts import Methods, PackingSettings
 from ..errors import InputError
 from ..registry import Registry
 from ..types import Batch, Method
+from ..types.batch import mapped
 
 METHODS: Registry[type[Method]] = Registry(Methods.kinds)
 
@@ -38,4 +39,5 @@ class Packing(PackingSettings, Method):
             got = f"{n}, which leaves {n % self.degree} over: pass {n - n % self.degree or self.degree} of them"
             raise InputError(f"packing: expected samples in packs of {self.degree}, got {got}")
         label = None if batch.label is None else batch.label[:: self.degree]
-        return Batch(batch.x.reshape(n // self.degree, self.degree * first, *rest), label)
+        given = mapped(lambda leaf: leaf.reshape(n // self.degree, self.degree, *leaf.shape[1:]), batch.given)
+        return Batch(batch.x.reshape(n // self.degree, self.degree * first, *rest), label, given)

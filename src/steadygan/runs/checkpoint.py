@@ -212,7 +212,7 @@ class Meta(Figures):
     plan: PlanMeta = field(default_factory=PlanMeta)
     about: About = field(default_factory=About)
     data: str = ""
-    latent_dim: Annotated[int | None, whole(1, most=2**16)] = None
+    latent_dim: Annotated[int | None, whole(0, most=2**16)] = None  # 0: G makes samples of conditions alone
     networks: Annotated[dict[str, Any] | None, table("settings by name", dict)] = None
     units: Annotated[dict[str, Tensor], TENSORS] = field(default_factory=dict)
     stopped: Stop = field(default_factory=Stop)

@@ -12,15 +12,16 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from .. import __version__
 from ..devices import borrowed, plain_modes
 from ..errors import InputError, first_line
 from ..files import added, read_json
-from ..latents import generate
 from ..metrics.summary import At, final_and_best
+from ..types.batch import mapped
 from ..types.critic import evaluating
-from ..types.labels import label_parameter
+from ..types.labels import Conditions, label_parameter, made_for
 from .run import Run
 
 WEIGHTS, PROGRAM, CARD = FILES = ("generator.safetensors", "generator.pt2", "card.json")
@@ -43,18 +44,36 @@ class Generator(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        x: Tensor = self.G(z) if label is None or self.name is None else self.G(z, **{self.name: label})
+        return self.in_units(self.G(z) if label is None or self.name is None else self.G(z, **{self.name: label}))
+
+    def in_units(self, x: Tensor) -> Tensor:
+        """Samples in the data's units."""
         return x if self.scale is None or self.offset is None else x * self.scale + self.offset
 
 
+class Conditional(Generator):
+    """z and conditions to samples in the data's units."""
+
+    def forward(self, z: Tensor, given: Any) -> Tensor:  # type: ignore[override]
+        return self.in_units(made_for(self.G, z, None, given))
+
+
+class Translator(Generator):
+    """Conditions alone to samples in the data's units."""
+
+    def forward(self, given: Any) -> Tensor:  # type: ignore[override]
+        return self.in_units(made_for(self.G, torch.empty(1, 0), None, given))
+
+
 @plain_modes()
-def export(run: Run, out: str | Path, weights: Literal["ema", "live"] = "ema") -> dict[str, Any]:
+def export(run: Run, out: str | Path, weights: Literal["ema", "live"] = "ema", *, given: Any = None) -> dict[str, Any]:
     """Writes generator.safetensors, generator.pt2 and card.json to the folder `out`, and returns the card.
 
-    weights: as in `Run.stream`. The program takes z (n, latent_dim), of a conditional run label (n,) int64 too, for
-    any n, and gives samples in the data's units, as G does: this is checked before anything is in place. Raises
-    InputError for a run without a generator, for custom latents, and for a network that torch.export cannot
-    export.
+    weights: as in `Run.stream`. The program takes z (n, latent_dim), of a conditional run label (n,) int64 too, or z
+    and conditions, or these alone where G has no latents, for any n, and gives samples in the data's units, as G does:
+    this is checked before anything is in place, with the conditions `given`, or those of the data while the run is in
+    memory. Raises InputError for a run without a generator, for custom latents, for conditions that are missing or come
+    with classes, and for a network that torch.export cannot export.
     """
     if weights not in ("ema", "live"):
         raise InputError(f"weights must be 'ema' or 'live', not {weights!r}")
@@ -69,10 +88,12 @@ def export(run: Run, out: str | Path, weights: Literal["ema", "live"] = "ema") -
     if run.units is not None:
         offset, scale = (part.to("cpu", torch.promote_types(part.dtype, dtype)) for part in run.units)
         units = offset, scale
-    model = Generator(network, units).eval()
+    asked = run.asked(given)
+    kind = Generator if asked is None else Conditional if dim else Translator
+    model = kind(network, units).eval()
     tensors = {name: value.detach().contiguous().clone() for name, value in network.state_dict().items()}
-    inputs = [_inputs(run, dim, dtype, n) for n in COMPARED]
-    card = _card(run, network, "live" if run.G is run.G_live else weights, inputs[0])
+    inputs = [_inputs(run, dim, dtype, n, asked) for n in COMPARED]
+    card = _card(run, model, "live" if run.G is run.G_live else weights, inputs[0], dtype)
 
     from safetensors.torch import save
 
@@ -98,16 +119,24 @@ def _check_free(place: Path) -> None:
         )
 
 
-def _inputs(run: Run, dim: int, dtype: torch.dtype, n: int) -> tuple[Tensor, ...]:
-    """(z,) or (z, label) for n samples."""
+def _inputs(run: Run, dim: int, dtype: torch.dtype, n: int, asked: Conditions | None) -> tuple[Any, ...]:
+    """(z,), (z, label), (z, given) or (given,) for n samples."""
     z = torch.randn(n, dim, generator=torch.Generator().manual_seed(n), dtype=dtype)
+    if asked is not None:
+        label, given = asked.at(torch.arange(n, device=run.device) % asked.size)
+        if label is not None and run.conditional:
+            raise InputError(
+                "expected a generator of conditions without classes, got one of both: save run.G.state_dict() yourself"
+            )
+        given = mapped(lambda leaf: leaf.cpu(), given)
+        return (z, given) if dim else (given,)
     return (z,) if run.classes is None else (z, torch.arange(n) % run.classes)
 
 
-def _program(model: Generator, inputs: tuple[Tensor, ...]) -> bytes:
+def _program(model: Generator, inputs: tuple[Any, ...]) -> bytes:
     """The .pt2 file: the model for batches of any size."""
     n = torch.export.Dim("n")
-    shapes = {name: {0: n} for name, _ in zip(("z", "label"), inputs, strict=False)}
+    shapes = tree_map(lambda _: {0: n}, inputs)
     content = BytesIO()
     try:
         with borrowed(0), torch.no_grad():
@@ -120,14 +149,14 @@ def _program(model: Generator, inputs: tuple[Tensor, ...]) -> bytes:
     return content.getvalue()
 
 
-def _compare(path: Path, model: Generator, inputs: list[tuple[Tensor, ...]]) -> None:
+def _compare(path: Path, model: Generator, inputs: list[tuple[Any, ...]]) -> None:
     """Raises InputError unless the program on disk gives what the model gives, for every size of batch."""
     program = torch.export.load(path).module()
     for given in inputs:
         with borrowed(0), torch.no_grad():
             found = program(*given)
         with borrowed(0), evaluating(model):
-            wanted = generate(model, given[0], len(given[0]), given[1] if len(given) > 1 else None)
+            wanted = model(*given)
         most = float(wanted.abs().nan_to_num(0.0, 0.0, 0.0).max())
         if not torch.allclose(found, wanted, rtol=0.0, atol=TOLERANCE * max(1.0, most), equal_nan=True):
             apart = float((found - wanted).abs().max())
@@ -137,11 +166,12 @@ def _compare(path: Path, model: Generator, inputs: list[tuple[Tensor, ...]]) -> 
             )
 
 
-def _card(run: Run, network: nn.Module, weights: str, inputs: tuple[Tensor, ...]) -> dict[str, Any]:
-    z, image, data = inputs[0], bool(run.data.get("image", False)), run.data
-    shape = list(generate(network, z, 1, inputs[1] if len(inputs) > 1 else None).shape[1:])
+def _card(run: Run, model: Generator, weights: str, inputs: tuple[Any, ...], kind: torch.dtype) -> dict[str, Any]:
+    network, image, data = model.G, bool(run.data.get("image", False)), run.data
+    with borrowed(0), torch.no_grad(), evaluating(model):
+        shape = [*model(*inputs).shape[1:]]
     name = run.settings.get("recipe") or (run.path.resolve().name if run.path is not None else data.get("name", "G"))
-    settings, parts, dtype = run.network_settings, [*network.named_modules()], str(z.dtype).removeprefix("torch.")
+    settings, parts, dtype = run.network_settings, [*network.named_modules()], str(kind).removeprefix("torch.")
     bounded = isinstance(parts[-1][1], nn.Tanh)  # modules stand in the order in which they act, if they are a sequence
     return {
         "format": FORMAT,
@@ -155,7 +185,7 @@ def _card(run: Run, network: nn.Module, weights: str, inputs: tuple[Tensor, ...]
         "output": {
             "kind": "images (n, c, h, w)" if image else "samples in the data's units",
             "shape": shape,
-            "dtype": dtype if run.units is None else str(torch.promote_types(z.dtype, run.units[0].dtype))[6:],
+            "dtype": dtype if run.units is None else str(torch.promote_types(kind, run.units[0].dtype))[6:],
             "range": [-1.0, 1.0] if image and bounded else None,
         },
         "units": None if run.units is None else {"offset": run.units[0].tolist(), "scale": run.units[1].tolist()},
@@ -171,7 +201,7 @@ def _card(run: Run, network: nn.Module, weights: str, inputs: tuple[Tensor, ...]
         "data": {key: data.get(key) for key in ("name", "shape", "size", "digest", "licence")},
         "metrics": _metrics(run),
         "settings": run.settings,
-        "load": _load(z, shape, image, bounded, run.classes is not None),
+        "load": _load(_called(run, dtype, isinstance(model, Conditional | Translator)), shape, image, bounded),
     }
 
 
@@ -199,14 +229,20 @@ def _metrics(run: Run) -> dict[str, Any]:
     }
 
 
-def _load(z: Tensor, shape: list[int], image: bool, bounded: bool, conditional: bool) -> list[str]:
+def _called(run: Run, dtype: str, given: bool) -> str:
+    """What the program is called with, for 8 samples."""
+    z = f"torch.randn(8, {run.latent_dim}{'' if dtype == 'float32' else f', dtype=torch.{dtype}'})"
+    if given:
+        return f"{z}, given" if run.latent_dim else "given"
+    return z if run.classes is None else f"{z}, torch.zeros(8, dtype=torch.int64)"
+
+
+def _load(call: str, shape: list[int], image: bool, bounded: bool) -> list[str]:
     """How to load it, in three lines."""
-    dtype = "" if z.dtype == torch.float32 else f", dtype={z.dtype}"
-    label = ", torch.zeros(8, dtype=torch.int64)" if conditional else ""
     pixels = f"{'values in [-1, 1]' if bounded else 'clamp to [-1, 1]'}, pixel = floor((x + 1) * 127.5 + 0.5)"
     what = pixels if image else "in the data's units"
     return [
         f'import torch; G = torch.export.load("{PROGRAM}").module()',
-        f"x = G(torch.randn(8, {z.shape[1]}{dtype}){label})  # (8, {', '.join(map(str, shape))}), {what}",
+        f"x = G({call})  # (8, {', '.join(map(str, shape))}), {what}",
         f'weights = safetensors.torch.load_file("{WEIGHTS}")  # alone: the state dict of `layers`, before any `units`',
     ]

@@ -27,7 +27,8 @@ from ..metrics.summary import short
 from ..models.build import NoGenerator, generator_of, networks
 from ..quantities import tone
 from ..types import Batch
-from ..types.labels import occurring, spans
+from ..types.batch import leaves, mapped
+from ..types.labels import Conditions, occurring, spans
 from . import checkpoint
 from .checkpoint import Meta, TrainState, load_network
 from .folder import RunFolder
@@ -81,6 +82,7 @@ class Run(Shown):
         self.protocol = ""
         self.protocols: dict[str, Protocol] = {}  # of each figure
         self.reference: dict[str, float] = {}  # what real data gets
+        self.conditions: Conditions | None = None  # for which samples are made, while the data are at hand
         self._latent, self._units, self._prior = latent, units, prior
 
     def _card(self, picture: bool) -> Card:
@@ -134,12 +136,13 @@ class Run(Shown):
         label: int | None = None,
         truncation: float | None = None,
         interpolate: int | None = None,
+        given: Any = None,
     ) -> Tensor:
         """n samples (n, *shape) in the data's units; the first 8 of `sample(64, s)` are `sample(8, s)`.
 
         See `stream` for the arguments and the errors.
         """
-        return torch.cat([batch.x for batch in self.stream(n, seed, weights, label, truncation, interpolate)])
+        return torch.cat([batch.x for batch in self.stream(n, seed, weights, label, truncation, interpolate, given)])
 
     def stream(
         self,
@@ -149,15 +152,17 @@ class Run(Shown):
         label: int | None = None,
         truncation: float | None = None,
         interpolate: int | None = None,
+        given: Any = None,
     ) -> Iterator[Batch]:
-        """n samples, up to 256 at a time, with their classes where G takes them.
+        """n samples, up to 256 at a time, with the classes and conditions for which they were made.
 
         weights: "ema" for the average (the live network where there is none), "live" for the network as trained.
         label: the class of all samples; None draws classes with the frequencies of the training data.
         truncation: z from a normal distribution truncated at +- this number. interpolate: rows of this many, each
-        from one latent to another along a great circle.
-        Raises InputError for n below 1, other weights, a class that does not exist, latents that are not normal, or a
-        run without a generator.
+        from one latent to another along a great circle. given: conditions, as many as one likes, for which samples are
+        made in turns; by default those of held-out data, or of the training data, while the run is in memory.
+        Raises InputError for n below 1, conditions that are missing or have no use, other weights, a class that does
+        not exist, latents that are not normal, or a run without a generator.
         """
         self.check_generates()
         check_whole("n", n, 1)
@@ -166,6 +171,9 @@ class Run(Shown):
         self._check_classes(label)
         if self.latent_dim is None and (truncation is not None or interpolate is not None):
             raise InputError("this run draws latents with its own function: truncate or interpolate there")
+        conditions = self.asked(given, label)
+        if conditions is not None:
+            return self._for_conditions(conditions, n, seed, self.G if weights == "ema" else self.G_live)
         z = chunks(self._latent, seed, self.device)
         classes: Iterator[Tensor] | None = None
         if self._prior is not None:
@@ -182,6 +190,39 @@ class Run(Shown):
         else:
             pairs = zip(z, classes if classes is not None else repeat(None), strict=False)
         return self._generated(pairs, n, self.G if weights == "ema" else self.G_live)
+
+    def asked(self, given: Any, label: int | None = None) -> Conditions | None:
+        """What samples are made for, where G takes conditions."""
+        kept, described = self.conditions, self.data.get("given")
+        if described is None and kept is None:
+            if given is not None:
+                raise InputError("expected no conditions, because this run's data have none, got some: leave them out")
+            return None
+        if given is None:
+            if kept is None:
+                raise InputError(
+                    f"expected conditions, which G takes, got none, and the data are not at hand: pass given= with "
+                    f"{described}, such as run.sample(8, given=x)"
+                )
+            return kept
+        first = leaves(given)[0]
+        count = first.shape[0] if isinstance(first, Tensor) and first.ndim else 0
+        Batch(torch.empty(count), None, given).check()
+        dtype = next(self.G.parameters()).dtype
+        classes = None if label is None else torch.full((count,), label, dtype=torch.int64, device=self.device)
+
+        def there(x: Tensor) -> Tensor:
+            return x.to(self.device, dtype if x.is_floating_point() else x.dtype)
+
+        return Conditions(classes, mapped(there, given))
+
+    def _for_conditions(self, asked: Conditions, n: int, seed: int, network: nn.Module) -> Iterator[Batch]:
+        """Samples for conditions in their order, from the first on again after the last."""
+        for first, z in zip(range(0, n, CHUNK), chunks(self._latent, seed, self.device), strict=False):
+            count = min(CHUNK, n - first)
+            label, given = asked.at(torch.arange(first, first + count, device=self.device) % asked.size)
+            x = generate(network, z[:count], count, label, given)
+            yield Batch(x if self._units is None else restored(x, *self._units), label, given)
 
     def check_generates(self) -> None:
         """Raises InputError where a discriminator was trained alone."""
@@ -279,7 +320,7 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
         G=average if state.ema else live,
         G_live=live,
         D=opponents if isinstance(D, Mapping) else D,
-        latent=normal_latent(dim, next(live.parameters()).dtype) if dim else _no_latent,
+        latent=_no_latent if dim is None else normal_latent(dim, next(live.parameters()).dtype),
         settings=settings,
         metrics=read_records(folder.metrics),
         equilibrium=meta.equilibrium,

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from ..devices import borrowed
 from ..engine.executor import Eager, trained
 from ..errors import InputError, calling
-from ..latents import labels
 from ..types import Batch, Output, cat
 from ..types.critic import Called, evaluating, kept_buffers, varying
 from ..types.networks import check_logits, checked_end
@@ -31,12 +30,16 @@ def check_networks(setup: Setup, executor: Eager) -> list[str]:
     with borrowed(setup.seed, setup.device):
         n = needs.fake_g
         z = _batch_of(setup.latent(n, generator), n, "latent", "latents")
-        real = setup.source.fresh(n, generator)
-        label = None if setup.prior is None else labels(setup.prior, n, generator)
-        if label is not None and setup.prior is not None:
+        real = Batch(setup.source.fresh(n, generator))
+        label = setup.asked(n, generator)
+        classes = ""
+        if setup.conditions is not None and label is not None:
+            real, classes = Batch(real.x, *setup.conditions.at(label)), " with their conditions"
+        elif label is not None and setup.prior is not None:
             label[0] = setup.prior[-1]  # the highest class is tried, too
-        classes = "" if label is None else f" with labels from 0 to {int(label.max())}"
-        with calling(f"the generator cannot take latents of shape {tuple(z.shape[1:])}{classes}", FIRST):
+            real, classes = real._replace(label=label), f" with labels from 0 to {int(label.max())}"
+        latents = "conditions alone" if setup.latent_dim == 0 else f"latents of shape {tuple(z.shape[1:])}{classes}"
+        with calling(f"the generator cannot take {latents}", FIRST):
             made = executor.fakes(z, label)
         fake = tuple(_batch_of(made.x, n, "the generator", "samples").shape[1:])
         if fake != setup.source.shape:
@@ -46,7 +49,7 @@ def check_networks(setup: Setup, executor: Eager) -> list[str]:
             )
         taking = f"a discriminator cannot take samples of shape {setup.source.shape}, like the data{classes}"
         with calling(taking, FIRST):
-            executor.probe(Batch(real, label), z, label)
+            executor.probe(real, z, label)
         return check_gradients(setup, executor, z, label)
 
 
@@ -163,7 +166,8 @@ def inputs_of(setup: Setup) -> dict[str, Batch]:
     generator = torch.Generator(setup.device).manual_seed(0)
     with borrowed(0, setup.device):
         z = setup.latent(TRIED, generator).to(setup.device)
-    label = None if setup.prior is None else labels(setup.prior, TRIED, generator)
-    real = Batch(setup.source.fresh(TRIED, generator), label)
+    label = setup.asked(TRIED, generator)
+    given = (label, None) if setup.conditions is None or label is None else setup.conditions.at(label)
+    real = Batch(setup.source.fresh(TRIED, generator), *given)
     shown = {name: o.method.present(cat(*[real] * o.method.raw(1))) for name, o in setup.opponents.items()}
-    return {"G": Batch(z, label), **shown}
+    return {"G": Batch(z, *given), **shown}

@@ -113,10 +113,8 @@ class Member:
         generator = torch.Generator(setup.device).manual_seed(setup.seed)
         self.plan, self.left, self._dead, self._startled = plan, False, set(), False
         self.draws = Draws(setup.needs, setup.source.stream(setup.seed), setup.latent, generator, setup.prior)
-        optimizers = setup.optimizer, setup.optimizer
-        self.executor = Eager(
-            setup.G, setup.opponents, setup.sides, optimizers, setup.rates, setup.ema, setup.precision
-        )
+        optimizers, how = (setup.optimizer, setup.optimizer), (setup.ema, setup.precision, setup.conditions)
+        self.executor = Eager(setup.G, setup.opponents, setup.sides, optimizers, setup.rates, *how)
         for network in setup.networks:  # whoever trains opens what it needs
             network.requires_grad_(False)
         self.notes = check_networks(setup, self.executor)

@@ -38,6 +38,8 @@ def obstacle(setups: Sequence[Setup], alone: bool = False) -> str | None:
             network.to(setup.device, setup.dtype)
     if not alone and first.device.type == "cpu" and any(convolutional(network) for network in first.networks):
         return "convolutional networks train faster one after the other on a CPU"
+    if first.conditions is not None:
+        return "data with conditions are trained one run at a time"
     reason = _latent(first) or mixes_entries(first.optimizer, first.rates[0]) or shared(first)
     inputs = inputs_of(first)
     for name in first.named_networks:

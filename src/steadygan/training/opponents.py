@@ -91,7 +91,8 @@ def module_of(network: Any, name: str) -> nn.Module:
 def generating(G: Any, given: Any, latents: Sequence[str], source: Source) -> tuple[nn.Module, FakeSide | None]:
     """The generator, or a stand-in for it and the fixed fakes on which D is trained alone.
 
-    latents: names of the latent arguments that were given, of which a generator needs one. Raises InputError where the
+    latents: names of the latent arguments that were given, of which a generator needs one unless the data have
+    conditions. Raises InputError where the
     arguments do not fit together.
     """
     if G is None and given is None:
@@ -99,7 +100,7 @@ def generating(G: Any, given: Any, latents: Sequence[str], source: Source) -> tu
     if G is not None:
         if given is not None:
             raise InputError("expected G=None with fakes, which replace its samples, got both: leave one out")
-        if len(latents) != 1:
+        if len(latents) > 1 or (not latents and source.given is None):
             raise InputError("pass either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
         return module_of(G, "G"), None
     if latents:
@@ -107,10 +108,18 @@ def generating(G: Any, given: Any, latents: Sequence[str], source: Source) -> tu
     return NoGenerator(), fake_side(given, source)
 
 
-def notes_of(opponents: Mapping[str, Opponent], critics: Mapping[str, Critic]) -> list[str]:
-    """Notes on combinations that are allowed but compute something other than one may expect."""
+def notes_of(opponents: Mapping[str, Opponent], critics: Mapping[str, Critic], paired: bool) -> list[str]:
+    """Notes on combinations that are allowed but compute something other than one may expect.
+
+    paired: fakes are made for the conditions of the reals of their batch.
+    """
     found = []
     for name, opponent in opponents.items():
+        if opponent.method.paired and not paired:
+            found.append(
+                f"{name} compares fake i with real i ({opponent.method.name}), which do not belong together: the data "
+                "have no conditions"
+            )
         measured = [p.name for p in opponent.penalties if isinstance(p, GradientPenalty)]
         if measured and critics[name].couples_samples:
             found.append(

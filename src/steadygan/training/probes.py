@@ -55,8 +55,14 @@ class Probes:
         source, prior, seed, device = setup.source, setup.prior, setup.seed, setup.device
         self.n = int(getattr(evaluate, "n", 10_000))
         self._z = latents(setup.latent, max(self.n, SHOWN), seed + 1, device)
-        self._label: Tensor | None = None
-        if prior is not None:
+        self._columns: Tensor | None = None  # the classes of a grid of images
+        self._label: Tensor | None = None  # classes, or rows of the conditions
+        self._evaluated = source.conditions(held_out=True)  # what samples are made for
+        if setup.conditions is not None and self._evaluated is not None:
+            drawn = torch.Generator(device).manual_seed(seed + 1)
+            self._label = setup.conditions.drawn(len(self._z), drawn)
+            self._rows = self._evaluated.drawn(len(self._z), drawn)
+        elif prior is not None:
             self._label = torch.cat([*islice(label_chunks(prior, seed + 1), self._z.shape[0] // CHUNK)])
             known = occurring(prior)
             self._columns = known[torch.arange(self._z.shape[0], device=device) % samples.COLUMNS % len(known)]
@@ -83,7 +89,7 @@ class Probes:
         if self.source.size is None:
             return Batch(self.source.fresh(size, generator))
         found = self.source.at(torch.randint(self.source.size, (size,), generator=generator, device=generator.device))
-        return found if self._label is not None else Batch(found.x)
+        return found if self._label is not None else found._replace(label=None)
 
     @cached_property
     def standard(self) -> Standard:
@@ -105,7 +111,7 @@ class Probes:
         yardstick = self.standard.yardstick
         with undisturbed(executor, self._seed, self.device):
             made = executor.made(self._z[: self._size], label)
-            fake = Batch(made.x.detach(), made.label)
+            fake = made._replace(x=made.x.detach())
             subjects = {name: self._subject(name, own, iteration) for name, own in executor.opponents.items()}
             # real samples that D is not trained on, of classes that it need not be told
             held_out = Batch(self.real[: self._size]) if self._held_out and label is None else None
@@ -164,15 +170,17 @@ class Probes:
         """The first n samples of the probe's latents, from the average if there is one."""
         executor = self.executor
         network = executor.G if executor.average is None else executor.average.network
-        label = self._label if label is None else label
-        upto = -(-n // CHUNK) * CHUNK
-        with borrowed(self._seed, self.device):
-            return generate(network, self._z[:upto], n, None if label is None else label[:upto])
+        return self._made(network, n, -(-n // CHUNK) * CHUNK, label)
 
-    def _made(self, network: torch.nn.Module, n: int) -> Tensor:
-        """The first n of the probe's fakes."""
+    def _made(self, network: torch.nn.Module, n: int, upto: int | None = None, label: Tensor | None = None) -> Tensor:
+        """The first n of the probe's fakes, of `upto` latents; of other classes, where `label` names them."""
+        upto, given = upto or n, None
+        label = self._label if label is None else label
+        if self._evaluated is not None:
+            label, given = self._evaluated.at(self._rows[:upto])
+        label = None if label is None else label[:upto]
         with borrowed(self._seed, self.device):
-            return generate(network, self._z[:n], n, None if self._label is None else self._label[:n])
+            return generate(network, self._z[:upto], n, label, given)
 
     def metrics(self) -> dict[str, float]:
         """The evaluator's figures for the samples, and how far a D trained alone is from its optimum."""
@@ -202,7 +210,7 @@ class Probes:
         """
         shape = self.source.shape
         if self.source.image:
-            made = self.samples(samples.COLUMNS**2, None if self._label is None else self._columns)
+            made = self.samples(samples.COLUMNS**2, self._columns)
             return samples.image_samples(folder, iteration, made.float().cpu().numpy())
         if len(shape) != 1:
             folder.samples.mkdir(parents=True, exist_ok=True)
@@ -214,7 +222,8 @@ class Probes:
     def _surface(self) -> dict[str, Any]:
         """The first critic's logits and slopes on a square around the real data, if it judges single samples."""
         name, opponent = next(iter(self.executor.opponents.items()))
-        if opponent.method.raw(1) != 1 or self.executor.critics[name].couples_samples:
+        alone = self._evaluated is None and not self.executor.critics[name].couples_samples
+        if opponent.method.raw(1) != 1 or not alone:
             return {}
         low, high = self.real.amin(0), self.real.amax(0)
         margin = torch.where(high > low, 0.25 * (high - low), 0.25)  # a constant coordinate still has a width

@@ -172,7 +172,11 @@ class Session:
         self.executor, self.blocks = chosen.executor, chosen.blocks
         alone = [] if self.reason is None else [f"one seed after the other: {self.reason}"]
         missing = [first.missing] if first.missing else []
-        said = [*first.setup.class_notes, *first.notes, *notes_of(first.setup.opponents, first.executor.critics)]
+        said = [
+            *first.setup.class_notes,
+            *first.notes,
+            *notes_of(first.setup.opponents, first.executor.critics, first.setup.conditions is not None),
+        ]
         told = [*said, *missing, *alone, *chosen.told]
         for index, member in enumerate(self.members):
             member.write_down(chosen.plan, told, chosen.logged)

@@ -23,13 +23,14 @@ from ..errors import InputError, check_whole
 from ..evaluation.evaluator import Evaluate
 from ..evaluation.optimum import KnownOptimum, optimum_of
 from ..features import FeatureNetwork
-from ..latents import Latent
+from ..latents import Latent, labels
 from ..methods.chain import parts_of
 from ..penalties import CONSTRAINTS
 from ..runs.run import Run
 from ..types import Opponent
+from ..types.batch import form_of
 from ..types.critic import Call
-from ..types.labels import LABEL, label_parameter, needs_label, occurring, spans
+from ..types.labels import LABEL, Conditions, label_parameter, needs_label, occurring, spans
 from ..types.networks import is_opened
 from ..types.parts import equilibrium_of
 
@@ -70,9 +71,8 @@ class Setup:
         a network needs classes and another network, or the data, has none.
         """
         label = self.source.label
-        wanting = [
-            key for key, network in self.named_networks.items() if needs_label(network) and key not in self.calls
-        ]
+        usual = {name: each for name, each in self.named_networks.items() if name not in self.calls}
+        wanting = [name for name, network in usual.items() if self.labelled[name] and needs_label(network)]
         if self.fakes is not None:
             if wanting:
                 raise InputError(
@@ -97,10 +97,23 @@ class Setup:
             )
         return label.sort().values.to(self.device)
 
+    @cached_property
+    def conditions(self) -> Conditions | None:
+        """What fakes are made for, where the data have conditions."""
+        return None if self.fakes is not None else self.source.conditions()
+
+    def asked(self, n: int, generator: torch.Generator) -> Tensor | None:
+        """What n fakes are made for: rows of the conditions, or classes as in the data; None for neither."""
+        if self.conditions is not None:
+            return self.conditions.drawn(n, generator)
+        return None if self.prior is None else labels(self.prior, n, generator)
+
     @property
     def labelled(self) -> dict[str, str | None]:
-        """The parameter through which each network takes classes."""
-        return {name: label_parameter(network) for name, network in self.named_networks.items()}
+        """The parameter through which each network takes classes; of data with conditions only one named label."""
+        found = {name: label_parameter(network) for name, network in self.named_networks.items()}
+        plain = self.source.given is None
+        return {name: own if plain or own == LABEL else None for name, own in found.items()}
 
     @property
     def class_notes(self) -> list[str]:
@@ -181,6 +194,7 @@ class Setup:
             "class_names": list(source.class_names),
             "class_counts": None if prior is None else prior.bincount(minlength=source.classes or 0).tolist(),
             "licence": source.licence,
+            **({} if source.given is None else {"given": form_of(source.given)}),
             "digest": " ".join(side.fingerprint() for side in (source, self.fakes) if side is not None),
         }
 
@@ -245,6 +259,7 @@ def run_of(setup: Setup, average: Average | None, path: Path | None, settings: d
     measured = evaluate or setup.optimum
     run.protocol = str(getattr(measured, "protocol", ""))
     run.protocols = dict(getattr(measured, "protocols", {}))
+    run.conditions = source.conditions(held_out=True)
     run.reference, run.modes = dict(getattr(evaluate, "reference", {})), source.modes
     return run
 

@@ -43,7 +43,8 @@ class Trainer(Shown):
     """Trains any pair of modules on any data: `Trainer(G, D, data, latent_dim=2).fit(10_000)`.
 
     G: z -> sample. D: sample -> logit (n,) or (n, 1), higher = more real; or a mapping of `Opponent`s.
-    data: tensor, array, torch `Dataset` of x or (x, label), or a `steadygan.data` source.
+    data: tensor, array, torch `Dataset` of x or (x, label), a `steadygan.data` source, or `types.Batch(x, label,
+    given)` with conditions, which G receives with z, or alone where no latents are named, and D with the samples.
     fakes: with G=None, the fixed fakes that D is trained on alone, in the same forms and units as data.
     latent_dim: z ~ N(0, I) of that size; or your own latent(n, generator) -> z.
     loss, penalties, method (or several), constraint: how a single discriminator is trained.
@@ -136,7 +137,7 @@ class Trainer(Shown):
             source=source,
             fakes=None if side is None else side.source,
             latent=latent if latent is not None else normal_latent(latent_dim or 0, dtype),
-            latent_dim=latent_dim,
+            latent_dim=latent_dim if told or side is not None else 0,
             sides=sides,
             needs=Needs.of(opponents, sides, source.shape, d_steps),
             optimizer=optimizer or OptimizerSettings(),

@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """Every tensor of the batch changed alike: samples, labels, conditions."""
         label = None if self.label is None else change(self.label)
-        return Batch(change(self.x), label, None if self.given is None else tree_map(change, self.given))
+        return Batch(change(self.x), label, mapped(change, self.given))
 
     def take(self, index: Tensor) -> Batch:
         """The samples at `index`, an integer tensor (k,)."""
@@ -47,14 +47,23 @@ class Batch(NamedTuple):
 
     def check(self) -> Batch:
         """Returns the batch; raises InputError unless there is one label or condition per sample."""
-        leaves = [] if self.given is None else tree_flatten(self.given)[0]
-        for what, leaf in (("labels", self.label), *(("conditions", leaf) for leaf in leaves)):
+        for what, leaf in (("labels", self.label), *(("conditions", leaf) for leaf in leaves(self.given))):
             if leaf is not None and (not isinstance(leaf, Tensor) or leaf.ndim < 1 or leaf.shape[0] != self.size):
                 got = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
                 raise InputError(
                     f"expected {what} for {self.size} samples, got {got}: pass one per sample, on the first axis"
                 )
         return self
+
+
+def leaves(given: Any) -> list[Any]:
+    """The tensors of conditions, in order; [] where there are none."""
+    return [] if given is None else tree_flatten(given)[0]
+
+
+def mapped(change: Callable[[Tensor], Any], given: Any) -> Any:
+    """Conditions with each of their tensors changed; None where there are none."""
+    return None if given is None else tree_map(change, given)
 
 
 def check_alike(batch: Batch, like: Batch, what: str) -> None:
@@ -78,6 +87,11 @@ def _form(tree: Any) -> dict[str, tuple[int, ...]]:
     return {keystr(path): tuple(leaf.shape[1:]) for path, leaf in tree_flatten_with_path(tree)[0]}
 
 
+def form_of(given: Any) -> str:
+    """The shape of each sample's condition, in words."""
+    return _told(_form(given))
+
+
 def _told(form: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{shape}{' at ' * bool(place)}{place}" for place, shape in form.items()) or "none"
 
@@ -89,8 +103,8 @@ def same_condition(a: Batch, b: Batch, pairs: bool = False) -> Tensor | None:
     """
     if a.given is None or b.given is None:
         return None
-    rows = [leaf.detach().reshape(a.size, -1) for leaf in tree_flatten(a.given)[0]]
-    others = [leaf.detach().reshape(b.size, -1) for leaf in tree_flatten(b.given)[0]]
+    rows = [leaf.detach().reshape(a.size, -1) for leaf in leaves(a.given)]
+    others = [leaf.detach().reshape(b.size, -1) for leaf in leaves(b.given)]
     if pairs:
         rows, others = [row.unsqueeze(1) for row in rows], [other.unsqueeze(0) for other in others]
     alike = [(row == other).all(-1) for row, other in zip(rows, others, strict=True)]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from .batch import Batch, leaves, mapped
 
 LABEL, GIVEN = "label", "given"
 COMPILED = "_orig_mod"  # what torch.compile calls the network inside
@@ -73,6 +76,49 @@ def given_to(model: Callable[..., Any], given: Any) -> dict[str, Any]:
             "such as given, or set call= to a function that calls it"
         )
     return {positional[1].name: given}
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """What fakes are made for, by the number of a real sample: its class and its conditions.
+
+    label (n,) int64, where there are classes. given: tensors (n, ...), nested in mappings and tuples.
+    """
+
+    label: Tensor | None
+    given: Any
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return int(leaves(self.given)[0].shape[0])
+
+    def at(self, rows: Tensor) -> tuple[Tensor | None, Any]:
+        """Classes and conditions of these real samples, rows (k,) int64."""
+        return None if self.label is None else self.label[rows], mapped(lambda leaf: leaf[rows], self.given)
+
+    def made(self, G: Callable[..., Any], z: Tensor, rows: Tensor) -> Batch:
+        """What G makes of latents z (k, dim) for these real samples, with their classes and conditions."""
+        label, given = self.at(rows)
+        return Batch(made_for(G, z, label, given), label, given)
+
+    def drawn(self, n: int, generator: torch.Generator) -> Tensor:
+        """Rows (n,) at random."""
+        return torch.randint(self.size, (n,), generator=generator, device=generator.device)
+
+
+def made_for(G: Callable[..., Any], z: Tensor, label: Tensor | None, given: Any) -> Tensor:
+    """What G makes for conditions `given`, of z (n, dim), or of the conditions alone where dim is 0.
+
+    Classes are passed to a parameter `label`. Conditions are passed as `given_to` says; where they are all that G
+    receives, a single tensor is its first argument. Raises InputError where G has no parameter for them.
+    """
+    classes = {} if label is None or LABEL not in parameters_of(G) else {LABEL: label}
+    if z[0].numel():
+        return G(z, **given_to(G, given), **classes)  # type: ignore[no-any-return]
+    if isinstance(given, Mapping):
+        return G(**given_to(G, given), **classes)  # type: ignore[no-any-return]
+    return G(given, **classes)  # type: ignore[no-any-return]
 
 
 def parameters_of(model: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:

@@ -191,6 +191,7 @@ class Method(Part):
 
     replaces_loss: ClassVar[bool] = False  # its terms are the whole objective, beside a `losses.Nothing`
     single: ClassVar[bool] = False  # changes what the critic is: one such method per discriminator
+    paired: ClassVar[bool] = False  # compares fake i with real i, as they are
 
     @property
     def layers(self) -> tuple[str, ...]:
