@@ -76,3 +76,39 @@ def test_the_loss_is_of_each_logit() -> None:
         D.bias.copy_(torch.tensor([5.0, -5.0]))
     found = sg.diagnose(nn.Linear(2, 4), D, normal(3, 600, 4).float(), latent_dim=2, loss=sg.losses.Hinge())
     assert found.figures["d_loss"] == pytest.approx(6.0, abs=0.05)
+
+
+class Translated(nn.Module):
+    """A G of conditions alone: x = condition, a perfect one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(4))
+
+    def forward(self, condition: Tensor) -> Tensor:
+        return condition + self.shift
+
+
+def test_a_diagnosis_of_conditions_heads_and_packs() -> None:
+    """Through a `Critic`, by what D is given; of conditions alone no latents are asked for."""
+
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = seeded(0, lambda: nn.Linear(8, 2)).float()
+
+        def forward(self, x: Tensor, condition: Tensor) -> list[Tensor]:
+            return [*self.body(torch.cat([x, condition], 1)).unbind(1)]
+
+    data = Batch(X, given=X.clone())
+    found = sg.diagnose(Translated(), critic(Heads()), data)
+    assert {"separation/0", "separation/1"} <= found.figures.keys()
+    assert found.figures["quality"] > 0.9
+    asked = sg.diagnose(Translated(), critic(Heads(), weigh=(1.0, 0.0)), data).figures
+    assert asked["separation"] == pytest.approx(found.figures["separation/0"], rel=1e-6)
+    packs = critic(lambda x: x.unflatten(0, (-1, 2)).flatten(1).sum(1), pack=2)
+    assert sg.diagnose(nn.Identity(), packs, X, latent_dim=4).figures["quality"] > 0.5
+    with pytest.raises(InputError, match="G cannot take conditions alone"):
+        sg.diagnose(nn.Linear(5, 4), critic(Heads()), data)
+    with pytest.raises(InputError, match="expected either latent_dim"):
+        sg.diagnose(Translated(), critic(Heads()), X)

@@ -27,14 +27,14 @@ from ..quantities import KNOWN, counted, tone, words
 from ..runs.folder import RunFolder
 from ..runs.history import history
 from ..runs.records import Turn, turns
-from ..types import Batch, Loss, Now
+from ..types import Batch, Critic, Loss, Now
 from ..types import critic as as_critic
 from ..types.critic import evaluating, kept_buffers
 from ..types.labels import label_parameter, needs_label
 from ..types.networks import bare_network, check_logits
 from ..types.output import shared
 from .gradients import Sight
-from .look import PAIRS, Subject, take_look
+from .look import PAIRS, Subject, inside, take_look
 from .monitor import is_free
 from .norms import parameter_norm
 from .outputs import off_equilibrium
@@ -140,7 +140,7 @@ class Diagnosis(Shown):
 @plain_modes()
 def diagnose(
     G: nn.Module,
-    D: nn.Module,
+    D: nn.Module | Critic,
     data: Any,
     *,
     latent_dim: int | None = None,
@@ -153,47 +153,58 @@ def diagnose(
 ) -> Diagnosis:
     """Diagnoses a GAN from one look: `diagnose(G, D, data, latent_dim=64)` [tao2020].
 
-    G: z -> sample, D: sample -> logit (n,) or (n, 1), both in eval mode. data: what D was trained on, in the forms that
-    `Trainer` takes. held_out: real samples that it was not trained on; by default the data's own, if any. latent_dim: z
-    ~ N(0, I) of that size; or your own latent(n, generator) -> z. loss: what both minimise, by default the
-    nonsaturating loss. n: the number of fakes, and at most of real samples of either kind. device: "auto" is G's.
+    G: z -> sample, D: sample -> logit (n,) or (n, 1), or a `types.critic` of any other D; both in eval mode. data: what
+    D was trained on, in the forms that `Trainer` takes; with conditions, G makes samples of these, and may need no
+    latents. held_out: real samples that it was not trained on; by default the data's own, if any. latent_dim: z ~
+    N(0, I) of that size; or your own latent(n, generator) -> z. loss: what both minimise, by default the nonsaturating
+    loss. n: the number of fakes, and at most of real samples of either kind. device: "auto" is G's.
 
     Networks, buffers, modes, gradients and random state are left unchanged. A single look shows no change over time: a
     decline from an earlier, better state is visible only in a run. Raises InputError for modules, latents or samples
     that do not fit.
     """
-    for name, network in (("G", G), ("D", D)):
+    known = D if isinstance(D, Critic) else None
+    judge = inside(D) if isinstance(D, Critic) else D
+    for name, network in (("G", G), ("D", judge)):
         if not isinstance(network, nn.Module):
             raise InputError(f"expected {name} as a torch.nn.Module, got {type(network).__name__}: pass the network")
-    if (latent_dim is None) == (latent is None):
+    source = from_user(data)
+    if (latent_dim is None) == (latent is None) and (latent is not None or source.given is None):
         raise InputError("expected either latent_dim (normal z of that size) or latent (n, generator -> z): give one")
     check_whole("n", n, LEAST)
     check_whole("seed", seed, 0)
     if latent_dim is not None:
         check_whole("latent_dim", latent_dim, 1)
     first = next((p for p in chain(G.parameters(), G.buffers()) if p.is_floating_point()), torch.zeros(()))
-    G, D = bare_network(G), bare_network(D)
+    G, judge = bare_network(G), bare_network(judge)
     where = first.device if device == "auto" else choose_device(device)
-    tensors = [*chain(G.parameters(), G.buffers(), D.parameters(), D.buffers())]
+    tensors = [*chain(G.parameters(), G.buffers(), judge.parameters(), judge.buffers())]
     if any(tensor.device != where for tensor in tensors):
-        G, D = deepcopy(G).to(where), deepcopy(D).to(where)
-    source = from_user(data).to(where, first.dtype)
+        if known is not None:
+            raise InputError(f"expected a critic whose module is on {where}, as G is, got one elsewhere: move it there")
+        G, judge = deepcopy(G).to(where), deepcopy(judge).to(where)
+    source = source.to(where, first.dtype)
     notes = () if isinstance(data, Source) else source.notes
     draw = latent if latent is not None else normal_latent(latent_dim or 0, first.dtype)
     loss = loss or NonSaturating()
     now = Now(torch.zeros((), dtype=torch.int64, device=where), loss.initial_state(), {})
     with borrowed(seed, where):
-        fake = _fakes(G, draw, n, seed, _labels(G, D, source, n, seed), source)
+        fake = _fakes(G, draw, n, seed, _labels(G, judge, source, n, seed), source)
         training, fresh, unseen = _shown(source, held_out, n, seed, fake.label is not None)
+        unseen = unseen and source.given is None
         yardstick = Yardstick(training.x[:PAIRS], fresh[:PAIRS], Space.of(source))
-        subject = Subject(as_critic(D), loss.at(now), D, together=TOGETHER, alone=TOGETHER, rest=True)
+        critic = known or as_critic(judge)
+        subject = Subject(critic, loss.at(now), judge, together=TOGETHER, alone=TOGETHER, rest=True)
         spare = Batch(fresh) if unseen else None
         told = f"D cannot take samples of shape {tuple(fake.x.shape[1:])}"
-        with kept_buffers(D), evaluating(D), calling(told, FITTING):
-            check_logits(subject.critic.score(fake.first(LEAST)).logits, "D")
+        with kept_buffers(judge), evaluating(judge), calling(told, FITTING):
+            few = fake.first(max(LEAST, critic.pack) // critic.pack * critic.pack)
+            logits = critic.score(critic.shown(few)).logits
+            if not critic.meant:
+                check_logits(logits, "D")
             look = take_look({"D": subject}, fake, training, yardstick, spare)
         figures = _losses(subject.loss, look.sight) | look.figures
-    figures |= {"weight_norm_g": parameter_norm(G), "weight_norm_d": parameter_norm(D)}
+    figures |= {"weight_norm_g": parameter_norm(G), "weight_norm_d": parameter_norm(judge)}
     found = judge_once(figures, Setting(is_free(loss.equilibrium[0])))
     return Diagnosis(
         state=found.state,
@@ -234,7 +245,7 @@ def _shown(source: Source, held_out: Any, n: int, seed: int, labelled: bool) -> 
     order = torch.randperm(size, generator=torch.Generator().manual_seed(seed + 2))
     count = min(n, size) if others is not None else min(n, size // 2)
     training = source.at(order[:count])
-    training = training if labelled else Batch(training.x)
+    training = training if labelled else training._replace(label=None)
     if others is None:  # all there is was trained on: the rest of it shows what is normal
         return training, source.at(order[count : count + n]).x, False
     return training, others, not labelled
@@ -257,18 +268,25 @@ def _losses(loss: Loss, sight: Sight) -> dict[str, float]:
 def _fakes(G: nn.Module, latent: Latent, n: int, seed: int, label: Tensor | None, source: Source) -> Batch:
     with calling("latent cannot be drawn", FITTING):
         z = latents(latent, n, seed + 1, source.device)
-    with calling(f"G cannot take latents of shape {tuple(z.shape[1:])}", FITTING):
-        made = generate(G, z, n, label)
+    given, conditions = None, source.conditions()
+    if conditions is not None:
+        rows = conditions.drawn(len(z), torch.Generator(source.device).manual_seed(seed + 1))
+        label, given = conditions.at(rows)
+    what = f"latents of shape {tuple(z.shape[1:])}" if z.numel() else "conditions alone"
+    with calling(f"G cannot take {what}", FITTING):
+        made = generate(G, z, n, label, given)
     if tuple(made.shape) != (n, *source.shape):
         raise InputError(
             f"expected G to return samples of shape {source.shape}, as the data's, got {tuple(made.shape[1:])}: pass "
             "the data that it was trained on"
         )
-    return Batch(made, None if label is None else label[:n])
+    return Batch(z, label, given).first(n)._replace(x=made)
 
 
 def _labels(G: nn.Module, D: nn.Module, source: Source, n: int, seed: int) -> Tensor | None:
     """Classes of the fakes, in whole chunks of latents and as frequent as in the data; None if G takes none."""
+    if source.given is not None:  # their classes come with them
+        return None
     wanting = needs_label(G) or needs_label(D)
     if source.label is None or label_parameter(G) is None:
         if wanting:
