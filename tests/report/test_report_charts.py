@@ -37,7 +37,7 @@ def test_losses_with_other_equilibria_have_a_line_each(tmp_path):
     assert [(s["name"], s["y0"]) for s in found["layout"]["shapes"]] == [("level-0", 2.0), ("level-1", LEVEL)]
     free = made(KNOWN["g_loss"], a, b)
     assert [(s["name"], s["y0"]) for s in free["layout"]["shapes"]] == [("level-1", LEVEL / 2)]
-    assert free["captions"] == ["Dashed: equilibrium, grid25/far, seed 0 none, grid25/r1, seed 0 0.693."]
+    assert free["captions"] == ["Dashed: equilibrium, grid25/far none, grid25/r1 0.693."]
     assert made(KNOWN["g_loss"], a)["captions"] == ["This loss has no fixed equilibrium, or it is not known."]
 
 

@@ -25,6 +25,14 @@ def test_runs_that_differ_in_their_seed_alone_stand_together(tmp_path):
     assert not second.several
 
 
+def test_a_seed_that_all_runs_have_is_not_part_of_their_names(tmp_path):
+    one, other = run(tmp_path / "a", seed=3), run(tmp_path / "b", recipe="grid25/r1", seed=3)
+    assert [group.name for group in groups_of(one, other)] == ["grid25/far", "grid25/r1"]
+    third = run(tmp_path / "c", recipe="ring8/r1", seed=4)
+    assert [group.name for group in groups_of(one, other, third)][1:] == ["grid25/r1, seed 3", "ring8/r1, seed 4"]
+    assert [group.name for group in groups_of(one)] == ["grid25/far, seed 3"]
+
+
 def test_another_setting_or_the_same_seed_keeps_runs_apart(tmp_path):
     other = RECIPES["grid25/far"](1).plain() | {"batch_size": 128}
     folders = [run(tmp_path / "x/one"), run(tmp_path / "x/two", settings=other), run(tmp_path / "y/one")]

@@ -39,7 +39,7 @@ def test_a_verdict_is_taken_apart_as_the_monitor_makes_it(tmp_path):
     rows = [look | verdict.record() for look, verdict in zip(looks, judge(looks), strict=True)]
     ((group,)) = groups_of(tmp_path, rows)
     (state,) = states(group)
-    assert (state.word, state.tone, state.since) == ("collapsed (D steep)", "bad", "600")
+    assert (state.word, state.tone, state.since, state.alarm) == ("collapsed (D steep)", "bad", "600", "")
     assert state.seen.startswith(
         "fakes have a quality of 0.2 after 0.9 (1 is as good as real data); D's slope at the fakes, 20"
     )
@@ -52,8 +52,8 @@ def test_a_verdict_without_a_reason_is_told_in_plain_words(tmp_path):
     (state,) = states(group)
     assert (state.word, state.tone, state.since, state.advice) == ("good", "good", "100", "")
     assert state.seen == (
-        "its samples are close to real data, and no cause of failure was found, with a quality of 0.950 (1 is as "
-        "good as real data)"
+        "its samples are close to real data, and no cause of failure was found. Its quality is 0.950, where 1 is as "
+        "good as real data"
     )
 
 
@@ -62,6 +62,13 @@ def test_alarms_that_are_over_are_not_forgotten(tmp_path):
     assert states(group)[0].before == "The last of 3 earlier alarms ended at iteration 500."
     (group,) = groups_of(tmp_path / "b", judged("good", "losing", "losing"))
     assert states(group)[0].before == ""
+
+
+def test_a_loss_that_began_before_its_alarm_gives_both_iterations(tmp_path):
+    lost = {"verdict": "losing", "reason": "less (since iteration 100): r1=1"}
+    (group,) = groups_of(tmp_path, judged("good", "good", "good", lost, lost))
+    (state,) = states(group)
+    assert (state.since, state.alarm) == ("100", "300")
 
 
 def test_a_reason_of_another_kind_stays_as_it_is(tmp_path):

@@ -148,7 +148,7 @@ def test_what_happened_to_seeds_alike_is_told_once_and_folded_by_its_cause(tmp_p
     assert [(p.left, p.width, p.tone) for p in bar.stretches] == [
         (0.0, pytest.approx(66.667), "calm"),
         (66.667, pytest.approx(33.333), "warn"),
-        (100.0, 0.0, "bad"),
+        (99.6, 0.4, "bad"),
     ]
     assert [(p.left, p.tone) for p in bar.marks] == [(66.667, "warn"), (100.0, "bad")]
 

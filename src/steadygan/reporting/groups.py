@@ -58,7 +58,8 @@ def _same_but_for_the_seed(group: Sequence[RunHistory], run: RunHistory) -> bool
 
 def _names(groups: Sequence[Sequence[RunHistory]]) -> list[str]:
     """Recipes where these differ, else recipes with as much of the folder's path as it takes."""
-    plain = [_plain(group) for group in groups]
+    seeds = common_seed(groups) is None
+    plain = [_plain(group, seeds) for group in groups]
     paths = [_path(group).parts for group in groups]
     names = plain
     for depth in range(1, max(map(len, paths), default=0) + 1):
@@ -69,13 +70,19 @@ def _names(groups: Sequence[Sequence[RunHistory]]) -> list[str]:
     return names
 
 
-def _plain(group: Sequence[RunHistory]) -> str:
+def common_seed(groups: Sequence[Sequence[RunHistory]]) -> int | None:
+    """The seed that all of several lone runs have: it is given once, and not with each name."""
+    seeds = {run.seed for group in groups for run in group}
+    return seeds.pop() if len(groups) > 1 and len(seeds) == 1 and all(len(group) == 1 for group in groups) else None
+
+
+def _plain(group: Sequence[RunHistory], seed: bool) -> str:
     tree = group[0].tree
     recipe = tree.get("recipe")
     if not isinstance(recipe, str):
         return _path(group).name or str(group[0].path)
     name = recipe if tree.get("scale", "full") == "full" else f"{recipe} {tree['scale']}"
-    return name if len(group) > 1 or group[0].seed is None else f"{name}, {_seed(group[0])}"
+    return f"{name}, {_seed(group[0])}" if seed and len(group) == 1 and group[0].seed is not None else name
 
 
 def _seed(run: RunHistory) -> str:

@@ -40,7 +40,10 @@ PLAIN = {  # of verdicts that give no reason
 
 
 class RunState(NamedTuple):
-    """The final state of a run, or of several seeds alike; `since` is the iteration at which it began."""
+    """The final state of a run, or of several seeds alike.
+
+    since: the iteration at which it began; alarm: that of the alarm, where it was raised later.
+    """
 
     word: str
     tone: str
@@ -48,6 +51,7 @@ class RunState(NamedTuple):
     seen: str
     advice: str
     before: str
+    alarm: str = ""
     seeds: str = ""
 
 
@@ -94,9 +98,11 @@ def _state(run: RunHistory, alone: bool) -> RunState:
     if not seen:
         seen = PLAIN.get(last.verdict, "")
         if alone and (quality := _last(run, sided("quality", [run]))) is not None:
-            seen = ", ".join(filter(None, [seen, f"with a quality of {plain(quality)} (1 is as good as real data)"]))
+            seen = ". ".join(filter(None, [seen, f"Its quality is {plain(quality)}, where 1 is as good as real data"]))
     shade = tone(last.verdict, last.causes)
-    return RunState(words(last.verdict, last.causes), shade, f"{since:,}", seen, advice, _before(run, last))
+    raised = run.turns[-1].iteration
+    alarm = f"{raised:,}" if shade == "bad" and since < raised else ""
+    return RunState(words(last.verdict, last.causes), shade, f"{since:,}", seen, advice, _before(run, last), alarm)
 
 
 def _of_seeds(own: Sequence[tuple[RunHistory, RunState]]) -> RunState:
@@ -108,9 +114,10 @@ def _of_seeds(own: Sequence[tuple[RunHistory, RunState]]) -> RunState:
     if any(each.advice != state.advice for _, each in others):
         state = state._replace(advice="")
     before = state.before if all(each.before == state.before for _, each in others) else ""
+    alarm = "" if others else state.alarm
     span = " to ".join(f"{each:,}" for each in dict.fromkeys((since[0], since[-1])))
     seeds = f"seed{'s' * (len(own) > 1)} {', '.join(str(run.seed) for run, _ in own)}"
-    return state._replace(since=span, before=before, seeds=seeds)
+    return state._replace(since=span, before=before, alarm=alarm, seeds=seeds)
 
 
 def _before(run: RunHistory, last: Turn) -> str:

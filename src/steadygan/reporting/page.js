@@ -33,6 +33,11 @@ for (const chip of document.querySelectorAll("[data-toggle]")) {
   });
 }
 
+// On a phone each group of curves but the first is folded: it is a long way past them.
+if (matchMedia("(max-width: 40rem)").matches) {
+  for (const fold of [...document.querySelectorAll("#curves ~ details")].slice(1)) fold.open = false;
+}
+
 // The part of the page that is read is marked in its navigation.
 const links = [...document.querySelectorAll(".bar nav a")];
 const parts = links.map((link) => document.getElementById(link.hash.slice(1)));

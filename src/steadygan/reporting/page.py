@@ -15,7 +15,7 @@ from .captions import caption
 from .charts import chart
 from .evolution import evolution_gif
 from .frame import frame_file, framed
-from .groups import RunGroup, command
+from .groups import RunGroup, command, common_seed
 from .headline import headline_figures, reason, states
 from .shots import BUDGET, shots
 from .timeline import timeline
@@ -35,6 +35,7 @@ def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "
     figures = tables.figures(groups)
     charts = [own for section in sections for own in section["charts"]]
     why = reason(groups)
+    seed = common_seed([group.runs for group in groups])
     numbers = {own["key"]: own for own in charts}
     return framed(
         frame_file("page.html.j2"),
@@ -43,7 +44,7 @@ def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "
         kind="report",
         above="Training report",
         state=state,
-        title=listed([group.name for group in groups]),
+        title=listed([group.name for group in groups]) + ("" if seed is None else f", seed {seed}"),
         groups=[_card(i, group) for i, group in enumerate(groups)],
         several=len(groups) > 1,
         judged=any(run.verdicts for group in groups for run in group.runs),

@@ -15,6 +15,7 @@ MOST = 200  # happenings that the page lists, and marks of a bar
 IN_A_FOLD = 40  # of one fold
 NUMBERS = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?%?")
 CALM, NOTES = "Without an alarm", "Notes of the run"  # told last
+THINNEST = 0.4  # per cent of a bar: also what has only begun is seen
 
 
 class Happening(NamedTuple):
@@ -36,6 +37,11 @@ class Fold(NamedTuple):
     last: int | None
     times: int
     listed: list[Happening]
+
+    @property
+    def calm(self) -> bool:
+        """Whether nobody needs to read it."""
+        return self.title in (CALM, NOTES)
 
 
 class Stretch(NamedTuple):
@@ -166,15 +172,12 @@ def _bar(group: int, run: RunHistory, longest: int) -> Bar:
 
     turns = run.turns
     ends = [*(turn.iteration for turn in turns[1:]), run.last][: len(turns)]
-    stretches = [
-        Stretch(
-            share(turn.iteration),
-            max(0.0, share(end) - share(turn.iteration)),
-            tone(turn.verdict, turn.causes),
-            f"{turn.told}, iterations {turn.iteration:,} to {end:,}",
-        )
-        for turn, end in zip(turns, ends, strict=True)
-    ]
+    stretches = []
+    for turn, end in zip(turns, ends, strict=True):
+        left = min(share(turn.iteration), 100.0 - THINNEST)
+        wide = round(max(THINNEST, share(end) - left), 3)
+        told = f"{turn.told}, iterations {turn.iteration:,} to {end:,}"
+        stretches.append(Stretch(left, wide, tone(turn.verdict, turn.causes), told))
     if not turns or turns[0].iteration > 0:
         first = turns[0].iteration if turns else run.last
         stretches.insert(0, Stretch(0.0, share(first), "none", f"iterations 0 to {first:,}"))
