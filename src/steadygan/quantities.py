@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 DEAD_GRADIENT = 1e-8  # mean ||grad_y d(y)|| below which a discriminator teaches nothing
 LOSSES, GRADIENTS, QUALITY = "Losses", "Gradients", "Quality"
-PAIRS, OUTPUTS, WEIGHTS = "Balance and pairs", "What D puts out", "Weights"
+PAIRS, OUTPUTS, WEIGHTS = "Coverage and balance", "D's outputs", "Weights"
 OTHERS, CLASSES = "Other terms", "Classes"
 GROUPS = (QUALITY, LOSSES, GRADIENTS, PAIRS, OUTPUTS, WEIGHTS, OTHERS, CLASSES)
 FOLDERS = {  # of a group's curves where these stand in folders, TensorBoard say
@@ -66,7 +66,7 @@ QUANTITIES = (
     _known("emptiest_mode", "emptiest mode", EVEN, QUALITY, "emptiest mode / even share", ideal=1.0, meaning="even"),
     _known("mode_kl", "KL of modes to the data's", "nats", QUALITY, log=True),
     _known("veegan_modes", "modes, first 2,500 samples", MODES, QUALITY, "modes, first 2,500 samples, any"),
-    _known("veegan_high_quality", "high-quality share of these", SHARE, QUALITY),
+    _known("veegan_high_quality", "high-quality share, first 2,500", SHARE, QUALITY),
     _known("confidence", "mean top probability", "probability", QUALITY),
     _known("balance", "balance", RATIO, PAIRS, "balance (1 = as even as real)", ideal=1.0, meaning=PERFECT),
     _known("optimum_distance", "D's distance from the best D", "probability", QUALITY),
@@ -98,7 +98,7 @@ QUANTITIES = (
     _known("gradient_max", "gradient that G receives, largest", RECEIVED, GRADIENTS, "gradient at G, max", log=True),
     _known(
         "gradient_max_over_mean",
-        "the same, largest over mean",
+        "gradient, largest over mean",
         "ratio",
         GRADIENTS,
         "gradient at G, max / mean",
@@ -106,7 +106,7 @@ QUANTITIES = (
     ),
     _known(
         "gradient_top1_share",
-        "held by the top 1 % of samples",
+        "gradient, share of the top 1 %",
         SHARE,
         GRADIENTS,
         "gradient at G, top 1 % hold",
@@ -125,8 +125,8 @@ QUANTITIES = (
     _known("gradient_norm_d", "gradient of D's weights", NORM, GRADIENTS, log=True),
     _known("quality", "quality of the live fakes", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("average_quality", "quality of the average's fakes", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
-    _known("quality_error", "standard error of the quality", SHARE, PAIRS),
-    _known("average_quality_error", "the same of the average's", SHARE, PAIRS),
+    _known("quality_error", "quality, standard error", SHARE, PAIRS),
+    _known("average_quality_error", "average's quality, standard error", SHARE, PAIRS),
     _known("served", "data that the live fakes serve", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("average_served", "data that the average's fakes serve", SHARE, PAIRS, ideal=1.0, meaning=PERFECT),
     _known("covered", "reals with a live fake nearby", RATIO, PAIRS, ideal=1.0, meaning=PERFECT),
@@ -141,21 +141,21 @@ QUANTITIES = (
     _known("nearest_share", "fakes with the same nearest real", "largest share", PAIRS),
     _known("over_coverage", "logit against over-coverage", "rank correlation", PAIRS, ideal=0.0, meaning="no relation"),
     _known("diversity", "spread of fakes over that of reals", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
-    _known("feature_diversity", "the same in D's features", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
+    _known("feature_diversity", "spread of fakes in D's features", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
     _known("detail", "fine detail of fakes", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
     _known("average_detail", "fine detail of the average's fakes", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
     _known("paired_distance", "fakes from their own reals", SPREAD, PAIRS, ideal=0.0, meaning="equal"),
-    _known("paired_distance_d", "the same in D's features", SPREAD, PAIRS, ideal=0.0, meaning="equal"),
+    _known("paired_distance_d", "fakes from their own reals, in D's features", SPREAD, PAIRS, ideal=0.0, meaning="equal"),
     _known("duplicates", "fakes with a near duplicate", SHARE, PAIRS),
     _known("accuracy_real", "training reals on the right side", SHARE, OUTPUTS),
     _known("accuracy_held_out", "held-out reals on the right side", SHARE, OUTPUTS),
     _known("accuracy_fake", "fakes on the right side", SHARE, OUTPUTS),
-    _known("overfitting_gap", "training over held-out reals", STD, OUTPUTS, ideal=0.0, meaning="no gap"),
-    _known("logit_gap", "reals over fakes", "logits", OUTPUTS, ideal=0.0, meaning="not told apart"),
-    _known("separation", "reals over fakes, in deviations", STD, OUTPUTS),
+    _known("overfitting_gap", "logit gap, training to held-out reals", STD, OUTPUTS, ideal=0.0, meaning="no gap"),
+    _known("logit_gap", "logit gap, reals to fakes", "logits", OUTPUTS, ideal=0.0, meaning="not told apart"),
+    _known("separation", "logit gap, in deviations", STD, OUTPUTS),
     _known("saturation", "saturated logits", SHARE, OUTPUTS),
     _known("dead_units", "dead units of D", SHARE, OUTPUTS),
-    _known("ema_distance", "average from live weights", "ratio", WEIGHTS),
+    _known("ema_distance", "distance of the average from G", "ratio", WEIGHTS),
     _known("weight_norm_g", "weights of G", NORM, WEIGHTS),
     _known("weight_norm_d", "weights of D", NORM, WEIGHTS),
     _known("non_finite", "values that are not finite", "values", WEIGHTS),

@@ -88,7 +88,7 @@ def test_quantities_stand_in_their_groups():
     assert {group: [q.key for q in own] for group, own in found.items()} == {
         "Quality": ["modes"],
         "Losses": ["d_loss"],
-        "Balance and pairs": ["close_pairs"],
+        "Coverage and balance": ["close_pairs"],
         "Weights": ["weight_norm_g"],
         "Other terms": ["zeta", "penalty/r1"],
         "Classes": ["class_3"],
@@ -102,8 +102,8 @@ def test_what_a_run_records_of_its_batches_has_a_place():
     assert found == {
         "Losses": ["d_loss_std", "g_loss_std"],
         "Gradients": ["steepness"],
-        "Balance and pairs": ["batch_distance", "batch_balance", "batch_coverage"],
-        "What D puts out": ["separation"],
+        "Coverage and balance": ["batch_distance", "batch_balance", "batch_coverage"],
+        "D's outputs": ["separation"],
     }
     assert [key for key in keys if KNOWN[key].log] == ["steepness"]
     assert [key for key in keys if KNOWN[key].ideal is not None] == ["batch_balance", "batch_distance"]
