@@ -136,7 +136,8 @@ def test_damaged_roll_backs_are_told(place):
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_page_fits_the_terminal(place, width):
     text = io.StringIO()
-    show(of_run(place / "fallen"), Console(file=text, width=width, markup=False, highlight=False, soft_wrap=True))
+    own = {"markup": False, "highlight": False, "soft_wrap": True, "force_terminal": True, "color_system": None}
+    show(of_run(place / "fallen"), Console(file=text, width=width, **own))
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     assert len(lines) < 60

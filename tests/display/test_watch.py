@@ -336,6 +336,8 @@ def test_lines_are_broken_between_words_alone() -> None:
     assert wrapped(f"saved in {path} now", 12) == ["saved in", path, "now"]  # a path is whole, whatever its length
     assert wrapped("first\nsecond line", 6) == ["first", "second", "line"]
     assert wrapped("", 6) == [""]
+    assert wrapped("  one two three", 8, " ") == ["  one", "   two", "   three"]
+    assert wrapped("one  two  three", 9) == ["one  two", "three"]
 
 
 def test_the_first_line_gives_way_from_the_right() -> None:

@@ -62,7 +62,7 @@ def compare(
         refuse_early(job.settings, job.folder, resume=True, reading=True)
     console = new_console(as_json)
     for told in moved:
-        console.print(told)
+        tell(console, told)
     try:
         from .tables import results
 
@@ -75,7 +75,7 @@ def compare(
         say_how_to_go_on(str(stop or "interrupted"), again())
         return EXIT_INTERRUPTED
     together = results.SideBySide.of(results.usable(found))
-    joined = "-".join(name.replace("/", "-") for name in names)
+    joined = "-".join(name.strip("./").replace("/", "-") for name in names)
     path = root / (f"compare-{joined}.png" if len(joined) <= 120 else "compare.png")
     told, drawn = f"figure: {path}", True
     try:
@@ -152,8 +152,8 @@ def list_tables(console: Console) -> None:
         full, small = ({getattr(row, kind)().horizon for row in table.rows} for kind in ("settings", "short"))
         shown.add_row(table.name, table.text, f"{len(table.rows)}", f"{max(full):,} / {max(small):,}")
     console.print(shown)
-    console.print("two numbers: full length, and --scale small for two cores")
-    console.print("train and print one with: steadygan paper TABLE --scale small --seeds 3")
+    tell(console, "two numbers: full length, and --scale small for two cores")
+    tell(console, "train and print one with: steadygan paper TABLE --scale small --seeds 3")
 
 
 def planned_jobs(

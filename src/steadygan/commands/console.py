@@ -55,8 +55,12 @@ def shell_lines(command: str, width: int) -> list[str]:
     return [f"  {line}{' ' + chr(92) if line is not lines[-1] else ''}" for line in lines]
 
 
-def tell(console: Console, text: str, style: str = "") -> None:
+def tell(console: Console, text: str | Text, style: str = "") -> None:
     """Prose of a result, broken between words on a terminal: a path is never cut."""
+    if not isinstance(text, str):
+        breaks = console.is_terminal and all(len(word) <= console.width for word in text.plain.split())
+        console.print(text, style=style, soft_wrap=not breaks)
+        return
     width = console.width if console.is_terminal else len(text)
     for each in wrapped(text, width, "  ") if text else ():
         console.print(each, style=style, soft_wrap=True)

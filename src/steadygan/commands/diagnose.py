@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..runs.folder import RunFolder
 from ..runs.history import run_folders
 from ..runs.records import records
-from .console import cells, coloured, new_console
+from .console import cells, coloured, new_console, tell
 from .options import Plugins, option
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def diagnose(
     else:
         show_seeds(told, console)
     for note in notes:
-        console.print(f"note: {note}", style="bold yellow", soft_wrap=False)
+        tell(console, f"note: {note}", "bold yellow")
     return 0
 
 
@@ -91,16 +91,16 @@ def show(told: sg.Diagnosis, console: Console) -> None:
     head = Text(f"{told.what}: ") + coloured(told.state, " ".join(told.causes))
     if told.since is not None and told.iteration is not None:
         head.append(f" since iteration {told.since:,}; last look at {told.iteration:,}")
-    console.print(head, soft_wrap=False)
+    tell(console, head)
     if told.reason:
-        console.print(told.reason, soft_wrap=False)
+        tell(console, told.reason)
     if len(told.history) > 1:
-        console.print(_history(told), soft_wrap=False)
+        tell(console, _history(told))
     for each in told.interventions:
         seen = q.words(str(each.get("verdict", "")))
         remedy = f"; {each['remedy']}" if each.get("remedy") else ""
         line = f"rolled back from iteration {each['iteration']:,} to {each['to']:,}: {seen}{remedy}"
-        console.print(line, style="yellow", soft_wrap=False)
+        tell(console, line, "yellow")
     console.print(_indicators(told, console.width >= WIDE))
     rows = [cells(row, told.reference, told.modes) for row in told.metrics if row.key in q.LABELS]
     if rows:
@@ -111,7 +111,7 @@ def show(told: sg.Diagnosis, console: Console) -> None:
         console.print()
         console.print(table)
     for note in told.notes:
-        console.print(f"note: {note}", style="bold yellow", soft_wrap=False)
+        tell(console, f"note: {note}", "bold yellow")
 
 
 def show_seeds(told: Sequence[sg.Diagnosis], console: Console) -> None:
@@ -123,8 +123,8 @@ def show_seeds(told: Sequence[sg.Diagnosis], console: Console) -> None:
     console.print(table)
     for each in told:
         for note in each.notes:
-            console.print(f"note: {Path(each.what).name}: {note}", style="bold yellow", soft_wrap=False)
-    console.print(f"all indicators with: steadygan diagnose {gravest(told).what}")
+            tell(console, f"note: {Path(each.what).name}: {note}", "bold yellow")
+    tell(console, f"all indicators with: steadygan diagnose {gravest(told).what}")
 
 
 def _history(told: sg.Diagnosis) -> Text:

@@ -17,7 +17,7 @@ from ..config import override
 from ..errors import EXIT_INPUT
 from ..places import cache_folder, data_root
 from ..recipes import RECIPES
-from .console import new_console
+from .console import new_console, tell
 from .job import DEFAULT
 
 SECONDS, START = 1.0, 2.0  # of training that are timed, and to get there, about
@@ -40,18 +40,16 @@ def doctor() -> int:
     failed = []
     for check in (versions, terminal, folders, devices, timing):
         if check is timing:
-            console.print(
-                f"     measuring how fast {DEFAULT} trains here, some {SECONDS + START:.0f} seconds", style="dim"
-            )
+            tell(console, f"     measuring how fast {DEFAULT} trains here, some {SECONDS + START:.0f} seconds", "dim")
         try:
             findings = list(check())
         except Exception as error:  # whatever is broken here is what the report is for
             findings = [Finding(check.__name__, f"{type(error).__name__}: {' '.join(str(error).split())}", False)]
         for finding in findings:
             mark, style = {None: ("    ", ""), True: ("ok  ", "green"), False: ("FAIL", "bold red")}[finding.ok]
-            console.print(Text(mark, style=style), f"{finding.what}: {finding.found}")
+            tell(console, Text.assemble((mark, style), f" {finding.what}: {finding.found}"))
         failed += [finding.what for finding in findings if finding.ok is False]
-    console.print(f"this needs fixing: {', '.join(failed)}" if failed else "ready: try steadygan train")
+    tell(console, f"this needs fixing: {', '.join(failed)}" if failed else "ready: try steadygan train")
     return EXIT_INPUT if failed else 0
 
 

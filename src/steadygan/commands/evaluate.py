@@ -16,7 +16,7 @@ from ..display.watch import Watch
 from ..errors import InputError
 from ..quantities import LABELS, counted
 from ..runs.folder import RunFolder
-from .console import classes, new_console, new_table
+from .console import classes, new_console, new_table, tell
 from .options import SEED, Plugins, Weights, option
 from .sample import settings_of, weights_named
 
@@ -105,11 +105,11 @@ def show(found: sg.Evaluation, console: Console) -> None:
         table.add_row(label, shown, "" if real is None else counted(name, real))
     console.print(table)
     if shares := classes(found.figures):
-        console.print(shares)
+        tell(console, shares)
     for note in found.notes:
-        console.print(f"note: {note}", style="bold yellow")
+        tell(console, f"note: {note}", "bold yellow")
     shown_protocols = {name: protocol for name, protocol in found.protocols.items() if name in found.figures}
-    console.print(f"measured with: {together(shown_protocols)}", style="dim")
+    tell(console, f"measured with: {together(shown_protocols)}", "dim")
 
 
 def _features(name: str, inception: Path | None) -> str | sg.features.FeatureNetwork | None:

@@ -20,7 +20,7 @@ from ..recipes.papers import TABLES
 from ..runs.folder import RunFolder
 from ..runs.history import run_folders
 from .compare import planned_jobs
-from .console import new_console, new_table
+from .console import new_console, new_table, tell
 from .job import again, known_scale, refuse_early
 from .options import SEEDS, Data, Iterations, option
 
@@ -103,10 +103,10 @@ def figure(
         told = {"figure": shown.name, "scale": scale, "claim": shown.claim, "seeds": count, "notes": [*shown.notes]}
         print(json.dumps(told | {"files": [str(path) for path in paths]}, indent=2))
         return 0
-    console.print(f"{shown.name}: {shown.text} [{shown.source}]", markup=False)
-    console.print(f"the paper: {shown.claim}")
+    tell(console, f"{shown.name}: {shown.text} [{shown.source}]")
+    tell(console, f"the paper: {shown.claim}")
     for line in (*shown.notes, *map(str, paths)):
-        console.print(line, style="dim", soft_wrap=True)
+        tell(console, line, "dim")
     return 0
 
 
@@ -137,7 +137,7 @@ def show_gallery(console: Console, folder: Path, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"page": str(path), "figures": [one.name for one in found]}, indent=2))
         return 0
-    console.print(f"page: {path}, with {len(found)} figure{'s' * (len(found) > 1)}", soft_wrap=True)
+    tell(console, f"page: {path}, with {len(found)} figure{'s' * (len(found) > 1)}")
     return 0
 
 
@@ -154,9 +154,9 @@ def of_a_run(console: Console, name: str, run: Path | None, at: str | None, out:
         told = {"figure": name, "run": str(folder), "files": [str(path) for path in paths], "note": note}
         print(json.dumps(told, indent=2))
         return 0
-    console.print(f"{name} of {folder}", markup=False)
+    tell(console, f"{name} of {folder}")
     for line in filter(None, [*map(str, paths), note]):
-        console.print(line, style="dim", markup=False, soft_wrap=True)
+        tell(console, line, "dim")
     return 0
 
 
@@ -194,6 +194,6 @@ def list_figures(console: Console) -> None:
             " / ".join(shown_hours(hours(each, scale)) for scale in ("full", "small")),
         )
     console.print(page)
-    console.print("runs: recipes x seeds; two numbers: full length, and --scale small for two cores")
-    console.print("hours: on one core, roughly, for all runs of a figure; -: not for a CPU")
-    console.print("train and draw one with: steadygan figure FIGURE --scale small")
+    tell(console, "runs: recipes x seeds; two numbers: full length, and --scale small for two cores")
+    tell(console, "hours: on one core, roughly, for all runs of a figure; -: not for a CPU")
+    tell(console, "train and draw one with: steadygan figure FIGURE --scale small")

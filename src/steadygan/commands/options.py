@@ -12,7 +12,7 @@ from ..plugins import load
 
 
 def option(help: str, metavar: str | None = None, *names: str, read: Reader | None = None) -> Any:  # noqa: A002
-    """An option; numbers are read as the settings read theirs, with their words for what was expected."""
+    """An option; a flag has a name and no metavar, numbers are read as the settings read theirs."""
 
     def parsed(text: str) -> Any:
         assert read is not None
@@ -21,11 +21,13 @@ def option(help: str, metavar: str | None = None, *names: str, read: Reader | No
         except ReadError as error:
             raise typer.BadParameter(f"expected {error}, got {text}") from None
 
-    return typer.Option(*names, parser=None if read is None else parsed, metavar=metavar, help=help)
+    shown = "" if names and metavar is None else metavar  # else a flag is shown with its type
+    return typer.Option(*names, parser=None if read is None else parsed, metavar=shown, help=help)
 
 
 Data = Annotated[
-    Path | None, option("Your data: a .npy, .npz or .csv file of points, or a folder, .zip, .npy or .npz of images.")
+    Path | None,
+    option("Your data: a .npy, .npz or .csv file of points, or a folder, .zip, .npy or .npz of images.", "PATH"),
 ]
 Scale = Annotated[str, option("small: sized for two cores.", "full|small")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]

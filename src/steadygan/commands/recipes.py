@@ -13,7 +13,7 @@ from ..plugins import load_installed
 from ..quantities import LABELS
 from ..recipes import RECIPES, Recipe
 from ..recipes.papers import ROWS_OF, TABLES, Row
-from .console import new_console, new_table
+from .console import new_console, new_table, tell
 from .options import Plugins, option
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def recipes(
         list[str] | None,
         typer.Argument(metavar="PATTERN", help="List one by one, such as 'ring8/*'.", show_default=False),
     ] = None,
-    paper: Annotated[str | None, option("Only recipes of this paper.")] = None,
+    paper: Annotated[str | None, option("Only recipes of this paper.", "PAPER")] = None,
     plugin: Plugins = None,
 ) -> int:
     """Shows which data goes with which method; with a pattern or a paper, each recipe and what the paper printed."""
@@ -51,13 +51,16 @@ def recipes(
         return 0
     from rich.table import Table
 
-    table = Table("recipe", "what it is", "paper", title_justify="left")
+    data = {entry.text.partition(": ")[0] for entry in entries}
+    shared = data.pop() if len(data) == 1 and len(entries) > 1 else ""  # said once, not in each row
+    table = Table("recipe", "what it is", "paper", title=shared or None, title_justify="left", title_style="bold")
     table.add_column("iterations", justify="right")
     for entry in entries:
-        table.add_row(entry.name, f"{entry.text}{_printed(rows, entry)}", entry.paper, _lengths(entry))
+        text = entry.text.removeprefix(f"{shared}: ")
+        table.add_row(entry.name, f"{text}{_printed(rows, entry)}", entry.paper, _lengths(entry))
     console.print(table)
-    console.print("two numbers: full length, and --scale small for two cores")
-    console.print("train one with: steadygan train RECIPE; its settings: steadygan train RECIPE --dry-run")
+    tell(console, "two numbers: full length, and --scale small for two cores")
+    tell(console, "train one with: steadygan train RECIPE; its settings: steadygan train RECIPE --dry-run")
     return 0
 
 
@@ -82,10 +85,10 @@ def show_matrix(names: Sequence[str], console: Console) -> None:
         table.add_row(method, *("x" if method in own else "" for own in columns.values()))
     console.print(table)
     if others:
-        console.print(f"and {', '.join(others)}")
-    console.print("train one with: steadygan train ring8/far; its settings: steadygan train ring8/far --dry-run")
-    console.print("what each is, and how long it takes: steadygan recipes 'ring8/*', or '*' for all")
-    console.print("the papers' own settings: steadygan recipes --paper tao2020, and as tables: steadygan paper")
+        tell(console, f"and {', '.join(others)}")
+    tell(console, "train one with: steadygan train ring8/far; its settings: steadygan train ring8/far --dry-run")
+    tell(console, "what each is, and how long it takes: steadygan recipes 'ring8/*', or '*' for all")
+    tell(console, "the papers' own settings: steadygan recipes --paper tao2020, and as tables: steadygan paper")
 
 
 def matrix(names: Sequence[str]) -> tuple[dict[tuple[str, ...], list[str]], list[str]]:

@@ -19,7 +19,7 @@ from ..errors import InputError, unknown
 from ..runs.folder import RunFolder
 from ..runs.settings import saved
 from ..runs.shipped import shipped, shipped_card, stem
-from .console import new_console
+from .console import new_console, tell
 from .options import MOST_SAMPLES, SEED, Plugins, RunPath, Weights, option
 
 Target: TypeAlias = tuple[str, Path]  # a form (folder, zip, npz, npy, csv, png-grid) and where it is written
@@ -94,9 +94,9 @@ def sample(
         told.append(f"label {chosen}" + (f" ({names[chosen]})" if named else ""))
     told += [] if truncation is None else [f"truncation {truncation:g}"]
     told += [] if interpolate is None else [f"rows of {interpolate} from one latent to another"]
-    console.print(f"{n:,} samples of {folder} ({', '.join(told)}): {place[1]}")
+    tell(console, f"{n:,} samples of {folder} ({', '.join(told)}): {place[1]}")
     if any(broken):
-        console.print(f"{sum(broken):,} of them contain values that are not finite", style="bold yellow")
+        tell(console, f"{sum(broken):,} of them contain values that are not finite", "bold yellow")
     return 0
 
 

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..theory import Checked, check, free_folder, statements, write
 from ..theory import markdown as in_markdown
 from ..theory.statement import told
-from .console import new_console, new_table
+from .console import new_console, new_table, tell
 from .options import option
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def theory(
     if paths and not as_json:
         figures = len(paths) - 1
         beside = f", with {figures} figure{'s' * (figures > 1)} beside it" if figures else ""
-        console.print(f"page: {paths[0]}{beside}")
+        tell(console, f"page: {paths[0]}{beside}")
     return 0
 
 
@@ -70,9 +70,9 @@ def show_statements(checked: Sequence[Checked], console: Console, readings: bool
         if readings or each.verdict == "fails":
             show_statement(each, console)
         elif each.statement.corrected:
-            console.print(f"{each.statement.name}: {each.statement.corrected}", soft_wrap=False)
+            tell(console, f"{each.statement.name}: {each.statement.corrected}")
     if not readings:
-        console.print("what was predicted and measured: steadygan theory NAME; figures: --out FOLDER")
+        tell(console, "what was predicted and measured: steadygan theory NAME; figures: --out FOLDER")
 
 
 def show_statement(each: Checked, console: Console) -> None:
@@ -84,7 +84,7 @@ def show_statement(each: Checked, console: Console) -> None:
         ("computed", each.statement.computed),
     ):
         if text:
-            console.print(f"{words}: {text}", soft_wrap=False)
+            tell(console, f"{words}: {text}")
     table = new_table(f"{each.statement.name} [{each.statement.source}]", "", "predicted", "measured", "", words=4)
     table.columns[0].min_width = WORDS
     for reading in each.readings:

@@ -23,9 +23,12 @@ from .options import SEED, SEEDS, Data, Iterations, Plain, Plugins, Scale, optio
 
 
 def train(
-    words: Annotated[list[str] | None, typer.Argument(metavar="RECIPE KEY=VALUE", show_default=False)] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RECIPE KEY=VALUE", help="A recipe, and settings to change.", show_default=False),
+    ] = None,
     data: Data = None,
-    out: Annotated[Path | None, option("The run's folder, by default runs/RECIPE/seed-S.")] = None,
+    out: Annotated[Path | None, option("The run's folder, by default runs/RECIPE/seed-S.", "DIR")] = None,
     iterations: Iterations = None,
     seed: Annotated[int | None, option("Sets every random number of the run.", "S", read=SEED)] = None,
     resume: Annotated[bool, option("Continue from the newest checkpoint, or start.", None, "--resume")] = False,

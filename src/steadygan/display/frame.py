@@ -124,18 +124,18 @@ def clock(seconds: float) -> str:
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     """Lines of at most `width`, broken only between words; a longer word, such as a path, has its own line.
 
-    indent: before all lines but the first.
+    indent: before all lines but the first, added to the spaces that the first begins with.
     """
     lines: list[str] = []
     for line in text.split("\n"):
-        first = len(lines)
-        shown = ""
-        for word in line.split(" "):
-            longer = f"{shown} {word}" if shown else word
-            if shown.strip() and len(longer) > width:
-                lines.append(shown)
-                shown = (indent if len(indent) + len(word) <= width else "") + word
+        own = line[: len(line) - len(line.lstrip(" "))] + indent
+        shown, *words = line.split(" ")
+        for word in words:
+            longer = f"{shown} {word}"
+            if word and shown.strip() and len(longer) > width:
+                lines.append(shown.rstrip(" "))
+                shown = (own if len(own) + len(word) <= width else "") + word
             else:
-                shown = longer if shown or len(lines) == first else word
+                shown = longer
         lines.append(shown)
     return lines

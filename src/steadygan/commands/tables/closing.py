@@ -81,7 +81,7 @@ def over_seeds(figures: dict[str, dict[str, tuple[float, ...]]], modes: int | No
 
 def go_on(console: Console, folder: Path, folders: Sequence[Path], samples: bool) -> None:
     """The next commands."""
-    console.print("next:")
+    tell(console, "next:")
     commands = [["report", *map(str, folders)], ["diagnose", str(folder)]]
     commands += [["sample", str(folder), "-n", "1000", "--out", "samples.npz"]] if samples else []
     for words in commands:

@@ -269,10 +269,10 @@ def show_groups(console: Console, title: str, kinds: Sequence[str], groups: Sequ
         lines = aligned([("", *kinds), *rows])
         if max(map(len, lines)) + 2 <= console.width:
             for line in lines:
-                console.print(f"  {line}", soft_wrap=True)
+                tell(console, f"  {line}")
             continue
         for name, *cells in rows:
-            console.print(f"  {name}", soft_wrap=True)
+            tell(console, f"  {name}")
             told = (f"{kind} {cell}" for kind, cell in zip(kinds, cells, strict=False) if cell)
             tell(console, f"    {', '.join(told)}")
 

@@ -15,7 +15,7 @@ from ...quantities import LABELS, spread
 from ...recipes.papers import Claim, PaperTable, Row
 from ...recipes.papers.verdict import RULES, Word, effect, published_effect, verdict
 from ...runs.run import load
-from ..console import new_table, say
+from ..console import new_table, say, tell
 from ..job import Job
 from . import results
 from .results import Result, SideBySide, over
@@ -152,7 +152,7 @@ class Standing(NamedTuple):
             said.add_row(*cells)
         console.print(said)
         for line in self.protocol():
-            console.print(line, style="dim")
+            tell(console, line, "dim")
 
     def headings(self, printed: str) -> tuple[str, ...]:
         """The headings of the columns of `rows`."""
