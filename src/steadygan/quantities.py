@@ -116,7 +116,7 @@ QUANTITIES = (
     _known("d_gradient_mean", "gradient of D at fakes, mean", SLOPE, GRADIENTS, log=True),
     _known("d_gradient_max", "gradient of D at fakes, largest", SLOPE, GRADIENTS, log=True),
     _known("steepness", "steepness of D at fakes", "logits per reals' spread", GRADIENTS, log=True),
-    _known("slope_to_scale", "the same over D's scale between reals", "ratio", GRADIENTS, log=True),
+    _known("slope_to_scale", "steepness over D's scale between reals", "ratio", GRADIENTS, log=True),
     _known("adv_share", "adversarial share of G's gradient", SHARE, GRADIENTS),
     _known(
         "adv_agreement", "adversarial gradient along the others", "cosine", GRADIENTS, ideal=0.0, meaning="no relation"
@@ -145,7 +145,7 @@ QUANTITIES = (
     _known("detail", "fine detail of fakes", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
     _known("average_detail", "fine detail of the average's fakes", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
     _known("paired_distance", "fakes from their own reals", SPREAD, PAIRS, ideal=0.0, meaning="equal"),
-    _known("paired_distance_d", "fakes from their own reals, in D's features", SPREAD, PAIRS, ideal=0.0, meaning="equal"),
+    _known("paired_distance_d", "fakes from their reals, in D's features", SPREAD, PAIRS, ideal=0.0, meaning="equal"),
     _known("duplicates", "fakes with a near duplicate", SHARE, PAIRS),
     _known("accuracy_real", "training reals on the right side", SHARE, OUTPUTS),
     _known("accuracy_held_out", "held-out reals on the right side", SHARE, OUTPUTS),
