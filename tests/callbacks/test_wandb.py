@@ -1,7 +1,8 @@
-"""The W&B callback against a stand-in client."""
+"""The W&B callback against a stand-in client, and against the real one without a network."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +28,8 @@ class Client:
         self.begun.append(arguments)
         return SimpleNamespace(id="the-id", log=self.log, alert=self.alert, finish=self.finish)
 
-    def log(self, record: dict[str, Any], step: int) -> None:
+    def log(self, record: dict[str, Any], step: int, commit: bool) -> None:
+        assert commit
         self.logged.append((step, record))
 
     def alert(self, **arguments: Any) -> None:
@@ -102,3 +104,32 @@ def test_wandb_without_the_extra_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(InputError, match=r"steadygan\[wandb\]"):
         sg.callbacks.wandb("toys")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed: pip install wandb")
+def test_the_real_client_takes_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offline: curves, samples, an alert, and the end of the run, which a further `fit` goes on with."""
+    for name, value in (("WANDB_SILENT", "true"), ("WANDB_ERROR_REPORTING", "false"), ("WANDB_DIR", str(tmp_path))):
+        monkeypatch.setenv(name, value)
+    callback: Any = sg.callbacks.wandb("toys", mode="offline", dir=str(tmp_path))
+    kept: list[Any] = []
+
+    def look(*_: Any) -> None:
+        kept.append((callback.session, dict(callback.session.summary)))
+
+    made = trainer(tmp_path / "run")
+    made.callbacks += [callback, look]
+    run = made.fit(50)
+    session, summary = kept[-1]
+    record = run.metrics[-1]
+    assert summary["loss/d_loss"] == record["d_loss"]
+    assert summary["verdict/state"] == record["verdict"]
+    assert session.config["seed"] == run.settings["seed"]
+    assert callback.session is None  # finished
+    assert len([*tmp_path.glob("wandb/offline-run-*/files/media/images/samples_*.png")]) == 2
+    callback(run, 60, {"iteration": 60, "verdict": "losing", "reason": "why"})
+    callback(run, 70, {"iteration": 70, "d_loss": 1.0})
+    again = callback.session
+    assert again.id == session.id
+    assert again.summary["loss/d_loss"] == 1.0
+    callback.finish(run)

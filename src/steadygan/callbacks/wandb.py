@@ -47,7 +47,7 @@ class _Wandb:
         if picture is not None and picture.is_file() and picture.stat().st_mtime_ns != self.shown:
             self.shown = picture.stat().st_mtime_ns
             told["samples"] = self.client.Image(str(picture), caption=f"iteration {iteration:,}")
-        self.session.log(told, step=iteration)
+        self.session.log(told, step=iteration, commit=True)  # else it would be shown a tick later
         if "verdict" in record:
             self._alert(iteration, record)
 
