@@ -1,6 +1,6 @@
-"""The collapse monitor in a Lightning training: a callback that watches, and stops the run on an alarm.
+"""The collapse monitor in a Lightning training: one callback, and the samples that the step returns.
 
-Run: pip install lightning, then: python monitored_lightning.py [--iterations 5000] [--lr-d 0.02]
+Run: pip install lightning, then: python monitored_lightning.py [--iterations 5000] [--lr-d 0.02] [--policy rollback]
 
 The data are eight Gaussians on a circle, and D's rate is far too high. See monitored_loop.py for the same without
 Lightning.
@@ -25,13 +25,12 @@ except ImportError:
 
 
 class Gan(lightning.LightningModule):  # type: ignore[misc, name-defined, unused-ignore]
-    """D and G by turns; the last step's tensors are kept for whoever watches."""
+    """D and G by turns; the step returns what it made, for whoever watches."""
 
     def __init__(self, lr_d: float) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.G, self.D, self.lr_d = mlp(2), mlp(1), lr_d
-        self.step: dict[str, Tensor] = {}
 
     def configure_optimizers(self) -> Any:
         betas = (0.5, 0.9)
@@ -40,9 +39,9 @@ class Gan(lightning.LightningModule):  # type: ignore[misc, name-defined, unused
             torch.optim.Adam(self.D.parameters(), lr=self.lr_d, betas=betas),
         )
 
-    def training_step(self, batch: Any, _: int) -> None:
+    def training_step(self, batch: list[Tensor], _: int) -> dict[str, Tensor]:
         (x,) = batch
-        opt_g, opt_d = self.optimizers()
+        opt_g, opt_d = self.optimizers()  # type: ignore[attr-defined, misc, unused-ignore]
         y = self.G(torch.randn(len(x), 2, device=self.device)).detach()
         real, fake = self.D(x), self.D(y)
         d_loss = F.softplus(-real).mean() + F.softplus(fake).mean()
@@ -54,20 +53,7 @@ class Gan(lightning.LightningModule):  # type: ignore[misc, name-defined, unused
         opt_g.zero_grad()
         self.manual_backward(g_loss)
         opt_g.step()
-        self.step = {"real": x, "fake": y, "real_logits": real, "fake_logits": fake, "d_loss": d_loss, "g_loss": g_loss}
-
-
-class Watching(lightning.Callback):  # type: ignore[misc, name-defined, unused-ignore]
-    """Stops the training on an alarm."""
-
-    def __init__(self, monitor: sg.CollapseMonitor) -> None:
-        self.monitor = monitor
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        verdict = self.monitor.observe(D=pl_module.D, **pl_module.step)
-        if verdict is not None:
-            print(f"{self.monitor.calls:6,} {verdict.told}")
-            trainer.should_stop = trainer.should_stop or verdict.alarm
+        return {"real": x, "fake": y, "real_logits": real, "fake_logits": fake, "d_loss": d_loss, "g_loss": g_loss}
 
 
 def mlp(outputs: int) -> nn.Sequential:
@@ -79,21 +65,26 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--iterations", type=int, default=5000)
     parser.add_argument("--lr-d", type=float, default=0.02)
+    parser.add_argument("--policy", choices=("warn", "stop", "rollback"), default="stop")
     options = parser.parse_args()
     lightning.seed_everything(0)
     angles = torch.arange(8) * (2 * math.pi / 8)
     centres = 2 / 1.414 * torch.stack([angles.cos(), angles.sin()], 1)
     n = 64 * options.iterations
     data = centres[torch.randint(8, (n,))] + 0.02 / 1.414 * torch.randn(n, 2)
+
+    monitor = sg.CollapseMonitor(every=200, policy=options.policy, loss=sg.losses.NonSaturating())
+    watching = sg.callbacks.Lightning(monitor)  # its warnings tell; `D=` and `G=` where the networks have other names
     trainer = lightning.Trainer(
         max_epochs=1,
         accelerator="cpu",
-        callbacks=[Watching(sg.CollapseMonitor(every=200, loss=sg.losses.NonSaturating()))],
+        callbacks=[watching],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
     )
     trainer.fit(Gan(options.lr_d), DataLoader(TensorDataset(data), batch_size=64))
+    print(f"{monitor.calls:,} iterations, {len(monitor.records)} looks, {monitor.verdict.told}")
 
 
 if __name__ == "__main__":

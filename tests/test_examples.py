@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 import runpy
 import subprocess
@@ -49,25 +48,49 @@ def test_it_runs(
     assert printed in capsys.readouterr().out
 
 
-LIGHTNING = importlib.util.find_spec("lightning") is not None
-
-
-@pytest.mark.skipif(not LIGHTNING, reason="lightning is not installed: pip install lightning")
 def test_the_monitor_stops_a_lightning_training() -> None:
+    pytest.importorskip("lightning", reason="lightning is not installed: pip install lightning")
     words = [sys.executable, str(EXAMPLES / "monitored_lightning.py"), "--iterations", "800", "--lr-d", "1e-30"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    looks = [line for line in done.stdout.splitlines() if re.match(r"\s*[\d,]+ [a-z]", line)]
-    assert looks[0].split()[:2] == ["200", "learning"]
-    assert "stalled" in looks[-1]
-    assert len(looks) < 5
+    last = done.stdout.splitlines()[-1]
+    found = re.match(r"(\d+) iterations, (\d+) looks, stalled: ", last)
+    assert found is not None, last
+    assert int(found[1]) == 200 * int(found[2]) < 800
+    assert re.search(r": steadygan: iteration \d+: stalled: .*: stopped by the monitor", done.stderr)
 
 
-@pytest.mark.skipif(LIGHTNING, reason="lightning is installed, and the example runs")
-def test_the_lightning_example_says_what_it_needs() -> None:
+def test_the_verdict_prunes_a_trial(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One whose D does not move at all, and one that is not bad: the first is not trained to its end."""
+    pytest.importorskip("optuna", reason="optuna is not installed: pip install optuna")
+    words = "optuna_study.py --trials 2 --iterations 600 --first 1e-30 1e-3"
+    monkeypatch.setattr(sys, "argv", words.split())
+    threads = torch.get_num_threads()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            study = runpy.run_path(str(EXAMPLES / "optuna_study.py"), run_name="__main__")["study"]
+    finally:
+        torch.set_num_threads(threads)
+    pruned, done = study.trials
+    assert (pruned.state.name, done.state.name) == ("PRUNED", "COMPLETE")
+    assert pruned.user_attrs["iterations"] < 600
+    assert "D's weights do not change" in pruned.user_attrs["verdict"]
+    assert 0.0 <= done.value <= 1.0
+    assert "best: trial 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("example", "package", "said"),
+    [
+        ("monitored_lightning", "lightning.pytorch", "this example needs Lightning: pip install lightning"),
+        ("optuna_study", "optuna", "this example needs Optuna: pip install optuna"),
+    ],
+)
+def test_an_example_says_what_it_needs(example: str, package: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(SystemExit) as told:
-        runpy.run_path(str(EXAMPLES / "monitored_lightning.py"), run_name="__main__")
-    assert told.value.code == "this example needs Lightning: pip install lightning"
+        runpy.run_path(str(EXAMPLES / f"{example}.py"), run_name="__main__")
+    assert told.value.code == said
 
 
 def test_own_loop_changes_at_most_five_lines() -> None:
