@@ -122,7 +122,7 @@ def test_labels_travel_with_finite_data():
     drawn = draws(needs(Opponent(small_d(), HINGE)), data=data, prior=label)
     step = drawn.block(0)[3].d[0]
     assert torch.equal(x[step.real.label], step.real.x)
-    assert step.label.shape == (N,)  # the fakes' ones
+    assert step.asked.shape == (N,)  # the fakes' ones
     assert draws(needs(Opponent(small_d(), HINGE)), data=data).block(0)[3].d[0].real.label is None
 
 

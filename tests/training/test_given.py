@@ -92,13 +92,13 @@ def test_fakes_are_made_for_the_reals_of_their_step(method: Any) -> None:
             for step in iteration.d:
                 assert step.real is not None
                 torch.testing.assert_close(step.real.given, step.real.x + 5.0)
-                assert step.label is not None
-                assert len(step.label) == len(step.z) == 8 + (0 if method is None else 6)
-                assert torch.equal(source.at(step.label[: step.real.size]).x, step.real.x)
-                assert step.label.max() < N
-                seen.append(step.label)
-            assert iteration.g.label is not None
-            assert len(iteration.g.label) == 8
+                assert step.asked is not None
+                assert len(step.asked) == len(step.z) == 8 + (0 if method is None else 6)
+                assert torch.equal(source.at(step.asked[: step.real.size]).x, step.real.x)
+                assert step.asked.max() < N
+                seen.append(step.asked)
+            assert iteration.g.asked is not None
+            assert len(iteration.g.asked) == 8
     assert len({tuple(rows.tolist()) for rows in seen}) == len(seen)
 
 
@@ -107,8 +107,8 @@ def test_a_g_step_that_is_shown_reals_is_shown_its_own() -> None:
     for iteration in (draws.block(0)[0], draws.block(0)[7]):
         step = iteration.g
         assert step.real is not None
-        assert step.label is not None
-        assert torch.equal(draws.stream.source.at(step.label).x, step.real.x)
+        assert step.asked is not None
+        assert torch.equal(draws.stream.source.at(step.asked).x, step.real.x)
 
 
 def test_g_learns_the_map_from_conditions_alone() -> None:

@@ -14,7 +14,7 @@ import torch
 
 from ..errors import first_line
 
-OLDEST = (2, 15)  # torch whose compiler is known to take a step in one piece; that of 2.9 does not
+OLDEST = (2, 14)  # torch whose compiler is known to take a step in one piece; that of 2.9 does not
 
 
 def too_old() -> str | None:

@@ -71,7 +71,7 @@ class Step(NamedTuple):
     real: Batch | None
     z: Tensor
     noise: Mapping[str, Any]
-    label: Tensor | None = None  # of the fakes: classes or, for data with conditions, rows of `types.labels.Conditions`
+    asked: Tensor | None = None  # of the fakes: classes or, for data with conditions, rows of `types.labels.Conditions`
 
 
 class Iteration(NamedTuple):
@@ -90,8 +90,8 @@ class Whole(NamedTuple):
     z_g: Tensor
     noise_d: Mapping[str, Any]
     noise_g: Mapping[str, Any]
-    label_d: Tensor | None
-    label_g: Tensor | None
+    asked_d: Tensor | None
+    asked_g: Tensor | None
     real_d: Batch | None  # None where reals are read iteration by iteration
     real_g: Batch | None
 
@@ -166,11 +166,11 @@ class Draws:
         noise_d = self._noise(needs.noise_d, steps, z_d.dtype)
         noise_g = self._noise(needs.noise_g, BLOCK, z_d.dtype)
         first = number * BLOCK * (needs.d_steps * needs.real_d + needs.real_g)
-        label_d = self._asked(first, steps, needs.fake_d, needs.real_d)
-        label_g = self._asked(first + steps * needs.real_d, BLOCK, needs.fake_g, needs.real_g)
+        asked_d = self._asked(first, steps, needs.fake_d, needs.real_d)
+        asked_g = self._asked(first + steps * needs.real_d, BLOCK, needs.fake_g, needs.real_g)
         real_d, real_g = self._block_of_reals(number)
         numbers = torch.arange(number * BLOCK, (number + 1) * BLOCK, device=device)
-        return Whole(numbers, z_d, z_g, noise_d, noise_g, label_d, label_g, real_d, real_g)
+        return Whole(numbers, z_d, z_g, noise_d, noise_g, asked_d, asked_g, real_d, real_g)
 
     def reals_of(self, number: int) -> Callable[[int], list[Batch | None]] | None:
         """A function that reads the reals of an iteration of block `number`; None where the block holds them."""
@@ -259,32 +259,32 @@ class Draws:
 def split(whole: Whole, needs: Needs, axis: int = 0) -> list[Iteration]:
     """A block's iterations, as views; `axis` of a step's tensors counts samples (1 behind an axis of members)."""
     steps = BLOCK * needs.d_steps
-    d = _unbound(whole.real_d, whole.z_d, whole.noise_d, whole.label_d, steps)
-    g = _unbound(whole.real_g, whole.z_g, whole.noise_g, whole.label_g, BLOCK)
+    d = _unbound(whole.real_d, whole.z_d, whole.noise_d, whole.asked_d, steps)
+    g = _unbound(whole.real_g, whole.z_g, whole.noise_g, whole.asked_g, BLOCK)
     iterations = []
     for i, number in enumerate(whole.numbers.unbind()):
         own = tuple(d[i * needs.d_steps : (i + 1) * needs.d_steps])
         last = g[i]
         if needs.shares_batch:
-            real, z, label = own[-1].real, own[-1].z, own[-1].label
-            label = None if label is None else label.narrow(axis, 0, needs.fake_g)
-            last = Step(_shared(real, needs.real_g, axis), z.narrow(axis, 0, needs.fake_g), last.noise, label)
+            real, z, asked = own[-1].real, own[-1].z, own[-1].asked
+            asked = None if asked is None else asked.narrow(axis, 0, needs.fake_g)
+            last = Step(_shared(real, needs.real_g, axis), z.narrow(axis, 0, needs.fake_g), last.noise, asked)
         iterations.append(Iteration(number, own, last))
     return iterations
 
 
-def _unbound(real: Batch | None, z: Tensor, noise: Mapping[str, Any], label: Tensor | None, steps: int) -> list[Step]:
+def _unbound(real: Batch | None, z: Tensor, noise: Mapping[str, Any], asked: Tensor | None, steps: int) -> list[Step]:
     reals: Sequence[Batch | None] = [None] * steps
     if real is not None:
         reals = [real.each(lambda tensor, i=i: tensor[i]) for i in range(steps)]  # type: ignore[misc]
-    labels = [None] * steps if label is None else label.unbind()
+    each = [None] * steps if asked is None else asked.unbind()
     noises: list[dict[str, Any]] = [{} for _ in range(steps)]
     for opponent, parts in noise.items():
         for part, draws in parts.items():
             for name, values in draws.items():
                 for step, value in zip(noises, values.unbind(), strict=True):
                     step.setdefault(opponent, {}).setdefault(part, {})[name] = value
-    return [Step(*step) for step in zip(reals, z.unbind(), noises, labels, strict=True)]
+    return [Step(*step) for step in zip(reals, z.unbind(), noises, each, strict=True)]
 
 
 def _shared(real: Batch | None, count: int, axis: int = 0) -> Batch | None:

@@ -198,7 +198,7 @@ class Eager(Executor):
         rates: tuple[float, float],
         ema: Ema | None,
         precision: Precision | None = None,
-        conditions: Conditions | None = None,  # of which a step's labels are then rows
+        conditions: Conditions | None = None,  # of which rows are then asked
     ) -> None:
         super().__init__()
         self.G, self.opponents, self.sides, self.rates, self.conditions = G, dict(opponents), sides, rates, conditions
@@ -243,11 +243,11 @@ class Eager(Executor):
     def members(self) -> Sequence[Eager]:
         return [self]
 
-    def probe(self, real: Batch, z: Tensor, label: Tensor | None = None) -> None:
+    def probe(self, real: Batch, z: Tensor, asked: Tensor | None = None) -> None:
         """Finds out, before the first step, which networks let one sample depend on the others."""
         with torch.no_grad(), kept_buffers(self.G):
             tried = z.shape[0] > 1 and z.numel() > 0  # conditions are not changed
-            coupled = looks_coupled(self.G) or (tried and probe_coupling(lambda x: self._plain(x, label).x, z))
+            coupled = looks_coupled(self.G) or (tried and probe_coupling(lambda x: self._plain(x, asked).x, z))
             self.chunk = self.sides.fake if coupled else 0
         self.sample_size = real.x[0].numel()
         for name, opponent in self.opponents.items():
@@ -285,9 +285,9 @@ class Eager(Executor):
         if n == 1 or self.chunk or not 0 < size <= AT_ONCE or extra < 0:
             return [None] * n
         z = torch.cat([*(step.z[:m] for step in steps), *(step.z[m:] for step in steps)])
-        own = [step.label for step in steps if step.label is not None]
-        label = torch.cat([*(each[:m] for each in own), *(each[m:] for each in own)]) if own else None
-        shown, rest = self.fakes(z, label, m * n).split(m * n, extra * n)
+        own = [step.asked for step in steps if step.asked is not None]
+        asked = torch.cat([*(each[:m] for each in own), *(each[m:] for each in own)]) if own else None
+        shown, rest = self.fakes(z, asked, m * n).split(m * n, extra * n)
         pairs = zip(shown.split(*[m] * n), rest.split(*[extra] * n), strict=True)
         return [cat(a, b) if extra else a for a, b in pairs]
 
@@ -295,7 +295,7 @@ class Eager(Executor):
         self, acting: Mapping[str, Opponent], step: Step, number: Tensor, fake: Batch | None = None
     ) -> Mapping[str, Tensor]:
         assert step.real is not None
-        fake = self.fakes(step.z, step.label) if fake is None else fake
+        fake = self.fakes(step.z, step.asked) if fake is None else fake
         now = Now(number, self.parts, step.noise)
         with trained(self._d_parameters):
             objective, (terms, states) = d_objective(acting, self.critics, step.real, fake, now, self.sides)
@@ -308,7 +308,7 @@ class Eager(Executor):
 
     def g_step(self, step: Step, number: Tensor) -> Mapping[str, Tensor]:
         with trained(self.g_parameters):
-            fake = self.made(step.z, step.label)
+            fake = self.made(step.z, step.asked)
             now = Now(number, self.parts, step.noise)
             objective, terms = g_objective(self.bare, self.critics, step.real, fake, now, self.sides)
             torch.autograd.backward(objective, inputs=self.g_parameters)
@@ -371,30 +371,30 @@ class Eager(Executor):
             unpack(optimizer, self.names[player], held.optimizers[player])
         self.parts = cloned(held.parts, self._d_parameters[0].device)
 
-    def made(self, z: Tensor, label: Tensor | None) -> Batch:
-        """G(z), with classes `label` where G takes them, or for rows `label` of the conditions."""
-        return self._plain(z, label) if self._as_made else self.precision.made(self._plain, z, label)
+    def made(self, z: Tensor, asked: Tensor | None) -> Batch:
+        """G(z), with `asked` as classes where G takes them, or as rows of the conditions."""
+        return self._plain(z, asked) if self._as_made else self.precision.made(self._plain, z, asked)
 
-    def _plain(self, z: Tensor, label: Tensor | None) -> Batch:
-        if self.conditions is not None and label is not None:
-            return self.conditions.made(self.G, z, label)
-        name = None if label is None else self.label
-        return Batch(self.G(z) if name is None else self.G(z, **{name: label}), label)
+    def _plain(self, z: Tensor, asked: Tensor | None) -> Batch:
+        if self.conditions is not None and asked is not None:
+            return self.conditions.made(self.G, z, asked)
+        name = None if asked is None else self.label
+        return Batch(self.G(z) if name is None else self.G(z, **{name: asked}), asked)
 
-    def fakes(self, z: Tensor, label: Tensor | None = None, shown: int | None = None) -> Batch:
+    def fakes(self, z: Tensor, asked: Tensor | None = None, shown: int | None = None) -> Batch:
         """The fakes of a D step, `shown` of them and then candidates: not trained through, no buffer moved."""
         shown = self.shown if shown is None else shown
         with torch.no_grad(), kept_buffers(self.G) if self._keeps_buffers else nullcontext():
-            return self._generate(z, label, shown)
+            return self._generate(z, asked, shown)
 
-    def _generate(self, z: Tensor, label: Tensor | None, shown: int) -> Batch:
+    def _generate(self, z: Tensor, asked: Tensor | None, shown: int) -> Batch:
         if self._as_made:
-            return in_chunks(self._plain, z, label, self.chunk)
-        return self.precision.fakes(lambda z, label: in_chunks(self._plain, z, label, self.chunk), z, label, shown)
+            return in_chunks(self._plain, z, asked, self.chunk)
+        return self.precision.fakes(lambda z, asked: in_chunks(self._plain, z, asked, self.chunk), z, asked, shown)
 
 
-def in_chunks(made: Callable[[Tensor, Tensor | None], Batch], z: Tensor, label: Tensor | None, chunk: int) -> Batch:
+def in_chunks(made: Callable[[Tensor, Tensor | None], Batch], z: Tensor, asked: Tensor | None, chunk: int) -> Batch:
     """Coupled samples go through in the usual batches, so that candidates do not change what G sees; 0: all at once."""
     if not chunk or z.shape[0] <= chunk:
-        return made(z, label)
-    return cat(*(made(part.x, part.label) for part in in_parts(Batch(z, label), chunk)))
+        return made(z, asked)
+    return cat(*(made(part.x, part.label) for part in in_parts(Batch(z, asked), chunk)))

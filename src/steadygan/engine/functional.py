@@ -221,7 +221,7 @@ class Functional(Executor):
             assert step.real is not None
             G = self._made(layouts["G"].views(g), fixed["G"])
             fake = first.precision.fakes(
-                lambda z, label: in_chunks(G, z, label, first.chunk), step.z, step.label, first.shown
+                lambda z, asked: in_chunks(G, z, asked, first.chunk), step.z, step.asked, first.shown
             )
             critics = self._critics(layouts["D"].views(d), fixed)
             now = Now(number, parts, step.noise)
@@ -233,7 +233,7 @@ class Functional(Executor):
         first, layouts = self.first, self.layouts
 
         def objective(g: Tensor, number: Tensor, d: Tensor, fixed: Tree, step: Step, parts: Tree) -> Any:
-            fake = first.precision.made(self._made(layouts["G"].views(g), fixed["G"]), step.z, step.label)
+            fake = first.precision.made(self._made(layouts["G"].views(g), fixed["G"]), step.z, step.asked)
             critics = self._critics(layouts["D"].views(d), fixed)
             now = Now(number, parts, step.noise)
             return g_objective(first.bare, critics, step.real, fake, now, first.sides)
@@ -243,9 +243,9 @@ class Functional(Executor):
     def _made(self, own: Mapping[str, Tensor], fixed: Mapping[str, Tensor]) -> Callable[..., Batch]:
         tensors, name = {**own, **fixed}, self.first.label
 
-        def made(z: Tensor, label: Tensor | None) -> Batch:
-            named = {} if label is None or name is None else {name: label}
-            return Batch(functional_call(self.first.G, tensors, (z,), named), label)
+        def made(z: Tensor, asked: Tensor | None) -> Batch:
+            named = {} if asked is None or name is None else {name: asked}
+            return Batch(functional_call(self.first.G, tensors, (z,), named), asked)
 
         return made
 

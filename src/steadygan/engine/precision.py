@@ -50,22 +50,22 @@ class Precision:
         """Raises InputError for bf16 in a run of float64."""
         check_precision(str(dtype).removeprefix("torch."), self.trained, self.ranked)
 
-    def made(self, generate: Generate, z: Tensor, label: Tensor | None = None) -> Batch:
-        """generate(z, label) in the precision of training, with samples in float32."""
+    def made(self, generate: Generate, z: Tensor, asked: Tensor | None = None) -> Batch:
+        """generate(z, asked) in the precision of training, with samples in float32."""
         if self.trained == "float32":
-            return generate(z, label)
+            return generate(z, asked)
         with _context(self.trained, z.device.type):
-            batch = generate(z, label)
+            batch = generate(z, asked)
         return _widened(batch)
 
-    def fakes(self, generate: Generate, z: Tensor, label: Tensor | None, shown: int) -> Batch:
+    def fakes(self, generate: Generate, z: Tensor, asked: Tensor | None, shown: int) -> Batch:
         """The fakes of a D step: the first `shown` as `made` returns them, then candidates in the ranked precision."""
         if not self.divided or z.shape[0] <= shown:
-            return self.made(generate, z, label)
-        labels = (None, None) if label is None else (label[:shown], label[shown:])
-        first = self.made(generate, z[:shown], labels[0])
+            return self.made(generate, z, asked)
+        parts = (None, None) if asked is None else (asked[:shown], asked[shown:])
+        first = self.made(generate, z[:shown], parts[0])
         with _context(self.ranked or self.trained, z.device.type):
-            rest = generate(z[shown:], labels[1])
+            rest = generate(z[shown:], parts[1])
         return cat(first, _widened(rest))
 
     def critic(self, critic: Critic, device_type: str) -> Critic:

@@ -75,7 +75,7 @@ class Evidence:
         with kept(draw.number.device):
             ahead = member.fakes_ahead(draw.d)  # repeated with the same dropout
             fakes = [
-                (member.fakes(step.z, step.label) if fake is None else fake).x
+                (member.fakes(step.z, step.asked) if fake is None else fake).x
                 for step, fake in zip(draw.d, ahead, strict=True)
             ]
         seen: dict[str, Tensor] = {}
@@ -90,10 +90,10 @@ class Evidence:
             "real": [None if step.real is None else step.real.x.clone() for step in draw.d],
             "fake": fakes,
             "z": [step.z.clone() for step in draw.d],
-            "label": [step.label for step in draw.d],
+            "label": [step.asked for step in draw.d],
             "real_g": None if draw.g.real is None else draw.g.real.x.clone(),
             "z_g": draw.g.z.clone(),
-            "label_g": draw.g.label,
+            "label_g": draw.g.asked,
             "noise": {"d": [dict(step.noise) for step in draw.d], "g": dict(draw.g.noise)},
             "networks_before": weights,
         }
