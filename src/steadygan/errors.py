@@ -150,4 +150,4 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, iteration: int, out: str | None) -> None:
         self.iteration, self.out = iteration, out
         kept = f"saved in {out}" if out else "nothing was saved, because no output folder is set"
-        super().__init__(f"interrupted after iteration {iteration}, {kept}")
+        super().__init__(f"interrupted after iteration {iteration:,}, {kept}")

@@ -32,7 +32,8 @@ SPREAD, STD = "times the reals' spread", "standard deviations"
 OFF = "share of the equilibrium"  # of a loss's distance from it
 BLANK = "\u00a0"  # no line ends there
 CLASS = re.compile(r"class_\d+")
-BEGINNING = re.compile(r"(seed \S+: )?iteration \d+: ")  # of what a run says
+ITERATION = re.compile(r"(?<=iteration )\d+(?=: )")
+BEGINNING = re.compile(r"(seed \S+: )?iteration [\d,]+: ")  # of what a run says
 
 
 class Quantity(NamedTuple):
@@ -275,6 +276,11 @@ def heard(event: str) -> str:
     return (
         "bad" if any(told.startswith(f"{each}: ") for each in alarms) else "good" if told.endswith(" again") else "warn"
     )
+
+
+def spoken(event: str) -> str:
+    """What a run says, with its iteration as people read it: 12,000; logs have it without a comma."""
+    return ITERATION.sub(lambda found: f"{int(found[0]):,}", event, count=1)
 
 
 def words(verdict: str, causes: str = "") -> str:

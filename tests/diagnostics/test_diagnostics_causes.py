@@ -83,7 +83,7 @@ CASES = {
     "d_overfits": Case(
         {"overfitting_gap": 0.75}, {"overfitting_gap": 0.76}, "has memorised them", "penalty.r1.weight=1", "weight=20"
     ),
-    "d_too_strong": Case({"d_off": -0.3}, {"d_off": -0.31}, "is -31% off", "penalty.r1.weight=1", "weight=20"),
+    "d_too_strong": Case({"d_off": -0.3}, {"d_off": -0.31}, "equilibrium (-31%)", "penalty.r1.weight=1", "weight=20"),
     "d_too_weak": Case(
         {"separation": 0.25}, {"separation": 0.24}, "hardly tells fakes", "widen D", "penalty.r1.weight=0.2; widen D"
     ),

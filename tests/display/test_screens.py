@@ -104,7 +104,7 @@ def interrupt(terminal: Terminal) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stderr", terminal)
         patch.setenv("COLUMNS", str(terminal.width))
-        say_how_to_go_on(f"interrupted after iteration 12345, saved in {FOLDER}", COMMAND)
+        say_how_to_go_on(f"interrupted after iteration 12,345, saved in {FOLDER}", COMMAND)
 
 
 SCENES: dict[str, Callable[[Terminal], None]] = {
@@ -114,7 +114,7 @@ SEEN = """
 starting compiling, about 20 s, once learning losing good (D steep) modes max gradient D G loss (equilibrium it/s left
 final best at real data high-quality share balance (1 = as even as real) gradient at G, max peak of %
 good: nothing lost since modes, iterations in next: steadygan report diagnose sample -n --out samples.npz
-interrupted after iteration 12345, saved in continue with:
+interrupted after iteration 12,345, saved in continue with:
 """
 WORDS = {*f"{SEEN} {HEADING} {NOTE} {EVENT} {COMMAND} {TITLE} {FOLDER} {FOLDER};".split(), "\\"}  # not a piece of one
 

@@ -43,7 +43,7 @@ def rows(*told: tuple[int, str, float | None], **more: Any) -> list[dict[str, An
         ),
         (
             rows((1000, "learning", 3), (2000, "stalled", 3), (3000, "stalled", 3)),
-            "stalled: 3 of 25 modes, since 2,000",
+            "stalled: 3 of 25 modes, alarm since 2,000",
         ),
         (rows((1000, "learning", 0), (2000, "learning", 0)), "learning: 0 of 25 modes"),
         (rows((1000, "", 25), (2000, "", 25)), "25 of 25 modes, nothing lost since 1,000"),
@@ -57,7 +57,7 @@ def test_a_sentence(records: list[dict[str, Any]], told: str | None) -> None:
 
 def test_causes_belong_to_the_state() -> None:
     records = rows((1000, "good", None), (2000, "losing", None), balance=0.123, causes="d_steep")
-    assert sentence(records) == "losing (D steep): balance 0.12 (1 is as even as real data), since 2,000"
+    assert sentence(records) == "losing (D steep): balance 0.12 (1 is as even as real data), alarm since 2,000"
 
 
 def test_a_discriminator_alone_is_told_by_its_distance() -> None:

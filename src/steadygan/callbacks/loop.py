@@ -92,7 +92,7 @@ class Loop:
         """Does what the policy says; returns whether anything was rolled back."""
         if self.monitor.policy == "stop" and verdict.alarm:
             kind = NonFiniteError if verdict.state == "non_finite" else CollapseError
-            raise kind(f"iteration {self.iteration}: {verdict.told}: stopped by the monitor")
+            raise kind(f"iteration {self.iteration:,}: {verdict.told}: stopped by the monitor")
         if self.guard is None or (verdict.slow and self.remedy is None):
             return False  # what is only slow would end the same
         if self.guard.step(verdict, self.iteration) is None:
@@ -109,7 +109,7 @@ class Loop:
             self._said = []
         if (verdict.alarm or verdict.warning) and news != self._said:
             self._said = news
-            warn(f"iteration {self.iteration}: {f'warning: {verdict.reason}' if verdict.warning else verdict.told}")
+            warn(f"iteration {self.iteration:,}: {f'warning: {verdict.reason}' if verdict.warning else verdict.told}")
 
     def _watches(self) -> bool:
         """Whether this process observes; the others write nothing."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..display.frame import COLOURS, wrapped
 from ..errors import printable, shortened
-from ..quantities import LABELS, counted, tone, words
+from ..quantities import LABELS, counted, spoken, tone, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def new_console(errors: bool = False) -> Console:
 
 def say_error(message: object) -> None:
     """One line on stderr, whatever the message holds; on a terminal broken between words."""
-    say("error: " + " ".join(shortened(str(message)).split()))
+    say("error: " + spoken(" ".join(shortened(str(message)).split())))
 
 
 def say(line: str) -> None:

@@ -261,7 +261,7 @@ CAUSES = (
         Cause(
             f"{player}_unsteady",
             wild(f"{player}_loss"),
-            f"{player.upper()}'s loss goes up and down {{{player}_loss_std:.2g}}, far more than before",
+            f"{player.upper()}'s loss goes up and down by {{{player}_loss_std:.2g}}, far more than before",
             (f"{player}_loss_std",),
             slower,
             lone=False,
@@ -273,7 +273,7 @@ CAUSES = (
     Cause(
         "d_steep",
         levelled(above("steepness", STEEP), beyond),
-        "D's slope at the fakes, {steepness:.3g} logits over the reals' mean distance, explodes",
+        "D's slope at the fakes explodes: {steepness:.3g} logits over the reals' mean distance",
         ("steepness",),
         smoother,
         of_d=True,
@@ -309,7 +309,7 @@ CAUSES = (
     Cause(
         "d_too_strong",
         levelled(below("d_off", TOO_WELL)),
-        "D's loss is {d_off:.0%} off its equilibrium: it tells fakes from reals too well",
+        "D's loss is far below its equilibrium ({d_off:.0%}): D tells fakes from reals too well",
         ("d_off",),
         smoother,
         of_d=True,

@@ -76,7 +76,7 @@ def _lost(records: Rows) -> str:
         since = _first(records, lambda row: tone(row.get("verdict", "non_finite")) == "bad")
         before = [each for each in found if each[1] < since]
         most, at = max(before, default=(0, 0))
-        return f"after {most:.3g} at {at:,}" if found and most > found[-1][0] else f"since {since:,}"
+        return f"after {most:.3g} at {at:,}" if found and most > found[-1][0] else f"alarm since {since:,}"
     if found and (best := max(found, key=lambda each: each[0]))[0] > found[-1][0]:
         return f"at most {best[0]:.3g} at {best[1]:,}"
     least = found[-1][0] if found else 0.0

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from ..errors import InputError, warn
-from ..quantities import tone
+from ..quantities import spoken, tone
 from .frame import Frame, clock, figures_of, means
 from .glimpse import Glimpse
 from .screens import MuteScreen, Screen, new_screen, shade
@@ -153,7 +153,7 @@ class Watch:
         alarm = self._alarm(seed, iteration, stats)
         for event in self._events():
             if event != alarm:
-                self.screen.say(event, shade(event))
+                self.screen.say(spoken(event), shade(event))
         if len(self._seen) >= run.beside:
             self._together, self._at = len(self._seen), -1  # the closing records of this iteration are others
             self._show(run, iteration, means([*self._seen.values()]), glimpse)
@@ -194,7 +194,7 @@ class Watch:
         if (seed, cause) in self._warned:
             return None
         self._warned.add((seed, cause))
-        warn(event)
+        warn(spoken(event))
         return event
 
     def failed(self, run: Watched, told: object) -> None:

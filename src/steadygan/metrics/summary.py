@@ -94,6 +94,8 @@ def short(
         shown = f"{counted(key, at.value, modes)}{' peak' if row.peak else ''}"
         real = counted(key, reference[key], modes) if key in reference else ""
         told.append((LABELS[key], counted(key, row.final.value, modes), shown, f"{at.iteration:,}", real))
+    if not any(row[-1] for row in told[1:]):  # nothing is known of real data
+        told = [row[:-1] for row in told]
     return told if len(told) > 1 else []
 
 

@@ -13,7 +13,7 @@ from ...display.card import fitting
 from ...display.frame import COLOURS, clock
 from ...display.sentence import sentence, sentence_of_seeds, standing
 from ...metrics.summary import chosen, final_and_best, short
-from ...quantities import LABELS, counted, plain, tone
+from ...quantities import LABELS, counted, plain, spoken, tone
 from ...runs.run import Run
 from ..console import cells, classes, new_table, shell_lines, tell
 from ..job import Job
@@ -112,7 +112,7 @@ def _all(console: Console, run: Run, job: Job) -> None:
         tell(console, f"measured with: {run.protocol}", "dim")
     tell(console, f"wall time {clock(run.wall_time)}, {plain(run.iterations_per_second)} iterations per second")
     for event in run.events:
-        tell(console, event, "bold yellow")
+        tell(console, spoken(event), "bold yellow")
     figures = sorted(path.name for path in (folder / "figures").glob("*.png"))
     if figures:
         tell(console, f"figures: {folder / 'figures'} ({', '.join(figures)})")
