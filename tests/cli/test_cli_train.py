@@ -218,7 +218,7 @@ def test_other_settings_go_to_a_folder_with_a_number(user: dict[str, Any]) -> No
 
 
 def test_resuming_nothing_says_that_it_begins(user: dict[str, Any]) -> None:
-    assert user["begun"].err.startswith(f"no run in {Path('runs/ring8-r1/seed-0')} yet: it begins\n")
+    assert user["begun"].err.startswith(f"no run in {Path('runs/ring8-r1/seed-0')} yet: starting a new one\n")
 
 
 def test_compare_takes_runs_by_their_folders(user: dict[str, Any]) -> None:

@@ -41,7 +41,7 @@ def test_a_verdict_is_taken_apart_as_the_monitor_makes_it(tmp_path):
     (state,) = states(group)
     assert (state.word, state.tone, state.since, state.alarm) == ("collapsed (D steep)", "bad", "600", "")
     assert state.seen.startswith(
-        "fakes have a quality of 0.2 after 0.9 (1 is as good as real data); D's slope at the fakes, 20"
+        "fakes have a quality of 0.2 after 0.9 (1 is as good as real data); D's slope at the fakes explodes: 20"
     )
     assert "iteration" not in state.seen
     assert state.advice == judge(looks)[-1].advice != ""

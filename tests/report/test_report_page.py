@@ -65,7 +65,7 @@ def test_one_run_has_everything_in_one_file(tmp_path):
 def test_no_verdict_is_invented(tmp_path):
     found = read(run(tmp_path / "a"), out=tmp_path / "page.html")
     assert not any("data-verdict" in attrs for _, attrs in found.tags)
-    assert "Nobody judged how it stands" in found.text
+    assert "Its state is not known" in found.text
     assert not any("legend" in attrs.get("class", "") for _, attrs in found.tags)
 
 

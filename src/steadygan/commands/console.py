@@ -35,13 +35,13 @@ def say_error(message: object) -> None:
 
 
 def say(line: str) -> None:
-    """What is told on the way to a result, on stderr and broken between words on a terminal."""
+    """A message beside the result: on stderr, and broken between words on a terminal."""
     width = new_console(errors=True).width if sys.stderr.isatty() else len(line)
     print("\n".join(wrapped(printable(line), width, "  ")), file=sys.stderr, flush=True)
 
 
 def say_how_to_go_on(told: str, command: str) -> None:
-    """What happened, and the command that goes on: on a terminal in lines of its own."""
+    """What happened, and the command that continues, on a terminal in lines of its own."""
     if not sys.stderr.isatty():
         say(f"{told}; continue with: {command}")
         return

@@ -38,7 +38,7 @@ def diagnose(
     as_json: Annotated[bool, option("Print the diagnosis as JSON.", None, "--json")] = False,
     plugin: Plugins = None,
 ) -> int:
-    """Prints the page of one run, or a line for each seed; the exit code tells nothing of the verdict."""
+    """Prints the page of one run, or a line for each seed; the exit code does not depend on the verdict."""
     folders, notes = run_folders([run])
     for folder in folders:
         records(RunFolder(folder).metrics)  # refuses early where none can be read

@@ -141,9 +141,10 @@ def default_folder(settings: Settings, root: Path = Path("runs"), number: int = 
 def own_folders(each: Sequence[Settings], resume: bool, compared: bool = False) -> tuple[list[Path], str]:
     """A default folder for each seed of one recipe, all of one number, and a word where that is not the first.
 
-    Folders with other runs are passed by. Resuming, the most of these very runs decide, then the most that may go on
-    with such settings; otherwise all of them, or none. Where there are runs, but none to resume, the first folder is
-    named, so that it is said in what they differ, unless runs are compared, and what is missing begins.
+    Numbers that hold runs with other settings are skipped. Without `resume`, the number is the first that holds exactly
+    these runs, else the first that is free. With it, the number with the most of exactly these runs, then with the most
+    that may continue with these settings. If none can continue, it is the first number, so that the error says in what
+    the runs differ; if recipes are `compared`, it is a free one, where the missing runs are trained.
     """
     choices: list[tuple[list[Path], list[str]]] = []
     while not choices or {*choices[-1][1]} != {"free"}:

@@ -69,7 +69,7 @@ def train(
         refuse_early(job.settings, job.folder, resume)
     said = [moved] if moved else []
     if resume and not any(RunFolder(folder).begun for folder in folders):
-        said.append(f"no run in {folders[0] if seeds is None else folders[0].parent} yet: it begins")
+        said.append(f"no run in {folders[0] if seeds is None else folders[0].parent} yet: starting a new one")
     watch = Watch(new_screen(plain), seeds=len(jobs), warns=False)
     try:
         with watch:

@@ -146,7 +146,7 @@ def _label(value: Any, number: int) -> int:
 
 
 def _is_picture(x: Any) -> bool:
-    pil = sys.modules.get("PIL.Image")  # nobody can hand us one without it
+    pil = sys.modules.get("PIL.Image")  # without it there is no PIL image
     return pil is not None and isinstance(x, pil.Image)
 
 

@@ -83,7 +83,7 @@ class Loader:
         if not self._here:
             try:
                 requests, raw = next(items)
-            except InputError as error:  # a worker's, with the story of where it was raised
+            except InputError as error:  # a worker's, with its traceback
                 told = str(error).strip().splitlines()[-1].partition("InputError: ")[2]
                 raise InputError(told or str(error)) from None
             except RuntimeError as error:

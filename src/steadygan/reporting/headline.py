@@ -90,7 +90,7 @@ def states(group: RunGroup) -> list[RunState]:
 
 
 def _state(run: RunHistory, alone: bool) -> RunState:
-    """How a run stands; alone: whether its quality is told without a reason, which differs from seed to seed."""
+    """The state of a run; alone: add its quality where no reason is given, as qualities differ between seeds."""
     last = run.verdicts[-1]
     found = TOLD.fullmatch(last.reason)
     since = int(found["at"].replace(",", "")) if found is not None else run.turns[-1].iteration
@@ -106,7 +106,7 @@ def _state(run: RunHistory, alone: bool) -> RunState:
 
 
 def _of_seeds(own: Sequence[tuple[RunHistory, RunState]]) -> RunState:
-    """Seeds that stand alike as one: the first one's words, said to be its own where others have others."""
+    """Seeds in the same state as one: the reason is the first one's, marked as its own where another has another."""
     (first, state), *others = own
     since = sorted({int(each.since.replace(",", "")) for _, each in own})
     if any(each.seen != state.seen for _, each in others):

@@ -74,7 +74,7 @@ def waiting_page(folders: Sequence[Path]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="3">'
         '<title>Waiting: report</title><link rel="icon" href="data:,">'
         f"<style>{frame_file('page.css')}</style></head><body>"
-        '<header><h1>Waiting for the first record</h1></header><main id="main"><p>Curves and samples stand here as '
+        '<header><h1>Waiting for the first record</h1></header><main id="main"><p>Curves and samples appear here as '
         f'soon as a run has written a line of metrics.jsonl.</p><ul class="wrap">{listed}</ul></main></body></html>'
     )
 

@@ -106,7 +106,7 @@ function show(panel, iteration) {
     Plotly.react(plot, data, layout, config);
     if (shot.outside >= 0.01) notes.push(`${Math.round(100 * shot.outside)} % of the points are outside`);
     if (run.columns > 2) notes.push(`the first 2 of ${run.columns} columns`);
-    if (!run.real) notes.push("real points cannot be had");
+    if (!run.real) notes.push("no real points are known");
   }
   panel.figure.querySelector(".told").textContent = notes.join(", ");
 }

@@ -55,7 +55,7 @@ class TrainState(NamedTuple):
     def fitting(
         self, networks: Mapping[str, nn.Module], average: nn.Module | None, optimized: Mapping[str, Iterable[str]]
     ) -> TrainState:
-        """The state by these networks' own names; raises InputError when it is of other ones.
+        """The state under these networks' own names; raises InputError for a state of other networks.
 
         optimized: the names of each player's parameters, as its optimiser's state has them.
         """
@@ -187,7 +187,7 @@ class PlanMeta(Block):
 
 @dataclass(frozen=True)
 class Stop(Block):
-    """What the monitor said where it ended the run, and the policy that asked for it; no word of a run that goes on."""
+    """What the monitor said when it ended the run, and the policy by which it did; empty if it did not."""
 
     told: Annotated[str, text("words", "(?s).*")] = ""
     policy: Annotated[str, choice("warn", "stop", "rollback")] = "warn"

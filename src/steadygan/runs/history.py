@@ -161,7 +161,7 @@ def real_points(
 ) -> NDArray[np.floating[Any]] | None:
     """At most `most` real points (n, d) in the data's units: those that the run kept, else drawn anew, else None.
 
-    asked: also from the file that the settings name, which is whatever file a stranger wrote down there.
+    asked: also read the file that the settings name; in a run that came from elsewhere, this may be any file.
     """
     import numpy as np
     import torch
@@ -250,7 +250,7 @@ def _runs(folder: Path, begun: bool) -> tuple[list[Path], list[Path]]:
 
 
 def measured(folder: Path) -> bool:
-    """Whether a run here has told of a tick."""
+    """Whether a run here has written records."""
     return RunFolder(folder).metrics.is_file()
 
 

@@ -54,7 +54,7 @@ def note(path: Path, done: Sequence[Intervention]) -> None:
 
 
 def begun_to(path: Path) -> int | None:
-    """Where a roll-back goes to that a kill cut short; None without one, or where they cannot be read."""
+    """The iteration of a roll-back that was killed half-way; None without one, or if they cannot be read."""
     with suppress(InputError):
         done = interventions(path)
         return done[-1].to if done and done[-1].begun else None

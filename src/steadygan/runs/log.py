@@ -94,7 +94,7 @@ class Log:
 
     @contextmanager
     def lenient(self, told: str, iteration: int, *more: type[Exception]) -> Iterator[None]:
-        """What cannot be drawn ends no run: one line says so; an InputError does, unless it is one of `more`."""
+        """A picture that fails does not end the run, and one line says so; an InputError outside `more` does end it."""
         try:
             yield
         except Exception as error:

@@ -28,8 +28,8 @@ APART = 1.05  # times the iteration of the samples kept last, at which the next 
 class LoopFolder:
     """The folder `out` of a loop: its records look by look, and samples at some of them; without one nothing is kept.
 
-    loss: what G minimises; horizon: where its rates are down, where they fall. Nothing is written before the first
-    look, which makes a folder anew that an earlier loop left. Raises InputError for a folder that holds anything else,
+    loss: what G minimises; horizon: where its rates have decayed, if they do. Nothing is written before the first
+    look, which clears a folder that an earlier loop left. Raises InputError for a folder that holds anything else,
     a run say.
     """
 

@@ -105,8 +105,8 @@ def grid(path: Path, batches: Batches, n: int, columns: int | None = None) -> No
 def class_folders(names: Sequence[str], classes: int) -> tuple[str, ...]:
     """Names of folders for the classes 0, 1, ..., which sort in this order: a reader numbers them by their names.
 
-    names: of the classes, or nothing; used as they are where they sort so and any system takes them, else behind their
-    numbers.
+    names: of the classes, or nothing; used as they are if they sort in this order and are valid on every system, else
+    after their numbers.
     """
     digits = len(str(classes - 1))
     numbers = [f"{i:0{digits}d}" for i in range(classes)]

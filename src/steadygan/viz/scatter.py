@@ -85,7 +85,7 @@ def evolution_strip(
 
 
 def axis_labels(names: Sequence[str] | None, count: int) -> list[str]:
-    """The first `count` names as they are, none of them too long or taken for a formula; numbered ones without any."""
+    """The first `count` names, cut if too long, with no sign read as a formula; numbered ones if there are none."""
     if names is None:
         return [f"$x_{i + 1}$ (data units)" for i in range(count)]
     return [(name if len(name) <= 24 else f"{name[:21]}...").replace("$", r"\$") for name in names[:count]]
