@@ -144,23 +144,17 @@ def norms_of(slopes: Tensor) -> Tensor:
 def slope_to_scale(slope: Tensor, x: Tensor, logits: Tensor) -> float | None:
     """E |grad d(y) . (x_i - x_j)| / E |d(x_i) - d(x_j)|: D's slope at the fakes against its own scale between reals.
 
-    slope (m, dim), reals x (n, dim) and their logits (n,). It is 1 for a D that is linear, however steep and whatever
-    the dimension, and far above 1 where D is steep at the fakes and flat between the reals, as one is that knows the
-    reals by heart. Infinite where only the denominator is 0, None where both are, or for fewer than two reals.
+    slope (m, dim), reals x (n, dim) and their logits (n,); i and j are pairs of the first and second half. It is 1 for
+    a D that is linear, however steep and whatever the dimension, and far above 1 where D is steep at the fakes and flat
+    between the reals, as one is that has memorised them. Infinite where only the denominator is 0, None where both are,
+    or for fewer than two reals.
     """
-    if len(x) < 2 or slope.shape[1:] != x.shape[1:]:
+    half = len(x) // 2
+    if not half or slope.shape[1:] != x.shape[1:]:
         return None
-    from_first = (x - x[:1]).float()  # equal reals then have a difference of exactly 0
-    along, scale = _mean_difference(slope.float() @ from_first.T), float(_mean_difference(logits.double()))
-    found = float(along.double().mean())
+    found = float((slope.float() @ (x[:half] - x[half : 2 * half]).float().T).abs().mean())
+    scale = float((logits[:half] - logits[half : 2 * half]).abs().double().mean())
     return found / scale if scale > 0.0 else None if found == 0.0 else math.inf
-
-
-def _mean_difference(values: Tensor) -> Tensor:
-    """mean_{i<j} |v_i - v_j| over the last axis (..., n)."""
-    n = values.shape[-1]
-    weights = 2.0 * torch.arange(n, dtype=values.dtype, device=values.device) - (n - 1)  # times each is added
-    return (values.sort().values * weights).sum(-1) / (n * (n - 1) / 2.0)
 
 
 def term_figures(terms: Mapping[str, Tensor | float], at: Iterable[Tensor]) -> dict[str, float]:
