@@ -87,9 +87,10 @@ study.optimize(objective, n_trials=options.trials)
 done = 0
 for trial in study.trials:
     rates = ", ".join(f"{name} {value:.2g}" for name, value in trial.params.items())
-    ended = "" if trial.value is None else f"quality {trial.value:.3f}"
-    print(f"{trial.number:3} {rates}: {trial.user_attrs.get('verdict') or ended or 'behind the others'}")
-    done += trial.user_attrs.get("iterations", 0)
+    at = trial.user_attrs.get("iterations", 0)
+    ended = f"quality {trial.value:.3f}" if trial.state.name == "COMPLETE" else f"iteration {at}: behind the others"
+    print(f"{trial.number:3} {rates}: {trial.user_attrs.get('verdict', ended)}")
+    done += at
 print(f"{done:,} of {len(study.trials) * options.iterations:,} iterations trained")
-if any(trial.value is not None for trial in study.trials):
+if any(trial.state.name == "COMPLETE" for trial in study.trials):
     print(f"best: trial {study.best_trial.number}")

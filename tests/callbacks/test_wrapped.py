@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,9 +14,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
-from watched import BROKEN, Gan, by_hand, monitor, normal
+from watched import BROKEN, LOSS, Gan, by_hand, monitor, normal
 
 import steadygan as sg
+from steadygan.errors import CollapseError
 from steadygan.types import Batch
 from steadygan.types.labels import label_parameter
 from steadygan.types.networks import unwrapped
@@ -223,3 +226,74 @@ def test_a_loop_of_accelerate(tmp_path: Path, accelerator: Callable[..., Any]) -
     plain, own = by_hand(30, BROKEN, "rollback")
     assert loop.monitor.records == own.records
     assert_same(gan.G.state_dict(), plain.G.state_dict())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", ["lightning", "accelerate"])
+def test_two_processes_with_data_of_their_own(package: str, tmp_path: Path) -> None:
+    """Gradients are of both, penalties included; the first process observes, and both stop where it says."""
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed: pip install {package}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_process, (port, package, str(tmp_path)), nprocs=2)
+    one, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert one["told"] == other["told"]
+    assert one["told"].startswith("iteration 16: collapsed")
+    assert [each["records"] for each in (one, other)] == [4, 0]
+    assert_same(one["weights"], other["weights"])
+    assert_close(one["weights"], _whole(), rtol=0, atol=1e-3)
+
+
+def _whole() -> dict[str, Any]:
+    """The weights of one process with the data of both."""
+    gans = [Gan(BROKEN, data) for data in (0, 1000)]
+    first = gans[0]
+    opt_d = torch.optim.Adam(first.D.parameters(), lr=1e-3)
+    opt_g = torch.optim.Adam(first.G.parameters(), lr=1e-3)
+    for i in range(1, 17):
+        if i == BROKEN:
+            with torch.no_grad():
+                first.G.weight.zero_()
+        x, z = (torch.cat([normal(2 * i + own + gan.data) for gan in gans]) for own in (0, 1))
+        opt_d.zero_grad()
+        sg.d_loss(LOSS, first.D, x, first.G(z), [sg.penalties.r1(0.1)]).backward()
+        opt_d.step()
+        opt_g.zero_grad()
+        sg.g_loss(LOSS, first.D, first.G(z)).backward()
+        opt_g.step()
+    return {**first.G.state_dict(), **first.D.state_dict()}
+
+
+def _process(rank: int, port: int, package: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GROUP_RANK": "0", "NODE_RANK": "0"}
+    gan = Gan(BROKEN, 1000 * rank)
+    loop, told = sg.callbacks.Loop(monitor("stop")), ""
+    wrapped: tuple[Any, ...]
+    if package == "lightning":
+        from lightning.fabric import Fabric
+        from lightning.fabric.strategies import DDPStrategy
+
+        torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+        fabric = Fabric(accelerator="cpu", devices=2, strategy=DDPStrategy(broadcast_buffers=False))
+        fabric.launch()
+        (G, opt_g), (D, opt_d) = fabric.setup(gan.G, gan.opt_g), fabric.setup(gan.D, gan.opt_d)
+        wrapped, backward = (G, D, opt_g, opt_d), fabric.backward
+    else:
+        import accelerate
+
+        kept = accelerate.DistributedDataParallelKwargs(broadcast_buffers=False)
+        own = accelerate.Accelerator(cpu=True, kwargs_handlers=[kept])
+        wrapped, backward = own.prepare(gan.G, gan.D, gan.opt_g, gan.opt_d), own.backward
+    assert unwrapped(wrapped[1]) is gan.D is not wrapped[1]
+    try:
+        trained(loop, gan, wrapped, backward, range(1, 41))
+    except CollapseError as error:
+        told = str(error)
+    weights = {**gan.G.state_dict(), **gan.D.state_dict()}
+    kept = {"told": told, "records": len(loop.monitor.records), "weights": weights}
+    torch.save(kept, Path(folder) / f"{rank}.pt")
+    torch.distributed.destroy_process_group()

@@ -25,7 +25,8 @@ def plain(loss: Tensor) -> None:
 class Gan:
     """Two networks and what trains them; `step(i)` depends on i and the weights alone."""
 
-    def __init__(self, broken: int | None = None) -> None:
+    def __init__(self, broken: int | None = None, data: int = 0) -> None:
+        self.data = data
         torch.manual_seed(0)
         self.G = nn.Linear(2, 2)
         self.D: nn.Module = nn.Sequential(nn.Linear(2, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
@@ -46,12 +47,13 @@ class Gan:
         if i == self.broken:
             with torch.no_grad():
                 self.G.weight.zero_()
-        x, y = normal(2 * i), G(normal(2 * i + 1)).detach()
+        x, z = normal(2 * i + self.data), normal(2 * i + 1 + self.data)
+        y = G(z).detach()
         d_loss = sg.d_loss(LOSS, D, x, y, [sg.penalties.r1(0.1)])
         opt_d.zero_grad()
         backward(d_loss)
         opt_d.step()
-        g_loss = sg.g_loss(LOSS, D, G(normal(2 * i + 1)))
+        g_loss = sg.g_loss(LOSS, D, G(z))
         opt_g.zero_grad()
         backward(g_loss)
         opt_g.step()

@@ -140,10 +140,12 @@ def wrapped_in(model: Any) -> nn.Module | None:
 
     Such are `DistributedDataParallel`, those of training frameworks, and, by another name, `torch.compile`'s.
     """
-    if not isinstance(model, nn.Module) or any(p.kind not in FREE for p in _parameters(model).values()):
+    if not isinstance(model, nn.Module):
         return None
-    found = (getattr(model, name, None) for name in WRAPPED)
-    return next((inner for inner in found if isinstance(inner, nn.Module) and _all_of(model, inner)), None)
+    found = [inner for inner in (getattr(model, name, None) for name in WRAPPED) if isinstance(inner, nn.Module)]
+    if not found or any(p.kind not in FREE for p in _parameters(model).values()):
+        return None
+    return next((inner for inner in found if _all_of(model, inner)), None)
 
 
 def _all_of(model: nn.Module, inner: nn.Module) -> bool:
