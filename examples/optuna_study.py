@@ -75,6 +75,14 @@ def objective(trial: Any) -> float:
     return float(run.metrics[-1]["average_quality"])
 
 
+def told(_: Any, trial: Any) -> None:
+    """One line for each trial, as it ends."""
+    rates = ", ".join(f"{name} {value:.2g}" for name, value in trial.params.items())
+    behind = f"iteration {trial.user_attrs.get('iterations', 0)}: behind the others"
+    ended = f"quality {trial.value:.3f}" if trial.state.name == "COMPLETE" else behind
+    print(f"{trial.number:3} {rates}: {trial.user_attrs.get('verdict', ended)}", flush=True)
+
+
 study = optuna.create_study(
     direction="maximize",
     sampler=optuna.samplers.TPESampler(seed=0),
@@ -82,15 +90,9 @@ study = optuna.create_study(
 )
 for rate in options.first:
     study.enqueue_trial({"lr_g": 1e-3, "lr_d": rate}, skip_if_exists=True)
-study.optimize(objective, n_trials=options.trials)
+study.optimize(objective, n_trials=options.trials, callbacks=[told])
 
-done = 0
-for trial in study.trials:
-    rates = ", ".join(f"{name} {value:.2g}" for name, value in trial.params.items())
-    at = trial.user_attrs.get("iterations", 0)
-    ended = f"quality {trial.value:.3f}" if trial.state.name == "COMPLETE" else f"iteration {at}: behind the others"
-    print(f"{trial.number:3} {rates}: {trial.user_attrs.get('verdict', ended)}")
-    done += at
+done = sum(trial.user_attrs.get("iterations", 0) for trial in study.trials)
 print(f"{done:,} of {len(study.trials) * options.iterations:,} iterations trained")
 if any(trial.state.name == "COMPLETE" for trial in study.trials):
     print(f"best: trial {study.best_trial.number}")
