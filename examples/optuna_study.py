@@ -78,7 +78,7 @@ def objective(trial: Any) -> float:
 def told(_: Any, trial: Any) -> None:
     """One line for each trial, as it ends."""
     rates = ", ".join(f"{name} {value:.2g}" for name, value in trial.params.items())
-    behind = f"iteration {trial.user_attrs.get('iterations', 0)}: behind the others"
+    behind = f"iteration {trial.user_attrs.get('iterations', 0):,}: behind the others"
     ended = f"quality {trial.value:.3f}" if trial.state.name == "COMPLETE" else behind
     print(f"{trial.number:3} {rates}: {trial.user_attrs.get('verdict', ended)}", flush=True)
 
