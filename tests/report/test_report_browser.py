@@ -241,7 +241,7 @@ def test_a_long_run_is_small_and_opens(tmp_path, opened):
     folder = points(run(tmp_path / "long", rows=rows), iterations=range(0, 200_001, 5000), n=1000)
     path = sg.report(folder)
     size = path.stat().st_size
-    assert size < 6_000_000
+    assert size < 3_500_000  # most of it the packed library
     began = time.perf_counter()
     page = opened(path)
     took = time.perf_counter() - began

@@ -9,6 +9,16 @@ const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const config = { displayModeBar: false, responsive: true, doubleClick: "reset+autosize" };
 const touch = matchMedia("(pointer: coarse)").matches;
 
+// Plotly comes packed: unpacked it would be nine tenths of the page.
+async function unpackPlotly() {
+  const packed = document.getElementById("plotly");
+  if (!packed) return;
+  const bytes = Uint8Array.from(atob(packed.textContent), (c) => c.charCodeAt(0));
+  const script = document.createElement("script");
+  script.textContent = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  document.head.append(script);
+}
+
 // The style sheet knows the colours; the browser resolves them for the theme that holds.
 function colour(name, group) {
   const probe = document.createElement("span");

@@ -6,7 +6,7 @@
   const html = document.documentElement;
   const button = document.getElementById("follow");
   const followed = document.getElementById("followed");
-  const rested = Math.min(60_000, 10 * performance.now()); // opening pages takes a tenth of the time at most
+  let rested = Infinity; // the time from which this page may be loaded again
   const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
   let held = false;
 
@@ -35,6 +35,7 @@
   const tops = () => [html, ...document.querySelectorAll("main section")].map((part) => part.getBoundingClientRect().top);
 
   function keep() {
+    if (kept !== null && !html.dataset.placed) return; // what is kept is not yet used
     const at = slider && slider.value !== slider.max ? stops[Number(slider.value)] : undefined;
     const section = tops().findLastIndex((top) => top <= 0);
     const folds = [...document.querySelectorAll("[data-fold][open]")].map((fold) => fold.dataset.fold);
@@ -48,16 +49,23 @@
     html.dataset.placed = "yes";
   }
 
-  if (kept !== null) {
-    history.scrollRestoration = "manual";
-    if (kept.theme) html.dataset.theme = kept.theme;
-    hold(kept.held);
+  function place() {
     if (kept.at !== undefined && stops.length) slider.value = String(Math.max(0, stops.findLastIndex((s) => s <= kept.at)));
     for (const fold of document.querySelectorAll("[data-fold]")) fold.open = kept.folds.includes(fold.dataset.fold);
     for (const group of kept.hidden) document.querySelector(`[data-toggle="${group}"]`)?.click();
     themed();
-    window.addEventListener("load", restore);
+    Promise.allSettled([...document.images].map((image) => image.decode())).then(restore); // they have their heights
   }
+
+  history.scrollRestoration = "manual"; // else the browser may scroll after us
+  if (kept !== null) {
+    if (kept.theme) html.dataset.theme = kept.theme;
+    hold(kept.held);
+  }
+  ready.then(() => {
+    rested = Math.min(60_000, 10 * performance.now()); // opening pages takes a tenth of the time at most
+    if (kept !== null) place();
+  });
   button.addEventListener("click", () => hold(!held));
   document.addEventListener("visibilitychange", ask);
   window.addEventListener("pagehide", keep);

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -28,7 +30,6 @@ def framed(
     library.
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
 
     own = FunctionLoader(frame_file)
     environment = Environment(
@@ -41,11 +42,19 @@ def framed(
         version=__version__,
         palette=PALETTE,
         css=frame_file("page.css"),
-        plotly=get_plotlyjs() if plotly else "",
+        plotly=packed_plotly() if plotly else "",
         scripts=scripts,
         data=embedded({"palette": PALETTE, **data}),
         **context,
     )
+
+
+@cache
+def packed_plotly() -> str:
+    """The library that draws curves, packed by gzip, in base64: unpacked it would be nine tenths of a page."""
+    from plotly.offline import get_plotlyjs
+
+    return b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode("ascii")
 
 
 def embedded(content: Any) -> str:

@@ -10,7 +10,11 @@ function isDark() {
 
 function themed() {
   themeButton.setAttribute("aria-pressed", String(isDark()));
-  for (const again of repaints) again();
+  repaint();
+}
+
+function repaint() {
+  if (root.dataset.ready) for (const again of repaints) again();
 }
 
 themeButton.addEventListener("click", () => {
@@ -29,7 +33,7 @@ for (const chip of document.querySelectorAll("[data-toggle]")) {
     else hiddenGroups.add(group);
     chip.setAttribute("aria-pressed", String(shown));
     for (const part of document.querySelectorAll(`[data-group="${group}"]`)) part.hidden = !shown;
-    for (const again of repaints) again();
+    repaint();
   });
 }
 
@@ -61,5 +65,7 @@ if (links.length) {
 }
 
 themeButton.setAttribute("aria-pressed", String(isDark()));
-for (const begin of starts) begin();
-root.dataset.ready = "yes";
+const ready = unpackPlotly().then(() => {
+  for (const begin of starts) begin();
+  root.dataset.ready = "yes";
+});
