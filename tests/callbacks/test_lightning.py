@@ -24,7 +24,7 @@ from tiny import assert_same
 framework = pytest.importorskip("lightning.pytorch", reason="lightning is not installed: pip install lightning")
 other = pytest.importorskip("pytorch_lightning")
 BATCHES = 10  # of an epoch
-pytestmark = pytest.mark.filterwarnings("ignore:.*(num_workers|treespec|LeafSpec|logging interval|GPU available)")
+pytestmark = pytest.mark.filterwarnings("ignore:.*(num_workers|treespec|validation_step|not empty)")
 
 
 def module(package: Any, broken: int | None = None, **more: Any) -> Any:
@@ -123,6 +123,16 @@ def test_a_resumed_run_goes_on_as_the_unbroken_one(cut: int, tmp_path: Path) -> 
     assert again.monitor.records == one.monitor.records == by_hand(40, BROKEN, "rollback")[1].records
     assert again.loop.guard.events == one.loop.guard.events
     assert_alike(net, whole.gan)
+
+
+def test_a_checkpoint_goes_before_what_a_callback_had_seen(tmp_path: Path) -> None:
+    callback = sg.callbacks.Lightning(monitor())
+    made, *_ = fit(10, callback=callback)
+    made.save_checkpoint(tmp_path / "a.ckpt")
+    fit(30, path=tmp_path / "a.ckpt", callback=callback)
+    assert len(callback.monitor.records) == 7
+    fit(20, path=tmp_path / "a.ckpt", callback=callback)
+    assert callback.monitor.records == by_hand(20)[1].records
 
 
 def test_a_roll_back_restores_weights_and_optimisers() -> None:

@@ -81,7 +81,7 @@ class LightningCallback(_Base):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """After checks and checkpoints: the state from which it trains is the first one to roll back to."""
-        before = self._state if self.loop is None else self.loop.state_dict()
+        before = self.state_dict()
         objects = {"module": pl_module, "precision": trainer.precision_plugin}
         objects |= {f"optimizer_{i}": each for i, each in enumerate(trainer.optimizers)}
         objects |= {f"scheduler_{i}": each.scheduler for i, each in enumerate(trainer.lr_scheduler_configs)}
@@ -92,7 +92,7 @@ class LightningCallback(_Base):
 
         self.loop = Loop(self.monitor, objects, log=log, **self.kept)
         self._state, self.stopped = None, ""
-        if before is not None:
+        if before:
             self.loop.load_state_dict(before)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -130,7 +130,9 @@ class LightningCallback(_Base):
 
     def state_dict(self) -> dict[str, Any]:
         """For Lightning's checkpoints."""
-        return {} if self.loop is None else self.loop.state_dict()
+        if self._state is None and self.loop is not None:
+            return self.loop.state_dict()
+        return dict(self._state or {})
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """From a checkpoint; it is used once training begins."""
