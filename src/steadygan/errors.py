@@ -17,8 +17,8 @@ EXIT_INTERRUPTED = 130
 MOST_NAMES = 15  # that one line lists
 NEAREST = 5  # names that stand for the rest
 LISTED = {  # where all names of a kind are to be found
-    "recipe": "steadygan recipes lists all",
-    "paper": "steadygan recipes lists all",
+    "recipe": "steadygan recipes '*' lists all",
+    "paper": "steadygan recipes '*' lists all",
     "setting": "--dry-run prints all",
     "statement": "steadygan theory lists all",
 }

@@ -42,7 +42,7 @@ def test_of_many_names_the_nearest_are_told_and_where_all_are() -> None:
     names = [f"ring{i}/far" for i in range(40)]
     told = str(unknown("recipe", "ring8/fra", names))
     assert told.startswith("unknown recipe 'ring8/fra': did you mean 'ring8/far'? known: ring8/far, ")
-    assert told.endswith(", ... (40 in all; steadygan recipes lists all)")
+    assert told.endswith(", ... (40 in all; steadygan recipes '*' lists all)")
     assert told.count("/far,") == 5
 
 
