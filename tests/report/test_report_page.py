@@ -109,6 +109,19 @@ def test_runs_of_other_data_stand_side_by_side_with_a_warning(tmp_path):
     assert [panel["runs"][0]["kind"] for panel in found.data["samples"]] == ["points", "images"]
 
 
+@pytest.mark.parametrize(
+    ("names", "title"),
+    [
+        (("r1", "far"), "grid25/r1 and grid25/far, seed 0"),
+        (("r1", "far", "sdp", "hinge"), "4 runs side by side, seed 0"),
+    ],
+)
+def test_a_title_names_a_few_runs_and_counts_many(tmp_path, names, title):
+    folders = [run(tmp_path / name, recipe=f"grid25/{name}") for name in names]
+    page = sg.report(folders, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"<h1>{title}</h1>" in page
+
+
 def test_samples_of_a_few_seeds_are_shown(tmp_path):
     folders = [points(run(tmp_path / str(s), seed=s), seed=s) for s in range(6)]
     found = read(*folders, out=tmp_path / "page.html")

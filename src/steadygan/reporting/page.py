@@ -22,6 +22,7 @@ from .timeline import timeline
 
 SEEDS = 4  # of a group, whose samples are shown
 FILMS = 400_000  # bytes of all films of a page
+NAMED = 3  # runs that a page's title names
 
 
 def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "", real: bool = False) -> str:
@@ -35,7 +36,7 @@ def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "
     figures = tables.figures(groups)
     charts = [own for section in sections for own in section["charts"]]
     why = reason(groups)
-    seed = common_seed([group.runs for group in groups])
+    names, seed = [group.name for group in groups], common_seed([group.runs for group in groups])
     numbers = {own["key"]: own for own in charts}
     return framed(
         frame_file("page.html.j2"),
@@ -44,7 +45,8 @@ def render(groups: Sequence[RunGroup], notes: Sequence[str] = (), state: str = "
         kind="report",
         above="Training report",
         state=state,
-        title=listed([group.name for group in groups]) + ("" if seed is None else f", seed {seed}"),
+        title=(listed(names) if len(names) <= NAMED else f"{len(names)} runs side by side")
+        + ("" if seed is None else f", seed {seed}"),
         groups=[_card(i, group) for i, group in enumerate(groups)],
         several=len(groups) > 1,
         judged=any(run.verdicts for group in groups for run in group.runs),
