@@ -131,7 +131,8 @@ def take_look(
             figures |= _described(sight, slopes["mean"], where, yardstick, spare, alone)
             assert sight.real is not None
             shown = subject.presented(real).x.flatten(1)[:PAIRS]
-            scale = slope_to_scale(sight.slope, shown, sight.real.logits[: len(shown)])
+            count = min(len(shown), len(sight.real.logits))  # parts of a batch's size may leave some over
+            scale = slope_to_scale(sight.slope, shown[:count], sight.real.logits[:count])
             figures |= {} if scale is None else {"slope_to_scale": scale}
             if fake.label is not None:
                 agreement = yardstick.agreement(fake.x[:PAIRS], fake.label[:PAIRS])
