@@ -41,10 +41,10 @@ D = nn.Sequential(
     nn.Conv2d(64, 1, 2),
     nn.Sigmoid(),
 )
-opt_g = torch.optim.Adam(G.parameters(), lr=5e-4, betas=(0.5, 0.999))
-opt_d = torch.optim.Adam(D.parameters(), lr=5e-4, betas=(0.5, 0.999))
+opt_g = torch.optim.Adam(G.parameters(), lr=2e-3, betas=(0.5, 0.999))
+opt_d = torch.optim.Adam(D.parameters(), lr=2e-3, betas=(0.5, 0.999))
 judge, loss_of = sg.types.critic(D, gives="probability"), sg.losses.NonSaturating()  # steadygan
-r1, monitor = sg.penalties.r1(0.1), sg.CollapseMonitor(every=100)  # steadygan
+r1, monitor = sg.penalties.r1(0.1), sg.CollapseMonitor(every=100, loss=loss_of)  # steadygan
 
 for i in range(1, options.iterations + 1):
     x = images[torch.randint(len(images), (N,))]

@@ -51,6 +51,7 @@ opt_d = torch.optim.Adam(D.parameters(), lr=2e-3, betas=(0.5, 0.9))
 hinge = sg.losses.Hinge()
 far = sg.methods.FakeAsReal(0 if options.plain else 4)
 penalties = [] if options.plain else [sg.penalties.r1(0.1, by="difference")]
+monitor = sg.CollapseMonitor(every=100, loss=hinge)
 
 
 def pairs(x: Tensor, condition: Tensor) -> sg.types.Batch:
@@ -63,21 +64,24 @@ def made(n: int) -> sg.types.Batch:
     return pairs(G(condition), condition)
 
 
-for _ in range(options.iterations):
+for i in range(1, options.iterations + 1):
     index = torch.randint(len(sharp), (N,))
     x, condition = sharp[index], blurred[index]
 
-    y = G(condition).detach()
-    x_d, y_d = far.apply(D, pairs(x, condition), pairs(y, condition), candidates=made)
+    real, fake = pairs(x, condition), pairs(G(condition), condition)
+    x_d, y_d = far.apply(D, real, fake, candidates=made)
     loss = sg.d_loss(hinge, D, x_d, y_d, penalties)
     opt_d.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     opt_d.step()
 
-    y = G(condition)
-    loss = sg.g_loss(hinge, D, pairs(y, condition)) + 10 * (y - x).abs().mean()
+    fake = pairs(G(condition), condition)
+    terms = {"adv": sg.g_loss(hinge, D, fake), "rec": 10 * (fake.x - x).abs().mean()}
+    verdict = monitor.observe(D=D, real=real, fake=fake, terms=terms, at=G[2], paired=True, iteration=i)
+    if verdict is not None:
+        print(f"{i:6,} {verdict.told}\n       {verdict.discriminator}")
     opt_g.zero_grad()
-    loss.backward()
+    (terms["adv"] + terms["rec"]).backward()  # type: ignore[no-untyped-call]
     opt_g.step()
 
 
@@ -86,4 +90,6 @@ def edges(x: Tensor) -> float:
 
 
 with torch.no_grad():
-    print(f"edges: blurred {edges(blurred):.3f}, sharpened {edges(G(blurred)):.3f}, real {edges(sharp):.3f}")
+    y = G(blurred)
+    print(f"edges: blurred {edges(blurred):.3f}, sharpened {edges(y):.3f}, real {edges(sharp):.3f}; ", end="")
+    print(f"error: blurred {(blurred - sharp).abs().mean():.3f}, sharpened {(y - sharp).abs().mean():.3f}")

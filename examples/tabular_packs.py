@@ -1,6 +1,6 @@
 """A table with a discriminator that packs by itself, as CTGAN's: Wasserstein loss, five D steps, packs of ten rows.
 
-Run: python tabular_packs.py [--iterations 300]
+Run: python tabular_packs.py [--iterations 600]
 
 One logit stands for ten rows. `pack=10` tells the library so: the gradient penalty measures the norm of a whole pack's
 gradient, interpolation mixes whole packs, and fake-as-real would choose whole packs. The rows have a category of three
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import steadygan as sg
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--iterations", type=int, default=300)
+parser.add_argument("--iterations", type=int, default=600)
 options = parser.parse_args()
 torch.manual_seed(0)
 torch.set_num_threads(1)
@@ -58,10 +58,12 @@ judge = sg.types.critic(D, pack=PACK)
 opt_g = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.5, 0.9))
 opt_d = torch.optim.Adam(D.parameters(), lr=1e-3, betas=(0.5, 0.9))
 loss_of, penalties = sg.losses.Wasserstein(), [sg.penalties.one_gp(10)]
+monitor = sg.CollapseMonitor(every=100, loss=loss_of)
 
-for _ in range(options.iterations):
+for i in range(1, options.iterations + 1):
     for _ in range(5):
-        loss = sg.d_loss(loss_of, judge, draw(N), G(torch.randn(N, 8)), penalties)
+        x, y = draw(N), G(torch.randn(N, 8)).detach()
+        loss = sg.d_loss(loss_of, judge, x, y, penalties)
         opt_d.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         opt_d.step()
@@ -69,6 +71,10 @@ for _ in range(options.iterations):
     opt_g.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     opt_g.step()
+
+    verdict = monitor.observe(D=judge, real=x, fake=y, iteration=i)
+    if verdict is not None:
+        print(f"{i:6,} {verdict.told}")
 
 with torch.no_grad():
     rows = G(torch.randn(5000, 8))

@@ -67,8 +67,9 @@ opt_g = torch.optim.AdamW(G.parameters(), lr=1e-3, betas=(0.8, 0.99))
 opt_d = torch.optim.AdamW(D.parameters(), lr=1e-3, betas=(0.8, 0.99))
 judge, loss_of = sg.types.critic(D), sg.losses.LeastSquares()
 far = sg.methods.FakeAsReal(0 if options.plain else 4)
+monitor = sg.CollapseMonitor(every=100, loss=loss_of, features=lambda x: torch.fft.rfft(x).abs())  # without phases
 
-for _ in range(options.iterations):
+for i in range(1, options.iterations + 1):
     x, pitch = draw(N)
     x_d, y_d = far.apply(judge, x, G(pitch).detach(), candidates=lambda n: G(draw(n)[1]))
     loss = sg.d_loss(loss_of, judge, x_d, y_d)
@@ -81,9 +82,12 @@ for _ in range(options.iterations):
         real = judge(sg.types.Batch(x)).features
     fake = judge(sg.types.Batch(y)).features  # "0.0" and "1.0": head.feature
     matched = torch.stack([(fake[name] - real[name]).abs().mean() for name in real]).mean()
-    loss = sg.g_loss(loss_of, judge, y) + 2 * matched
+    terms = {"adv": sg.g_loss(loss_of, judge, y), "features": 2 * matched}
+    verdict = monitor.observe(D=judge, real=x, fake=y, terms=terms, at=G.last, paired=True, iteration=i)
+    if verdict is not None:
+        print(f"{i:6,} {verdict.told}\n       {verdict.discriminator}")
     opt_g.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    (terms["adv"] + terms["features"]).backward()  # type: ignore[no-untyped-call]
     opt_g.step()
 
 
