@@ -139,7 +139,7 @@ CASES = (
         ("detail", "error"),
         "with D: detail #, error #,",
         Change(
-            "D from the start, a fixed weight of 3, no r1",
+            "D from the start, a fixed weight of 10, no r1",
             (
                 ("default=600, help", "default=0, help"),
                 ("(slope(adv) + 1e-4)).clamp(max=1e4).detach()", "(slope(adv) + 1e-4)).clamp(10.0, 10.0).detach()"),

@@ -23,6 +23,10 @@ EXAMPLES = ROOT / "examples"
         ("own_loop.py --iterations 30", "of 8, high-quality samples"),
         ("own_loop.py --iterations 30 --plain", "of 8, high-quality samples"),
         ("quickstart.py --iterations 30", "'iteration': 30"),
+        ("wgan_gp.py --iterations 3", "of 8, high-quality samples"),
+        ("tokenizer.py --iterations 3 --start 1", "with D: detail "),
+        ("super_resolution.py --iterations 2 --warm-up 1", "; with D detail "),
+        ("one_step_student.py --iterations 3 --teacher 3", "student, 1 step: modes "),
         ("patch_translation.py --iterations 3", "edges: blurred 0.236, sharpened"),
         ("patch_translation.py --iterations 3 --plain", "edges: blurred 0.236, sharpened"),
         ("vocoder.py --iterations 3", "energy at the pitch: "),
@@ -91,6 +95,31 @@ def test_an_example_says_what_it_needs(example: str, package: str, said: str, mo
     with pytest.raises(SystemExit) as told:
         runpy.run_path(str(EXAMPLES / f"{example}.py"), run_name="__main__")
     assert told.value.code == said
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_it_is_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 120
+
+
+def test_every_change_of_the_failures_still_applies() -> None:
+    found = runpy.run_path(str(ROOT / "benchmarks" / "example_failures.py"))
+    for case in found["CASES"]:
+        texts = [text for _, text in case.ways()]
+        assert len({*texts}) == 2 + len(case.remedies), case.example
+        for text in texts:
+            compile(text, case.example, "exec")
+            assert text.count(found["SEED"]) == 1
+
+
+def test_every_failure_has_a_page_in_the_index() -> None:
+    pages = ROOT / "docs" / "examples"
+    index = (pages / "README.md").read_text(encoding="utf-8")
+    for case in runpy.run_path(str(ROOT / "benchmarks" / "example_failures.py"))["CASES"]:
+        assert f"({case.example}.md)" in index
+        page = (pages / f"{case.example}.md").read_text(encoding="utf-8")
+        for name, _ in case.ways():
+            assert f"\n| {name} |" in page
 
 
 def test_own_loop_changes_at_most_five_lines() -> None:
