@@ -114,6 +114,12 @@ def test_a_slope_is_steep_where_the_outputs_do_not_explain_it(scale: float | Non
     assert ("d_steep" in judge_once(figures).causes) is told
 
 
+@pytest.mark.parametrize(("steepness", "told"), [(99.0, False), (101.0, True)])
+def test_no_scale_explains_a_slope_of_a_hundred_logits(steepness: float, told: bool) -> None:
+    """A D whose rate is far too high: 1,170 logits between the sides, 2,490 of slope, and 0.6 of its own scale."""
+    assert ("d_steep" in judge_once(STEEP | {"steepness": steepness, "slope_to_scale": 0.6}).causes) is told
+
+
 def test_an_untrained_patch_discriminator_is_not_called_steep() -> None:
     layers = [nn.Conv2d(3, 16, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(16, 32, 4, 2, 1), nn.InstanceNorm2d(32)]
     D = seeded(0, lambda: nn.Sequential(*layers, nn.LeakyReLU(0.2), nn.Conv2d(32, 1, 3, 1, 1))).float()

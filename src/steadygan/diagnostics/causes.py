@@ -23,6 +23,7 @@ WIDE, ALIKE = 1.8, 0.4  # mean distance of fakes over that of reals
 APART = 0.2  # quality that live fakes have and the average's have not
 POOR, BLIND = 0.5, 0.25  # quality to which D should object; deviations between D's logits of reals and fakes
 BEYOND = 2.0  # times D's scale between reals that its slope makes of their differences
+SHEER = 100.0  # logits over the reals' mean distance that are too steep however far apart D puts the reals
 IDLE, ALONE = 0.01, 0.99  # share of G's gradient that the adversarial term has where it hardly counts, or only it
 SMOOTH = 0.6  # of the reals' fine detail, or its inverse: fakes are smooth, or noisy
 TELLING = 1.0  # deviations by which a head of D tells reals from fakes
@@ -126,8 +127,11 @@ def levelled(*signs: Sign) -> Sign:
 
 
 def beyond(figures: Figures, _past: Past, _setting: Setting) -> bool:
-    """A slope of D that its own outputs for reals do not explain; records without it are taken at their word."""
-    return figures.get("slope_to_scale", BEYOND) >= BEYOND
+    """A slope of D that its own outputs for reals do not explain, or that no loss with a unit can have asked for.
+
+    Records without the former are taken at their word.
+    """
+    return figures.get("slope_to_scale", BEYOND) >= BEYOND or figures["steepness"] > SHEER
 
 
 def grown(figures: Figures, past: Past, setting: Setting) -> bool:
