@@ -270,7 +270,8 @@ def table(case: Case, records: dict[str, dict[str, Any]], seeds: int) -> str:
     quoted = ""
     for name, runs in found.items():
         cells = [spread(values) for values in zip(*(own["figures"] for own in runs), strict=True)]
-        cells += [spread([own["looks"][-1]["paired_distance"] for own in runs])] * paired
+        if paired:
+            cells.append(spread([own["looks"][-1]["paired_distance"] for own in runs]))
         lines.append(f"| {name} | {' | '.join(cells)} | {' | '.join(said(runs))} |")
         if name == case.broken.name:
             told = [look for own in runs for look in own["looks"] if look.get("reason") and wrong(look)]
