@@ -146,6 +146,7 @@ QUANTITIES = (
     _known("detail", "fine detail of fakes", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
     _known("average_detail", "fine detail of the average's fakes", "ratio", PAIRS, ideal=1.0, meaning=PERFECT),
     _known("paired_distance", "fakes from their own reals", SPREAD, PAIRS, ideal=0.0, meaning="equal"),
+    _known("paired_match", "fakes from their own reals over others", "ratio", PAIRS, ideal=0.0, meaning="equal"),
     _known("paired_distance_d", "fakes from their reals, in D's features", SPREAD, PAIRS, ideal=0.0, meaning="equal"),
     _known("duplicates", "fakes with a near duplicate", SHARE, PAIRS),
     _known("accuracy_real", "training reals on the right side", SHARE, OUTPUTS),

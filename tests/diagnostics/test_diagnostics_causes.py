@@ -100,6 +100,9 @@ CASES = {
         "99.1% of G's gradient",
         "penalty.r1.weight=1, lr_d=0.001; lower the term's weight",
     ),
+    "input_ignored": Case(
+        {"paired_match": 0.95}, {"paired_match": 0.951}, "0.95 times as far from their own reals", "compares pairs"
+    ),
     "fakes_smooth": Case({"detail": 0.6}, {"detail": 0.59}, "59% of the reals' fine detail", "smaller patches"),
     "fakes_noisy": Case(
         {"detail": 1.66}, {"detail": 1.67}, "1.7 times the reals' fine detail", "lower the adversarial"

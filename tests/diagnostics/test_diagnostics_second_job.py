@@ -163,6 +163,8 @@ def shown(figures: dict[str, float]) -> set[str]:
         ({"detail": 0.61}, None),
         ({"detail": 1.7}, "fakes_noisy"),
         ({"detail": 1.6}, None),
+        ({"paired_match": 0.96}, "input_ignored"),
+        ({"paired_match": 0.94}, None),
     ],
 )
 def test_causes_of_a_second_job(figures: dict[str, float], cause: str | None) -> None:
@@ -219,6 +221,7 @@ def test_texture_counts_in_pairs() -> None:
     exact, smooth = (looked(fake).records[-1] for fake in (lambda x: x.clone(), blurred))
     assert exact["detail"] == 1.0
     assert exact["paired_distance"] == exact["paired_distance_d"] == 0.0
+    assert exact["paired_match"] == 0.0
     assert exact["quality"] > 0.9
     assert smooth["detail"] < 0.4
     assert smooth["quality"] < 0.4
@@ -229,6 +232,13 @@ def test_texture_counts_in_pairs() -> None:
         x = normal(i, 128, 1, 14, 14).float()
         apart.observe(D=lambda v: v.mean((1, 2, 3)), real=x, fake=blurred(x))
     assert "detail" not in apart.records[-1]
+
+
+def test_fakes_that_ignore_what_they_are_made_from() -> None:
+    """They are good as a set, so that quality says nothing of it."""
+    shuffled = looked(lambda x: x.roll(1, 0)).records[-1]
+    assert shuffled["quality"] > 0.9
+    assert "input_ignored" in shuffled["causes"]
 
 
 def test_the_average_is_judged_by_its_own_detail() -> None:

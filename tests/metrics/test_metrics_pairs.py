@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from known import F64, normal
 from steadygan.errors import InputError, NonFiniteError
-from steadygan.metrics.pairs import detail, paired_distance
+from steadygan.metrics.pairs import detail, paired_distance, paired_match
 
 IMAGES = normal(0, 32, 3, 16, 16)
 
@@ -23,6 +23,21 @@ def test_a_pair_that_is_equal_is_at_0_and_another_real_one_at_1() -> None:
 def test_the_paired_distance_by_hand() -> None:
     x = torch.tensor([[0.0], [4.0]], dtype=F64)
     assert paired_distance(x + torch.tensor([[1.0], [-3.0]]), x) == pytest.approx((1 + 3) / 2 / 4)
+
+
+def test_a_match_by_hand() -> None:
+    x = torch.tensor([[0.0], [4.0], [10.0]], dtype=F64)
+    y = x + torch.tensor([[1.0], [-3.0], [0.0]])  # 1, 1, 10: others are 3 + 9, 1 + 9, 10 + 6 away
+    assert paired_match(y, x) == pytest.approx((1 + 3 + 0) / 3 / ((3 + 9 + 1 + 9 + 10 + 6) / 6))
+    assert paired_match(x, x) == 0.0
+    assert paired_match(torch.zeros(5, 2), torch.zeros(5, 2)) == 1.0
+    with pytest.raises(InputError, match="expected one fake per real sample, 3, got 2"):
+        paired_match(y[:2], x)
+
+
+def test_fakes_in_another_order_match_nothing() -> None:
+    x = normal(0, 200, 3)
+    assert paired_match(x.roll(1, 0), x) == pytest.approx(1.0, abs=0.05)
 
 
 def test_what_is_no_pair_is_refused() -> None:

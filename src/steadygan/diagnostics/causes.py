@@ -25,6 +25,7 @@ POOR, BLIND = 0.5, 0.25  # quality to which D should object; deviations between 
 BEYOND = 2.0  # times D's scale between reals that its slope makes of their differences
 SHEER = 100.0  # logits over the reals' mean distance that are too steep however far apart D puts the reals
 IDLE, ALONE = 0.01, 0.99  # share of G's gradient that the adversarial term has where it hardly counts, or only it
+UNMATCHED = 0.95  # times as far from their own reals as from others that paired fakes are
 SMOOTH = 0.6  # of the reals' fine detail, or its inverse: fakes are smooth, or noisy
 TELLING = 1.0  # deviations by which a head of D tells reals from fakes
 GROWN = 10.0  # times as far apart as at first that an unbounded critic puts the sides
@@ -355,6 +356,15 @@ CAUSES = (
         always=True,
     ),
     Cause(
+        "input_ignored",
+        above("paired_match", UNMATCHED),
+        "fakes are {paired_match:.2f} times as far from their own reals as from others: what they are made from hardly"
+        " matters",
+        ("paired_match",),
+        advice="raise the weight of the term that compares pairs, or give D what they are made from",
+        always=True,
+    ),
+    Cause(
         "fakes_smooth",
         below("detail", SMOOTH),
         "fakes have {detail:.0%} of the reals' fine detail: they are smooth",
@@ -387,9 +397,3 @@ CAUSES = (
         fairer,
     ),
 )
-
-
-def startling(past: Past, losses: Figures) -> bool:
-    """Whether one iteration's losses are so unusual that a look is due."""
-    known = ((value, past.usual(key)) for key, value in losses.items())
-    return any(usual is not None and abs(value - usual[0]) > OUT * usual[1] for value, usual in known)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..devices import borrowed
 from ..errors import InputError, NonFiniteError, check_whole
-from ..metrics.pairs import detail, paired_distance
+from ..metrics.pairs import detail, paired_distance, paired_match
 from ..runs.loop import LoopFolder
 from ..types import Batch, Loss, Now, Term, cat
 from ..types.critic import evaluating
@@ -318,13 +318,14 @@ class CollapseMonitor:
     def _pair_figures(self, yardstick: Yardstick, fake: Batch, real: Batch, sight: Sight) -> dict[str, float]:
         """How far fakes are from the reals of their own pairs, where that can be told."""
         n, embed = fake.size, yardstick.space.embed
-        spaces = {"paired_distance": (embed(fake.x), embed(real.x))}
+        there = embed(fake.x), embed(real.x)
+        figures = [("paired_distance", paired_distance, there), ("paired_match", paired_match, there)]
         if sight.fake_hidden is not None and sight.real_hidden is not None:
-            spaces["paired_distance_d"] = sight.fake_hidden[-n:], sight.real_hidden[-n:]
+            figures.append(("paired_distance_d", paired_distance, (sight.fake_hidden[-n:], sight.real_hidden[-n:])))
         found = {}
-        for key, (y, x) in spaces.items():
+        for key, of, (y, x) in figures:
             try:
-                found[key] = paired_distance(y, x)
+                found[key] = of(y, x)
             except (InputError, NonFiniteError):  # one sample, or features that are all alike or not finite
                 continue
         return found

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..display.card import Card
 from ..quantities import plain, tone, words
-from .causes import CAUSES, Cause, Figures, Past, startling
+from .causes import CAUSES, OUT, Cause, Figures, Past
 from .remedy import FIFTH, Change, Setting, slower
 from .states import ALARMS, Course, Thresholds
 
@@ -97,7 +97,8 @@ class Judge:
 
     def startled(self, losses: Figures) -> bool:
         """Whether one iteration's losses (`d_loss`, `g_loss`) are so unusual that a look is due at once."""
-        return startling(self.past, losses)
+        known = ((value, self.past.usual(key)) for key, value in losses.items())
+        return any(usual is not None and abs(value - usual[0]) > OUT * usual[1] for value, usual in known)
 
     def update(self, record: Figures) -> Verdict:
         """Adds a record; one without a look leaves the verdict as it was."""
@@ -211,6 +212,10 @@ def measured(state: str, figures: Figures, course: Course | None) -> tuple[str, 
         key = "quality" if course.average is None else "average_quality"
         return f"{whose} stay at a quality of {side.quality.now:.2g} ({SCALE})", {key: side.quality.now}
     track, first = side.worst, "" if course.average is None else "average_"
+    if not side.lost and not course.live.quality.fell:  # until it has held for some looks
+        own = side.quality
+        told = f"what was lost is coming back: {whose} have a quality of {own.now:.2g} after {own.best:.2g} ({SCALE})"
+        return told, {f"{first}quality": own.now}
     if not side.lost and course.live.quality.fell:
         track, whose, first = course.live.quality, "fakes", ""
     if track is side.covered:

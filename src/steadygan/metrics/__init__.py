@@ -6,7 +6,7 @@ from .energy import EnergyDistance, energy_distance
 from .modes import class_modes, expected_kl, mixture_modes
 from .moments import Moments, class_score, frechet, kernel_distance, precision_recall
 from .neighbours import Balance, Manifold, Memorisation, NearestNeighbour, balance
-from .pairs import detail, paired_distance
+from .pairs import detail, paired_distance, paired_match
 from .protocol import Protocol
 from .summary import BETTER, best
 from .support import Support, support
@@ -39,6 +39,7 @@ __all__ = [
     "kernel_distance",
     "mixture_modes",
     "paired_distance",
+    "paired_match",
     "precision_recall",
     "support",
 ]

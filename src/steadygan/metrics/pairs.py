@@ -28,6 +28,24 @@ def paired_distance(fake: Tensor, real: Tensor) -> float:
 
 
 @torch.no_grad()
+def paired_match(fake: Tensor, real: Tensor) -> float:
+    """mean_i ||y_i - x_i|| / mean_{i != j} ||y_i - x_j|| of samples or features y and x, both (n >= 2, *shape).
+
+    0 where each fake equals its own real sample, 1 where fakes are no nearer to it than to any other: what they are
+    made from does not matter. 1, too, where all distances are 0. Raises InputError for shapes that differ, or fewer
+    than two, and NonFiniteError for values that are not finite.
+    """
+    x = flat_samples(real.detach().to(torch.float64), "real", 2)
+    y = flat_samples(fake.detach(), "fake", 2, like=x.reshape(real.shape))
+    if len(x) != len(y):
+        raise InputError(f"expected one fake per real sample, {len(x)}, got {len(y)}: pass them in pairs")
+    apart = torch.cdist(y, x, compute_mode="donot_use_mm_for_euclid_dist")
+    own = apart.diagonal().sum()
+    others = (apart.sum() - own) / (len(x) - 1)
+    return float(own / others) if others > 0.0 else 1.0
+
+
+@torch.no_grad()
 def detail(fake: Tensor, real: Tensor) -> float | None:
     """(E |Delta y|^2 / E |Delta x|^2)^(1/2), where Delta x are the differences between neighbours along each axis.
 

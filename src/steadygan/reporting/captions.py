@@ -69,6 +69,7 @@ CAPTIONS = {
     "detail": "How much fine detail samples have, relative to real ones: below 1 they are smooth, above 1 noisy.",
     "average_detail": "How much fine detail the samples of the average of G's weights have, relative to real ones.",
     "paired_distance": "How far samples are from the real ones they are made from; 1 is as far as from any other.",
+    "paired_match": "Near 1, samples are no nearer to the real ones they are made from than to any other.",
     "paired_distance_d": "The same in D's last hidden layer.",
     "duplicates": "Share of the samples with a near duplicate among the others; when it rises, G repeats itself.",
     "over_coverage": "Below 0, D rates places with too many samples low; above 0, it makes over-coverage worse.",
