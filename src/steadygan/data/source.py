@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -17,7 +18,7 @@ from ..errors import InputError, check_whole
 from ..pixels import to_pixels, to_values
 from ..registry import Registry
 from ..types import Batch
-from ..types.batch import leaves, mapped
+from ..types.batch import form_of, leaves, mapped
 from ..types.labels import Conditions
 from .samples import InfiniteSampler, Samples, digest_of
 
@@ -105,10 +106,26 @@ class Source(Shown):
         if self.given is not None and (self.train is None or self.flip):
             got = "unlimited samples" if self.train is None else "flip, which would mirror images and not these"
             raise InputError(f"expected training samples, not mirrored, with their conditions, got {got}: leave it out")
+        if self.held_out_given is not None:
+            self._check_held_out()
         if self.workers is not None:
             check_whole("workers", self.workers, 0)
         if self.image and (len(self.shape) != 3 or self.shape[0] not in (1, 3)):
             raise InputError(f"expected images of shape (1 or 3, height, width), got {self.shape}: reshape them")
+
+    def _check_held_out(self) -> None:
+        """Raises InputError unless conditions of held-out samples are of the kind that training samples have."""
+        told, wanted = form_of(self.held_out_given), form_of(self.given)
+        if self.held_out is None:
+            raise InputError(f"expected held_out samples beside held_out_given in {self.name!r}, got none: pass both")
+        if told != wanted:
+            raise InputError(
+                f"expected held_out_given like the training samples' conditions, {wanted}, got {told}: pass the same"
+            )
+        if self.label is not None and self.held_out_label is None:
+            raise InputError(
+                "expected held_out_label beside held_out_given, as training samples have, got none: pass it"
+            )
 
     def _card(self, picture: bool) -> Card:
         kind = "images" if self.image else "samples"
@@ -198,10 +215,7 @@ class Source(Shown):
 
         numbers: whole numbers other than pixels stay whole.
         """
-        raw = raw.to(self.device, non_blocking=True)
-        if numbers and raw.dtype != torch.uint8 and not raw.is_floating_point():
-            return raw
-        return to_values(raw, self.dtype) if raw.dtype == torch.uint8 else raw.to(self.dtype)
+        return decoded(raw, self.device, self.dtype, numbers)
 
     def at(self, index: Tensor) -> Batch:
         """Training samples at `index` (k,) int64, decoded, with their labels."""
@@ -223,7 +237,7 @@ class Source(Shown):
         unseen = held_out and self.held_out_given is not None
         label, given = (self.held_out_label, self.held_out_given) if unseen else (self.label, self.given)
         label = None if label is None else label.to(self.device)
-        return Conditions(label, mapped(lambda leaf: self.decode(leaf, numbers=True), given))
+        return Conditions(label, given, partial(decoded, device=self.device, dtype=self.dtype, numbers=True))
 
     def some(self, most: int, seed: int = 0) -> Tensor | None:
         """The training samples, or `most` of them drawn with `seed` when there are more; None when unlimited."""
@@ -247,7 +261,7 @@ class Source(Shown):
             return digest_of(self.train, self.label, *leaves(self.given))
         # too large to be read for a hash: its size and a thousand of it
         some = self.train.read(torch.linspace(0, len(self.train) - 1, 1000, dtype=torch.float64).long())
-        return digest_of(some, self.label, words=f"{len(self.train)} {self.shape}")
+        return digest_of(some, self.label, *leaves(self.given), words=f"{len(self.train)} {self.shape}")
 
     def standardised(self, scaled: bool = True) -> Source:
         """The same training set with mean 0 and standard deviation 1 per coordinate; `restore` gives the units back.
@@ -318,8 +332,20 @@ class Stream:
         return batch._replace(x=torch.where(coins.view(-1, 1, 1, 1), batch.x.flip(-1), batch.x))
 
 
+def decoded(raw: Tensor, device: torch.device, dtype: torch.dtype, numbers: bool = False) -> Tensor:
+    """`Source.decode` for a device and dtype, without the source."""
+    raw = raw.to(device, non_blocking=True)
+    if numbers and raw.dtype != torch.uint8 and not raw.is_floating_point():
+        return raw
+    return to_values(raw, dtype) if raw.dtype == torch.uint8 else raw.to(dtype)
+
+
 def check_given(given: Any, n: int, whose: str) -> None:
     """Raises InputError unless conditions are tensors with one entry per sample."""
+    if given is not None and not leaves(given):
+        raise InputError(
+            f"expected conditions for {n} {whose}, got none in {given!r}: pass tensors, or leave given out"
+        )
     for leaf in leaves(given):
         if not isinstance(leaf, Tensor) or leaf.ndim < 1 or leaf.shape[0] != n:
             got = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__

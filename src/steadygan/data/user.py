@@ -71,6 +71,14 @@ def to_judge(data: Any, image: bool | None = None, name: str = "data", label: ND
     return found.told(numbers(found.x, name, label=found.label))
 
 
+def as_condition(leaf: Any) -> Tensor:
+    """One of the tensors or arrays of conditions, as a tensor; raises InputError for anything else."""
+    if not isinstance(leaf, Tensor | np.ndarray):
+        got = f"{type(leaf).__name__}: encode them as numbers"
+        raise InputError(f"expected conditions as tensors or arrays, one entry per sample, got {got}")
+    return as_tensor(leaf, "conditions")
+
+
 class Gathered(NamedTuple):
     """Samples (n, *shape) as they came, their classes, and what is known of them."""
 
@@ -90,7 +98,7 @@ def _gathered(data: Any) -> Gathered | Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, Batch):
-        given = mapped(lambda leaf: as_tensor(leaf, "conditions"), data.given)
+        given = mapped(as_condition, data.given)
         label = None if data.label is None else as_tensor(data.label, "labels").long()
         return Gathered(as_tensor(data.x, "data"), label, given=given)
     if isinstance(data, Tensor | np.ndarray):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -14,12 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from ..config.data import DATA
-from ..data.source import glimpse_of, restored
+from ..data.source import decoded, glimpse_of, restored
+from ..data.user import as_condition
 from ..devices import choose_device, plain_modes
 from ..display.card import Card, Shown
 from ..display.glimpse import MOST, POINTS, Glimpse
 from ..display.sentence import sentence, standing
-from ..errors import CollapseError, InputError, NonFiniteError, check_number, check_whole
+from ..errors import CollapseError, InputError, NonFiniteError, calling, check_number, check_whole
 from ..files import read_json, regular
 from ..latents import CHUNK, Latent, chunks, generate, label_chunks, normal_latent, rows, truncated
 from ..metrics import Protocol
@@ -27,7 +30,7 @@ from ..metrics.summary import short
 from ..models.build import NoGenerator, generator_of, networks
 from ..quantities import tone
 from ..types import Batch
-from ..types.batch import leaves, mapped
+from ..types.batch import form_of, leaves, mapped, places_of
 from ..types.labels import Conditions, occurring, spans
 from . import checkpoint
 from .checkpoint import Meta, TrainState, load_network
@@ -140,6 +143,7 @@ class Run(Shown):
     ) -> Tensor:
         """n samples (n, *shape) in the data's units; the first 8 of `sample(64, s)` are `sample(8, s)`.
 
+        For conditions, as many as are asked for are made at once, so that the two are equal up to rounding.
         See `stream` for the arguments and the errors.
         """
         return torch.cat([batch.x for batch in self.stream(n, seed, weights, label, truncation, interpolate, given)])
@@ -172,18 +176,21 @@ class Run(Shown):
         if self.latent_dim is None and (truncation is not None or interpolate is not None):
             raise InputError("this run draws latents with its own function: truncate or interpolate there")
         conditions = self.asked(given, label)
-        if conditions is not None:
-            return self._for_conditions(conditions, n, seed, self.G if weights == "ema" else self.G_live)
+        if conditions is not None and (interpolate is not None or (truncation is not None and not self.latent_dim)):
+            what = "truncation" if interpolate is None else "interpolate"
+            raise InputError(f"expected no {what}, because this run's samples are made for conditions: leave it out")
         z = chunks(self._latent, seed, self.device)
         classes: Iterator[Tensor] | None = None
         if self._prior is not None:
             classes = label_chunks(self._prior.to(self.device), seed)
             if label is not None:
-                classes = repeat(torch.full((CHUNK,), label, dtype=torch.int64, device=self.device))
+                classes = repeat(self._all_of(label, CHUNK))
         if truncation is not None:
             bound = truncation
             check_number("truncation", bound, 0, above=True)
             z = (truncated(part, bound) for part in z)
+        if conditions is not None:
+            return self._for_conditions(conditions, n, z, self.G if weights == "ema" else self.G_live)
         if interpolate is not None:
             check_whole("interpolate", interpolate, 2)
             pairs: Iterator[tuple[Tensor, Tensor | None]] = rows(z, classes, interpolate)
@@ -204,24 +211,30 @@ class Run(Shown):
                     f"expected conditions, which G takes, got none, and the data are not at hand: pass given= with "
                     f"{described}, such as run.sample(8, given=x)"
                 )
-            return kept
-        first = leaves(given)[0]
-        count = first.shape[0] if isinstance(first, Tensor) and first.ndim else 0
+            return kept if label is None else replace(kept, label=self._all_of(label, kept.size))
+        if self.conditional and label is None:
+            raise InputError("expected label= beside given=, as this run's generator takes classes, got none: pass one")
+        given = mapped(as_condition, given)
+        form, first = form_of(given), next(iter(leaves(given)), None)
+        count = 0 if first is None or not first.ndim else first.shape[0]
+        if not count or (described is not None and places_of(form) != places_of(described)):
+            got = f"{form} for {count}" if first is not None else "none"
+            raise InputError(f"expected conditions of the form {described}, one or more, got {got}: pass such")
         Batch(torch.empty(count), None, given).check()
         dtype = next(self.G.parameters()).dtype
-        classes = None if label is None else torch.full((count,), label, dtype=torch.int64, device=self.device)
+        read = partial(decoded, device=self.device, dtype=dtype, numbers=True)
+        return Conditions(None if label is None else self._all_of(label, count), given, read)
 
-        def there(x: Tensor) -> Tensor:
-            return x.to(self.device, dtype if x.is_floating_point() else x.dtype)
+    def _all_of(self, label: int, count: int) -> Tensor:
+        return torch.full((count,), label, dtype=torch.int64, device=self.device)
 
-        return Conditions(classes, mapped(there, given))
-
-    def _for_conditions(self, asked: Conditions, n: int, seed: int, network: nn.Module) -> Iterator[Batch]:
+    def _for_conditions(self, asked: Conditions, n: int, z: Iterator[Tensor], network: nn.Module) -> Iterator[Batch]:
         """Samples for conditions in their order, from the first on again after the last."""
-        for first, z in zip(range(0, n, CHUNK), chunks(self._latent, seed, self.device), strict=False):
+        for first, part in zip(range(0, n, CHUNK), z, strict=False):
             count = min(CHUNK, n - first)
             label, given = asked.at(torch.arange(first, first + count, device=self.device) % asked.size)
-            x = generate(network, z[:count], count, label, given)
+            with calling(f"G cannot take conditions of the form {form_of(given)}", "pass those of its training"):
+                x = generate(network, part[:count], count, label, given)
             yield Batch(x if self._units is None else restored(x, *self._units), label, given)
 
     def check_generates(self) -> None:

@@ -92,8 +92,7 @@ def generating(G: Any, given: Any, latents: Sequence[str], source: Source) -> tu
     """The generator, or a stand-in for it and the fixed fakes on which D is trained alone.
 
     latents: names of the latent arguments that were given, of which a generator needs one unless the data have
-    conditions. Raises InputError where the
-    arguments do not fit together.
+    conditions. Raises InputError where the arguments do not fit together.
     """
     if G is None and given is None:
         raise InputError("expected a generator, or fakes that D is trained on alone, got G=None: pass G or fakes=")
@@ -103,6 +102,8 @@ def generating(G: Any, given: Any, latents: Sequence[str], source: Source) -> tu
         if len(latents) > 1 or (not latents and source.given is None):
             raise InputError("pass either latent_dim (normal z of that size) or latent (a function n, generator -> z)")
         return module_of(G, "G"), None
+    if source.given is not None:
+        raise InputError("expected data without conditions with fakes, which have none, got some: leave given out")
     if latents:
         raise InputError(f"expected no {latents[0]} with fakes, because nothing uses latents then: leave it out")
     return NoGenerator(), fake_side(given, source)

@@ -57,7 +57,7 @@ class Probes:
         self._z = latents(setup.latent, max(self.n, SHOWN), seed + 1, device)
         self._columns: Tensor | None = None  # the classes of a grid of images
         self._label: Tensor | None = None  # classes, or rows of the conditions
-        self._evaluated = source.conditions(held_out=True)  # what samples are made for
+        self._evaluated, self._classes = setup.evaluated, prior is not None
         if setup.conditions is not None and self._evaluated is not None:
             drawn = torch.Generator(device).manual_seed(seed + 1)
             self._label = setup.conditions.drawn(len(self._z), drawn)
@@ -89,7 +89,7 @@ class Probes:
         if self.source.size is None:
             return Batch(self.source.fresh(size, generator))
         found = self.source.at(torch.randint(self.source.size, (size,), generator=generator, device=generator.device))
-        return found if self._label is not None else found._replace(label=None)
+        return found if self._classes else found._replace(label=None)
 
     @cached_property
     def standard(self) -> Standard:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -100,7 +100,18 @@ class Setup:
     @cached_property
     def conditions(self) -> Conditions | None:
         """What fakes are made for, where the data have conditions."""
-        return None if self.fakes is not None else self.source.conditions()
+        return self._conditions()
+
+    @cached_property
+    def evaluated(self) -> Conditions | None:
+        """The same for samples that are shown and evaluated: of held-out data, where these have conditions."""
+        return self._conditions(held_out=True)
+
+    def _conditions(self, held_out: bool = False) -> Conditions | None:
+        found = None if self.fakes is not None else self.source.conditions(held_out)
+        if found is None or self.prior is not None:
+            return found
+        return replace(found, label=None)  # reals have none then, and D would know fakes by theirs
 
     def asked(self, n: int, generator: torch.Generator) -> Tensor | None:
         """What n fakes are made for: rows of the conditions, or classes as in the data; None for neither."""
@@ -259,7 +270,7 @@ def run_of(setup: Setup, average: Average | None, path: Path | None, settings: d
     measured = evaluate or setup.optimum
     run.protocol = str(getattr(measured, "protocol", ""))
     run.protocols = dict(getattr(measured, "protocols", {}))
-    run.conditions = source.conditions(held_out=True)
+    run.conditions = setup.evaluated
     run.reference, run.modes = dict(getattr(evaluate, "reference", {})), source.modes
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -90,6 +91,11 @@ def _form(tree: Any) -> dict[str, tuple[int, ...]]:
 def form_of(given: Any) -> str:
     """The shape of each sample's condition, in words."""
     return _told(_form(given))
+
+
+def places_of(form: str) -> str:
+    """Where in a tree conditions of this form stand: what is left of `form_of` without the shapes."""
+    return re.sub(r"\([\d, ]*\)", "()", form)
 
 
 def _told(form: dict[str, tuple[int, ...]]) -> str:

@@ -82,11 +82,13 @@ def given_to(model: Callable[..., Any], given: Any) -> dict[str, Any]:
 class Conditions:
     """What fakes are made for, by the number of a real sample: its class and its conditions.
 
-    label (n,) int64, where there are classes. given: tensors (n, ...), nested in mappings and tuples.
+    label (n,) int64, where there are classes. given: tensors (n, ...), nested in mappings and tuples, as they are kept;
+    read: some rows of one of them as networks receive them, so that pixels are decoded only where they are used.
     """
 
     label: Tensor | None
     given: Any
+    read: Callable[[Tensor], Tensor]
 
     @property
     def size(self) -> int:
@@ -95,7 +97,8 @@ class Conditions:
 
     def at(self, rows: Tensor) -> tuple[Tensor | None, Any]:
         """Classes and conditions of these real samples, rows (k,) int64."""
-        return None if self.label is None else self.label[rows], mapped(lambda leaf: leaf[rows], self.given)
+        label = None if self.label is None else self.label[rows]
+        return label, mapped(lambda leaf: self.read(leaf[rows.to(leaf.device)]), self.given)
 
     def made(self, G: Callable[..., Any], z: Tensor, rows: Tensor) -> Batch:
         """What G makes of latents z (k, dim) for these real samples, with their classes and conditions."""
