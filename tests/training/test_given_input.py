@@ -1,4 +1,4 @@
-"""What users pass as conditions: kept as they are, decoded where they are used, refused in one line if they do not fit."""
+"""What users pass as conditions: kept as they are, decoded where they are used, refused in one line where they fail."""
 
 from __future__ import annotations
 
