@@ -14,9 +14,10 @@ from .source import DATA, Source
 
 
 def source(settings: Settings, progress: Progress | None = None) -> Source:
-    """The real data; points of the user's are standardised unless told otherwise.
+    """The real data; the user's points are standardised unless settings say otherwise.
 
-    progress: told (what, done, total) while images are decoded. Raises InputError for data that cannot be read or used.
+    progress: called with (what, done, total) while images are decoded. Raises InputError for data that cannot be read
+    or used.
     """
     settings.check_path()
     data = settings.data
@@ -45,7 +46,7 @@ def fakes(settings: Settings, progress: Progress | None = None) -> Source | None
 
 
 def built(name: str, progress: Progress | None = None, **own: Any) -> Source:
-    """The data set of this name, with settings of its own; told who follows its progress, if it takes that."""
+    """The data set of this name, with settings of its own; it receives `progress`, if it takes that."""
     build = DATA[name]
     told = {"progress": progress} if "progress" in signature(build).parameters else {}
     return build(**own, **told)

@@ -25,7 +25,7 @@ Request: TypeAlias = tuple[int, int]  # start, count
 
 
 class Loader:
-    """Answers the requests that it was told of from a queue that `workers` processes fill; the samples are the same.
+    """Answers the requests announced to it from a queue that `workers` processes fill; the samples are the same.
 
     What stands at a position of the stream does not depend on who reads it, so a run goes on exactly wherever it
     stopped: `begin` with the requests that will come, from there.

@@ -228,7 +228,7 @@ class Source(Shown):
         return Batch(x, label, given)
 
     def conditions(self, held_out: bool = False) -> Conditions | None:
-        """What fakes can be made for: of held-out samples, where there are such and they are asked for, or all of them.
+        """The conditions that fakes can be made for: of held-out samples, if asked for and present, else of the others.
 
         None for data without conditions.
         """
@@ -259,7 +259,7 @@ class Source(Shown):
             return self.digest or ""
         if isinstance(self.train, Tensor):
             return digest_of(self.train, self.label, *leaves(self.given))
-        # too large to be read for a hash: its size and a thousand of it
+        # too large to be read for a hash: its size and a thousand of its samples
         some = self.train.read(torch.linspace(0, len(self.train) - 1, 1000, dtype=torch.float64).long())
         return digest_of(some, self.label, *leaves(self.given), words=f"{len(self.train)} {self.shape}")
 

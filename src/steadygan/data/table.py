@@ -24,7 +24,7 @@ Row = tuple[int, list[str], bool]  # number of the line, its cells, whether some
 
 
 class Table(NamedTuple):
-    """Numbers (n, d) in float64, the names of their columns where there are any, and what a user should be told."""
+    """Numbers (n, d) in float64, the names of their columns where there are any, and notes for the user."""
 
     values: NDArray[np.float64]
     columns: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ def read_table(file: Path) -> Table:
 
 
 class _Reader:
-    """The lines of one file as numbers, and all that tells what was meant by them."""
+    """The lines of one file as numbers, and all that shows what was meant by them."""
 
     def __init__(self, name: str) -> None:
         self.name = shown(name)

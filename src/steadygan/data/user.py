@@ -267,7 +267,7 @@ def _coarse(exact: Tensor, single: Tensor) -> bool:
 
 
 def _odd(samples: Tensor, columns: tuple[str, ...]) -> list[str]:
-    """Lines on samples that are all the same, coordinates that never change, and samples that all come again."""
+    """Notes on samples that are all the same, coordinates that never change, and samples that are repeated."""
     n, flat = len(samples), samples.flatten(1)
     constant = (flat.amin(0) == flat.amax(0)).nonzero().flatten().tolist()
     if n > 1 and len(constant) == flat.shape[1]:

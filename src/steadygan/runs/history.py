@@ -63,7 +63,7 @@ class RunHistory:
 
     @property
     def last(self) -> int:
-        """The last iteration that a record tells of."""
+        """The last iteration with a record."""
         return int(self.rows[-1]["iteration"])
 
     @property

@@ -57,7 +57,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def is_record(line: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
-    """Whether a line is an object that tells an iteration."""
+    """Whether a line is an object with an iteration."""
     at = None if line is None else number(line.get("iteration"))
     return at is not None and 0 <= at <= MOST and at == int(at)
 
@@ -76,7 +76,7 @@ def _is_value(key: str, value: Any) -> bool:
 
 
 def times(path: Path, until: float = inf) -> tuple[float, float]:
-    """Seconds of training, and iterations per second, as told last up to an iteration; zeros where nothing is told."""
+    """Seconds of training, and iterations per second, as last recorded up to an iteration; zeros where nothing is."""
     told = [(0.0, 0.0)]
     for line in read_records(path):
         if line["iteration"] <= until and "seconds" in line:

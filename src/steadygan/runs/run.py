@@ -38,7 +38,7 @@ from .folder import RunFolder
 from .records import read_records, times
 from .shipped import shipped_card, shipped_weights
 
-# Called as (run, iteration, record) at every tick. One with a function `notice(line)` is told what will take its time
+# Called as (run, iteration, record) at every tick. One with a function `notice(line)` learns what will take its time
 # before the first iteration, one with a function `finish(run)` that a call of `fit` has ended, well or not.
 Callback: TypeAlias = Callable[["Run", int, dict[str, Any]], None]
 
@@ -80,7 +80,7 @@ class Run(Shown):
         self.notes: list[str] = []  # how it is executed
         self.modes: int | None = None  # known to be in the data
         self.behind: Tensor | None = None  # some real samples, in the data's units
-        self.beside = 1  # runs of its stack that are going on, itself included
+        self.beside = 1  # runs of its stack that are still training, itself included
         self.failure: NonFiniteError | CollapseError | None = None  # what it stopped at
         self.protocol = ""
         self.protocols: dict[str, Protocol] = {}  # of each figure

@@ -49,7 +49,7 @@ LATER = {  # settings that older runs do not name, and what they had
 }
 
 LATER_OF_PENALTIES = {"by": "gradient", "sigma": 0.01}
-LATER_WORDS = ", by='gradient', sigma=0.01"  # the same where a part of one's own run is told as its repr
+LATER_WORDS = ", by='gradient', sigma=0.01"  # the same where a part of a user's own run is recorded as its repr
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = False) -> list[tuple[str, Any, Any]]:

@@ -70,7 +70,7 @@ def read_part(folder: Path, card: Card, name: str) -> tuple[Mapped, Tensor | Non
 
 
 class Decoder:
-    """Decodes the images of a folder or zip, all to one size and kind: as told, else their own size and usual kind.
+    """Decodes the images of a folder or zip, all to one size and kind: as asked for, or their own and the usual.
 
     Raises InputError, once all have been looked at, for images that are broken, far too large, or, where no size was
     told, of several sizes, not square or too small.
@@ -82,7 +82,7 @@ class Decoder:
         self._begin()
         found = (each for each in map(self._decoded, layout.entries) if isinstance(each, Picture))
         first = next(found, None)
-        self.shape: tuple[int, ...] = (1, 1, 1) if first is None else first.pixels.shape  # none: told in the end
+        self.shape: tuple[int, ...] = (1, 1, 1) if first is None else first.pixels.shape  # none: reported in the end
         self.large = first is not None and prod(first.size) >= THREADED
 
     def _begin(self) -> None:
@@ -98,7 +98,7 @@ class Decoder:
 
     @property
     def _unfit(self) -> bool:
-        """Whether a size must be told."""
+        """Whether a size must be given."""
         if self.size is not None or len(self._sizes) > 1:
             return self.size is None
         return any(width != height or width < SMALLEST for width, height in [*self._sizes])

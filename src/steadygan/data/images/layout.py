@@ -21,7 +21,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Layout:
-    """Training images, images kept from training (at most 10,000), classes by name, and what a user should be told."""
+    """Training images, images kept from training (at most 10,000), classes by name, and notes for the user."""
 
     train: Split
     held_out: Split | None

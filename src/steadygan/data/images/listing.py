@@ -17,7 +17,7 @@ from ...places import reading
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 ANNOTATIONS = "val_annotations.txt"  # Tiny ImageNet's classes of its held-out images
-RUN_FILES = {"settings.json", "checkpoints"}  # what tells the folder of a run
+RUN_FILES = {"settings.json", "checkpoints"}  # by which the folder of a run is recognised
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 Read: TypeAlias = Callable[["Entry"], bytes]
