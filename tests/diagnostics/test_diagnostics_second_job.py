@@ -44,7 +44,8 @@ def test_a_term_that_does_not_reach_the_layer_pulls_with_nothing() -> None:
     found = term_figures({"adv": 0.0, "rec": w.square().sum(), "far": other.sum()}, [w])
     assert found["pull/adv"] == found["pull/far"] == found["adv_share"] == 0.0
     assert "adv_agreement" not in found
-    assert term_figures({"adv": 0.0, "rec": 0.0}, [w]) == {"pull/adv": 0.0, "pull/rec": 0.0}
+    still = (0.0 * w).sum()
+    assert term_figures({"adv": 0.0, "rec": still}, [w]) == {"pull/adv": 0.0, "pull/rec": 0.0}
 
 
 def test_nothing_is_left_behind() -> None:
@@ -64,8 +65,22 @@ def test_terms_that_cannot_be_told() -> None:
         term_figures({"adv": w * 2}, [w])
     gone = w.square().sum()
     gone.backward()
-    with pytest.raises(InputError, match="before its backward pass, got one whose graph is gone: call observe earlier"):
+    with pytest.raises(InputError, match="before its backward pass, got one whose graph is gone"):
         term_figures({"adv": gone}, [w])
+    moved = w.square().sum()
+    with torch.no_grad():
+        w += 1.0
+    with pytest.raises(InputError, match="whose weights have changed: call observe before backward and step"):
+        term_figures({"adv": moved}, [w])
+    with pytest.raises(InputError, match=r"expected terms by name, such as .*, got list: name them"):
+        term_figures([w.sum()], [w])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"expected terms\['rec'\] as one number, got NoneType"):
+        term_figures({"adv": w.sum(), "rec": None}, [w])  # type: ignore[dict-item]
+    with pytest.raises(InputError, match=r"expected terms\['rec'\] as one number, got \(2,\)"):
+        term_figures({"adv": w.sum(), "rec": torch.ones(2)}, [w])
+    for terms in ({"adv": 0.0, "rec": w.sum().detach()}, {"adv": weight(2).sum()}):
+        with pytest.raises(InputError, match="expected a term with a gradient at at=, got none"):
+            term_figures(terms, [w])
     with pytest.raises(InputError, match="a layer or weight of G that is trained, got none"):
         term_figures({"adv": w.sum()}, [w.detach()])
     with pytest.raises(InputError, match="a layer or weight of G, got str"):
@@ -103,6 +118,7 @@ def test_a_d_that_gives_all_reals_the_same() -> None:
     assert slope_to_scale(torch.zeros(4, 2), x, torch.ones(8)) is None
     assert slope_to_scale(torch.ones(4, 2), x[:1], torch.ones(1)) is None
     assert slope_to_scale(torch.ones(4, 6), x, torch.ones(8)) is None  # packs, of another shape
+    assert math.isnan(slope_to_scale(torch.ones(4, 2), x, torch.full((8,), math.nan)) or 0.0)
 
 
 STEEP = {"quality": 0.3, "quality_error": 0.02, "steepness": 40.0, "diversity": 1.0, "separation": 2.0}
@@ -257,6 +273,18 @@ def test_features_of_ones_own_are_the_space() -> None:
     mean = x.mean((2, 3)).double()
     expected = (blurred(x).mean((2, 3)).double() - mean).abs().mean() / torch.pdist(mean).mean()
     assert pooled["paired_distance"] == pytest.approx(float(expected), rel=1e-5)
+    network = seeded(2, lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3))).float().train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    assert "paired_match" in looked(blurred, features=network).records[-1]  # trainable, and left as it was
+    assert network.training
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    for broken, told in (
+        (lambda x: x.mean(), r"a row for each sample, got \(\)"),
+        (lambda x: (x, x), "a row for each sample, got tuple"),
+        (nn.Linear(3, 3), "features cannot be taken of samples of shape"),
+    ):
+        with pytest.raises(InputError, match=told):
+            looked(blurred, features=broken)
     with pytest.raises(InputError, match="expected features as a function of samples, got str"):
         sg.CollapseMonitor(features="cifar")  # type: ignore[arg-type]
 
@@ -277,6 +305,32 @@ def test_looks_begin_when_the_adversarial_term_does() -> None:
     assert -1.0 <= record["adv_agreement"] <= 1.0
     assert record["adv_share"] == pytest.approx(record["pull/adv"] / (record["pull/adv"] + record["pull/rec"]))
     assert "gradient_norm_g" not in record  # its backward pass came later
+
+
+def test_fakes_that_are_not_finite_are_told_of_before_the_start() -> None:
+    G, monitor = Sharpener(), sg.CollapseMonitor(1)
+    x = normal(0, 32, 1, 14, 14).float()
+    given: dict[str, Any] = {"D": lambda v: v.mean((1, 2, 3)), "real": x, "at": G.last.weight}
+    assert monitor.observe(**given, fake=x, d_loss=1.0, terms={"adv": 0.0, "rec": G(x).mean()}) is None
+    assert monitor.state_dict()["losses"] == {}
+    verdict = monitor.observe(**given, fake=x * math.nan, terms={"adv": 0.0, "rec": G(x).mean()})
+    assert verdict is not None
+    assert verdict.state == "non_finite"
+
+
+def test_a_trainer_uses_the_features_of_its_monitor() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def features(x: Tensor) -> Tensor:
+        seen.append(tuple(x.shape[1:]))
+        return x
+
+    monitor = sg.CollapseMonitor(features=features)
+    sg.Trainer(
+        nn.Linear(2, 2), nn.Linear(2, 1), normal(0, 64, 2).float(), latent_dim=2, monitor=monitor, evaluator=None
+    ).fit(0)
+    assert seen
+    assert set(seen) == {(2,)}
 
 
 def test_what_does_not_fit_is_said_at_once() -> None:

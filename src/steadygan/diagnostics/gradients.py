@@ -154,6 +154,8 @@ def slope_to_scale(slope: Tensor, x: Tensor, logits: Tensor) -> float | None:
         return None
     found = float((slope.float() @ (x[:half] - x[half : 2 * half]).float().T).abs().mean())
     scale = float((logits[:half] - logits[half : 2 * half]).abs().double().mean())
+    if math.isnan(found) or math.isnan(scale):
+        return math.nan
     return found / scale if scale > 0.0 else None if found == 0.0 else math.inf
 
 
@@ -163,9 +165,12 @@ def term_figures(terms: Mapping[str, Tensor | float], at: Iterable[Tensor]) -> d
     pull/NAME = ||grad L_NAME||; adv_share = ||grad L_adv|| / sum_k ||grad L_k||, as the adaptive weight of tokenizers
     compares them [esser2021]; adv_agreement = the cosine between the gradient of `adv` and that of all other terms,
     below 0 where they work against each other. A share or cosine is absent where its denominator is 0. A term without a
-    graph, or that does not reach `at`, pulls with 0. Raises InputError when no term is called adv, for terms that are
-    not single numbers, and for graphs that are gone.
+    graph, or that does not reach `at`, pulls with 0. Raises InputError when no term is called adv or none reaches `at`,
+    for terms that are not single numbers, and for graphs that are gone.
     """
+    if not isinstance(terms, Mapping):
+        got = f"{type(terms).__name__}: name them"
+        raise InputError(f"expected terms by name, such as {{'adv': ..., 'rec': ...}}, got {got}")
     if "adv" not in terms:
         raise InputError(
             f"expected terms with the adversarial one as 'adv', got {', '.join(terms) or 'none'}: name it so"
@@ -173,33 +178,42 @@ def term_figures(terms: Mapping[str, Tensor | float], at: Iterable[Tensor]) -> d
     parameters = [each for each in at if each.requires_grad]
     if not parameters:
         raise InputError("expected at= with a layer or weight of G that is trained, got none: pass G's last layer")
-    pulls = {name: _pull(name, term, parameters) for name, term in terms.items()}
+    found = {name: _pull(name, term, parameters) for name, term in terms.items()}
+    if all(pull is None for pull in found.values()):
+        raise InputError(
+            "expected a term with a gradient at at=, got none: pass losses with their graph, and a used layer"
+        )
+    nothing = torch.zeros(sum(each.numel() for each in parameters), dtype=torch.float64)
+    pulls = {name: nothing if pull is None else pull for name, pull in found.items()}
     sizes = {name: float(pull.norm()) for name, pull in pulls.items()}
     others = torch.stack(
         [pull for name, pull in pulls.items() if name != "adv"] or [torch.zeros_like(pulls["adv"])]
     ).sum(0)
     whole, both = sum(sizes.values()), sizes["adv"] * float(others.norm())
-    found = {f"pull/{name}": size for name, size in sizes.items()}
-    found |= {"adv_share": sizes["adv"] / whole} if whole else {}
-    return found | ({"adv_agreement": float(pulls["adv"] @ others) / both} if both else {})
+    told = {f"pull/{name}": size for name, size in sizes.items()}
+    told |= {"adv_share": sizes["adv"] / whole} if whole else {}
+    return told | ({"adv_agreement": float(pulls["adv"] @ others) / both} if both else {})
 
 
-def _pull(name: str, term: Tensor | float, parameters: list[Tensor]) -> Tensor:
-    """The gradient of a term, in one row."""
-    nothing = torch.zeros(sum(each.numel() for each in parameters), dtype=torch.float64)
-    if not isinstance(term, Tensor) or not term.requires_grad:
-        return nothing
-    if term.numel() != 1:
+def _pull(name: str, term: Tensor | float, parameters: list[Tensor]) -> Tensor | None:
+    """The gradient of a term, in one row; None where there is none."""
+    if not isinstance(term, Tensor | float | int) or isinstance(term, bool):
+        raise InputError(f"expected terms[{name!r}] as one number, got {type(term).__name__}: pass its mean")
+    if isinstance(term, Tensor) and term.numel() != 1:
         raise InputError(f"expected terms[{name!r}] as one number, got {tuple(term.shape)}: pass its mean")
+    if not isinstance(term, Tensor) or not term.requires_grad:
+        return None
     try:
         found = torch.autograd.grad(term.sum(), parameters, retain_graph=True, allow_unused=True)
     except RuntimeError as error:
-        if "second time" not in str(error):
+        if "second time" not in str(error) and "inplace" not in str(error):
             raise
         raise InputError(
-            f"expected terms[{name!r}] before its backward pass, got one whose graph is gone: call observe earlier, or "
-            "use backward(retain_graph=True)"
+            f"expected terms[{name!r}] before its backward pass, got one whose graph is gone or whose weights have "
+            "changed: call observe before backward and step"
         ) from None
+    if all(own is None for own in found):
+        return None
     rows = (torch.zeros_like(p) if own is None else own for own, p in zip(found, parameters, strict=True))
     return torch.cat([own.detach().flatten().to("cpu", torch.float64) for own in rows])
 

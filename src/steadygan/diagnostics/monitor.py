@@ -181,8 +181,11 @@ class CollapseMonitor:
         if self.calls % self.every and not (self.asked and self._startled()):
             return None
         pulls = self._pulls(terms, at, G)
-        if pulls.get("pull/adv") == 0.0 and not any("pull/adv" in record for record in self.records[-1:]):
-            return None  # it starts later
+        begun = pulls.get("pull/adv") != 0.0 or any("pull/adv" in record for record in self.records[-1:])
+        known = [loss for own in self._losses.values() for loss in own]
+        if not begun and not non_finite(x.x, y.x, *known):  # it starts later
+            self._losses = {}
+            return None
         changed, standard = self._measure()
         yardstick = None if standard is None else standard.yardstick
         fakes = last(cat(*(beside(batch, y.x) for batch in self._fake)))
@@ -263,7 +266,8 @@ class CollapseMonitor:
             half = len(known) // 2  # in turns, as data that is not shuffled comes in stretches of one kind
             self._standard = None
             if half > 1:
-                space = Space.of_shape(known.shape[1:]) if self.features is None else Space(self.features)
+                own = self.features
+                space = Space.of_shape(known.shape[1:]) if own is None else Space.of_features(own)
                 self._standard = Standard(Yardstick(known[: 2 * half : 2], known[1 : 2 * half : 2], space))
             return False, self._standard
         if self._standard is None or self._measured < 2 * PAIRS:

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Source
+from ..errors import InputError, calling
 from ..features import FEATURES, extract
 from ..metrics.neighbours import NearestNeighbour
 from ..pixels import to_pixels
+from ..types.critic import evaluating, kept_buffers
 
 Embed: TypeAlias = Callable[[Tensor], Tensor]
 FILTERS, PLACES = 32, 4  # of the random convolutions: channels, and places per side that are left of an image
@@ -36,6 +38,30 @@ class Space:
     part: Callable[[Tensor], Tensor] | None = None
     parts: int = 0
     centres: Tensor | None = None
+
+    @staticmethod
+    def of_features(features: Embed) -> Space:
+        """Of a user's own features (n, ...), from a function or a network, which is left as it is.
+
+        Raises InputError where it cannot be called with samples, or does not give a row for each.
+        """
+        network = features if isinstance(features, nn.Module) else nn.Identity()
+
+        def embed(x: Tensor) -> Tensor:
+            told = f"features cannot be taken of samples of shape {tuple(x.shape[1:])}"
+            with (
+                calling(told, "pass a function of samples"),
+                torch.no_grad(),
+                kept_buffers(network),
+                evaluating(network),
+            ):
+                found = features(x)
+            if not isinstance(found, Tensor) or found.ndim < 1 or len(found) != len(x):
+                got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+                raise InputError(f"expected features ({len(x)}, ...), a row for each sample, got {got}: return such")
+            return found.detach().flatten(1) if found.ndim > 1 else found.detach().unsqueeze(1)
+
+        return Space(embed)
 
     @staticmethod
     def of_shape(shape: torch.Size | tuple[int, ...]) -> Space:

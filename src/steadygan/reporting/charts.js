@@ -13,7 +13,9 @@ const touch = matchMedia("(pointer: coarse)").matches;
 async function unpackPlotly() {
   const packed = document.getElementById("plotly");
   if (!packed) return;
-  const bytes = Uint8Array.from(atob(packed.textContent), (c) => c.charCodeAt(0));
+  const text = atob(packed.textContent);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i); // a call for each would take a quarter of a second
   const script = document.createElement("script");
   script.textContent = await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   document.head.append(script);

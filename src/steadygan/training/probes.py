@@ -72,6 +72,8 @@ class Probes:
         self._training = self._training_samples(max(self._size, PAIRS), generator)
         self._held_out = source.size is not None and (source.sampler is not None or source.held_out is not None)
         self._seed, self._looks, self._asks = seed + 3, setup.monitor is not None, True
+        own = None if setup.monitor is None else setup.monitor.features
+        self._space = Space.of(source) if own is None else Space.of_features(own)
         self._alone, self._optimum = setup.fakes is not None, setup.optimum
 
     def keep_real(self, folder: RunFolder) -> None:
@@ -96,7 +98,7 @@ class Probes:
         """The yardstick for the fakes."""
         label = None if self._training.label is None else self._training.label[:PAIRS]
         unseen = None if self.source.unseen is None else self.real[PAIRS : 2 * PAIRS]
-        return Standard(Yardstick(self._training.x[:PAIRS], self.real[:PAIRS], Space.of(self.source), label, unseen))
+        return Standard(Yardstick(self._training.x[:PAIRS], self.real[:PAIRS], self._space, label, unseen))
 
     def look(self, iteration: int, seen: Tensor | None = None) -> tuple[dict[str, float], dict[str, str]]:
         """The figures of a look, and why each dead opponent counts as dead; empty where looks are off.
