@@ -110,7 +110,8 @@ def train(images: Tensor, label: Tensor, epochs: int, seed: int, state: Path | N
     optimisers = Muon(weights, RATE, MOMENTUM), torch.optim.AdamW(others, OTHERS, BETAS, weight_decay=DECAY)
     steps = size // BATCH
     falling = [LambdaLR(each, lambda step: 1.0 - step / (epochs * steps)) for each in optimisers]
-    parts, first = [network, average, *optimisers, *falling], 0
+    parts: list[Any] = [network, average, *optimisers, *falling]  # all keep a state
+    first = 0
     if state is not None and state.exists():
         first, kept = torch.load(state)
         for part, its in zip(parts, kept, strict=True):
@@ -127,7 +128,7 @@ def train(images: Tensor, label: Tensor, epochs: int, seed: int, state: Path | N
                 loss.backward()
                 total += float(loss.detach())
                 right += int((logits.argmax(1) == label[part]).sum())
-            for each in (*optimisers, *falling):
+            for each in parts[2:]:
                 each.step()
             network.zero_grad()
             average.update_parameters(network)

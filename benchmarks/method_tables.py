@@ -26,10 +26,9 @@ from finished_runs import Runs, runs_of
 from method_figures import sheet
 
 import steadygan as sg
-from steadygan.commands.console import figure
 from steadygan.commands.tables.results import SideBySide
 from steadygan.errors import EXIT_INPUT, EXIT_INTERRUPTED
-from steadygan.quantities import LABELS
+from steadygan.quantities import LABELS, counted
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, FIGURES = DOCS / "results" / "methods.md", DOCS / "results" / "methods"
@@ -82,9 +81,9 @@ def numbers(runs: Runs, shown: Sequence[tuple[str, str]]) -> dict[str, str]:
     if not runs.results:
         return cells
     figures = SideBySide.of(runs.results).figures(runs.settings.recipe)
-    cells |= {heading(key, kind): figure(key, figures[key][kind]) for key, kind in shown}
+    cells |= {heading(key, kind): counted(key, figures[key][kind]) for key, kind in shown}
     late = [[r for r in result.records if r["iteration"] > runs.length / 2] for result in runs.results]
-    cells[GRADIENT] = figure("gradient_max", [max(r.get("gradient_max", 0.0) for r in records) for records in late])
+    cells[GRADIENT] = counted("gradient_max", [max(r.get("gradient_max", 0.0) for r in records) for records in late])
     return {label: short(cell) for label, cell in cells.items()}
 
 
@@ -103,7 +102,7 @@ def table(found: Mapping[str, Runs], shown: Sequence[tuple[str, str]], pages: Ma
     rows = {method: numbers(runs, shown) for method, runs in found.items()}
     labels = max(rows.values(), key=len)
     real = next((runs.results[0].run.reference for runs in found.values() if runs.results), {})
-    ideal = {heading(key, kind): short(figure(key, real[key])) for key, kind in shown if key in real}
+    ideal = {heading(key, kind): short(counted(key, real[key])) for key, kind in shown if key in real}
     named = {"real data": ideal} if ideal else {}
     named |= {link(method, pages): row for method, row in rows.items()}
     filled = [[name, *(row.get(each, "") for each in labels)] for name, row in named.items()]
@@ -118,13 +117,13 @@ def judged(found: Mapping[str, Runs], keys: Sequence[str], pages: Mapping[str, P
         cells = []
         for key in keys:
             values = [each.figures[key] for each in every if key in each.figures]
-            cells.append(figure(key, values) if values else "")
+            cells.append(counted(key, values) if values else "")
         for each in every[:1]:
             real |= each.reference
         rows.append([link(method, pages), *cells])
     kept = [i for i, _ in enumerate(keys) if any(row[i + 1] for row in rows)]
     head = ["", *(LABELS[keys[i]].split(" (")[0] for i in kept)]
-    ideal = ["real data", *(figure(keys[i], real[keys[i]]) if keys[i] in real else "" for i in kept)]
+    ideal = ["real data", *(counted(keys[i], real[keys[i]]) if keys[i] in real else "" for i in kept)]
     return short(lines([head, ideal, *([row[0], *(row[i + 1] for i in kept)] for row in rows)]))
 
 

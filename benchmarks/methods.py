@@ -99,7 +99,7 @@ def main() -> None:
     made = {name: Ours([build()], Way(name), None) for name, (build, _) in SIDES.items()}
     for side in made.values():
         side.advance(2)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, (_, beside) in SIDES.items():
         if name == "plain":
             continue

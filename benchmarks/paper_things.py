@@ -18,7 +18,6 @@ from typing import NamedTuple
 from method_tables import DOCS, lines, put
 
 from steadygan.commands.compare import planned_jobs
-from steadygan.commands.console import new_console
 from steadygan.commands.tables.standing import Standing
 from steadygan.recipes import RECIPES
 from steadygan.recipes.papers import TABLES
@@ -154,7 +153,7 @@ def stands(name: str, runs: Path, scale: str, seeds: int) -> str:
     """How many rows of a table have finished runs, and what became of its claims."""
     table = TABLES[name]
     planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, None, None, runs) for row in table.rows}
-    standing = Standing.of(table, scale, planned, 0, new_console(errors=True))
+    standing = Standing.of(table, scale, planned, 0)
     done = sum(bool(own) for own in standing.runs.values())
     if not done:
         return NOT_YET

@@ -138,15 +138,17 @@ def check(case: Case, ways: Sequence[Way], iterations: int = 20) -> float:
                 blocks = [member.draws.block(0) for member in session.members]
                 theirs = []
                 for member, block in zip(session.members, blocks, strict=True):
-                    draws = [(i.d[0].real.x.clone(), i.d[0].z, i.g.z) for i in block if i.d[0].real is not None]
+                    own = (block[n] for n in range(len(block)))
+                    draws = [(i.d[0].real.x.clone(), i.d[0].z, i.g.z) for i in own if i.d[0].real is not None]
                     theirs.append(Plain(case, iter(draws), seed=member.setup.seed))
                 if session is mine.sessions[0]:
                     mine.advance(iterations)
                 for plain, member in zip(theirs, session.members, strict=True):
                     plain.advance(iterations)
-                    own = member.executor
-                    assert own.average is not None
-                    pairs = ((own.G, plain.G), (own.networks["D"], plain.D), (own.average.network, plain.average))
+                    executor = member.executor
+                    assert executor.average is not None
+                    averages = executor.average.network, plain.average
+                    pairs = ((executor.G, plain.G), (executor.networks["D"], plain.D), averages)
                     for a, b in pairs:
                         for p, q in zip(a.parameters(), b.parameters(), strict=True):
                             worst = max(worst, float((p - q).detach().abs().max()))
