@@ -22,7 +22,7 @@ import torch
 
 import steadygan as sg
 from steadygan.config import override
-from steadygan.engine.draws import BLOCK
+from steadygan.engine.needs import BLOCK
 from steadygan.recipes import RECIPES
 from steadygan.recipes.build import trainer
 from steadygan.training.plan import Plan, host

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import steadygan as sg
 from steadygan.data import Source
 from steadygan.data.source import Stream
-from steadygan.engine.draws import Needs
+from steadygan.engine.needs import Needs
 from steadygan.engine.optim import Schedule
 from steadygan.runs.run import Run
 from steadygan.training.opponents import ready

@@ -16,10 +16,11 @@ from enrolled import SIDES, shown
 from known import F64, generator, normal
 from steadygan.data import Source
 from steadygan.engine.compiler import Compiler
-from steadygan.engine.draws import BLOCK, Draws, Needs
+from steadygan.engine.draws import Draws
 from steadygan.engine.executor import Eager
 from steadygan.engine.functional import Functional
 from steadygan.engine.members import StackedBlocks
+from steadygan.engine.needs import BLOCK, Needs
 from steadygan.engine.optim import Ema, OptimizerSettings
 from steadygan.latents import normal_latent
 from steadygan.models import mlp

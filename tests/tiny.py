@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import steadygan as sg
 from known import F64, normal
 from steadygan.diagnostics.states import Thresholds
-from steadygan.engine.draws import BLOCK
+from steadygan.engine.needs import BLOCK
 from steadygan.runs import checkpoint
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.run import Run

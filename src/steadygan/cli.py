@@ -16,9 +16,11 @@ from .errors import (
     CollapseError,
     InputError,
     NonFiniteError,
+    ToldError,
     one_line,
     out_of_memory,
 )
+from .processes import process_number
 
 # of `commands`, where the name is another
 MODULES = {"export": "sample", "report": "diagnose", "paper": "compare"}
@@ -80,7 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         result = typer.main.get_command(application(words)).main(words, "steadygan", standalone_mode=False)
     except (CollapseError, InputError, NonFiniteError) as error:
-        say_error(error)
+        if process_number() == 0 or (isinstance(error, InputError) and not isinstance(error, ToldError)):
+            say_error(error)  # what all processes meet is said once
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED

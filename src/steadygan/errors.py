@@ -35,6 +35,10 @@ class InputError(ValueError):
         super().__init__(shortened(str(message)))
 
 
+class ToldError(InputError):
+    """The same, of several processes: the first one says it."""
+
+
 def shortened(message: str) -> str:
     """A message with long words and its middle cut, and with control characters escaped as in Python."""
     text = re.sub(rf"\S{{{LONG_WORD},}}", lambda word: _cut(word[0], LONG_WORD), printable(message))

@@ -139,6 +139,7 @@ class RelativisticAverage(Loss):
     """
 
     needs_real = True
+    compares_samples = True
     equilibrium = (2 * log(2), 2 * log(2))
 
     def d(self, real: Tensor, fake: Tensor) -> Terms:

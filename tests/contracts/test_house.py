@@ -19,7 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A room imports from rooms of a lower level only, whether at once, inside a function or for types.
 LEVELS = (
-    ("errors", "pixels", "quantities"),
+    ("errors", "pixels", "processes", "quantities"),
     ("devices", "display", "files", "places", "plugins"),
     ("config", "types"),
     ("registry", "latents", "metrics", "viz"),

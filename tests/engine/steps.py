@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 import steadygan as sg
 from known import F64, generator, normal
-from steadygan.engine.draws import Draws, Needs
+from steadygan.engine.draws import Draws
 from steadygan.engine.executor import Eager
+from steadygan.engine.needs import Needs
 from steadygan.engine.objective import Sides
 from steadygan.engine.optim import Ema, OptimizerSettings
 from steadygan.latents import normal_latent

@@ -14,8 +14,8 @@ from torch.testing import assert_close
 import steadygan as sg
 from stacks import ITERATIONS, PLAIN, Case, assert_members_are_lone_runs, assert_near, leaky, rows, tanh
 from steadygan.engine.compiler import Compiler
-from steadygan.engine.executor import cloned
 from steadygan.engine.members import share_buffers
+from steadygan.engine.optim import cloned
 from steadygan.models import spectral_norm
 from steadygan.types import Constraint, Opponent
 from tiny import assert_same, differs

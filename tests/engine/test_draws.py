@@ -8,7 +8,8 @@ from torch import Tensor
 
 import steadygan as sg
 from known import F64, generator
-from steadygan.engine.draws import BLOCK, Draws, Needs, shown_shape
+from steadygan.engine.draws import Draws
+from steadygan.engine.needs import BLOCK, Needs, shown_shape
 from steadygan.engine.objective import Sides
 from steadygan.latents import normal_latent
 from steadygan.types import Draw, Method, Opponent

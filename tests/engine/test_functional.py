@@ -13,10 +13,9 @@ import steadygan as sg
 from enrolled import OPPONENTS
 from parts import Balanced, Pulled
 from stacks import OFF, PLAIN, Case, assert_members_are_lone_runs, assert_near, leaky, rows, tanh, trained
-from steadygan.engine.executor import cloned
 from steadygan.engine.functional import Functional
 from steadygan.engine.members import StackedBlocks
-from steadygan.engine.optim import Ema, OptimizerSettings
+from steadygan.engine.optim import Ema, OptimizerSettings, cloned
 from tiny import assert_same, differs
 
 losses, penalties, methods = sg.losses, sg.penalties, sg.methods

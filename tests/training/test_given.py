@@ -15,7 +15,8 @@ import steadygan as sg
 from known import normal, seeded
 from steadygan.data import from_user
 from steadygan.diagnostics.states import ALARMS, GOOD
-from steadygan.engine.draws import BLOCK, Draws, Needs
+from steadygan.engine.draws import Draws
+from steadygan.engine.needs import BLOCK, Needs
 from steadygan.engine.objective import Sides
 from steadygan.errors import InputError
 from steadygan.latents import normal_latent

@@ -10,7 +10,7 @@ import torch
 
 import steadygan as sg
 from parts import Pulled
-from steadygan.engine.draws import BLOCK
+from steadygan.engine.needs import BLOCK
 from steadygan.runs.run import Run
 from steadygan.training.session import Segment, Session
 from steadygan.training.setup import Rhythm

@@ -11,8 +11,9 @@ import typer
 
 from ..config import Settings
 from ..display.screens import new_screen
-from ..display.watch import Watch
+from ..display.watch import Watch, watching
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted
+from ..processes import process_number, restarted
 from ..recipes import RECIPES
 from ..recipes.papers import ROWS_OF
 from ..runs.folder import RunFolder
@@ -44,6 +45,7 @@ def train(
     plugin: Plugins = None,
 ) -> int:
     """Checks the settings, trains, and says how it ended; returns the exit code."""
+    resume = resume or restarted()
     resumed = out if resume else None
     if resumed is not None and seeds is not None:
         resumed = first_folder(resumed)
@@ -65,20 +67,24 @@ def train(
         if RunFolder(out).begun:
             raise InputError(f"expected a folder for several seeds, got a run in {out}: choose another --out")
     jobs = [Job(own, folder, length) for own, folder in zip(each, folders, strict=True)]
-    for job in jobs:
+    for job in jobs if process_number() == 0 else ():  # the first process of several owns the folder
         refuse_early(job.settings, job.folder, resume)
     said = [moved] if moved else []
     if resume and not any(RunFolder(folder).begun for folder in folders):
         said.append(f"no run in {folders[0] if seeds is None else folders[0].parent} yet: starting a new one")
-    watch = Watch(new_screen(plain), seeds=len(jobs), warns=False)
+    watch = watching(None if process_number() else Watch(new_screen(plain), seeds=len(jobs), warns=False))
     try:
         with watch:
             made = prepare(jobs, resume, watch, len(jobs) > 1, said)
             ran = made.fit(length, progress=watch)
     except KeyboardInterrupt as stop:
         how = str(stop) if isinstance(stop, Interrupted) else "interrupted"
+        if process_number():
+            return EXIT_INTERRUPTED
         say_how_to_go_on(how, again())
         return EXIT_INTERRUPTED
+    if process_number():
+        return 0
     from .tables.closing import closing
 
     if not watch.told:

@@ -140,10 +140,14 @@ class MethodSettings(Block):
 
 @dataclass(frozen=True)
 class FakeAsRealSettings(MethodSettings):
-    """`count` fakes of `factor * count` candidates are shown as real."""
+    """`count` fakes of `factor * count` candidates are shown as real.
+
+    scope: whether several processes that train together choose among the candidates of "all", or each among its "own".
+    """
 
     count: Natural
     factor: Few = 8
+    scope: Literal["all", "own"] = "all"
 
     def fits(self, context: Context) -> None:
         at_most_batch("fake_as_real", self.count, context)

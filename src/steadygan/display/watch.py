@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from ..errors import InputError, warn
+from ..processes import process_number
 from ..quantities import spoken, tone
 from .frame import Frame, clock, figures_of, means
 from .glimpse import Glimpse
@@ -229,6 +230,8 @@ def watching(progress: Watch | bool | None, seeds: int = 1) -> Watch:
     """
     if isinstance(progress, Watch):
         return progress
+    if process_number() > 0:  # the first process of several shows the run
+        return Watch(MuteScreen(), seeds=seeds, warns=False)
     if progress is not None and not isinstance(progress, bool):
         raise InputError(f"expected progress as True, False or None, got {progress!r}: leave it out")
     return Watch(MuteScreen() if progress is False else None, seeds=seeds)

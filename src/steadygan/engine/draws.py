@@ -9,9 +9,8 @@ training samples an iteration sees follows from its number alone. That is what m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,50 +18,11 @@ from torch import Tensor
 from ..data import Stream
 from ..data.loader import Loader
 from ..latents import Latent, labels
-from ..types import Batch, Draw, Opponent
+from ..types import Batch, Draw
 from ..types.batch import leaves
-from .objective import Sides
+from .needs import BLOCK, Cut, Needs, Noise, Whole
 
-BLOCK = 100  # iterations
 AT_ONCE = 2**20  # numbers: a block's reals up to so many are read in one go, larger ones iteration by iteration
-
-
-Noise: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Draw]]]  # opponent -> part -> name
-
-
-@dataclass(frozen=True)
-class Needs:
-    """Number of samples drawn per step (before packing), and the parts' noise."""
-
-    real_d: int
-    fake_d: int
-    real_g: int
-    fake_g: int
-    d_steps: int
-    shares_batch: bool
-    noise_d: Noise
-    noise_g: Noise
-
-    @staticmethod
-    def of(opponents: Mapping[str, Opponent], sides: Sides, shape: tuple[int, ...], d_steps: int) -> Needs:
-        """The total needs of these opponents; several share the samples of the most demanding one."""
-        d, g, wants_real = [], [], False
-        noise_d: dict[str, Mapping[str, Mapping[str, Draw]]] = {}
-        noise_g: dict[str, Mapping[str, Mapping[str, Draw]]] = {}
-        for name, opponent in opponents.items():
-            method = opponent.method
-            d.append(tuple(map(method.raw, method.draws_d(*sides))))
-            g.append(tuple(map(method.raw, method.draws_g(*sides))))
-            wants_real = wants_real or opponent.needs_real()
-            shown = shown_shape(opponent, shape)
-            noise_d[name] = opponent.noise(*sides, shown)
-            noise_g[name] = opponent.without_penalties().noise(*sides, shown)
-        real_g = max(real for real, _ in g) if wants_real else 0
-        real_d, fake_d, fake_g = max(real for real, _ in d), max(fake for _, fake in d), max(fake for _, fake in g)
-        shares = any(part.shares_batch for opponent in opponents.values() for _, part in opponent.parts())
-        if shares:  # what the G step shares is drawn for the D step, which may show fewer (fake-as-real)
-            real_d, fake_d = max(real_d, real_g), max(fake_d, fake_g)
-        return Needs(real_d, fake_d, real_g, fake_g, d_steps, shares, noise_d, noise_g)
 
 
 class Step(NamedTuple):
@@ -80,20 +40,6 @@ class Iteration(NamedTuple):
     number: Tensor  # (), int64
     d: tuple[Step, ...]
     g: Step
-
-
-class Whole(NamedTuple):
-    """The draws of one block, each tensor with a leading axis of steps."""
-
-    numbers: Tensor  # (BLOCK,), int64
-    z_d: Tensor
-    z_g: Tensor
-    noise_d: Mapping[str, Any]
-    noise_g: Mapping[str, Any]
-    asked_d: Tensor | None
-    asked_g: Tensor | None
-    real_d: Batch | None  # None where reals are read iteration by iteration
-    real_g: Batch | None
 
 
 class Iterations:
@@ -119,13 +65,21 @@ class Draws:
 
     prior: labels (n,) of the training samples, from which the fakes' labels are drawn. None where G uses no classes;
     the reals then come without labels, too. Where the data have conditions, fakes are made for those of the reals of
-    their step, one by one, and further ones for others at random.
+    their step, one by one, and further ones for others at random. cut: the part that this process takes of draws that
+    are the same in all of them; `needs` are then those of the whole.
     """
 
     def __init__(
-        self, needs: Needs, stream: Stream, latent: Latent, generator: torch.Generator, prior: Tensor | None = None
+        self,
+        needs: Needs,
+        stream: Stream,
+        latent: Latent,
+        generator: torch.Generator,
+        prior: Tensor | None = None,
+        cut: Cut | None = None,
     ) -> None:
-        self.needs, self.stream, self.latent, self.generator, self.prior = needs, stream, latent, generator, prior
+        self.whole_needs, self.needs, self.cut = needs, needs if cut is None else cut.needs, cut
+        self.stream, self.latent, self.generator, self.prior = stream, latent, generator, prior
         self.start = generator.get_state()
         self._current: int | None = None  # the block drawn last
         self._block: Iterations | None = None
@@ -159,7 +113,7 @@ class Draws:
         if self._current == number:
             self.generator.set_state(self.start)
         self.start, self._current, self._block = self.generator.get_state(), number, None
-        needs, device = self.needs, self.generator.device
+        needs, device = self.whole_needs, self.generator.device
         steps = BLOCK * needs.d_steps
         z_d = _steps(self.latent(steps * needs.fake_d, self.generator), steps)
         z_g = _steps(self.latent(BLOCK * needs.fake_g, self.generator), BLOCK)
@@ -170,7 +124,8 @@ class Draws:
         asked_g = self._asked(first + steps * needs.real_d, BLOCK, needs.fake_g, needs.real_g)
         real_d, real_g = self._block_of_reals(number)
         numbers = torch.arange(number * BLOCK, (number + 1) * BLOCK, device=device)
-        return Whole(numbers, z_d, z_g, noise_d, noise_g, asked_d, asked_g, real_d, real_g)
+        whole = Whole(numbers, z_d, z_g, noise_d, noise_g, asked_d, asked_g, real_d, real_g)
+        return whole if self.cut is None else self.cut(whole)
 
     def reals_of(self, number: int) -> Callable[[int], list[Batch | None]] | None:
         """A function that reads the reals of an iteration of block `number`; None where the block holds them."""
@@ -179,13 +134,13 @@ class Draws:
     @property
     def _at_once(self) -> bool:
         """Whether reals are read block by block: they are drawn from the run's generator, or they are small."""
-        needs, source = self.needs, self.stream.source
+        needs, source = self.whole_needs, self.stream.source
         each = torch.Size(source.shape).numel() + sum(leaf[0].numel() for leaf in leaves(source.given))
         size = BLOCK * (needs.d_steps * needs.real_d + needs.real_g) * each
         return self.stream.sampler is None or (self._loader is None and size <= AT_ONCE)
 
     def _block_of_reals(self, number: int) -> tuple[Batch | None, Batch | None]:
-        needs = self.needs
+        needs = self.whole_needs
         if not self._at_once:
             return None, None
         steps = BLOCK * needs.d_steps
@@ -200,15 +155,22 @@ class Draws:
     def requests(self, iteration: int) -> list[tuple[int, int]]:
         """Where the reals of an iteration stand in the stream, (start, count): its D steps' ones, then its G step's.
 
-        A block holds those of all its D steps, then those of its G steps.
+        A block holds those of all its D steps, then those of its G steps. Of several processes, each asks for its own.
         """
-        needs = self.needs
+        needs, cut = self.whole_needs, self.cut
         block, i = divmod(iteration, BLOCK)
         first = block * BLOCK * (needs.d_steps * needs.real_d + needs.real_g)
         asked = [(first + (i * needs.d_steps + j) * needs.real_d, needs.real_d) for j in range(needs.d_steps)]
         if needs.real_g:
             asked.append((first + BLOCK * needs.d_steps * needs.real_d + i * needs.real_g, needs.real_g))
-        return asked
+        if cut is None:
+            return asked
+        places = [*[cut.real_d] * needs.d_steps, cut.real_g]
+        return [
+            (at + own.start, own.stop - own.start)
+            for (at, _), pieces in zip(asked, places, strict=False)
+            for own in pieces
+        ]
 
     def _reals(self, iteration: int) -> list[Batch | None]:
         """The reals of an iteration, read now or by workers before."""
@@ -218,7 +180,8 @@ class Draws:
             self._next = iteration
         ahead = loader is not None and self._next == iteration
         take = loader.take if loader is not None and ahead else self.stream.take
-        reals: list[Batch | None] = [self._told(take(*request)) for request in self.requests(iteration)]
+        parts = [self._told(take(*request)) for request in self.requests(iteration)]
+        reals: list[Batch | None] = [*(parts if self.cut is None else self.cut.joined(parts))]
         self._next += ahead
         if not self.needs.real_g:
             reals.append(None)
@@ -301,9 +264,3 @@ def _steps(x: Tensor, steps: int) -> Tensor:
 def in_steps(batch: Batch, steps: int) -> Batch:
     """A batch cut into equal steps along a new first axis."""
     return batch.each(lambda tensor: _steps(tensor, steps))
-
-
-def shown_shape(opponent: Opponent, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of one sample as this critic is shown it (packing widens it)."""
-    probe = torch.empty(opponent.method.raw(1), *shape, device="meta")
-    return tuple(opponent.method.present(Batch(probe)).x.shape[1:])

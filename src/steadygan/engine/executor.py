@@ -18,8 +18,9 @@ from ..types.critic import auxiliaries_of, kept_buffers, looks_coupled, probe_co
 from ..types.labels import Conditions, label_parameter
 from .draws import AT_ONCE, Iteration, Step
 from .objective import Sides, d_objective, g_objective
-from .optim import Average, Ema, OptimizerFactory, check_alike, check_packed, pack, unpack
+from .optim import Average, Ema, OptimizerFactory, check_alike, check_packed, cloned, pack, unpack
 from .precision import Precision
+from .ranks import ALONE, Ranks
 
 
 class State(NamedTuple):
@@ -30,15 +31,6 @@ class State(NamedTuple):
     optimizers: Mapping[str, Mapping[str, Mapping[str, Any]]]  # player -> parameter -> entry
     parts: Mapping[str, Any]  # opponent -> part -> entry
     random: Mapping[str, Tensor]  # torch's global generators, "cpu" and "cuda", which layers may draw from
-
-
-def cloned(leaf: Any, device: torch.device | None = None) -> Any:
-    """A deep copy of nested mappings of tensors."""
-    if isinstance(leaf, Tensor):
-        return leaf.detach().to(device).clone() if device is not None else leaf.detach().clone()
-    if isinstance(leaf, Mapping):
-        return {key: cloned(value, device) for key, value in leaf.items()}
-    return leaf
 
 
 class Executor(ABC):
@@ -199,8 +191,10 @@ class Eager(Executor):
         ema: Ema | None,
         precision: Precision | None = None,
         conditions: Conditions | None = None,  # of which rows are then asked
+        ranks: Ranks = ALONE,  # whose parts of each batch are computed elsewhere
     ) -> None:
         super().__init__()
+        self.ranks = ranks
         self.G, self.opponents, self.sides, self.rates, self.conditions = G, dict(opponents), sides, rates, conditions
         self.bare = {name: o.without_penalties() for name, o in opponents.items()}  # as a G step sees them
         self.networks: dict[str, nn.Module] = {"G": G} | {name: o.critic for name, o in opponents.items()}
@@ -298,7 +292,7 @@ class Eager(Executor):
         fake = self.fakes(step.z, step.asked) if fake is None else fake
         now = Now(number, self.parts, step.noise)
         with trained(self._d_parameters):
-            objective, (terms, states) = d_objective(acting, self.critics, step.real, fake, now, self.sides)
+            objective, (terms, states) = d_objective(acting, self.critics, step.real, fake, now, self.sides, self.ranks)
             torch.autograd.backward(objective, inputs=self._d_parameters)
         self._step("D", self._d_parameters)
         for name, state in states.items():
@@ -310,7 +304,7 @@ class Eager(Executor):
         with trained(self.g_parameters):
             fake = self.made(step.z, step.asked)
             now = Now(number, self.parts, step.noise)
-            objective, terms = g_objective(self.bare, self.critics, step.real, fake, now, self.sides)
+            objective, terms = g_objective(self.bare, self.critics, step.real, fake, now, self.sides, self.ranks)
             torch.autograd.backward(objective, inputs=self.g_parameters)
         self._step("G", self.g_parameters)
         return terms
@@ -326,9 +320,15 @@ class Eager(Executor):
                 opponent.constraint.after_d_step(self.networks[name], self.constrained[name])
 
     def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
+        if self.ranks.world > 1:
+            self.ranks.average([p.grad for p in parameters if p.grad is not None] + self._moving())
         self.optimizers[player].step()
         for parameter in parameters:  # what `zero_grad` does, without its bookkeeping
             parameter.grad = None
+
+    def _moving(self) -> list[Tensor]:
+        """Buffers that follow the samples, as batch norm's do: after each step they are those of all processes."""
+        return [b for network in self.networks.values() for b in network.buffers() if b.is_floating_point()]
 
     def largest_weights(self) -> dict[str, Tensor]:
         players: dict[str, list[Tensor]] = {player: [*self.trained(player).values()] for player in self.optimizers}

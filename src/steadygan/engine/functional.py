@@ -16,7 +16,7 @@ from ..types.critic import Called, auxiliaries_of
 from ..types.taps import tapped
 from .compiler import Compiler
 from .draws import Step
-from .executor import Eager, Executor, cloned, in_chunks
+from .executor import Eager, Executor, in_chunks
 from .members import (
     Flat,
     expose,
@@ -32,6 +32,7 @@ from .members import (
     within,
 )
 from .objective import d_objective, g_objective
+from .optim import cloned
 
 Tree = Any  # nested mappings of tensors
 
@@ -184,6 +185,7 @@ class Functional(Executor):
     def _update(self, player: str, slopes: Tensor) -> None:
         optimizer = self.optimizers[player]
         leaf = leaf_of(optimizer)
+        self.first.ranks.average([slopes])
         leaf.grad = slopes
         optimizer.step()
         leaf.grad = None

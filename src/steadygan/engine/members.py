@@ -15,8 +15,10 @@ from ..types import Batch, Output
 from ..types.critic import Called, with_features
 from ..types.output import Weigh, as_output
 from ..types.taps import Taps
-from .draws import Draws, Iteration, Iterations, Whole, split
-from .executor import Eager, cloned
+from .draws import Draws, Iteration, Iterations, split
+from .executor import Eager
+from .needs import Whole
+from .optim import cloned
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from ..types.batch import as_batch, check_alike
 from ..types.critic import varying
 from ..types.networks import bare_network, check_logits
 from ..types.parts import as_term, as_terms, loss_terms, two_functions
+from .ranks import ALONE, Ranks
 
 UNCOMPILED = (
     "D is compiled: the module inside is used as it is, because a compiled forward has no gradient of its gradients: "
@@ -39,11 +40,13 @@ def d_objective(
     fake: Batch,
     now: Now,
     sides: Sides,
+    ranks: Ranks = ALONE,
 ) -> tuple[Tensor, tuple[dict[str, Tensor], dict[str, Any]]]:
     """sum over opponents of weight * (loss + method + penalty terms), each a weighted mean over its samples.
 
     `real` and `fake` hold at least what the most demanding opponent draws. Returns the objective, the detached means
-    per opponent (`<name>/loss`, `<name>/method/<term>`, `<name>/penalty/<name>`) and the parts' next states.
+    per opponent (`<name>/loss`, `<name>/method/<term>`, `<name>/penalty/<name>`) and the parts' next states. ranks: who
+    takes which part of the batch; the means over all of them are those of the whole.
     """
     objectives: list[Tensor] = []
     statistics: dict[str, Tensor] = {}
@@ -67,11 +70,11 @@ def d_objective(
         for penalty in o.penalties:
             terms[f"penalty/{penalty.name}"] = as_term(penalty(critic, scored_real, scored_fake), penalty)
 
-        means = {key: term.value.mean() for key, term in terms.items()}
+        means = {key: ranks.mean(f"d/{name}/{key}", term.value) for key, term in terms.items()}
         weighted = {key: times(term.weight, means[key]) for key, term in terms.items() if term.weight is not None}
         objectives.append(times(o.weight, total(weighted.values())))
         statistics |= summary(name, means, weighted)
-        states[name] = next_states(resting, here, means)
+        states[name] = next_states(resting, here, ranks.means(means) if here.state else means)
         if carried := method.carry(scored_real, scored_fake):
             states[name]["method"] = {**states[name].get("method", {}), **carried}
     return total(objectives), (statistics, states)
@@ -84,6 +87,7 @@ def g_objective(
     fake: Batch,
     now: Now,
     sides: Sides,
+    ranks: Ranks = ALONE,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """sum over opponents of weight * (generator loss + method terms), with reals scored as constants if needed.
 
@@ -106,7 +110,7 @@ def g_objective(
         for key, term in as_terms(method.g_terms(critic, scored_real, scored_fake), "the method's g_terms").items():
             terms[key if key.startswith("loss/") else f"method/{key}"] = term
 
-        means = {key: term.value.mean() for key, term in terms.items()}
+        means = {key: ranks.mean(f"g/{name}/{key}", term.value) for key, term in terms.items()}
         weighted = {key: times(term.weight, means[key]) for key, term in terms.items() if term.weight is not None}
         objectives.append(times(o.weight, total(weighted.values())))
         statistics |= summary(name, means, weighted)

@@ -41,6 +41,15 @@ class OptimizerSettings(Optimizer):
         return torch.optim.RMSprop(parameters, alpha=self.alpha, eps=self.eps, foreach=True, **shared)
 
 
+def cloned(leaf: Any, device: torch.device | None = None) -> Any:
+    """A deep copy of nested mappings of tensors."""
+    if isinstance(leaf, Tensor):
+        return leaf.detach().to(device).clone() if device is not None else leaf.detach().clone()
+    if isinstance(leaf, Mapping):
+        return {key: cloned(value, device) for key, value in leaf.items()}
+    return leaf
+
+
 def pack(optimizer: torch.optim.Optimizer, names: list[str]) -> dict[str, dict[str, Any]]:
     """The optimiser's state by parameter name; empty before its first step."""
     state = optimizer.state_dict()["state"]

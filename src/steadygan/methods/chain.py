@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..types import Batch, Critic, DBatch, Draw, Method, Now, Scored, Terms
+from ..types.parts import Processes
 from .plain import Plain
 
 T = TypeVar("T")
@@ -49,6 +50,9 @@ class Chain(Method):
 
     def on(self, network: Any) -> Self:
         return replace(self, methods=tuple(method.on(network) for method in self.methods))
+
+    def among(self, processes: Processes) -> Self:
+        return replace(self, methods=tuple(method.among(processes) for method in self.methods))
 
     def _of_all(self, of: Callable[[Method], Mapping[str, T]]) -> dict[str, T]:
         """What each of them gives, under its name; what counts as part of the loss keeps its key."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..types import Batch, Critic, DBatch, Method, cat, critic
 from ..types.batch import as_batch, check_alike
 from ..types.critic import written_over
+from ..types.parts import Processes
 from .plain import METHODS
 
 Samples = TypeVar("Samples", Tensor, Batch)
@@ -26,13 +27,24 @@ class FakeAsReal(FakeAsRealSettings, Method):
 
     Algorithm 1, with N0 = count and f = factor: real side = {x_1 .. x_(N - N0)} + {the N0 of f N0 candidates with the
     lowest d}, fake side = {y_1 .. y_M}. A low d marks regions that already hold too many fakes [tao2020, footnote 1];
-    factor = 1 selects at random.
+    factor = 1 selects at random. scope: of several processes, each with its part of N0, "all" chooses among the
+    candidates of all of them, "own" among those of each.
     """
+
+    whole: int = field(default=0, repr=False)  # N0 of all processes, where each has its part
+    processes: Processes | None = field(default=None, repr=False, compare=False)
 
     @property
     def candidates(self) -> int:
         """Number of extra fakes that a D step draws: factor * count."""
         return self.factor * self.count
+
+    @property
+    def compares_samples(self) -> bool:  # type: ignore[override]
+        return self.scope == "own"
+
+    def among(self, processes: Processes) -> Self:
+        return replace(self, count=processes.own(self.count), whole=self.count, processes=processes)
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
         if self.count > real:
@@ -41,11 +53,14 @@ class FakeAsReal(FakeAsRealSettings, Method):
         return real - self.count, fake + self.candidates
 
     def edit(self, real: Batch, fake: Batch, critic: Critic) -> DBatch:
-        if self.count == 0:
+        shared = self.processes is not None and self.scope == "all"
+        if not (self.whole if shared else self.count):
             return DBatch(real, fake)
         fake, candidates = fake.split(fake.size - self.candidates, self.candidates)
-        lowest = critic.rank(candidates, chunk=fake.size).topk(self.count, largest=False).indices
-        return DBatch(cat(real, candidates.take(lowest)), fake)
+        scores = critic.rank(candidates, chunk=fake.size)
+        if shared and self.processes is not None:
+            return DBatch(cat(real, self.processes.lowest(scores, candidates, self.whole)), fake)
+        return DBatch(cat(real, candidates.take(scores.topk(self.count, largest=False).indices)), fake)
 
     def apply(
         self,

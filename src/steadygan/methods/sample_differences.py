@@ -12,6 +12,7 @@ from ..config.parts import SampleDifferencesSettings
 from ..errors import InputError
 from ..types import Method, Now, Scored, Term, Terms
 from ..types.batch import same_condition
+from ..types.parts import Processes
 from ..types.taps import module_layers
 from .plain import METHODS
 
@@ -33,7 +34,8 @@ class SampleDifferences(SampleDifferencesSettings, Method):
     feature_layers: names of sub-modules of D, or `all` for those that end its blocks. Without any, the features that D
     returns are used; if it returns none, only the score term. normalise: "squared" divides p by ||p||^2 as printed,
     "l2" by ||p||, "none" not at all. batch_sum: weight / (k batch) instead of weight / k, the literal reading.
-    reuse_batch: G's step uses D's noise and reals. pairs: "again" pairs samples for each player, "once" for both,
+    Of several processes, each has its part of k and pairs its own samples. reuse_batch: G's step uses D's noise and
+    reals. pairs: "again" pairs samples for each player, "once" for both,
     before D's step.
     """
 
@@ -41,6 +43,7 @@ class SampleDifferences(SampleDifferencesSettings, Method):
     order: Tensor | None = field(default=None, repr=False)  # (m,) int64: the fakes as D ranked them before its step
 
     needs_real = True
+    compares_samples = True
 
     def __post_init__(self) -> None:
         if self.k is not None:  # inside of a step, where all is checked
@@ -63,6 +66,10 @@ class SampleDifferences(SampleDifferencesSettings, Method):
 
     def on(self, network: Any) -> Self:
         return replace(self, feature_layers=tuple(module_layers(network, self.feature_layers)))
+
+    def among(self, processes: Processes) -> Self:
+        few, seldom = max(1, processes.own(self.count)), self.grow_every * processes.world
+        return replace(self, count=few, grow_every=seldom)
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
         if self.count > fake:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Source
-from ..engine.draws import BLOCK, Draws, Iteration, Needs
+from ..engine.draws import Draws, Iteration
 from ..engine.executor import Eager
+from ..engine.needs import BLOCK, Needs
 from ..engine.objective import Sides, d_objective
 from ..engine.optim import OptimizerFactory, OptimizerSettings
 from ..training.opponents import opponents_of

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from ..devices import kept
-from ..engine.draws import BLOCK, Iterations
+from ..engine.draws import Iterations
 from ..engine.executor import Executor
 from ..engine.members import member_of
+from ..engine.needs import BLOCK
 from ..runs.folder import RunFolder
 
 

@@ -11,13 +11,14 @@ import torch
 
 from ..engine.captured import WARM, Captured
 from ..engine.compiler import Compiler, too_old
-from ..engine.draws import BLOCK, Iterations
+from ..engine.draws import Iterations
 from ..engine.executor import Executor
 from ..engine.functional import Functional
 from ..engine.members import StackedBlocks
+from ..engine.needs import BLOCK
 from ..errors import InputError, first_line
 from .member import Member
-from .obstacles import convolutional, obstacle
+from .obstacles import convolutional, obstacle, uncompiled
 from .plan import Plan
 
 # Steps of G and D together from which compiling pays, on slow cores and on fast ones: it costs 20 s or more; a lone
@@ -70,7 +71,8 @@ def execution(
         stored = None if first.resumed is None else str(first.resumed["plan"].get("compile"))
         on, reason = worthwhile(members, until, stored)
         told.append(reason)
-    hindered = obstacle([first.setup], alone=True) if on and len(members) == 1 else None
+    hindered = uncompiled(first.setup) if on else None
+    hindered = hindered or (obstacle([first.setup], alone=True) if on and len(members) == 1 else None)
     if hindered is not None:
         on, told = False, [f"compile=off: {hindered}"]
     if not on:

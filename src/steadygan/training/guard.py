@@ -15,7 +15,7 @@ from ..diagnostics.monitor import Policy
 from ..diagnostics.remedy import Change, Remedy
 from ..diagnostics.states import is_good
 from ..diagnostics.verdicts import Verdict
-from ..engine.draws import Needs
+from ..engine.needs import Needs
 from ..errors import CollapseError, InputError, NonFiniteError, check_whole
 from ..files import beside
 from ..methods.chain import added, parts_of

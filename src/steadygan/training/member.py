@@ -18,8 +18,9 @@ from ..diagnostics.causes import MILDER
 from ..diagnostics.remedy import Remedy
 from ..diagnostics.verdicts import Judge, Verdict
 from ..display.watch import Watch
-from ..engine.draws import BLOCK, Draws
+from ..engine.draws import Draws
 from ..engine.executor import Eager, State
+from ..engine.needs import BLOCK
 from ..engine.optim import check_alike
 from ..errors import CollapseError, InputError, NonFiniteError, calling
 from ..evaluation.evaluator import evaluator_beside
@@ -101,20 +102,22 @@ class Member:
         Raises InputError if networks and data do not fit together, or the checkpoint does not fit them.
         """
         setup, folder = self.setup, self.folder
-        done = [] if at is None or folder is None else interventions(folder.interventions)
-        if folder is not None and done:
-            remedy = Remedy() if setup.monitor is None else setup.monitor.remedy
-            setup = healed(setup, *taken(folder, done, remedy))
-        self.resumed = None if at is None or folder is None else checkpoint.read(folder.checkpoint(at))
+        told, remedy = setup.ranks.told, Remedy() if setup.monitor is None else setup.monitor.remedy
+        done = told(lambda: [] if at is None or folder is None else interventions(folder.interventions))
+        if done:
+            setup = healed(setup, *told(lambda: [] if folder is None else taken(folder, done, remedy)))
+        self.resumed = told(lambda: None if at is None or folder is None else checkpoint.read(folder.checkpoint(at)))
         for network in setup.networks:
             network.to(setup.device, setup.dtype)
             if plan.layout == "channels_last":
                 network.to(memory_format=torch.channels_last)
         generator = torch.Generator(setup.device).manual_seed(setup.seed)
         self.plan, self.left, self._dead, self._startled = plan, False, set(), False
-        self.draws = Draws(setup.needs, setup.source.stream(setup.seed), setup.latent, generator, setup.prior)
-        optimizers, how = (setup.optimizer, setup.optimizer), (setup.ema, setup.precision, setup.conditions)
-        self.executor = Eager(setup.G, setup.opponents, setup.sides, optimizers, setup.rates, *how)
+        stream, share, ranks = setup.source.stream(setup.seed), setup.share, setup.ranks
+        self.draws = Draws(setup.needs, stream, setup.latent, generator, setup.prior, share.cut)
+        ranks.align(tensor for network in setup.networks for tensor in (*network.parameters(), *network.buffers()))
+        optimizers, how = (setup.optimizer, setup.optimizer), (setup.ema, setup.precision, setup.conditions, ranks)
+        self.executor = Eager(setup.G, share.opponents, share.sides, optimizers, setup.rates, *how)
         for network in setup.networks:  # whoever trains opens what it needs
             network.requires_grad_(False)
         self.notes = check_networks(setup, self.executor)
@@ -129,8 +132,7 @@ class Member:
         self.log = Log(folder)
         self.log.events[:], self.events = self.events, []
         self.run.metrics, self.run.events = self.log.records, self.log.events
-        self.sums = Sums(self.executor.opponents, squares=setup.monitor is not None)
-        self.judge, self.guard = None, None
+        self.sums, self.judge, self.guard = Sums(self.executor.opponents, setup.monitor is not None), None, None
         if setup.monitor is not None:
             self.judge = setup.monitor.judge(setting_of(setup, self.run.equilibrium[0], settings.get("horizon")))
             self.guard = Response(setup.monitor.policy, setup.monitor.times, setup.monitor.remedy, done)
@@ -151,6 +153,7 @@ class Member:
         if done:
             state = state._replace(random=fresh_draws(state.random, self.setup.seed, done, at))
         self.restore(state)
+        self.setup.ranks.part_ways()
         self._startled = bool(saved.get("startled"))
         if saved.get("standard"):
             self.probes.standard.restore(saved["standard"])
@@ -188,7 +191,6 @@ class Member:
                     self.log.event(f"{lost:,} broken lines of {folder.metrics} are dropped", self.iteration)
                 folder.cut_back(self.iteration)
                 self._read_back(read_records(folder.metrics))
-                self.reconsider(self.log.records)
             write_json(folder.settings, self.run.settings)
             self.probes.keep_real(folder)
             write_json(folder.plan, asdict(plan))
@@ -201,6 +203,9 @@ class Member:
             self.log.event(f"resumes from where it was stopped: {saved['stopped']}", self.iteration)
         if saved and (differing := plan.differences(saved["plan"])):
             self.log.event(f"not bit-identical: {'; '.join(differing)}", self.iteration)
+        if saved:  # processes that have no folder are told
+            self.log.records[:] = self.setup.ranks.told(lambda: self.log.records)
+            self.reconsider(self.log.records)
         self.run.notes = [*told]
 
     def begin(self) -> None:
@@ -266,7 +271,8 @@ class Member:
         self.log.timing(self.iteration, self.run.wall_time, self.run.iterations_per_second, took)
         self._tell(record)
         if verdict is not None and self.guard is not None and not closing:
-            self.obey(self.guard.on_verdict(verdict, self.iteration, self.log.records, self.saved))
+            decide, at = self.guard.on_verdict, self.iteration
+            self.obey(self.setup.ranks.told(lambda: decide(verdict, at, self.log.records, self.saved)))
 
     def _tell(self, record: dict[str, Any]) -> None:
         self.watch.tick(self.run, self.iteration, record, self.probes.glimpse)
@@ -333,12 +339,9 @@ class Member:
         """Writes a checkpoint if there is a folder: the state, and everything that `load` needs."""
         if self.folder is not None:
             meta = {"settings": dict(self.run.settings), "plan": asdict(self.plan), **meta_of(self.run), **more}
-            seen = {"standard": self._standard(), "startled": self._startled}
-            checkpoint.write(self.folder.checkpoints, self.state(), meta | seen)
-
-    def _standard(self) -> dict[str, Any]:
-        """The yardstick for a checkpoint, if it was rebuilt."""
-        return self.probes.standard.state() if self.setup.watches_data else {}
+            meta["standard"] = self.probes.standard.state() if self.setup.watches_data else {}  # if it was rebuilt
+            checkpoint.write(self.folder.checkpoints, self.state(), meta | {"startled": self._startled})
+        self.setup.ranks.part_ways()  # from a state that the checkpoint holds
 
     def prune(self) -> None:
         """Removes old checkpoints, once all members of the stack have written their new ones."""
@@ -350,7 +353,7 @@ class Member:
         """Carries out what the guard decided: nothing, an end with a finite checkpoint, or a roll-back."""
         if action is None:
             return
-        if action.back is None or self.guard is None or self.folder is None:
+        if action.back is None or self.guard is None:
             if finite:
                 self.save(stopped=self.guard and self.guard.stop(action.told))
             self.log.event(action.told, self.iteration)
@@ -358,7 +361,8 @@ class Member:
             return
         self.guard.done.append(action.back)
         begun = replace(action.back, begun=True)  # on the disk, the target decides from here on
-        note(self.folder.interventions, [*self.guard.done[:-1], begun])
+        if self.folder is not None:
+            note(self.folder.interventions, [*self.guard.done[:-1], begun])
         self.log.event(action.told, self.iteration)
         self.leave(action.back.to)
 
@@ -367,11 +371,12 @@ class Member:
 
         Raises InputError without a folder, or without that checkpoint.
         """
-        if self.folder is None or at not in self.saved:
+        if self.setup.ranks.first and at not in self.saved:
             raise InputError(f"expected a checkpoint of iteration {at} to go back to, got none: keep more of them")
         self.log.say(f"iteration {self.iteration}: continues from iteration {at}", self.iteration)
         self.left, self.events = True, self.log.events
-        self.folder.cut_back(at)
+        if self.folder is not None:
+            self.folder.cut_back(at)
 
     def fail(self, told: str, path: Path | None) -> None:
         """Ends the run at a term that is not finite, or rolls back if the policy says so; `path`: the evidence."""
@@ -380,8 +385,8 @@ class Member:
         message += "" if newest is None else f"; last good checkpoint: {newest}"
         if self.guard is not None and self.guard.policy == "rollback":
             at, seen = self.iteration, Verdict("non_finite", told, since=self.iteration)
-            back = self.guard.back(seen, at, f"{message}; {MILDER}", self.log.records, self.saved)
-            self.obey(back, finite=False)
+            decide, why = self.guard.back, f"{message}; {MILDER}"
+            self.obey(self.setup.ranks.told(lambda: decide(seen, at, why, self.log.records, self.saved)), finite=False)
             return
         self.log.event(message, self.iteration)
         self.run.failure = NonFiniteError(f"{message}; {MILDER}")

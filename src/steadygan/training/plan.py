@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import platform
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -36,6 +39,7 @@ class Plan:
     steadygan: str
     python: str
     machine: str
+    processes: int = 1  # that train it together
 
     @staticmethod
     def resolve(
@@ -46,6 +50,7 @@ class Plan:
         members: int = 1,
         compiled: str = "off",
         convolutional: bool = False,
+        processes: int = 1,
     ) -> Plan:
         """The plan for `members` runs of networks of `work` multiply-adds per forward of a batch."""
         few = device.type == "cpu" and work * members < (SMALL_STEP if members == 1 else SMALL_STACK)
@@ -63,6 +68,7 @@ class Plan:
             steadygan=__version__,
             python=platform.python_version(),
             machine=f"{platform.system()} {platform.machine()}",
+            processes=processes,
         )
 
     def told(self) -> str:
@@ -71,7 +77,7 @@ class Plan:
 
     def differences(self, stored: dict[str, Any]) -> list[str]:
         """What differs from a stored plan, as `key: then, now`."""
-        now = asdict(self)
+        now, stored = asdict(self), {"processes": 1, **stored}
         return [f"{key}: {stored.get(key)} then, {now[key]} now" for key in now if stored.get(key) != now[key]]
 
 
@@ -101,7 +107,7 @@ def training(network: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def mendable(members: int) -> Iterator[None]:
+def mendable(members: int, processes: int = 1) -> Iterator[None]:
     """Turns torch errors that a user can fix into one line."""
     try:
         yield
@@ -112,6 +118,11 @@ def mendable(members: int) -> Iterator[None]:
             raise InputError(
                 f"expected memory enough for the networks and their batches, got none left ({line}): use {fewer}a "
                 "smaller batch_size or narrower networks"
+            ) from error
+        if processes > 1 and ("Connection closed by peer" in line or "Connection reset by peer" in line):
+            raise InputError(
+                f"expected {processes} processes that train together, but one ended early: see what it said, and go on "
+                "with --resume"
             ) from error
         if line.startswith("DataLoader worker"):  # torch tells of a dead reader wherever the main thread happens to be
             raise InputError(
@@ -124,3 +135,29 @@ def mendable(members: int) -> Iterator[None]:
                 "losses and methods of your own leave out detach, numpy and integers"
             ) from error
         raise
+
+
+class StopSignals:
+    """Inside the context, the first SIGINT or SIGTERM sets `asked`; the second acts as it did before."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        self._put_back()
+
+    def _put_back(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def __exit__(self, *_: object) -> None:
+        self._put_back()

@@ -26,8 +26,8 @@ from ..diagnostics.outputs import off_equilibrium
 from ..diagnostics.space import Space
 from ..diagnostics.yardstick import Standard, Yardstick
 from ..display.glimpse import MOST, Glimpse
-from ..engine.draws import shown_shape
 from ..engine.executor import Eager
+from ..engine.needs import shown_shape
 from ..evaluation.evaluator import Evaluate
 from ..files import beside
 from ..latents import CHUNK, generate, label_chunks, latents

@@ -46,6 +46,12 @@ class Seeds:
         for seed in seeds:
             with borrowed(seed):
                 self.trainers.append(build(seed))
+        world = self.trainers[0].setup.ranks.world
+        if world > 1:
+            raise InputError(
+                f"expected one run for {world} processes to train together, got {len(self.trainers)} seeds: train them "
+                "without torchrun"
+            )
         for trainer in self.trainers[1:]:
             _alike(self.trainers[0], trainer)
         _apart(self.trainers)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..devices import global_states, plain_modes, restore_global_states
+from ..diagnostics.norms import parameter_norm
 from ..diagnostics.yardstick import RECENT
 from ..display.watch import Watch
-from ..engine.draws import BLOCK, Iterations
+from ..engine.draws import Iterations
 from ..engine.executor import Executor
 from ..engine.members import StackedBlocks
+from ..engine.needs import BLOCK
 from ..errors import InputError, Interrupted, NonFiniteError
 from ..files import writing
 from ..runs.run import Run
@@ -27,9 +26,11 @@ from .checks import work_of
 from .evidence import Evidence, first_bad
 from .execution import execution
 from .member import Member
-from .obstacles import convolutional
+from .obstacles import convolutional, division
 from .opponents import notes_of
-from .plan import Plan, host, mendable
+from .plan import Plan, StopSignals, host, mendable
+
+ASKED = 10  # iterations after which several processes ask each other whether to stop
 
 
 class Session:
@@ -43,6 +44,7 @@ class Session:
         self, members: Sequence[Member], horizon: int | None, threads: int | None, compiled: str, resume: bool
     ) -> None:
         self.members, self.horizon, self.threads = [*members], horizon, threads
+        self.ranks = members[0].setup.ranks
         self.compiled, self.resume = compiled, resume
         self.iteration = 0
         self.reason: str | None = None  # why the run is trained alone, though others were to come with it
@@ -79,17 +81,25 @@ class Session:
         while training:
             watch.follow(lambda: self.reached, self.members[0].rhythm.evaluate)
             with self._running(until) as signals:
-                while self.iteration < until and self.going and not signals.asked:
+                stopped = False
+                while self.iteration < until and self.going and not stopped:
                     self._segment = segment = Segment(self, until)
                     with self._whole(segment):
                         for number in segment.numbers:
                             segment.add(self.executor.iteration(*segment.given(number)))
                             watch.beat()
-                            if signals.asked:
+                            stopped = self._stops(signals, number)
+                            if stopped:
                                 break
                     self._look(segment)
             training = self._gone_back()
         return [member.run for member in self.members]
+
+    def _stops(self, signals: StopSignals, number: int) -> bool:
+        """Whether the run is asked to stop after an iteration; several processes agree on it every now and then."""
+        if not self.ranks.alone:
+            signals.asked = number % ASKED == 0 and self.ranks.any(signals.asked)
+        return signals.asked
 
     @contextmanager
     def _running(self, until: int) -> Iterator[StopSignals]:
@@ -100,7 +110,7 @@ class Session:
                 stack.enter_context(member.held())
             plan = self._plan()
             stack.enter_context(host(plan.threads, first.seed, first.device))
-            stack.enter_context(mendable(len(self.members)))
+            stack.enter_context(mendable(len(self.members), self.ranks.world))
             if self.opened and until > self.iteration:
                 self.ready, self.resume = False, True  # now there is something to do
             for member in self.members:
@@ -143,7 +153,8 @@ class Session:
             self._work = work_of(setup)
         convolutions = any(convolutional(network) for network in setup.networks)
         device, dtype = setup.device, setup.dtype
-        return Plan.resolve(device, dtype, self.threads, self._work, members, self.compiled, convolutions)
+        alone = self.threads, self._work, members, self.compiled, convolutions
+        return Plan.resolve(device, dtype, *alone, processes=self.ranks.world)
 
     def _make_ready(self, plan: Plan, until: int) -> None:
         """Builds the members, checks them against their folders, and chooses the executor.
@@ -158,13 +169,14 @@ class Session:
         for member, own in zip(self.members, settings, strict=True):
             if member.folder is not None:
                 check_settings(member.folder, own, self.resume)
-        at = common(self.members) if self.resume else None
+        first = self.members[0]
+        self.ranks.check_equal({"settings": settings[0], "data": first.setup.about["digest"], "iterations": until})
+        at = self.ranks.told(lambda: common(self.members) if self.resume else None)
         for member, own in zip(self.members, settings, strict=True):
             member.build(plan, own, at)
             member.run.behind = member.setup.source.restore(member.probes.real)
-        first = self.members[0]
         self.iteration = first.iteration
-        self.opened = all(member.done(until) for member in self.members)
+        self.opened = self.ranks.told(lambda: all(member.done(until) for member in self.members))
         if self.opened:
             self.executor, self.ready = first.executor, True
             return
@@ -176,6 +188,7 @@ class Session:
             *first.setup.class_notes,
             *first.notes,
             *notes_of(first.setup.opponents, first.executor.critics, first.setup.conditions is not None),
+            *division(first.setup, first.executor),
         ]
         told = [*said, *missing, *alone, *chosen.told]
         for index, member in enumerate(self.members):
@@ -226,6 +239,10 @@ class Session:
             for index, member in enumerate(self.members):
                 if member in self.going and member.setup.watches_data:
                     member.seen = segment.reals(index)
+                    member.seen = member.seen if member.seen is None else self.ranks.gathered(member.seen)
+            if not self.ranks.alone:
+                networks = self.members[0].executor.networks.items()
+                self.ranks.check_same({name: parameter_norm(network) for name, network in networks}, "weights")
             self._each(Member.pause)
             self._prune()
 
@@ -308,7 +325,7 @@ class Segment:
         rhythm, first = session.members[0].rhythm, session.iteration
         stop = rhythm.next_stop(first, until)
         self.numbers, self.block = range(first, stop), session.blocks(first // BLOCK)
-        self.executor, self.members = session.executor, len(session.members)
+        self.executor, self.members, self.ranks = session.executor, len(session.members), session.ranks
         self.stacked = isinstance(session.blocks, StackedBlocks)
         self.schedule, self.horizon = session.members[0].setup.schedule, session.horizon or 1
         self.before = self.executor.snapshot()
@@ -347,37 +364,13 @@ class Segment:
         rows = [*self.rows, self.norms, self.executor.largest_weights()]
         keys = [(index, key) for index, row in enumerate(rows) for key in row]
         found: list[list[dict[str, float]]] = [[{} for _ in rows] for _ in range(self.members)]
-        values = torch.stack([rows[index][key] for index, key in keys]).view(len(keys), self.members).T.tolist()
+        stacked = torch.stack([rows[index][key] for index, key in keys])
+        self.ranks.average([stacked])
+        values = stacked.view(len(keys), self.members).T.tolist()
         for own, column in zip(found, values, strict=True):
             for (index, key), value in zip(keys, column, strict=True):
                 own[index][key] = value
         return [[*own] for own in found]
-
-
-class StopSignals:
-    """Inside the context, the first SIGINT or SIGTERM sets `asked`; the second acts as it did before."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        self._put_back()
-
-    def _put_back(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
-
-    def __exit__(self, *_: object) -> None:
-        self._put_back()
 
 
 def common(members: Sequence[Member]) -> int | None:

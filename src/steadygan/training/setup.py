@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from ..data import Source
 from ..diagnostics.monitor import CollapseMonitor, is_free
 from ..diagnostics.remedy import Setting
-from ..engine.draws import BLOCK, Needs
+from ..engine.needs import BLOCK, Cut, Needs
 from ..engine.objective import Sides
 from ..engine.optim import Average, Ema, OptimizerFactory, Schedule
 from ..engine.precision import Precision
+from ..engine.ranks import ALONE, Ranks
 from ..errors import InputError, check_whole
 from ..evaluation.evaluator import Evaluate
 from ..evaluation.optimum import KnownOptimum, optimum_of
@@ -33,6 +34,14 @@ from ..types.critic import Call
 from ..types.labels import LABEL, Conditions, label_parameter, needs_label, occurring, spans
 from ..types.networks import is_opened
 from ..types.parts import equilibrium_of
+
+
+class Share(NamedTuple):
+    """The part of a run that one process trains: opponents and sides with its numbers, and its part of the draws."""
+
+    opponents: Mapping[str, Opponent]
+    sides: Sides
+    cut: Cut | None  # None for a process alone
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,22 @@ class Setup:
     settings: dict[str, Any] | None
     network_settings: dict[str, Any] | None
     monitor: CollapseMonitor | None = None
+    ranks: Ranks = ALONE  # the processes that train it together; sides and needs are those of all
+
+    @cached_property
+    def share(self) -> Share:
+        """What this process trains of it."""
+        shape, d_steps = self.source.shape, self.needs.d_steps
+        if self.ranks.world == 1:
+            return Share(self.opponents, self.sides, None)
+        each = []
+        for ranks in self.ranks.each():
+            sides = Sides(*map(ranks.own, self.sides))
+            opponents = {name: opponent.among(ranks) for name, opponent in self.opponents.items()}
+            each.append((opponents, sides, Needs.of(opponents, sides, shape, d_steps)))
+        opponents, sides, _ = each[self.ranks.rank]
+        self.ranks.even = all(needs == each[0][-1] for *_, needs in each)
+        return Share(opponents, sides, Cut.of(self.needs, [needs for *_, needs in each], self.ranks.rank))
 
     @cached_property
     def prior(self) -> Tensor | None:

@@ -18,15 +18,17 @@ from ..display.card import Card, Shown
 from ..display.sentence import sentence
 from ..display.watch import Watch, watching
 from ..engine.compiler import too_old
-from ..engine.draws import Needs
+from ..engine.needs import Needs
 from ..engine.objective import Sides
 from ..engine.optim import Constant, Ema, OptimizerFactory, OptimizerSettings, Schedule
 from ..engine.precision import Precision
+from ..engine.ranks import place_of, ranks_here
 from ..errors import InputError, check_number, check_whole, unknown
 from ..evaluation.evaluator import Evaluate
 from ..features import FeatureNetwork
 from ..features.network import check_name
 from ..latents import Latent, normal_latent
+from ..processes import restarted
 from ..runs.run import Callback, Run
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from ..types.networks import Gives
@@ -57,6 +59,7 @@ class Trainer(Shown):
     features: the name of a network to evaluate images with, a network, None, or "auto" for that of the data set.
     monitor: takes a look at every tick and acts on its verdict; "auto" only warns, None takes no looks.
     out: the run's folder (None writes nothing); resume: continue from its newest checkpoint.
+    Under torchrun, all of its processes train one run together: each a part of every batch, and the first one writes.
     Raises InputError for settings that do not fit together.
     """
 
@@ -118,7 +121,8 @@ class Trainer(Shown):
         check_number("lr_d", lr_d, 0, above=True)
         check_whole("seed", seed, 0)
         Precision(precision, candidates).check(dtype)
-        where = choose_device(device)
+        where = place_of(choose_device(device))
+        ranks = ranks_here(where)
         source = from_user(data).to(where, dtype)
         known = data.notes if isinstance(data, Source) else ()
         for note in source.notes[len(known) :]:
@@ -131,6 +135,11 @@ class Trainer(Shown):
             latent, evaluator, ema = side, None, None
         opponents = opponents_of(D, loss, penalties, method, constraint, gives)
         sides = Sides(batch_size, batch_size)
+        if batch_size < ranks.world:
+            raise InputError(
+                f"expected at least a sample for each of {ranks.world} processes, got batch_size={batch_size}: raise "
+                "it, or start fewer"
+            )
         self.setup = Setup(
             G=G,
             opponents=opponents,
@@ -155,16 +164,17 @@ class Trainer(Shown):
             settings=settings,
             network_settings=network_settings,
             monitor=acting(monitor, out),
+            ranks=ranks,
         )
         for note in self.setup.class_notes:
             warnings.warn(f"steadygan: {note}", stacklevel=2)
         if self.setup.monitor is not None and self.setup.monitor.policy == "rollback":
             check_new(self.setup, self.setup.monitor.remedy)
             healed(self.setup, self.setup.monitor.remedy)  # refused now, not at the first roll-back
-        self.out, self.resume = None if out is None else Path(out), resume
-        self.member = Member(self.setup, self.out, callbacks)
+        self.out, self.resume = None if out is None else Path(out), resume or restarted()
+        self.member = Member(self.setup, self.out if ranks.first else None, callbacks if ranks.first else ())
         self.callbacks = self.member.callbacks
-        self.session = Session([self.member], horizon, threads, compile, resume)
+        self.session = Session([self.member], horizon, threads, compile, self.resume)
 
     def _card(self, picture: bool) -> Card:
         setup, run = self.setup, vars(self.member).get("run")

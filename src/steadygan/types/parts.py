@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -98,11 +98,26 @@ class Now(NamedTuple):
         return Now(self.iteration, self.state.get(name, {}), self.noise.get(name, {}))
 
 
+class Processes(Protocol):
+    """Those that train one run together, each with an equal part of every batch; `engine.ranks` connects them."""
+
+    world: int  # how many there are
+
+    def own(self, n: int) -> int:
+        """How many of n things are this process's."""
+        raise NotImplementedError
+
+    def lowest(self, scores: Tensor, candidates: Batch, count: int) -> Batch:
+        """This process's part of the `count` candidates with the lowest scores (m,) of all processes."""
+        raise NotImplementedError
+
+
 class Part:
     """What every loss, penalty and method may define beside its formula; nothing by default."""
 
     name: str = ""
     needs_real: ClassVar[bool] = False  # wants the real side scored in the generator step
+    compares_samples: ClassVar[bool] = False  # of a batch, with others than the one in its place
     shares_batch: ClassVar[bool] = False  # the generator step sees the discriminator step's z and reals
 
     def initial_state(self) -> dict[str, Tensor]:
@@ -112,6 +127,10 @@ class Part:
     def noise(self, real: int, fake: int, shape: tuple[int, ...]) -> Mapping[str, Draw]:
         """Random numbers requested per D step when the critic is shown `real` and `fake` samples of `shape`."""
         return {}
+
+    def among(self, processes: Processes) -> Self:
+        """The part as one of several processes trains it, each with an equal part of the batch."""
+        return self
 
     def at(self, now: Now) -> Self:
         """The part as it is at this step, with its schedules, state and noise filled in."""
@@ -330,6 +349,11 @@ class Opponent:
         """The opponent with only the penalties that act in D step number `step`."""
         acting = tuple(p for p in self.penalties if p.active(step))
         return self if len(acting) == len(self.penalties) else replace(self, penalties=acting)
+
+    def among(self, processes: Processes) -> Opponent:
+        """The opponent as one of several processes trains it."""
+        loss, method = self.loss.among(processes), self.method.among(processes)
+        return replace(self, loss=loss, method=method, penalties=tuple(p.among(processes) for p in self.penalties))
 
     def without_penalties(self) -> Opponent:
         """The opponent as the generator's step sees it."""
