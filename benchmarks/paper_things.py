@@ -153,7 +153,7 @@ def stands(name: str, runs: Path, scale: str, seeds: int) -> str:
     """How many rows of a table have finished runs, and what became of its claims."""
     table = TABLES[name]
     planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, None, None, runs) for row in table.rows}
-    standing = Standing.of(table, scale, planned, 0)
+    standing = Standing.of(table, scale, planned)
     done = sum(bool(own) for own in standing.runs.values())
     if not done:
         return NOT_YET

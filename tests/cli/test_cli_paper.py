@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import pictures
-from steadygan.commands.tables.standing import row_words
 from steadygan.config.optimisation import Evaluate
 from steadygan.recipes.papers import zero_gp
 
@@ -36,11 +35,6 @@ def test_recipes_of_a_paper_with_what_it_printed(torchless: Callable[..., list[A
     assert not any(line.startswith("paper/") for line in plain.out.splitlines())
     (far,) = [line for line in plain.out.splitlines() if line.startswith("cifar10/far ")]
     assert far.endswith("[tao2020]; other settings than the paper's: paper/fargan/cifar10-resnet-ns-far")
-
-
-def test_one_row_in_a_process_of_its_own() -> None:
-    words = ["paper", "x", "--rows", "a,b", "--jobs=2", "--seeds", "3", "--json", "--out", "o"]
-    assert row_words(words, "a") == ["paper", "x", "--seeds", "3", "--out", "o", "--rows", "a"]
 
 
 def test_every_printed_figure_has_a_table(commands: Callable[..., list[Any]], tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..config import override
-from ..config.values import whole
 from ..errors import EXIT_INTERRUPTED, InputError, one_line
 from ..recipes import RECIPES
 from ..recipes.papers import TABLES, table_named
+from .batch.queue import Queue, check
 from .console import new_console, new_table, say_how_to_go_on, tell
 from .job import Job, again, default_folder, finished_jobs, known_scale, own_data, own_folders, refuse_early
-from .options import SEEDS, Data, Iterations, Plain, Plugins, Scale, option
+from .options import SEEDS, Data, Iterations, Jobs, On, Plain, Plugins, PrintJobs, Scale, option
 from .recipes import matching
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ def compare(
     out: Annotated[Path | None, option("Folder of the runs, by default runs.", "DIR")] = None,
     as_json: Annotated[bool, option("Print the result as JSON.", None, "--json")] = False,
     scale: Scale = "full",
+    jobs: Jobs = None,
+    on: On = None,
+    print_jobs: PrintJobs = False,
     plain: Plain = False,
     plugin: Plugins = None,
 ) -> int:
@@ -44,7 +47,8 @@ def compare(
         raise InputError(
             "seed: expected no seed, because several are compared, got seed=...: use --seeds K for 0 .. K-1"
         )
-    root = out or Path("runs")
+    root, queue = out or Path("runs"), Queue(jobs, on, plugin or (), plain)
+    queue.check()
     kept = {word: own for word in words if word not in RECIPES and (own := finished_jobs(Path(word), iterations))}
     names = list(dict.fromkeys(name for word in words if "=" not in word for name in named(word, kept)))
     if not names:
@@ -60,10 +64,14 @@ def compare(
             moved += [told] * bool(told)
     for job in chain(*asked.values()):
         refuse_early(job.settings, job.folder, resume=True, reading=True)
+    if print_jobs:
+        return queue.print(asked.values())
     console = new_console(as_json)
     for told in moved:
         tell(console, told)
     try:
+        if not queue.alone:
+            check(queue.train(asked.values(), root))
         from .tables import results
 
         found = [
@@ -106,7 +114,9 @@ def paper(
     rows: Annotated[str | None, option("Train and print only these rows.", "A,B")] = None,
     scale: Scale = "full",
     seeds: Annotated[int, option("Seeds 0 .. K-1 of each row.", "K", read=SEEDS)] = 3,
-    jobs: Annotated[int, option("Number of rows to train at the same time.", "J", read=whole(1, 256))] = 1,
+    jobs: Jobs = None,
+    on: On = None,
+    print_jobs: PrintJobs = False,
     iterations: Iterations = None,
     data: Data = None,
     out: Annotated[Path | None, option("Folder of the runs, by default runs.", "DIR")] = None,
@@ -117,11 +127,12 @@ def paper(
     """Trains what is missing, then prints published figures beside ours, and what became of each claim."""
     console = new_console(as_json or markdown)
     if name is None:
-        if rows is not None or as_is or as_json or markdown:
+        if rows is not None or as_is or as_json or markdown or print_jobs:
             raise InputError("expected a table with these options, got none: steadygan paper lists them")
         list_tables(console)
         return 0
-    table, root = table_named(name), out or Path("runs")
+    table, root, queue = table_named(name), out or Path("runs"), Queue(jobs, on)
+    queue.check()
     words = [row.name for row in table.rows] if rows is None else [word.strip() for word in rows.split(",")]
     chosen = [table.row(word) for word in dict.fromkeys(filter(None, words))]
     if not chosen:
@@ -129,19 +140,23 @@ def paper(
     planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, iterations, data, root) for row in chosen}
     for job in chain(*([] if as_is else planned.values())):
         refuse_early(job.settings, job.folder, resume=True, reading=True)
+    if print_jobs:
+        return queue.print(planned.values())
     try:
-        from .tables.standing import Standing
+        from .tables import standing
 
-        standing = Standing.of(table, scale, planned, 0 if as_is else jobs)
+        if not as_is:
+            standing.train(planned, queue, root)
+        shown = standing.Standing.of(table, scale, planned)
     except KeyboardInterrupt as stop:
         say_how_to_go_on(str(stop or "interrupted"), again())
         return EXIT_INTERRUPTED
     if as_json:
-        print(json.dumps(standing.plain(), indent=2))
+        print(json.dumps(shown.plain(), indent=2))
     elif markdown:
-        print("\n".join(standing.markdown()))
+        print("\n".join(shown.markdown()))
     else:
-        standing.show(console)
+        shown.show(console)
     return 0
 
 
@@ -168,9 +183,10 @@ def planned_jobs(
     """A recipe's runs, one for each seed."""
     jobs = []
     for seed in range(seeds):
-        settings = override(RECIPES[recipe](seed, known_scale(scale)), changes)
+        settings, own = override(RECIPES[recipe](seed, known_scale(scale)), changes), [*changes]
         if data is not None:
-            settings = override(settings, [f"data.path={own_data(settings, data)}"])
+            own.append(f"data.path={own_data(settings, data)}")
+            settings = override(settings, own[-1:])
         length = settings.horizon if iterations is None else iterations
-        jobs.append(Job(settings, default_folder(settings, root), length))
+        jobs.append(Job(settings, default_folder(settings, root), length, changes=tuple(own)))
     return jobs

@@ -19,10 +19,11 @@ from ..recipes import RECIPES
 from ..recipes.papers import TABLES
 from ..runs.folder import RunFolder
 from ..runs.history import run_folders
+from .batch.queue import Queue
 from .compare import planned_jobs
 from .console import new_console, new_table, tell
 from .job import again, known_scale, refuse_early
-from .options import SEEDS, Data, Iterations, option
+from .options import SEEDS, Data, Iterations, Jobs, On, PrintJobs, option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +46,9 @@ def figure(
     seeds: Annotated[
         int | None, option("Seeds 0 .. K-1 of each run; by default the number of that figure.", "K", read=SEEDS)
     ] = (None),
-    jobs: Annotated[int, option("Number of recipes to train at the same time.", "J", read=whole(1, 256))] = 1,
+    jobs: Jobs = None,
+    on: On = None,
+    print_jobs: PrintJobs = False,
     rows: Annotated[str | None, option("Train only these recipes; draw nothing.", "A,B")] = None,
     iterations: Iterations = None,
     data: Data = None,
@@ -77,18 +80,21 @@ def figure(
         got = f"the run {run}" if run is not None else f"--at {at}"
         names = " and ".join(f"'figure {each}'" for each in OF_A_RUN)
         raise InputError(f"expected a run and --at with {names} alone, got {got}: leave it out")
-    shown, root = figure_named(name), out or Path("runs")
+    shown, root, queue = figure_named(name), out or Path("runs"), Queue(jobs, on)
+    queue.check()
     scale = known_scale("full" if scale == "paper" else scale)
     count = seeds or shown.seeds
     chosen = shown.recipes if rows is None else tuple(known_row(shown, word.strip()) for word in rows.split(","))
     planned = {recipe: planned_jobs(recipe, (), scale, count, iterations, data, root) for recipe in chosen}
     for job in chain(*([] if as_is else planned.values())):
         refuse_early(job.settings, job.folder, resume=True, reading=True)
+    if print_jobs:
+        return queue.print(planned.values())
     try:
         if not as_is:
             from .tables.standing import train
 
-            train(shown.name, planned, jobs)
+            train(planned, queue, root)
     except KeyboardInterrupt as stop:
         print(f"{stop or 'interrupted'}; continue with: {again()}", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -119,7 +125,7 @@ def said_of(figure: PaperFigure, root: Path, scale: str) -> list[Said]:
         shown = [row for row in table.rows if table.recipe(row) in figure.recipes]
         seeds = max(figure.seeds, LEAST)
         planned = {row.name: planned_jobs(table.recipe(row), (), scale, seeds, None, None, root) for row in shown}
-        standing = Standing.of(table, scale, planned, 0)
+        standing = Standing.of(table, scale, planned)
         for claim, _, ours, word in standing.claims():
             if ours is not None:
                 least = min(len(standing.runs[name]) for name in (claim.better, claim.worse))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ from ..files import holds_images
 from ..quantities import span
 from ..recipes import RECIPES
 from ..runs.folder import RunFolder
+from ..runs.log import Ending, ending
+from ..runs.records import read_records
 from ..runs.settings import changed, check_same, saved, taken
 
 DEFAULT = "grid25/far"
@@ -33,6 +35,7 @@ class Job(NamedTuple):
     folder: Path
     length: int  # iterations
     title: str = ""  # a name beside others, where the recipe's would not tell
+    changes: tuple[str, ...] = ()  # key=value, which lead from the recipe to the settings
 
     @property
     def name(self) -> str:
@@ -202,6 +205,33 @@ def finished_jobs(folder: Path, iterations: int | None = None) -> list[Job]:
         assert settings is not None  # it has begun
         jobs.append(Job(settings, path, settings.horizon if iterations is None else iterations, str(folder)))
     return jobs
+
+
+def finished(job: Job) -> bool:
+    """Whether the folder's run reached the length of the comparison and was measured there."""
+    every, alone = job.settings.evaluate.every, job.settings.generator is None
+
+    def measured(record: Mapping[str, Any]) -> bool:
+        if alone:  # of a D alone there may be nothing to measure
+            return record["iteration"] % every == 0 or bool(record.get("final"))
+        return "energy_distance" in record
+
+    records = read_records(RunFolder(job.folder).metrics)
+    return any(record["iteration"] >= job.length and measured(record) for record in records)
+
+
+def ended(job: Job) -> Ending | None:
+    """How the folder's run ended before that length, if it would end so again: under the same monitor."""
+    found = ending(RunFolder(job.folder))
+    if found is None or finished(job):
+        return None
+    before = saved(job.folder)
+    return found if before is not None and before.monitor == job.settings.monitor else None
+
+
+def settled(job: Job) -> bool:
+    """Whether there is nothing to train: the folder's run is finished, or has ended before."""
+    return finished(job) or ended(job) is not None
 
 
 def prepare(

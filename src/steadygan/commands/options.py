@@ -35,11 +35,26 @@ Weights = Annotated[str, option("The average of the weights (ema), or the traine
 Iterations = Annotated[
     int | None, option("Where to stop, counted from 0; schedules keep the recipe's length.", "N", read=whole(0))
 ]
+
+
+def loaded(modules: list[str] | None) -> list[str]:
+    """The names of plugins, once they are imported; raises InputError for one that cannot be."""
+    load(modules)
+    return [*(modules or ())]
+
+
 Plugins = Annotated[
     list[str] | None,
     typer.Option(
-        "--plugin", callback=load, metavar="MODULE", help="Your own module that registers parts; may be repeated."
+        "--plugin", callback=loaded, metavar="MODULE", help="Your own module that registers parts; may be repeated."
     ),
+]
+Jobs = Annotated[
+    int | None, option("Number of jobs that are done at the same time, in processes.", "J", read=whole(1, 256))
+]
+On = Annotated[str | None, option("Train on a Ray cluster, which shares the folder of the runs.", "ray")]
+PrintJobs = Annotated[
+    bool, option("Do not train: print a shell command for each job, for any queue.", None, "--print-jobs")
 ]
 Plain = Annotated[bool, option("Few lines as a file has them: nothing moves, no pictures.", None, "--plain")]
 SEED = whole(0, most=2**63 - 1)

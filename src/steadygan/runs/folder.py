@@ -25,6 +25,10 @@ WRITTEN = re.compile(
 NAMED = 3  # files that are in the way, of which a message speaks
 
 
+class FolderInUseError(InputError):
+    """Another process trains in a run's folder."""
+
+
 class RunFolder:
     """RUN/ with settings, plan, metrics, timing, log and events as files, checkpoints/, samples/, figures/, events/."""
 
@@ -90,9 +94,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise InputError(
-                f"{self.path} is in use by another process: wait for it, or choose another --out"
-            ) from None
+            told = f"{self.path} is in use by another process: wait for it, or choose another --out"
+            raise FolderInUseError(told) from None
         except OSError as error:
             raise InputError(
                 f"cannot use {self.path} as a run folder: {error.strerror}: choose another --out"

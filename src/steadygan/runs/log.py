@@ -6,13 +6,30 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InputError, one_line
 from ..files import writing
 from ..quantities import tagged, words
 from .folder import RunFolder
-from .records import append, append_text
+from .records import append, append_text, objects
+
+TRAINING, STOPPED, NON_FINITE = "training", "stopped", "non_finite"  # states of a run
+
+
+class Ending(NamedTuple):
+    """How a run ended before its length: `STOPPED` by the monitor, or `NON_FINITE`; and its words."""
+
+    state: str
+    told: str
+
+
+def ending(folder: RunFolder) -> Ending | None:
+    """How the run in a folder ended early, as it wrote itself; None for one that did not, or was continued."""
+    lines = [line for line in objects(folder.timeline) if line is not None and "state" in line]
+    if not lines or lines[-1]["state"] not in (STOPPED, NON_FINITE):
+        return None
+    return Ending(lines[-1]["state"], str(lines[-1].get("message", "")))
 
 
 class Log:
@@ -76,21 +93,24 @@ class Log:
             }
             append(self.folder.timing, record)
 
-    def say(self, message: str, iteration: int | None = None) -> None:
-        """One line in log.txt, with the time; iteration: where the run stood, for those who draw a timeline."""
-        self._write("note", message, iteration)
+    def say(self, message: str, iteration: int | None = None, state: str = "") -> None:
+        """One line in log.txt, with the time; iteration: where the run stood, for those who draw a timeline.
 
-    def event(self, message: str, iteration: int | None = None) -> None:
+        state: see `ending`; "" where it is what it was.
+        """
+        self._write("note", message, iteration, state)
+
+    def event(self, message: str, iteration: int | None = None, state: str = "") -> None:
         """Something the user should hear of."""
         self.events.append(message)
-        self._write("event", message, iteration)
+        self._write("event", message, iteration, state)
 
-    def _write(self, kind: str, message: str, iteration: int | None) -> None:
+    def _write(self, kind: str, message: str, iteration: int | None, state: str) -> None:
         if self.folder is not None:
             now = time.strftime("%Y-%m-%d %H:%M:%S")
             append_text(self.folder.log, f"{now} {message}\n")
             line = {"iteration": iteration, "time": now, "kind": kind, "message": message}
-            append(self.folder.timeline, line)
+            append(self.folder.timeline, line | ({"state": state} if state else {}))
 
     @contextmanager
     def lenient(self, told: str, iteration: int, *more: type[Exception]) -> Iterator[None]:

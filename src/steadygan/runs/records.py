@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf, isfinite, nan
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..errors import InputError, printable
 from ..files import json_of, write_text, writing
 from ..quantities import number, tone, words
 
+TAIL = 2**15  # bytes at the end of a file, which hold some of its records
 REASONS = ("verdict_reason", "reason")
 
 
@@ -126,6 +128,24 @@ def records_of(lines: Sequence[Mapping[str, Any] | None], name: str | Path) -> R
 def turns(verdicts: Sequence[Turn]) -> list[Turn]:
     """Those that differ from the one before: another verdict, or another warning."""
     return [turn for i, turn in enumerate(verdicts) if i == 0 or turn.told != verdicts[i - 1].told]
+
+
+def newest(path: Path) -> dict[str, Any]:
+    """The last value of each figure near the end of a file that may be growing; {} where there is no record yet."""
+    if not path.is_file():
+        return {}
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    found: dict[str, Any] = {}
+    for line in lines:
+        try:
+            content = json.loads(line)
+        except ValueError:  # cut short, at either end
+            continue
+        if isinstance(content, dict) and is_record(content):
+            found |= {str(key): value for key, value in content.items() if _is_value(key, value)}
+    return found
 
 
 def objects(path: Path) -> Iterator[dict[str, Any] | None]:

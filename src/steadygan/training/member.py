@@ -29,7 +29,7 @@ from ..runs import checkpoint
 from ..runs.checkpoint import TrainState
 from ..runs.folder import RunFolder
 from ..runs.interventions import interventions, note
-from ..runs.log import Log
+from ..runs.log import NON_FINITE, STOPPED, TRAINING, Log
 from ..runs.records import read_records, times, unreadable
 from ..runs.run import Callback, Run, meta_of
 from .checks import check_networks
@@ -194,9 +194,8 @@ class Member:
             write_json(folder.settings, self.run.settings)
             self.probes.keep_real(folder)
             write_json(folder.plan, asdict(plan))
-            self.log.say(
-                f"{'resumed at' if saved else 'started at'} iteration {self.iteration}: {plan.told()}", self.iteration
-            )
+            began = f"{'resumed at' if saved else 'started at'} iteration {self.iteration}: {plan.told()}"
+            self.log.say(began, self.iteration, TRAINING if self.going else "")
             for line in (*self.setup.source.notes, *told, *logged):
                 self.log.say(line, self.iteration)
         if saved and saved["stopped"] and self.going:
@@ -356,7 +355,7 @@ class Member:
         if action.back is None or self.guard is None:
             if finite:
                 self.save(stopped=self.guard and self.guard.stop(action.told))
-            self.log.event(action.told, self.iteration)
+            self.log.event(action.told, self.iteration, STOPPED)
             self.run.failure = CollapseError(action.told)
             return
         self.guard.done.append(action.back)
@@ -388,7 +387,7 @@ class Member:
             decide, why = self.guard.back, f"{message}; {MILDER}"
             self.obey(self.setup.ranks.told(lambda: decide(seen, at, why, self.log.records, self.saved)), finite=False)
             return
-        self.log.event(message, self.iteration)
+        self.log.event(message, self.iteration, NON_FINITE)
         self.run.failure = NonFiniteError(f"{message}; {MILDER}")
 
     def close(self) -> None:

@@ -12,22 +12,25 @@ from ...display.card import aligned
 from ...display.frame import clock, means
 from ...display.screens import new_screen
 from ...display.watch import Watch
+from ...errors import CollapseError, NonFiniteError
 from ...files import read_json
 from ...metrics import BETTER, Protocol
 from ...metrics.summary import final_and_best
 from ...quantities import LABELS, counted
 from ...runs.folder import RunFolder
-from ...runs.records import read_records, times
+from ...runs.log import NON_FINITE, STOPPED
+from ...runs.records import times
 from ...runs.run import Run, load
 from ...viz import comparison
 from ..console import new_table, say, say_error, tell
-from ..job import Job, prepare
+from ..job import Job, ended, prepare, settled
 from .reasons import Case, reasons
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
+FAILURES: Mapping[str, type[CollapseError | NonFiniteError]] = {STOPPED: CollapseError, NON_FINITE: NonFiniteError}
 Group: TypeAlias = tuple[str, list[tuple[str, ...]]]  # a figure's label, and rows: a recipe and its cells
 
 
@@ -50,22 +53,9 @@ class Result(NamedTuple):
         return Result(job, records, seconds, run, members if isinstance(members, int) else 1)
 
 
-def finished(job: Job) -> bool:
-    """Whether the folder's run reached the length of the comparison and was measured there."""
-    every, alone = job.settings.evaluate.every, job.settings.generator is None
-
-    def measured(record: Mapping[str, Any]) -> bool:
-        if alone:  # of a D alone there may be nothing to measure
-            return record["iteration"] % every == 0 or bool(record.get("final"))
-        return "energy_distance" in record
-
-    records = read_records(RunFolder(job.folder).metrics)
-    return any(record["iteration"] >= job.length and measured(record) for record in records)
-
-
 def results_of(jobs: Sequence[Job], plain: bool = False) -> list[Result]:
     """The results of one recipe's seeds: read where they are finished, else trained to the end, together."""
-    missing = [job for job in jobs if not finished(job)]
+    missing = [job for job in jobs if not settled(job)]
     if any(max(RunFolder(job.folder).saved, default=-1) >= job.length for job in missing):
         missing = [*jobs]  # a stack that was killed while it was measured for the last time
     trained: dict[int, Run] = {}
@@ -79,8 +69,12 @@ def results_of(jobs: Sequence[Job], plain: bool = False) -> list[Result]:
     for job in jobs:
         run = trained.get(job.settings.seed)
         if run is None:
-            say(f"{job.settings.recipe} seed {job.settings.seed}: already trained in {job.folder}")
             run = load(job.folder)
+            early = ended(job)
+            told = "already trained" if early is None else "ended before"
+            say(f"{job.settings.recipe} seed {job.settings.seed}: {told} in {job.folder}")
+            if early is not None:
+                run.failure = FAILURES[early.state](early.told)
         found.append(Result.of(job, run))
     return found
 

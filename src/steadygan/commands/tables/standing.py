@@ -2,66 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...errors import InputError
 from ...metrics.summary import final_and_best
 from ...quantities import LABELS, spread
 from ...recipes.papers import Claim, PaperTable, Row
 from ...recipes.papers.verdict import RULES, Word, effect, published_effect, verdict
 from ...runs.run import load
-from ..console import new_table, say, tell
-from ..job import Job
-from . import results
-from .results import Result, SideBySide, over
+from ..batch.queue import Queue, check
+from ..console import new_table, tell
+from ..job import Job, finished, settled
+from .results import Result, SideBySide, over, results_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def train(what: str, planned: Mapping[str, Sequence[Job]], at_once: int) -> None:
-    """Trains what is missing: the seeds of a row side by side, several rows in separate processes."""
-    missing = {name: own for name, own in planned.items() if not all(map(results.finished, own))}
-    if at_once == 1 or len(missing) < 2:
-        for own in missing.values():
-            results.results_of(own)
+def train(planned: Mapping[str, Sequence[Job]], queue: Queue, root: Path) -> None:
+    """Trains what is missing: the seeds of a row side by side, in this process or by many; root: of all runs."""
+    if not queue.alone:
+        check(queue.train(planned.values(), root))
         return
-    threads = max(1, (os.cpu_count() or 1) // at_once)
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-
-    def run(name: str) -> tuple[str, subprocess.CompletedProcess[str]]:
-        words = [sys.executable, "-m", "steadygan", *row_words(sys.argv[1:], name)]
-        return name, subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-
-    with ThreadPoolExecutor(at_once) as pool:
-        for name, done in pool.map(run, missing):
-            if done.returncode:
-                raise InputError(f"{what}, {name}: {done.stderr.strip().splitlines()[-1].removeprefix('error: ')}")
-            say(f"{what}, {name}: trained")
-
-
-def row_words(words: Sequence[str], row: str) -> list[str]:
-    """The command line for a single row."""
-    kept: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        key, equals, _ = word.partition("=")
-        if key in ("--rows", "--jobs"):
-            if not equals:
-                next(rest, None)
-        elif word not in ("--json", "--markdown"):
-            kept.append(word)
-    return [*kept, "--rows", row]
+    for own in planned.values():
+        if not all(map(settled, own)):
+            results_of(own)
 
 
 def finished_runs(jobs: Sequence[Job]) -> list[Result]:
     """The runs that reached their end, with any outcome."""
-    return [Result.of(job, load(job.folder)) for job in jobs if results.finished(job)]
+    return [Result.of(job, load(job.folder)) for job in jobs if finished(job)]
 
 
 class Line(NamedTuple):
@@ -84,10 +55,8 @@ class Standing(NamedTuple):
     runs: Mapping[str, Sequence[Result]]
 
     @staticmethod
-    def of(table: PaperTable, scale: str, planned: Mapping[str, Sequence[Job]], at_once: int) -> Standing:
-        """The runs planned for each row; missing ones are trained first, `at_once` rows at a time."""
-        if at_once:
-            train(table.name, planned, at_once)
+    def of(table: PaperTable, scale: str, planned: Mapping[str, Sequence[Job]]) -> Standing:
+        """The runs planned for each row, as far as they are finished."""
         return Standing(table, scale, {name: finished_runs(own) for name, own in planned.items()})
 
     def measured(self, printed: str) -> str:
