@@ -33,6 +33,7 @@ COMMANDS = {
     "figure.",
     "export": "Export the generator for use without steadygan: weights, a torch.export program, and a card.",
     "compare": "Compare recipes or runs: train what is missing, tabulate final and best, explain why, draw the curves.",
+    "sweep": "Train every combination of some settings, over recipes and seeds: a sorted table, CSV, report.",
     "paper": "Compare a table of a paper with our runs: train what is missing, and say which claims hold.",
     "figure": "Draw a figure of a paper from your own runs: train what is missing, write PNG, PDF and data.",
     "evaluate": "Evaluate the samples of any generator: quality, diversity, modes, memorisation; with protocols.",

@@ -43,7 +43,7 @@ UPWARD = {  # public names of old, found where they now are
     ("metrics", "evaluation.real_side"),
 }
 MOST_LINES, MOST_FILES, MOST_FLOORS, LEAST_LINES = 400, 14, 8, 60
-MOST_LAZY = 26  # imports of ours inside functions, each for the speed of `--help` or an optional package
+MOST_LAZY = 27  # imports of ours inside functions, each for the speed of `--help` or an optional package
 ALONE = {
     "figures.dual",
     "figures.sdp",
@@ -62,13 +62,13 @@ KINDS = {
 # These take long, and are imported where they are used.
 HEAVY = {
     "PIL", "safetensors", "matplotlib", "jinja2", "markupsafe", "plotly", "sklearn", "scipy", "tensorboard", "wandb",
-    "torchvision", "torch_fidelity", "pandas",
+    "torchvision", "torch_fidelity", "pandas", "ray",
 }  # fmt: skip
 # Help and refused settings answer before torch is imported: these rooms and all that they import at module level.
 TORCH_FREE = (
     "__main__", "cli", "config", "commands", "commands.train", "commands.sample", "commands.compare",
-    "commands.diagnose", "commands.doctor", "commands.evaluate", "commands.job", "display.card", "display.sentence",
-    "display.watch", "files", "places", "plugins",
+    "commands.diagnose", "commands.doctor", "commands.evaluate", "commands.job", "commands.sweep",
+    "display.card", "display.sentence", "display.watch", "files", "places", "plugins",
     "quantities", "recipes", "recipes.bases", "reporting", "reporting.server", "runs.folder", "runs.history",
     "runs.records", "runs.settings", "runs.shipped", "theory", "commands.theory",
 )  # fmt: skip

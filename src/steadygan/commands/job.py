@@ -235,11 +235,16 @@ def settled(job: Job) -> bool:
 
 
 def prepare(
-    jobs: Sequence[Job], resume: bool, watch: Watch, together: bool = False, said: Sequence[str] = ()
+    jobs: Sequence[Job],
+    resume: bool,
+    watch: Watch,
+    together: bool = False,
+    said: Sequence[str] = (),
+    kept: bool = True,
 ) -> sg.Trainer | sg.Seeds:
     """What trains one run, or together runs that differ in their seed alone, told to who watches; imports torch.
 
-    said: what is told before all else, once the run is known to start.
+    said: what is told before all else, once the run is known to start. kept: otherwise nothing is written.
     """
     from ..data.build import source
     from ..recipes.build import trainer, whereabouts
@@ -254,11 +259,11 @@ def prepare(
     heading = "\n".join([*said, f"{title}: {first.length:,} iterations {where}", *data.notes, *mirrored])
     watch.plan(title, first.length, settings.data.modes, heading)
     if not together:
-        return trainer(settings, first.folder, resume, data=data)
+        return trainer(settings, first.folder if kept else None, resume, data=data)
 
     def build(seed: int) -> sg.Trainer:
         job = jobs[index[seed]]
-        return trainer(job.settings, job.folder, resume, data=data)
+        return trainer(job.settings, job.folder if kept else None, resume, data=data)
 
     return sg.Seeds(build, [*index])
 

@@ -109,10 +109,11 @@ def best(name: str, values: Iterable[float]) -> int:
     known = list(values)
     if not known:
         raise InputError(f"expected at least one value of {name} to choose from, got none: evaluate once")
-    return min(range(len(known)), key=lambda index: _badness(name, known[index]))  # min keeps the first of equals
+    return min(range(len(known)), key=lambda index: badness(name, known[index]))  # min keeps the first of equals
 
 
-def _badness(name: str, value: float) -> tuple[bool, float]:
+def badness(name: str, value: float) -> tuple[bool, float]:
+    """What sorts values of a figure, the best first and NaN last."""
     if isnan(value):
         return True, 0.0
     side = BETTER[name]

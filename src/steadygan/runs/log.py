@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InputError, one_line
 from ..files import writing
-from ..quantities import tagged, words
+from ..quantities import number, tagged, words
 from .folder import RunFolder
 from .records import append, append_text, objects
 
@@ -22,6 +23,7 @@ class Ending(NamedTuple):
 
     state: str
     told: str
+    iteration: int
 
 
 def ending(folder: RunFolder) -> Ending | None:
@@ -29,7 +31,8 @@ def ending(folder: RunFolder) -> Ending | None:
     lines = [line for line in objects(folder.timeline) if line is not None and "state" in line]
     if not lines or lines[-1]["state"] not in (STOPPED, NON_FINITE):
         return None
-    return Ending(lines[-1]["state"], str(lines[-1].get("message", "")))
+    last, at = lines[-1], number(lines[-1].get("iteration"))
+    return Ending(last["state"], str(last.get("message", "")), int(at) if at is not None and isfinite(at) else 0)
 
 
 class Log:

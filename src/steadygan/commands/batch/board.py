@@ -14,6 +14,7 @@ from ...display.screens import movable
 from ...errors import EXIT_NON_FINITE, EXIT_STOPPED, printable
 from ...quantities import tone, words
 from ...runs.folder import RunFolder
+from ...runs.log import ending
 from ...runs.records import newest
 from .task import Task
 
@@ -87,7 +88,10 @@ class Board:
         style = COLOURS[tone(str(stats.get("verdict", "")), str(stats.get("causes", "")))]
         if code in (EXIT_NON_FINITE, EXIT_STOPPED):
             self.stopped += 1
-            state, style = f"stopped: {told}", COLOURS["bad"]
+            early = [own for job in task.jobs if (own := ending(RunFolder(job.folder)))]
+            share = f"{len(early)} of {len(task.jobs)} runs " if len(task.jobs) > 1 else ""
+            at = f" at iteration {min(own.iteration for own in early):,}" if early else ""
+            state, style = f"{state}, {share}stopped{at}", COLOURS["bad"]
         elif code:
             self.failed += 1
             state, style = f"not done: {told}", COLOURS["bad"]
