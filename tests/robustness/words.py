@@ -42,7 +42,9 @@ train --plugin a.py | train --plugin ../up | train seed=1 --seed 2 | train condi
 | compare seed=3 ring8/far | compare nothing/* | compare ring8/far ring8/fra | sample | export | report | diagnose |
 evaluate | evaluate points.npy | evaluate points.npy --against ring9 | evaluate points.npy --against nowhere.npy |
 recipes --paper nobody2020 | recipes more | doctor now | train precision=bf16 dtype=float64 | train device=cuda:99 |
-train device=tpu | report --port 80 runs | report runs --out . | train evaluate.features=x
+train device=tpu | sweep | sweep ring8/far lr_d=log(0,1,3) | sweep ring8/far lr_d=lin(1,1,2) | sweep ring8/far
+lr_d=1,x | sweep lr_d=1,2 | sweep ring8/far lr_d=1,2 --jobs 0 | sweep ring8/far lr_d=1,2 --on nowhere | compare
+ring8/far --jobs 0 | report --port 80 runs | report runs --out . | train evaluate.features=x
 """
 
 

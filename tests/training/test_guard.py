@@ -17,6 +17,7 @@ from steadygan.errors import CollapseError, InputError
 from steadygan.runs import checkpoint
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.interventions import interventions
+from steadygan.runs.log import ending
 from steadygan.runs.run import Run
 from steadygan.training.guard import Response, healed
 from tiny import LOSS, assert_same, saved, state, trainer, wide
@@ -243,6 +244,8 @@ def test_a_roll_back_that_was_cut_short_is_finished(tmp_path: Path, monkeypatch:
 def test_what_was_stopped_stays_so_until_another_policy_is_given(tmp_path: Path, policy: str, times: int) -> None:
     with pytest.raises(CollapseError) as stopped:
         pushed(tmp_path, policy, Push(20, times=9), times=times).fit(40)
+    end = ending(RunFolder(tmp_path))
+    assert end == ("stopped", str(stopped.value), saved(tmp_path)["state"].iteration)
     before = written(tmp_path)
     with pytest.raises(CollapseError) as again:
         pushed(tmp_path, policy, Push(20, times=0), times=times, resume=True).fit(40)
@@ -252,6 +255,7 @@ def test_what_was_stopped_stays_so_until_another_policy_is_given(tmp_path: Path,
     run = pushed(tmp_path, "warn", Push(20, times=0), resume=True).fit(40)
     assert run.iteration == 40
     assert f"resumes from where it was stopped: {stopped.value}" in run.events
+    assert ending(RunFolder(tmp_path)) is None
 
 
 def test_without_a_healthy_checkpoint(tmp_path: Path) -> None:

@@ -141,6 +141,12 @@ class TestFigures:
         assert record["ema_distance"] == pytest.approx(apart / norm(run.G_live), rel=1e-9)
 
 
+def test_a_batch_in_which_fakes_take_the_place_of_every_real_sample() -> None:
+    """Of data that are drawn anew, there is then nothing to compare with the first ones."""
+    made = trainer(data=sg.data.DATA["ring8"](), method=sg.methods.FakeAsReal(8, factor=2), batch_size=8)
+    assert made.fit(4).metrics[-1]["iteration"] == 4
+
+
 class TestHeldOut:
     def test_no_figures_where_every_real_sample_is_trained_on(self) -> None:
         assert not trainer().fit(0).metrics[0].keys() & HELD

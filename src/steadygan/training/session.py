@@ -350,7 +350,9 @@ class Segment:
         """The newest reals of a member's D steps; None where these have none."""
         steps = [step for number, _ in reversed(self.done) for step in reversed(self.block[number % BLOCK].d)]
         found = [step.real.x[index] if self.stacked else step.real.x for step in steps if step.real is not None]
-        return torch.cat(found[: -(-RECENT // len(found[0]))])[:RECENT] if found else None
+        if not found or len(found[0]) == 0:  # fake-as-real may leave no place for any
+            return None
+        return torch.cat(found[: -(-RECENT // len(found[0]))])[:RECENT]
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """Keeps the terms of an iteration."""

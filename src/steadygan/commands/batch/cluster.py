@@ -30,7 +30,7 @@ MANY = 10**6  # tasks that may be begun at once: Ray knows when there is room
 RETRIES = 100  # of a task whose worker was lost
 WAIT = 30.0  # seconds until what one machine wrote must be seen by another, or until a lost worker's lock must be free
 BEAT = 0.5  # seconds between two looks for it
-QUIET = {"log_to_driver": False, "logging_level": "error", "ignore_reinit_error": True}
+QUIET = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error", "ignore_reinit_error": True}
 
 
 class Cluster:
