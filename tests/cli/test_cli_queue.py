@@ -11,9 +11,9 @@ from typing import Any, Self
 
 import pytest
 
-from steadygan.commands.batch import processes, queue
+from steadygan.commands.batch import machine, queue
 from steadygan.commands.batch.board import Board
-from steadygan.commands.batch.processes import Processes, free_memory, last_line, resident, threads
+from steadygan.commands.batch.machine import Machine, free_memory, last_line, resident, threads
 from steadygan.commands.batch.queue import check, done
 from steadygan.commands.batch.task import Ended, Task
 from steadygan.commands.compare import planned_jobs
@@ -131,7 +131,7 @@ def test_signals_are_handed_on_once_each_and_then_all_ends() -> None:
 
 
 def test_cores_are_divided(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "cores", lambda: 8)
+    monkeypatch.setattr(machine, "cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert [threads(jobs) for jobs in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -146,22 +146,22 @@ class Sized:
 
 
 def test_a_process_begins_only_where_memory_is_left_for_those_that_still_grow(monkeypatch: pytest.MonkeyPatch) -> None:
-    free: dict[str, Any] = {"now": 4 * processes.LEAST}
-    monkeypatch.setattr(processes, "free_memory", lambda: free["now"])
-    monkeypatch.setattr(processes, "resident", lambda pid: pid)
-    own, workers = todo(2), Processes(4)
+    free: dict[str, Any] = {"now": 4 * machine.LEAST}
+    monkeypatch.setattr(machine, "free_memory", lambda: free["now"])
+    monkeypatch.setattr(machine, "resident", lambda pid: pid)
+    own, workers = todo(2), Machine(4)
     assert workers.lacking() == ""
-    free["now"] = processes.LEAST - 1
+    free["now"] = machine.LEAST - 1
     assert "GiB of free memory for another job, got 0.7: free some, or lower --jobs" in workers.lacking()
     free["now"] = None  # nobody tells
     assert workers.lacking() == ""
-    workers._children[own[0]] = processes.Child(Sized(0), io.BytesIO())  # type: ignore[arg-type]  # has just begun
-    free["now"] = 2 * processes.LEAST - 1
+    workers._children[own[0]] = machine.Child(Sized(0), io.BytesIO())  # type: ignore[arg-type]  # has just begun
+    free["now"] = 2 * machine.LEAST - 1
     assert workers.lacking() != ""
-    free["now"] = 2 * processes.LEAST
+    free["now"] = 2 * machine.LEAST
     assert workers.lacking() == ""
-    large = 3 * processes.LEAST
-    workers._children[own[1]] = processes.Child(Sized(large), io.BytesIO())  # type: ignore[arg-type]
+    large = 3 * machine.LEAST
+    workers._children[own[1]] = machine.Child(Sized(large), io.BytesIO())  # type: ignore[arg-type]
     free["now"] = 2 * large - 1  # each may become as large as the largest
     assert workers.lacking() != ""
     free["now"] = 2 * large

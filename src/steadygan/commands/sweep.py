@@ -19,7 +19,7 @@ from ..display.watch import Watch
 from ..errors import EXIT_INPUT, EXIT_INTERRUPTED, InputError, unknown
 from ..quantities import GRADIENTS, KNOWN, LABELS
 from .batch.grid import Combination, Grid, Runs, combinations
-from .batch.processes import cores
+from .batch.machine import cores
 from .batch.queue import Queue
 from .batch.task import Task
 from .console import new_console, say, say_error, say_how_to_go_on, tell

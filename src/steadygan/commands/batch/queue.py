@@ -17,7 +17,7 @@ from ..console import say
 from ..job import Job, settled
 from .board import Board
 from .cluster import Cluster
-from .processes import Processes
+from .machine import Machine
 from .task import Ended, Task, tasks
 
 PAUSE = 0.2  # seconds between two looks at the workers
@@ -74,7 +74,7 @@ class Queue(NamedTuple):
 
         root: the folder of all runs. Raises KeyboardInterrupt when it is stopped before, once all runs are saved.
         """
-        workers: Workers = Processes(self.at_once or 1, self.plugins)
+        workers: Workers = Machine(self.at_once or 1, self.plugins)
         if self.on is not None:
             workers = Cluster(self.at_once, self.plugins, root)
         todo = self.tasks([*groups])

@@ -1,4 +1,4 @@
-"""Processes on this machine as workers: each with its share of the cores, and begun only where there is memory."""
+"""This machine as workers, processes: each with its share of the cores, and begun only where there is memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Child(NamedTuple):
     errors: IO[bytes]
 
 
-class Processes:
+class Machine:
     """Does each task by a `train` command in a process of its own."""
 
     def __init__(self, at_once: int, plugins: Sequence[str] = ()) -> None:
