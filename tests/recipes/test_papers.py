@@ -16,7 +16,7 @@ from steadygan.config import Settings, override
 from steadygan.errors import InputError
 from steadygan.recipes import RECIPES, build
 from steadygan.recipes.papers import ROWS_OF, TABLES, table_named
-from steadygan.recipes.papers.verdict import effect, published_effect, verdict
+from steadygan.recipes.papers.verdict import effect, percent, published_effect, verdict
 from steadygan.runs import samples
 from steadygan.runs.settings import difference
 from steadygan.training import probes
@@ -183,6 +183,11 @@ class TestVerdict:
         assert effect("fid", self.WORSE, self.BETTER) == 0.5
         assert effect("inception_score", self.BETTER, self.WORSE) == 1.0
         assert effect("balance", [0.5], [1.2]) == pytest.approx(0.6)
+        assert percent(effect("fid", self.WORSE, self.BETTER)) == "+50 %"
+
+    def test_effect_of_nothing(self) -> None:
+        assert effect("inception_score", [0.0, 0.0], [0.0, 0.0]) == 0.0
+        assert percent(effect("inception_score", [0.0, 0.0], [1.0, 2.0])) == "from 0"
 
     @pytest.mark.parametrize(
         ("better", "worse", "published", "same", "word"),

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..files import beside
+from ..recipes.papers.verdict import percent
 from ..reporting.frame import frame_file, framed
 from .figure import FIGURES, PaperFigure
 
@@ -45,7 +46,12 @@ class Said(NamedTuple):
 
     def __str__(self) -> str:
         """In one line of Markdown."""
-        return f"{self.claim}: {100 * self.effect:+.0f} %, **{self.word}** ({self.seeds} seeds)"
+        return f"{self.claim}: {self.share}, **{self.word}** ({self.seeds} seeds)"
+
+    @property
+    def share(self) -> str:
+        """The effect in words."""
+        return percent(self.effect)
 
 
 def drawn_figures(folder: Path) -> list[Drawn]:

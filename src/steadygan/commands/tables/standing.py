@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...metrics.summary import final_and_best
 from ...quantities import LABELS, spread
 from ...recipes.papers import Claim, PaperTable, Row
-from ...recipes.papers.verdict import RULES, Word, effect, published_effect, verdict
+from ...recipes.papers.verdict import RULES, Word, effect, percent, published_effect, verdict
 from ...runs.run import load
 from ..batch.queue import Queue, check
 from ..console import new_table, tell
@@ -141,12 +142,8 @@ class Standing(NamedTuple):
 
     def said(self) -> list[list[str]]:
         """The claims as text."""
-
-        def share(value: float | None) -> str:
-            return "" if value is None else f"{100 * value:+.0f} %"
-
         return [
-            [claim.text, "none" if claim.same else share(printed), share(ours), word]
+            [claim.text, "none" if claim.same else percent(printed), percent(ours), word]
             for claim, printed, ours, word in self.claims()
         ]
 
@@ -171,7 +168,12 @@ class Standing(NamedTuple):
                 printed: {"figure": self.measured(printed), "rows": self.told(printed)} for printed in self.table.others
             },
             "claims": [
-                {"claim": claim.text, "published": printed, "ours": ours, "verdict": word}
+                {
+                    "claim": claim.text,
+                    "published": printed,
+                    "ours": None if ours == inf else ours,
+                    "verdict": word,
+                }
                 for claim, printed, ours, word in self.claims()
             ],
             "protocol": self.protocol(),

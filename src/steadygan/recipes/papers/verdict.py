@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import sqrt
+from math import copysign, inf, isfinite, sqrt
 from statistics import fmean, variance
 from typing import Literal, TypeAlias
 
@@ -37,9 +37,21 @@ def published_effect(table: PaperTable, claim: Claim) -> float | None:
 
 
 def effect(figure: str, worse: Sequence[float], better: Sequence[float]) -> float:
-    """How much better the second is, as a share of the first's mean; negative where it is worse."""
-    start, end = badness(figure, worse), badness(figure, better)
-    return (fmean(start) - fmean(end)) / max(abs(fmean(worse)), 1e-12)
+    """How much better the second is, as a share of the first's mean; negative where it is worse.
+
+    Of a first mean of 0 it is infinite, or 0 where the second is no better and no worse.
+    """
+    gain = fmean(badness(figure, worse)) - fmean(badness(figure, better))
+    if base := abs(fmean(worse)):
+        return gain / base
+    return copysign(inf, gain) if gain else 0.0
+
+
+def percent(effect: float | None) -> str:
+    """An effect in words: +32 %, or that the first row has 0; "" for none."""
+    if effect is None:
+        return ""
+    return f"{100 * effect:+.0f} %" if isfinite(effect) else "from 0"
 
 
 def badness(figure: str, values: Iterable[float]) -> list[float]:
