@@ -15,7 +15,7 @@ from method_tables import DOCS, END, lines, put
 
 from steadygan.commands.compare import planned_jobs
 from steadygan.commands.figure import said_of
-from steadygan.commands.tables.results import finished
+from steadygan.commands.job import finished
 from steadygan.figures import FIGURES, PaperFigure
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.records import read_records

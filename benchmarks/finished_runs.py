@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import steadygan as sg
-from steadygan.commands.job import Job
-from steadygan.commands.tables.results import Result, finished
+from steadygan.commands.job import Job, finished
+from steadygan.commands.tables.results import Result
 from steadygan.config import Settings
 from steadygan.recipes import RECIPES
 from steadygan.runs.folder import RunFolder
