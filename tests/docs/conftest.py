@@ -27,16 +27,7 @@ TINY = [
     "threads=1",
     "compile=off",
 ]
-POINTS_RUNS = [
-    "lost",
-    "ring8-far",
-    "ring8-far-2",
-    "ring8-r1",
-    "ring8-nsgan",
-    "grid25-far",
-    "grid25-nsgan",
-    "folder-far",
-]
+POINTS_RUNS = "lost ring8-far ring8-far-2 ring8-r1 ring8-nsgan grid25-far grid25-nsgan folder-far".split()  # noqa: SIM905
 IMAGE_RUNS = ("mnist-far", "digits-far")
 
 

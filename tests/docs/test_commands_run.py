@@ -20,6 +20,7 @@ ELSEWHERE = {  # commands that are not ours, and where they are run
     "python -m venv": ".ci/run",
     ". .venv/bin/activate": ".ci/run",
     "pip install": ".ci/run",
+    "uv ": "by hand: it needs uv",
     "pytest": "here",
     "for seed in": "the loop's body is run on its own",
     "done": "the loop's body is run on its own",

@@ -21,7 +21,7 @@ from .console import new_console, tell
 from .job import DEFAULT
 
 SECONDS, START = 1.0, 2.0  # of training that are timed, and to get there, about
-DEVELOPMENT = ("test", "dev")  # extras that nobody trains with
+DEVELOPMENT = ("test", "docs", "dev")  # extras that nobody trains with
 
 
 class Finding(NamedTuple):
