@@ -22,6 +22,8 @@ from steadygan.errors import InputError
 from steadygan.latents import normal_latent
 from steadygan.methods import FakeAsReal
 from steadygan.runs import checkpoint
+from steadygan.training.plan import StopSignals
+from steadygan.training.session import Session
 from steadygan.types import Opponent
 
 HERE = Path(__file__).parent
@@ -85,6 +87,23 @@ def test_the_command_line_says_what_is_divided_and_refuses_in_one_line(tmp_path:
     assert refused.returncode != 0
     assert len(re.findall("^error: ", refused.stderr, re.MULTILINE)) == 1
     assert "Traceback" not in refused.stderr.partition("ChildFailedError")[0].partition("elastic")[0]
+
+
+class Pair(Ranks):
+    """One of two, the other of which has been asked nothing."""
+
+    world = 2
+
+    def any(self, flag: bool) -> bool:
+        return flag
+
+
+def test_a_signal_is_kept_until_all_processes_are_asked() -> None:
+    session, signals = object.__new__(Session), StopSignals()
+    session.ranks, signals.asked = Pair(), True
+    assert [session._stops(signals, number) for number in range(9, 12)] == [False, True, False]
+    session.ranks = Ranks()
+    assert session._stops(signals, 9)
 
 
 class Third(Ranks):

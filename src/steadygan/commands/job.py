@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from ..config.data import Folder, ImageSet, PointsFile
 from ..display.watch import Watch
 from ..errors import InputError, unknown
 from ..files import holds_images
+from ..processes import processes
 from ..quantities import span
 from ..recipes import RECIPES
 from ..runs.folder import RunFolder
@@ -272,5 +274,7 @@ def again(arguments: Sequence[str] | None = None) -> str:
     """The command that continues what this one began."""
     program, *words = sys.argv if arguments is None else arguments
     own = ["python", "-m", "steadygan"] if Path(program).name == "__main__.py" else ["steadygan"]
+    if processes() > 1:
+        own = ["torchrun", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"], "-m", "steadygan"]
     more: list[Any] = [] if "--resume" in words or words[:1] != ["train"] else ["--resume"]
     return shlex.join([*own, *words, *more])

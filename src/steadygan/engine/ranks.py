@@ -78,6 +78,10 @@ class Ranks:
         """Whether it is so in any process."""
         return flag
 
+    def refusal(self, told: str) -> InputError:
+        """The error to raise for what all processes meet: the first one says it."""
+        return InputError(told) if self.first else ToldError(told)
+
     def check_same(self, numbers: Mapping[str, float], told: str) -> None:
         """Raises InputError unless all processes have the same numbers, bit for bit."""
 
@@ -128,7 +132,7 @@ class Several(Ranks):
                 said[1] = str(error)
         dist.broadcast_object_list(said, 0, device=torch.device("cpu"))
         if said[1] is not None:
-            raise self._error(said[1])
+            raise self.refusal(said[1])
         return said[0]  # type: ignore[no-any-return]
 
     @torch.no_grad()
@@ -204,7 +208,7 @@ class Several(Ranks):
         for rank, other in enumerate(every):
             wrong = [key for key, a, b in zip(numbers, every[0], other, strict=True) if not torch.equal(a, b)]
             if wrong:
-                raise self._error(
+                raise self.refusal(
                     f"expected the same {told} in all processes, got others of {wrong[0]} in process {rank}: use one "
                     "kind of machine, and nothing that changes weights in one process only"
                 )
@@ -215,13 +219,10 @@ class Several(Ranks):
         for rank, other in enumerate(every):
             for key, value in every[0].items():
                 if other.get(key) != value:
-                    raise self._error(
+                    raise self.refusal(
                         f"expected the same {key} in all processes, got {_short(value)} in process 0 and "
                         f"{_short(other.get(key))} in process {rank}: start all with the same command and data"
                     )
-
-    def _error(self, told: str) -> InputError:
-        return InputError(told) if self.first else ToldError(told)
 
     def part_ways(self) -> None:
         state = self.told(torch.get_rng_state)

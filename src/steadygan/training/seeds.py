@@ -46,11 +46,11 @@ class Seeds:
         for seed in seeds:
             with borrowed(seed):
                 self.trainers.append(build(seed))
-        world = self.trainers[0].setup.ranks.world
-        if world > 1:
-            raise InputError(
-                f"expected one run for {world} processes to train together, got {len(self.trainers)} seeds: train them "
-                "without torchrun"
+        ranks = self.trainers[0].setup.ranks
+        if not ranks.alone:
+            raise ranks.refusal(
+                f"expected one run that {ranks.world} processes train together, got {len(self.trainers)} seeds: leave "
+                "out torchrun"
             )
         for trainer in self.trainers[1:]:
             _alike(self.trainers[0], trainer)

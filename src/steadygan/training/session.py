@@ -97,9 +97,9 @@ class Session:
 
     def _stops(self, signals: StopSignals, number: int) -> bool:
         """Whether the run is asked to stop after an iteration; several processes agree on it every now and then."""
-        if not self.ranks.alone:
-            signals.asked = number % ASKED == 0 and self.ranks.any(signals.asked)
-        return signals.asked
+        if self.ranks.alone:
+            return signals.asked
+        return number % ASKED == 0 and self.ranks.any(signals.asked)
 
     @contextmanager
     def _running(self, until: int) -> Iterator[StopSignals]:
@@ -128,7 +128,7 @@ class Session:
                 with signals:
                     self._begin()
                     yield signals
-                    self._end(until, signals.asked)
+                    self._end(until, self.ranks.any(signals.asked))
             except Interrupted:
                 self._draw()
                 raise

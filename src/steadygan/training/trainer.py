@@ -136,7 +136,7 @@ class Trainer(Shown):
         opponents = opponents_of(D, loss, penalties, method, constraint, gives)
         sides = Sides(batch_size, batch_size)
         if batch_size < ranks.world:
-            raise InputError(
+            raise ranks.refusal(
                 f"expected at least a sample for each of {ranks.world} processes, got batch_size={batch_size}: raise "
                 "it, or start fewer"
             )
