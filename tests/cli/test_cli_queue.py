@@ -152,7 +152,7 @@ def test_a_process_begins_only_where_memory_is_left_for_those_that_still_grow(mo
     own, workers = todo(2), Machine(4)
     assert workers.lacking() == ""
     free["now"] = machine.LEAST - 1
-    assert "GiB of free memory for another job, got 0.7: free some, or lower --jobs" in workers.lacking()
+    assert "GiB of free memory for another job, got 0.8: free some, or lower --jobs" in workers.lacking()
     free["now"] = None  # nobody tells
     assert workers.lacking() == ""
     workers._children[own[0]] = machine.Child(Sized(0), io.BytesIO())  # type: ignore[arg-type]  # has just begun

@@ -12,6 +12,7 @@ import pytest
 from steadygan.errors import InputError
 from steadygan.runs.folder import RunFolder
 from steadygan.runs.log import Log
+from steadygan.runs.records import newest
 from tiny import trainer
 
 
@@ -37,6 +38,16 @@ def test_records_are_one_line_each_with_every_digit(tmp_path):
     kept.close()
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == records == kept.records
+
+
+def test_the_newest_figures_of_a_file_that_is_being_written(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    assert newest(path) == {}
+    path.write_text('{"iteration": 0, "modes": 3}\n{"iteration": 20, "d_loss": 0.5}\n{"iteration": 40, "d_l')
+    assert newest(path) == {"iteration": 20, "modes": 3, "d_loss": 0.5}
+    many = [json.dumps({"iteration": i, "d_loss": i / 8}) for i in range(5000)]
+    path.write_text("\n".join(many) + "\n")
+    assert newest(path) == {"iteration": 4999, "d_loss": 4999 / 8}
 
 
 def test_events_hold_the_same_numbers(tmp_path):

@@ -12,7 +12,7 @@ from typing import IO, NamedTuple, Self
 
 from .task import Ended, Task
 
-LEAST = 700 * 2**20  # bytes that a process takes at least: torch, and a small network with its data
+LEAST = 800 * 2**20  # bytes that a process takes at least: torch, and a small network with its data
 GIB = 2**30
 PATIENCE = 60.0  # seconds in which a run saves its state
 
