@@ -53,7 +53,8 @@ def training(pid: int, out: Path) -> list[Any]:
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="steadygan[ray] is not installed")
 @pytest.mark.skipif(os.name != "posix", reason="kills processes")
-@pytest.mark.parametrize(("runs", "kills"), [(5, 3), pytest.param(20, 8, marks=pytest.mark.full)])
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("runs", "kills"), [(4, 2), pytest.param(20, 8, marks=pytest.mark.full)])
 def test_runs_of_workers_that_are_killed_end_as_they_would_alone(
     runs: int, kills: int, tmp_path: Path, commands: Callable[..., Any], surroundings: Mapping[str, str]
 ) -> None:
