@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,20 +28,19 @@ from .processes import process_number
 # of `commands`, where the name is another
 MODULES = {"export": "sample", "report": "diagnose", "paper": "compare"}
 COMMANDS = {
-    "train": "Train a GAN, or one per seed: a recipe (default grid25/far), with settings changed as KEY=VALUE.\n\n"
+    "train": "Train a GAN, or one per seed: a recipe (by default grid25/far), with settings changed as KEY=VALUE.\n\n"
     "--dry-run prints all keys, nested with dots: loss=hinge, penalty.r1.weight=0.3, penalty.r1=none,\n"
     "method.fake_as_real.count=16, batch_size=128, lr_d=2e-4, generator.width=128, ema=none.",
-    "recipes": "List what can be trained by name.",
-    "sample": "Draw samples from a trained run: images as a folder, .zip, array or grid; points as an array, table or "
-    "figure.",
-    "export": "Export the generator for use without steadygan: weights, a torch.export program, and a card.",
-    "compare": "Compare recipes or runs: train what is missing, tabulate final and best, explain why, draw the curves.",
+    "recipes": "List what can be trained by name: data and methods, or one by one.",
+    "sample": "Draw samples from a run: images as a folder, .zip, array or grid; points as an array, table or figure.",
+    "export": "Export a run's generator for use without steadygan: weights, a torch.export program, a card.",
+    "compare": "Compare recipes or runs: train what is missing, tabulate final and best, say why, draw the curves.",
     "sweep": "Train every combination of some settings, over recipes and seeds: a sorted table, CSV, report.",
     "paper": "Compare a table of a paper with our runs: train what is missing, and say which claims hold.",
     "figure": "Draw a figure of a paper from your own runs: train what is missing, write PNG, PDF and data.",
     "evaluate": "Evaluate the samples of any generator: quality, diversity, modes, memorisation; with protocols.",
-    "report": "Write one self-contained HTML page that shows verdicts, events, samples, curves, figures and settings.",
-    "diagnose": "Diagnose a run: the verdict, since when, the evidence, and what helps.",
+    "report": "Write runs as one HTML page: verdicts, events, samples, curves, figures and settings.",
+    "diagnose": "Diagnose a run: its state, since when, the evidence, and what helps.",
     "theory": "Check the papers' propositions and theorems by running them: predicted, measured, verdict.",
     "doctor": "Check the versions, devices, folders and speed of this machine.",
 }
@@ -46,13 +48,46 @@ COMMANDS = {
 
 def root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", metavar="", help="Print the version and stop.")] = False,
 ) -> None:
     """What `steadygan` does without a command."""
     if version:
         print(f"steadygan {__version__}")
     elif context.invoked_subcommand is None:
-        print(context.get_help())
+        print("\n".join(what_to_do()))
+
+
+def what_to_do() -> list[str]:
+    """Three things to do next: with the newest run below `runs`, or to get there."""
+    begun = [path.parent for path in Path("runs").glob("**/settings.json")]
+    newest = max(begun, key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
+        commands = {
+            "train": "25 Gaussians in two minutes, watched while they are learnt",
+            "train folder/far --data PHOTOS": "your own images: a folder, .zip or array; points/far for a table",
+            "recipes": "what else can be trained by name",
+        }
+    else:
+        run = shlex.quote(newest.as_posix())
+        commands = {
+            f"diagnose {run}": "whether it collapses, why, and what helps",
+            f"report {run}": "all of it as one page; --follow while it trains",
+            f"sample {run} --out samples.npz": "samples of its generator",
+        }
+    wide = max(map(len, commands))
+    return [
+        f"steadygan {__version__}: train GANs that do not collapse, and see during training whether they do",
+        "",
+        *(f"  steadygan {command:<{wide}}   {why}" for command, why in commands.items()),
+        "",
+        "all commands: steadygan --help; a command's options: steadygan train --help",
+    ]
+
+
+def words_so_far() -> list[str]:
+    """The words of a command line that a shell asks to complete."""
+    asked = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS", "")
+    return asked.split()[1:]
 
 
 def application(words: list[str]) -> typer.Typer:
@@ -60,12 +95,11 @@ def application(words: list[str]) -> typer.Typer:
     app = typer.Typer(
         name="steadygan",
         help="Train GANs that do not collapse, and see during training whether they do, and why.",
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(root)
-    called = next((word for word in words if not word.startswith("-")), None)
+    called = next((word for word in words or words_so_far() if not word.startswith("-")), None)
     for name, told in COMMANDS.items():
         function = root
         if name == called:

@@ -17,7 +17,19 @@ from ..recipes.papers import TABLES, table_named
 from .batch.queue import Queue, check
 from .console import new_console, new_table, say_how_to_go_on, tell
 from .job import Job, again, default_folder, finished_jobs, known_scale, own_data, own_folders, refuse_early
-from .options import SEEDS, Data, Iterations, Jobs, On, Plain, Plugins, PrintJobs, Scale, option
+from .options import (
+    SEEDS,
+    Data,
+    Iterations,
+    Jobs,
+    On,
+    Plain,
+    Plugins,
+    PrintJobs,
+    Scale,
+    option,
+    suggested_recipes_and_runs,
+)
 from .recipes import matching
 
 if TYPE_CHECKING:
@@ -25,7 +37,15 @@ if TYPE_CHECKING:
 
 
 def compare(
-    words: Annotated[list[str], typer.Argument(metavar="RECIPE|RUN [KEY=VALUE]", show_default=False)],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE|RUN KEY=VALUE",
+            help="Recipes or folders of runs, and settings to change.",
+            show_default=False,
+            autocompletion=suggested_recipes_and_runs,
+        ),
+    ],
     data: Data = None,
     seeds: Annotated[int, option("Seeds 0 .. K-1 of each recipe.", "K", read=SEEDS)] = 1,
     iterations: Iterations = None,
@@ -110,7 +130,14 @@ def named(word: str, kept: Mapping[str, object]) -> list[str]:
 
 
 def paper(
-    name: Annotated[str | None, typer.Argument(metavar="TABLE", help="One of the tables listed without it.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TABLE",
+            help="A table; without one, all are listed.",
+            autocompletion=lambda incomplete: [name for name in TABLES if name.startswith(incomplete)],
+        ),
+    ] = None,
     rows: Annotated[str | None, option("Train and print only these rows.", "A,B")] = None,
     scale: Scale = "full",
     seeds: Annotated[int, option("Seeds 0 .. K-1 of each row.", "K", read=SEEDS)] = 3,

@@ -19,7 +19,7 @@ from ..runs.folder import RunFolder
 from ..runs.history import run_folders
 from ..runs.records import records
 from .console import cells, coloured, new_console, tell
-from .options import Plugins, option
+from .options import Plugins, option, suggested_runs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,7 +33,13 @@ GROUPS = (q.LOSSES, q.GRADIENTS, q.PAIRS, q.OUTPUTS, q.WEIGHTS)
 
 def diagnose(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run's folder, or one of several seeds.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A run's folder, or one of several seeds.",
+            show_default=False,
+            autocompletion=suggested_runs,
+        ),
     ],
     as_json: Annotated[bool, option("Print the diagnosis as JSON.", None, "--json")] = False,
     plugin: Plugins = None,
@@ -172,6 +178,7 @@ def report(
             metavar="RUN ...",
             help="Folders of runs, of several seeds or a monitor, or its records as a file.",
             show_default=False,
+            autocompletion=suggested_runs,
         ),
     ],
     out: Annotated[

@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..quantities import LABELS, counted
 from ..runs.folder import RunFolder
 from .console import classes, new_console, new_table, tell
-from .options import SEED, Plugins, Weights, option
+from .options import SEED, Plugins, Weights, option, suggested_runs
 from .sample import settings_of, weights_named
 
 FAKES = whole(1, most=10**7)
@@ -30,7 +30,10 @@ def evaluate(
     what: Annotated[
         Path,
         typer.Argument(
-            metavar="WHAT", help="A run; a folder, .zip, .npy, .npz of images; a .csv of points.", show_default=False
+            metavar="WHAT",
+            help="A run; a folder, .zip, .npy or .npz of images; a .csv of points.",
+            show_default=False,
+            autocompletion=suggested_runs,
         ),
     ],
     against: Annotated[

@@ -23,7 +23,7 @@ from .batch.queue import Queue
 from .compare import planned_jobs
 from .console import new_console, new_table, tell
 from .job import again, known_scale, refuse_early
-from .options import SEEDS, Data, Iterations, Jobs, On, PrintJobs, option
+from .options import SEEDS, Data, Iterations, Jobs, On, PrintJobs, option, suggested_runs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,11 +36,20 @@ ITERATION = whole(0)
 def figure(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="FIGURE", help="A figure from the list; or field or evolution, for a run."),
+        typer.Argument(
+            metavar="FIGURE",
+            help="A figure of --list; or field or evolution, of a run.",
+            autocompletion=lambda incomplete: [
+                name for name in ("field", "evolution", *FIGURES) if name.startswith(incomplete)
+            ],
+        ),
     ] = None,
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="With field and evolution: the run.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN", help="With field and evolution: the run.", autocompletion=suggested_runs),
+    ] = None,
     listed: Annotated[bool, option("List the figures, and how long each takes.", None, "--list")] = False,
-    scale: Annotated[str, option("small: sized for two cores; paper is another word for full.", "full|small")] = (
+    scale: Annotated[str, option("full, which may be called paper, or small: sized for two cores.", "full|small")] = (
         "full"
     ),
     seeds: Annotated[

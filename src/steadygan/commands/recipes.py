@@ -14,7 +14,7 @@ from ..quantities import LABELS
 from ..recipes import RECIPES, Recipe
 from ..recipes.papers import ROWS_OF, TABLES, Row
 from .console import new_console, new_table, tell
-from .options import Plugins, option
+from .options import Plugins, option, suggested_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 def recipes(
     patterns: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PATTERN", help="List one by one, such as 'ring8/*'.", show_default=False),
+        typer.Argument(
+            metavar="PATTERN",
+            help="List one by one, such as 'ring8/*'.",
+            show_default=False,
+            autocompletion=suggested_words,
+        ),
     ] = None,
     paper: Annotated[str | None, option("Only recipes of this paper.", "PAPER")] = None,
     plugin: Plugins = None,

@@ -24,7 +24,7 @@ from .batch.queue import Queue
 from .batch.task import Task
 from .console import new_console, say, say_error, say_how_to_go_on, tell
 from .job import again, known_scale, prepare, refuse_early
-from .options import SEEDS, Data, Iterations, Jobs, On, Plain, Plugins, PrintJobs, Scale, option
+from .options import SEEDS, Data, Iterations, Jobs, On, Plain, Plugins, PrintJobs, Scale, option, suggested_words
 from .recipes import matching
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def sweep(
             metavar="RECIPE ... KEY=A,B KEY=lin(A,B,N) KEY=log(A,B,N)",
             help="Recipes, and settings with the values that each takes.",
             show_default=False,
+            autocompletion=suggested_words,
         ),
     ],
     seeds: Annotated[int, option("Seeds 0 .. K-1 of each combination.", "K", read=SEEDS)] = 1,

@@ -25,7 +25,11 @@ VERDICTS = {"holds": "green", "holds_as_corrected": "yellow", "fails": "red"}
 
 def theory(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME ...]", help="Statements or papers, by default all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Statements or papers, by default all.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, option("Write a page with figures, and their images, to this folder.", "FOLDER")

@@ -20,13 +20,18 @@ from ..runs.folder import RunFolder
 from ..runs.settings import difference
 from .console import new_console, say_how_to_go_on, tell
 from .job import Job, again, chosen, first_folder, own_folders, prepare, refuse_early
-from .options import SEED, SEEDS, Data, Iterations, Plain, Plugins, Scale, option
+from .options import SEED, SEEDS, Data, Iterations, Plain, Plugins, Scale, option, suggested_words
 
 
 def train(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RECIPE KEY=VALUE", help="A recipe, and settings to change.", show_default=False),
+        typer.Argument(
+            metavar="RECIPE KEY=VALUE",
+            help="A recipe, and settings to change.",
+            show_default=False,
+            autocompletion=suggested_words,
+        ),
     ] = None,
     data: Data = None,
     out: Annotated[Path | None, option("The run's folder, by default runs/RECIPE/seed-S.", "DIR")] = None,
