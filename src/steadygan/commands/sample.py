@@ -13,6 +13,7 @@ import steadygan as sg
 
 from ..config import Settings
 from ..config.values import real, whole
+from ..display.model_card import MARK, model_card
 from ..display.screens import MuteScreen, new_screen
 from ..display.watch import Watch
 from ..errors import InputError, unknown
@@ -258,15 +259,25 @@ def export(
     folder: RunPath,
     out: Annotated[Path | None, option("By default RUN/export.", "DIR")] = None,
     weights: Weights = "ema",
+    hub_card: Annotated[
+        bool, option("Write README.md too: a model card as the Hugging Face Hub reads it.", None, "--hub-card")
+    ] = False,
     plugin: Plugins = None,
 ) -> int:
-    """Writes generator.safetensors, generator.pt2 and card.json, and says where."""
+    """Writes generator.safetensors, generator.pt2 and card.json, and README.md if asked for, and says where."""
     kind = weights_named(weights)
     settings_of(folder)
     run = sg.load(folder, device="cpu")
     place = folder / "export" if out is None else out
+    readme = place / "README.md"
+    if hub_card and readme.exists() and MARK not in readme.read_text(encoding="utf-8", errors="replace"):
+        raise InputError(f"expected no README.md but an older export's in {place}, found another: choose another --out")
     card = sg.export(run, place, kind)
-    files = ", ".join(path.name for path in sorted(place.iterdir()) if path.stem in ("card", "generator"))
+    if hub_card:
+        last = run.metrics[-1] if run.metrics else {}
+        told = (str(last.get(key, "")) for key in ("verdict", "causes", "reason"))
+        readme.write_text(model_card(card, *told), encoding="utf-8")
+    files = ", ".join(path.name for path in sorted(place.iterdir()) if path.stem in ("card", "generator", "README"))
     new_console().print(
         f"generator of {folder} (iteration {card['iteration']:,}, {'EMA' if card['weights'] == 'ema' else 'live'} "
         f"weights, {card['parameters']:,} parameters): {place} ({files})"
