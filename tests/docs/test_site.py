@@ -144,3 +144,28 @@ def test_a_reference_in_plain_words() -> None:
     assert (key, fields["title"], fields["year"]) == ("b2017", "On GANs", "2017")
     assert fields["author"] == "Béal, Léon and Ko, A."
     assert "`b2017` Léon Béal, A. Ko: *On GANs*. 2017." in _pages.references(text)
+
+
+SAME = {  # rows of the README's table, and where its figures come from in docs/results.md
+    "modes of 25": "modes of 25",
+    "high-quality share": "high-quality share",
+    "emptiest mode, relative to an even share": "emptiest mode / even share",
+    "balance within modes (1 = real)": "balance (1 = as even as real)",
+    "largest gradient that G received": "gradient at G, largest of a run",
+}
+
+
+@pytest.mark.parametrize("row", SAME)
+def test_the_readmes_figures_are_those_of_the_results(row: str) -> None:
+    """Rounded, as mean and deviation of nsgan, r1 and far."""
+
+    def cells(name: str, label: str) -> list[list[str]]:
+        page = NAMES[name].read_text(encoding="utf-8")
+        line = re.findall(rf"^\| {re.escape(label)} \|(.*)\|$", page, re.MULTILINE)[0]  # grid25 comes first
+        return [re.findall(r"\d+\.\d+", re.sub(r"\(.*?\)", "", cell)) for cell in line.split("|")[-3:]]
+
+    shown, measured = cells("README.md", row), cells("docs/results.md", SAME[row])
+    for told, exact in zip(shown, measured, strict=True):
+        assert told
+        for text, value in zip(told, exact, strict=False):
+            assert abs(float(text) - float(value)) <= 0.5001 * 10.0 ** -len(text.partition(".")[2])
