@@ -27,6 +27,15 @@ def states(*looks: Any, stuck: int | None = None, end: int | None = None) -> lis
     return [course.update(EVERY * i, each, stuck is not None and i >= stuck, False) for i, each in enumerate(looks)]
 
 
+def test_a_run_that_has_just_begun_does_not_stand_still() -> None:
+    """Nothing is gained for 2,000 iterations: of 30,000, that is no time."""
+    looks = [look(0.01)] * 11
+    assert states(*looks)[-1] == "collapsed"
+    course = Course(T, length=30_000)
+    assert {course.update(EVERY * i, each, False, False) for i, each in enumerate(looks)} == {"learning"}
+    assert [course.update(EVERY * i, look(0.01), False, False) for i in range(11, 18)][-1] == "collapsed"
+
+
 def test_words() -> None:
     assert (*GOOD, *ALARMS) == STATES
     assert [state for state in (*STATES, *BEFORE) if is_good(state)] == ["learning", "good", "healthy", "drifting"]

@@ -346,7 +346,8 @@ def setting_told(settings: Settings | None, equilibrium: float | None, horizon: 
     """
     free = is_free(equilibrium)
     if settings is None:
-        return Setting(free, end=horizon if isinstance(horizon, int) else None)
+        known = horizon if isinstance(horizon, int) else None
+        return Setting(free, end=known, length=known or 0)
     own = next(iter(settings.judges().values()))
     penalties = {name: float(getattr(block, "weight", 1.0)) for name, block in own.penalty.items()}
     return Setting(
@@ -358,6 +359,7 @@ def setting_told(settings: Settings | None, equilibrium: float | None, horizon: 
         settings.batch_size,
         known=True,
         end=None if settings.schedule.constant else settings.horizon,
+        length=settings.horizon,
     )
 
 

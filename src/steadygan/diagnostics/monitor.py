@@ -95,7 +95,7 @@ class CollapseMonitor:
         self.out = LoopFolder(out, self.loss, horizon)
         self.records: list[dict[str, Any]] = []
         self.calls = 0
-        self._judge = self.judge(Setting(is_free(self.loss.equilibrium[0]), end=horizon))
+        self._judge = self.judge(Setting(is_free(self.loss.equilibrium[0]), end=horizon, length=horizon or 0))
         self._real: list[Tensor] = []  # the first ones: half becomes the yardstick, half shows what is normal
         self._fake: deque[Batch] = deque()  # the last ones
         self._newest: deque[Tensor] = deque()  # the last real ones

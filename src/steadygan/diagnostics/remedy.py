@@ -24,7 +24,7 @@ class Setting:
     free: D's loss has no equilibrium but 0, so its logits have their own unit. penalties: name -> weight; parts: names
     of methods and constraints; count: N0 of fake-as-real; rates: of G and D; batch: real samples per step. known:
     whether penalties and parts are known at all, which they are not in your own loop. end: the iteration at which the
-    rates have decayed; None where they stay constant.
+    rates have decayed; None where they stay constant. length: iterations that the run is planned for, 0 if unknown.
     """
 
     free: bool = False
@@ -35,6 +35,7 @@ class Setting:
     batch: int = 64
     known: bool = False
     end: int | None = None
+    length: int = 0
 
     @property
     def smooth(self) -> str | None:

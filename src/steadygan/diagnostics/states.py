@@ -39,9 +39,9 @@ class Thresholds:
     covered, or half of that to stay so; a run is stalled for lack of gain only if it falls short of this by half of
     `sure` errors. little: the quality that a run must have had to lose it, and the share of its best, or of real data
     for a stalled run, below which it is collapsed. gain: the smallest gain that counts. patience: the share of the
-    iterations so far without a gain, live or averaged, after which a run is stalled, after at least `least` iterations
-    and `looks` looks. held: looks in a row that must show a small loss, or the recovery from it. late: the share of a
-    run with a known end after which it must be on its way to being good.
+    iterations so far without a gain, live or averaged, after which a run is stalled, after at least `least` iterations,
+    or `young` of those that it is planned for, and `looks` looks. held: looks in a row that must show a small loss, or
+    the recovery from it. late: the share of a run with a known end after which it must be on its way to being good.
     """
 
     sure: float = 4.0
@@ -54,6 +54,7 @@ class Thresholds:
     little: float = 0.33
     patience: float = 0.4
     least: int = 1000
+    young: float = 0.1
     looks: int = 5
     held: int = 2
     late: float = 0.75
@@ -163,21 +164,23 @@ class Side:
         lost = [track for track in self.tracks if track.lost]
         return min(lost or self.tracks, key=lambda track: track.now / track.best if track.best else 1.0)
 
-    def idle(self, iteration: int) -> bool:
-        """Whether nothing was gained for a long time."""
+    def idle(self, iteration: int, least: float) -> bool:
+        """Whether nothing was gained for a long time, `least` iterations or more."""
         t = self.t
-        return self.since >= t.looks and iteration - self.gained > max(t.least, t.patience * iteration)
+        return self.since >= t.looks and iteration - self.gained > max(least, t.patience * iteration)
 
 
 @dataclass
 class Course:
     """The state of a run, look by look; what is exported decides (the average if there is one), and both are watched.
 
-    end: the iteration at which its rates have decayed; None where they stay constant.
+    end: the iteration at which its rates have decayed; None where they stay constant. length: planned iterations, 0 for
+    unknown.
     """
 
     t: Thresholds = field(default_factory=Thresholds)
     end: int | None = None
+    length: int = 0
     state: str = "learning"
     live: Side = field(init=False)
     average: Side | None = None
@@ -225,7 +228,8 @@ class Course:
             self.stood = None
             return self._enter("good", iteration)
         short = level < t.good - t.sure * own.quality.noise / 2.0
-        if short and own.idle(iteration) and self.live.idle(iteration) and self.stood is None:
+        least = max(t.least, t.young * self.length)
+        if short and own.idle(iteration, least) and self.live.idle(iteration, least) and self.stood is None:
             self.stood = level
         if self.stood is not None and short and level < self.stood + t.part:  # a gain that is little changes nothing
             return self._enter("collapsed" if level < t.little else "stalled", own.gained)

@@ -85,8 +85,11 @@ class Judge:
     verdict: Verdict = field(default_factory=lambda: Verdict("learning"))
 
     def __post_init__(self) -> None:
-        self.course, self.past = Course(self.thresholds, self.setting.end), Past()
+        self.course, self.past = self._begun(), Past()
         self._shown, self._began = [0] * len(CAUSES), [0] * len(CAUSES)
+
+    def _begun(self) -> Course:
+        return Course(self.thresholds, self.setting.end, self.setting.length)
 
     def anew(self, records: Iterable[Figures] = ()) -> Judge:
         """A new judge that has seen only these records."""
@@ -107,7 +110,7 @@ class Judge:
             return self.verdict
         iteration = int(record.get("iteration", self.past.looks))
         if record.get("data_changed"):
-            self.course = Course(self.thresholds, self.setting.end)
+            self.course = self._begun()
         shown = [i for i, cause in enumerate(CAUSES) if self._seen(i, cause, record, iteration) >= cause.looks]
         blamed = [CAUSES[i] for i in shown if CAUSES[i].of_d]
         stuck, lost = any(CAUSES[i].stuck for i in shown), bool(record.get("non_finite"))
@@ -208,7 +211,7 @@ def measured(state: str, figures: Figures, course: Course | None) -> tuple[str, 
         told = f"{whose} have a quality of {quality:.2g} ({SCALE}) and cover {covered:.0%} of what they should"
         told += f"; at this pace they will not be good when the rates are down, at iteration {course.end:,}"
         return told, {f"{first}quality": quality, f"{first}covered": covered}
-    if state == "stalled" or not side.quality.best:
+    if state == "stalled" or not side.quality.best or course.stood is not None:
         key = "quality" if course.average is None else "average_quality"
         return f"{whose} stay at a quality of {side.quality.now:.2g} ({SCALE})", {key: side.quality.now}
     track, first = side.worst, "" if course.average is None else "average_"

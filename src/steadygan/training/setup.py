@@ -314,6 +314,7 @@ def setting_of(setup: Setup, equilibrium: float | None, horizon: int | None) -> 
         batch=setup.sides.real,
         known=True,
         end=None if setup.schedule.constant else horizon,
+        length=horizon or 0,
     )
 
 
