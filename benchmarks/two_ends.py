@@ -1,8 +1,8 @@
 """The two ends of grid25/far: D flat, or a small slope kept; which of them it is, and what decides.
 
-    python benchmarks/two_ends.py --out runs/ends [--only compiled,eager] [--write]
+    python benchmarks/two_ends.py --out runs/ends [--only compiled,eager] [--as-is] [--write]
 
-Trains what is missing, group by group, and prints a table: the share of flat runs with a Wilson interval, modes, the
+Trains what is missing, group by group (with --as-is nothing), and prints a table: the share of flat runs with a Wilson interval, modes, the
 share of high quality and balance. A run is flat if its high-quality share is above 0.88 and its balance below 0.42. Two
 ways of executing the same runs are compared by Fisher's exact test on that share and by the Mann-Whitney test on
 balance. With --write the table goes to docs/results/grid25-seeds.md.
@@ -60,13 +60,15 @@ def wilson(k: int, n: int) -> tuple[float, float]:
     return (middle - half) / (n + z * z), (middle + half) / (n + z * z)
 
 
-def trained(name: str, out: Path) -> list[dict[str, float]]:
-    """The last records of a group's runs, trained where they are missing."""
+def trained(name: str, out: Path, as_is: bool) -> list[dict[str, float]]:
+    """The last records of a group's runs, trained where they are missing; as_is: of those that are finished."""
     group = GROUPS[name]
     folder = out / name.replace(" ", "-").replace("=", "")
     command = [sys.executable, "-m", "steadygan", "train", "grid25/far", *group.words, *RARE]
-    subprocess.run([*command, "--seeds", str(group.seeds), "--out", str(folder), "--resume", "--plain"], check=True)
-    return [read_records(RunFolder(folder / f"seed-{seed}").metrics)[-1] for seed in range(group.seeds)]
+    if not as_is:
+        subprocess.run([*command, "--seeds", str(group.seeds), "--out", str(folder), "--resume", "--plain"], check=True)
+    records = [read_records(RunFolder(folder / f"seed-{seed}").metrics) for seed in range(group.seeds)]
+    return [own[-1] for own in records if own and own[-1]["iteration"] == LENGTH]
 
 
 def spread(values: list[float]) -> str:
@@ -81,8 +83,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/ends"))
     parser.add_argument("--only", default=",".join(GROUPS), help="groups, separated by commas")
     parser.add_argument("--write", action="store_true", help="put the table into docs/results/grid25-seeds.md")
+    parser.add_argument("--as-is", action="store_true", help="train nothing")
     given = parser.parse_args()
-    found = {name: trained(name, given.out) for name in given.only.split(",")}
+    every = {name: trained(name, given.out, given.as_is) for name in given.only.split(",")}
+    found = {name: records for name, records in every.items() if len(records) > 1}
     rows = [["", "seeds", "flat", "95 % interval", *(key.replace("_", " ") for key in KEYS)]]
     for name, records in found.items():
         count = sum(map(flat, records))
