@@ -2,10 +2,10 @@
 
     python benchmarks/two_ends.py --out runs/ends [--only compiled,eager] [--as-is] [--write]
 
-Trains what is missing, group by group (with --as-is nothing), and prints a table: the share of flat runs with a Wilson interval, modes, the
-share of high quality and balance. A run is flat if its high-quality share is above 0.88 and its balance below 0.42. Two
-ways of executing the same runs are compared by Fisher's exact test on that share and by the Mann-Whitney test on
-balance. With --write the table goes to docs/results/grid25-seeds.md.
+Trains what is missing, group by group (with --as-is nothing), and prints a table: the share of flat runs with a Wilson
+interval, modes, the share of high quality and balance. A run is flat if its high-quality share is above 0.88 and its
+balance below 0.42. Two ways of executing the same runs are compared by Fisher's exact test on that share and by the
+Mann-Whitney test on balance. With --write the table goes to docs/results/grid25-seeds.md.
 """
 
 from __future__ import annotations
