@@ -188,6 +188,7 @@ class TestVerdict:
     def test_effect_of_nothing(self) -> None:
         assert effect("inception_score", [0.0, 0.0], [0.0, 0.0]) == 0.0
         assert percent(effect("inception_score", [0.0, 0.0], [1.0, 2.0])) == "from 0"
+        assert percent(-4032.2) == "-4,032 times the first"
 
     @pytest.mark.parametrize(
         ("better", "worse", "published", "same", "word"),

@@ -13,6 +13,7 @@ from .table import Claim, PaperTable
 Word: TypeAlias = Literal["reproduced", "in the same direction", "within the noise", "not reproduced", "not comparable"]
 
 NOISE = 2.0  # standard errors of the difference of two means
+MANY = 100.0  # times a row's figure, beyond which per cent are no help
 ENOUGH = 0.5  # of the published effect
 
 RULES = (
@@ -48,10 +49,12 @@ def effect(figure: str, worse: Sequence[float], better: Sequence[float]) -> floa
 
 
 def percent(effect: float | None) -> str:
-    """An effect in words: +32 %, or that the first row has 0; "" for none."""
+    """An effect in words: +32 %, 200 times as much, or that the first row has 0; "" for none."""
     if effect is None:
         return ""
-    return f"{100 * effect:+.0f} %" if isfinite(effect) else "from 0"
+    if not isfinite(effect):
+        return "from 0"
+    return f"{100 * effect:+.0f} %" if abs(effect) < MANY else f"{effect:+,.0f} times the first"
 
 
 def badness(figure: str, values: Iterable[float]) -> list[float]:
