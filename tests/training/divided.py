@@ -126,10 +126,11 @@ def resumable(out: str, calls: int = 0) -> None:
     plain(D=D, out=out, checkpoint_every=20, method=far())().fit(60, progress=False)
 
 
-def compare() -> None:
+def compare(*names: str) -> None:
     """Prints how far the divided runs are from whole ones: in weights, and in what records say."""
     here, found = trainers.ranks_here, {}
-    for name, build in CASES.items():
+    for name in names or CASES:
+        build = CASES[name]
         trainers.ranks_here = here
         ours, records = trained(build)
         trainers.ranks_here = lambda _: ALONE
@@ -143,7 +144,8 @@ def compare() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        resumable(sys.argv[1], *map(int, sys.argv[2:]))
+    what, *words = sys.argv[1:]
+    if what == "compare":
+        compare(*words)
     else:
-        compare()
+        resumable(words[0], *map(int, words[1:]))

@@ -37,12 +37,12 @@ def launched(processes: int, *words: str, restarts: int = 0) -> subprocess.Compl
     return subprocess.run(command, env=os.environ | threads, capture_output=True, text=True, timeout=300)
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_processes_compute_what_one_does(processes: int) -> None:
-    done = launched(processes, str(HERE / "divided.py"))
+@pytest.mark.parametrize(("processes", "cases"), [(2, []), (3, ["fake-as-real", "two discriminators", "classes"])])
+def test_processes_compute_what_one_does(processes: int, cases: list[str]) -> None:
+    done = launched(processes, str(HERE / "divided.py"), "compare", *cases)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert len(found) > 10
+    assert len(found) == len(cases) or len(found) > 10
     for name, (weights, told) in found.items():
         assert weights <= 1e-10, name
         assert told <= 1e-10, name
@@ -50,8 +50,8 @@ def test_processes_compute_what_one_does(processes: int) -> None:
 
 def test_a_run_whose_process_dies_ends_as_if_none_had(tmp_path: Path) -> None:
     script, folders = str(HERE / "divided.py"), [str(tmp_path / "whole"), str(tmp_path / "killed")]
-    assert launched(2, script, folders[0]).returncode == 0
-    dead = launched(2, script, folders[1], "260", restarts=3)
+    assert launched(2, script, "resumable", folders[0]).returncode == 0
+    dead = launched(2, script, "resumable", folders[1], "260", restarts=3)
     assert dead.returncode == 0, dead.stderr
     assert "resumed at iteration 40" in (tmp_path / "killed" / "log.txt").read_text()
     states = [checkpoint.read(Path(folder) / "checkpoints" / "000000060.pt")["state"] for folder in folders]
