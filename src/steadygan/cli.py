@@ -26,7 +26,7 @@ from .errors import (
 from .processes import process_number
 
 # of `commands`, where the name is another
-MODULES = {"export": "sample", "report": "diagnose", "paper": "compare"}
+MODULES = {"export": "sample", "push": "sample", "report": "diagnose", "paper": "compare"}
 COMMANDS = {
     "train": "Train a GAN, or one per seed: a recipe (by default grid25/far), with settings changed as KEY=VALUE.\n\n"
     "--dry-run prints all keys, nested with dots: loss=hinge, penalty.r1.weight=0.3, penalty.r1=none,\n"
@@ -34,6 +34,7 @@ COMMANDS = {
     "recipes": "List what can be trained by name: data and methods, or one by one.",
     "sample": "Draw samples from a run: images as a folder, .zip, array or grid; points as an array, table or figure.",
     "export": "Export a run's generator for use without steadygan: weights, a torch.export program, a card.",
+    "push": "Push a run's generator to the Hugging Face Hub: weights, settings without local paths, a model card.",
     "compare": "Compare recipes or runs: train what is missing, tabulate final and best, say why, draw the curves.",
     "sweep": "Train every combination of some settings, over recipes and seeds: a sorted table, CSV, report.",
     "paper": "Compare a table of a paper with our runs: train what is missing, and say which claims hold.",

@@ -148,6 +148,7 @@ COMMANDS = (
     "recipes",
     "sample",
     "export",
+    "push",
     "compare",
     "paper",
     "evaluate",

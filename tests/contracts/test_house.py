@@ -62,7 +62,7 @@ KINDS = {
 # These take long, and are imported where they are used.
 HEAVY = {
     "PIL", "safetensors", "matplotlib", "jinja2", "markupsafe", "plotly", "sklearn", "scipy", "tensorboard", "wandb",
-    "torchvision", "torch_fidelity", "pandas", "ray",
+    "torchvision", "torch_fidelity", "pandas", "ray", "huggingface_hub",
 }  # fmt: skip
 # Help and refused settings answer before torch is imported: these rooms and all that they import at module level.
 TORCH_FREE = (

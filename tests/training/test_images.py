@@ -219,7 +219,7 @@ def test_dual_critics_are_told_classes_too() -> None:
 
 
 def test_weights_of_another_run_are_where_training_begins(tmp_path: Path) -> None:
-    from steadygan.runs.run import take_weights
+    from steadygan.runs.checkpoint import take_weights
 
     images(tmp_path / "first").fit(20)
     found = saved(tmp_path / "first")["state"].networks

@@ -1,4 +1,4 @@
-"""What a trained generator is used for: `steadygan sample`, never many samples in memory, and `steadygan export`."""
+"""What a trained generator is used for: `sample`, never many samples in memory, `export` and `push`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import shutil
 from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+
+import typer
 
 import steadygan as sg
 
@@ -17,9 +20,10 @@ from ..display.model_card import MARK, model_card
 from ..display.screens import MuteScreen, new_screen
 from ..display.watch import Watch
 from ..errors import InputError, unknown
+from ..files import write_json
 from ..runs.folder import RunFolder
-from ..runs.settings import saved
-from ..runs.shipped import shipped, shipped_card, stem
+from ..runs.settings import saved, without_places
+from ..runs.shipped import CARD, PROGRAM, fetched, reaching, repository, shipped, shipped_at, stem
 from .console import new_console, tell
 from .options import MOST_SAMPLES, SEED, Plugins, RunPath, Weights, option
 
@@ -75,11 +79,13 @@ def sample(
     """Draws n samples and writes them; with the same seed, a longer draw begins like a shorter one."""
     kind = weights_named(weights)
     asked = Asked(n, seed, kind, label, truncation, interpolate)
-    card = None if RunFolder(folder).begun else shipped_card(folder.as_posix())
-    place = target(out, folder, asked, within=card is None)
+    own = fetched(folder)
+    found = None if RunFolder(own).begun else shipped_at(own)
+    card = None if found is None else found.card
+    place = target(out, folder, asked, within=found is None or (own == folder and own.is_dir()))
     settings = settings_of(folder, shipped()) if card is None else Settings.check(card["settings"])
     check(place, asked, settings, folder)
-    run = sg.load(folder)
+    run = sg.load(own)
     names = run.data.get("class_names", ())
     check_room(place, n, run)
     chosen = None if label is None else class_of(label, names, run.classes or 0)
@@ -88,7 +94,7 @@ def sample(
     stream = run.stream(n, seed, kind, chosen, truncation, interpolate)
     write(place, drawing(stream, n, broken), run, settings, asked)
     averaged = card["weights"] == "ema" if card is not None else kind == "ema" and run.G is not run.G_live
-    told = [] if card is None else ["shipped with steadygan"]
+    told = ["shipped with steadygan"] if found is not None and not own.is_dir() else []
     told += [f"iteration {run.iteration:,}", f"{'EMA' if averaged else 'live'} weights", f"seed {seed}"]
     if chosen is not None:
         named = len(names) > chosen and names[chosen] != str(chosen)
@@ -181,7 +187,7 @@ def target(out: str | None, run: Path, asked: Asked, within: bool = True) -> Tar
     word = "npz" if out is None else out
     if word in WORDS:
         name = f"{asked.slug()}{WORDS[word]}"
-        return word, run / name if within else Path(f"{stem(run.as_posix())}-{name}")
+        return word, run / name if within else Path(f"{stem(run.as_posix().removeprefix('hf:/'))}-{name}")
     path = Path(word)
     form = FORMS.get(path.suffix.lower())
     if form is None:
@@ -274,12 +280,52 @@ def export(
         raise InputError(f"expected no README.md but an older export's in {place}, found another: choose another --out")
     card = sg.export(run, place, kind)
     if hub_card:
-        last = run.metrics[-1] if run.metrics else {}
-        told = (str(last.get(key, "")) for key in ("verdict", "causes", "reason"))
-        readme.write_text(model_card(card, *told), encoding="utf-8")
+        readme.write_text(hub_page(run, card), encoding="utf-8")
     files = ", ".join(path.name for path in sorted(place.iterdir()) if path.stem in ("card", "generator", "README"))
     new_console().print(
         f"generator of {folder} (iteration {card['iteration']:,}, {'EMA' if card['weights'] == 'ema' else 'live'} "
         f"weights, {card['parameters']:,} parameters): {place} ({files})"
     )
+    return 0
+
+
+def hub_page(run: sg.Run, card: dict[str, Any]) -> str:
+    """README.md for an export of this run with this card."""
+    last = run.metrics[-1] if run.metrics else {}
+    return model_card(card, *(str(last.get(key, "")) for key in ("verdict", "causes", "reason")))
+
+
+def push(
+    folder: RunPath,
+    name: Annotated[
+        str, typer.Argument(metavar="REPO", help="Where to: owner/name, made if need be.", show_default=False)
+    ],
+    weights: Weights = "ema",
+    private: Annotated[bool, option("Make a new repository private.", None, "--private")] = False,
+    plugin: Plugins = None,
+) -> int:
+    """Uploads weights, card and README.md of an export without places of this machine, and says where they are."""
+    kind, name = weights_named(weights), repository(name)
+    settings_of(folder)
+    with reaching(name) as client:
+        if client.get_token() is None:
+            raise InputError(f"expected a token of the Hub to write {name}, found none: hf auth login, or set HF_TOKEN")
+    run = sg.load(folder, device="cpu")
+    with TemporaryDirectory() as made:
+        place = Path(made)
+        card = sg.export(run, place, kind)
+        (place / PROGRAM).unlink()  # it tells the paths of the files that it was traced from
+        card["settings"] = without_places(card["settings"])
+        card["load"] = [
+            f'import steadygan as sg; run = sg.load("hf://{name}")  # pip install "steadygan[hub]"',
+            f"x = run.sample(8)  # (8, {', '.join(map(str, card['output']['shape']))})",
+            card["load"][-1],
+        ]
+        write_json(place / CARD, card)
+        (place / "README.md").write_text(hub_page(run, card), encoding="utf-8")
+        with reaching(name) as client:
+            api = client.HfApi()
+            address = api.create_repo(name, private=private or None, exist_ok=True)
+            api.upload_folder(repo_id=name, folder_path=place, commit_message=f"Iteration {run.iteration:,}")
+    new_console().print(f"generator of {folder} (iteration {run.iteration:,}): {address}")
     return 0

@@ -44,7 +44,7 @@ def model_card(card: Mapping[str, Any], verdict: str = "", causes: str = "", rea
             "",
             f"A GAN's generator: {card['parameters']:,} parameters, from {asks} to {card['output']['kind']} of "
             f"{shape}. {kept} after {card['iteration']:,} iterations, trained by steadygan {card['steadygan']}.",
-            *("", "## Use", "", "With torch alone, or with safetensors for the weights:", ""),
+            *("", "## Use", "", "In Python, without the run:", ""),
             *("```python", *card["load"], "```", ""),
             "`generator.safetensors` holds the weights, `card.json` all settings.",
             *("", "## Data and licence", "", *_data(data)),

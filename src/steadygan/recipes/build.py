@@ -22,8 +22,9 @@ from ..losses import LOSSES, Nothing
 from ..methods import METHODS, Plain, chain
 from ..models.build import ABSENT, networks
 from ..penalties import CONSTRAINTS, PENALTIES
+from ..runs.checkpoint import take_weights
 from ..runs.folder import RunFolder
-from ..runs.run import Callback, take_weights
+from ..runs.run import Callback
 from ..training.trainer import Trainer
 from ..types import Loss, Opponent
 

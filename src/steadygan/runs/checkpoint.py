@@ -28,7 +28,7 @@ from ..methods import METHODS
 from ..metrics import Protocol
 from ..types.labels import WRAPPED
 from ..types.parts import equilibrium_of
-from .folder import listed, name
+from .folder import RunFolder, listed, name
 
 FORMAT = 1
 REMOVE = "remove it to continue from the one before"
@@ -276,6 +276,24 @@ def check_network(network: nn.Module, saved: Mapping[str, Tensor], name: str) ->
             )
         if current[key].is_floating_point() != saved[key].is_floating_point():
             raise InputError(f"the checkpoint holds {saved[key].dtype} for {key} of {name}: it is damaged; {REMOVE}")
+
+
+def take_weights(path: str | Path, G: nn.Module, ds: Mapping[str, nn.Module]) -> None:
+    """Loads the latest networks of the run at `path`, in place, and nothing else of the run.
+
+    Raises InputError if the folder holds no run, or one of another model.
+    """
+    newest = RunFolder(Path(path)).newest
+    if newest is None:
+        raise InputError(
+            f"expected a run with a checkpoint in {path} to take weights from, got none: check --init-from"
+        )
+    found = read(newest)["state"].networks
+    for player, network in {"G": G, **ds}.items():
+        try:
+            load_network(network, found.get(player, {}), player)
+        except InputError as error:
+            raise InputError(f"cannot start from the weights of {path}: {error}") from None
 
 
 def figures(folder: Path, settings: Settings | None) -> Figures:

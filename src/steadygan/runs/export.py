@@ -23,8 +23,8 @@ from ..types.batch import mapped
 from ..types.critic import evaluating
 from ..types.labels import Conditions, label_parameter, made_for
 from .run import Run
+from .shipped import CARD, FILES, PROGRAM, WEIGHTS
 
-WEIGHTS, PROGRAM, CARD = FILES = ("generator.safetensors", "generator.pt2", "card.json")
 FORMAT = 1
 TOLERANCE = 1e-6  # of the largest number, or of 1
 COMPARED = (1, 5)  # sizes of batches

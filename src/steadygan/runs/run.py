@@ -33,10 +33,10 @@ from ..types import Batch
 from ..types.batch import form_of, leaves, mapped, places_of
 from ..types.labels import Conditions, occurring, spans
 from . import checkpoint
-from .checkpoint import Meta, TrainState, load_network
+from .checkpoint import DTYPES, Meta, TrainState, load_network
 from .folder import RunFolder
 from .records import read_records, times
-from .shipped import shipped_card, shipped_weights
+from .shipped import Shipped, fetched, shipped_at
 
 # Called as (run, iteration, record) at every tick. One with a function `notice(line)` learns what will take its time
 # before the first iteration, one with a function `finish(run)` that a call of `fit` has ended, well or not.
@@ -290,15 +290,16 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     """Loads a run from its folder, at its newest checkpoint.
 
     The networks of a recipe's run are built from its settings; your own modules are passed as `G` and `D` (a
-    module, or a mapping of them), in their untrained form. If there is no such folder, `path` may be the name
-    of a recipe whose generator is shipped, such as showcase/mnist: a run without a D, for sampling. Raises
-    InputError when the folder holds no run.
+    module, or a mapping of them), in their untrained form. The folder of an export is a run without a D and without
+    records, for sampling; so is the generator at `hf://owner/name`, fetched from the Hugging Face Hub, and, if there is
+    no such folder, one that is shipped under a recipe's name, such as showcase/mnist. Raises InputError when the
+    folder holds no run.
     """
+    path = fetched(path)
     folder = RunFolder(Path(path))
     if not folder.settings.exists():
-        card = None if G is not None or D is not None else shipped_card(Path(path).as_posix())
-        if card is not None:
-            return _of_card(card, choose_device(device))
+        if (generator := shipped_at(path)) is not None:
+            return _of_card(generator, choose_device(device), G)
         raise InputError(f"{path} holds no run (no settings.json): use the folder that train printed")
     newest = folder.newest
     if newest is None:
@@ -319,7 +320,7 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     opponents: dict[str, nn.Module] = dict(D) if isinstance(D, Mapping) else {"D": D}
     live, average = deepcopy(G), deepcopy(G)
     for network in (live, average, *opponents.values()):
-        network.to(dtype=checkpoint.DTYPES[meta.plan.dtype])
+        network.to(dtype=DTYPES[meta.plan.dtype])
     load_network(live, state.networks["G"], "G")
     if state.ema:
         load_network(average, state.ema, "the average of G")
@@ -352,48 +353,47 @@ def load(path: str | Path, G: nn.Module | None = None, D: Any = None, device: st
     return run
 
 
-def _of_card(card: dict[str, Any], device: torch.device) -> Run:
-    """The run of a shipped generator of unlabelled images, in float32."""
+def _of_card(found: Shipped, device: torch.device, own: nn.Module | None) -> Run:
+    """The run of a generator that was kept without it: its own module, or one built from the card."""
     from safetensors.torch import load as tensors
 
-    network = generator_of(card["network"])
-    weights = {key: value.float() for key, value in tensors(shipped_weights(card)).items()}
-    load_network(network, weights, "G")
-    network.to(device).eval().requires_grad_(False)
-    dim = card["latent"]["dim"]
-    run = Run(
-        path=None,
-        G=network,
-        G_live=network,
-        D={},
-        latent=normal_latent(dim, torch.float32),
-        settings=card["settings"],
-        metrics=[],
-        device=device,
-        data={**card["data"], "image": True},
-        latent_dim=dim,
-        network_settings={"generator": card["network"]},
-    )
-    run.iteration, run.protocol = card["iteration"], card["metrics"]["protocol"]
-    return run
-
-
-def take_weights(path: str | Path, G: nn.Module, ds: Mapping[str, nn.Module]) -> None:
-    """Loads the latest networks of the run at `path`, in place, and nothing else of the run.
-
-    Raises InputError if the folder holds no run, or one of another model.
-    """
-    newest = RunFolder(Path(path)).newest
-    if newest is None:
-        raise InputError(
-            f"expected a run with a checkpoint in {path} to take weights from, got none: check --init-from"
+    card, bounds, counts = found.card, None, None
+    with found.reading():
+        dtype, output = DTYPES[card["latent"]["dtype"]], card["output"]
+        saved = {
+            key: value.to(dtype) if value.is_floating_point() else value
+            for key, value in tensors(found.weights()).items()
+        }
+        if own is None and card["network"] is None:
+            raise InputError(f"{found.name} was trained with your own modules: pass G to load(path, G=...)")
+        network = generator_of(card["network"]) if own is None else deepcopy(own)
+        load_network(network.to(dtype), saved, "G")
+        network.to(device).eval().requires_grad_(False)
+        data: dict[str, Any] = {**card["data"], "image": output["kind"].startswith("images")}
+        if (units := card.get("units")) is not None:
+            kind = DTYPES[output["dtype"]]
+            bounds = torch.tensor(units["offset"], dtype=kind), torch.tensor(units["scale"], dtype=kind)
+        if (classes := card.get("classes")) is not None:
+            counts = list(classes["training_samples"] or [1] * classes["count"])
+            data |= {"class_names": classes["names"], "class_counts": counts}
+        dim = card["latent"]["dim"]
+        run = Run(
+            path=None,
+            G=network,
+            G_live=network,
+            D={},
+            latent=normal_latent(dim, dtype),
+            settings=card["settings"],
+            metrics=[],
+            units=bounds,
+            device=device,
+            prior=None if counts is None else torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)),
+            data=data,
+            latent_dim=dim,
+            network_settings=None if card["network"] is None else {"generator": card["network"]},
         )
-    found = checkpoint.read(newest)["state"].networks
-    for name, network in {"G": G, **ds}.items():
-        try:
-            load_network(network, found.get(name, {}), name)
-        except InputError as error:
-            raise InputError(f"cannot start from the weights of {path}: {error}") from None
+        run.iteration, run.protocol = card["iteration"], card["metrics"]["protocol"]
+    return run
 
 
 def _no_latent(n: int, generator: torch.Generator) -> Tensor:

@@ -37,6 +37,7 @@ KEEPING_KEYS = frozenset({"keep", "monitor"})  # how many checkpoints are kept, 
 READING_KEYS = frozenset(
     {"data.path", "data.workers", "fakes.path", "fakes.workers"}
 )  # where data is and who reads it: its content is compared
+PLACES = frozenset({"data.path", "fakes.path", "init_from", "out"})  # paths of the machine a run was trained on
 ABSENT = "absent"
 LATER = {  # settings that older runs do not name, and what they had
     "fakes": None,
@@ -66,6 +67,15 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any], reading: bool = Fals
         and key.split(".")[0] not in ignored
         and (key not in READING_KEYS or (reading and key.endswith(".path")))
     ]
+
+
+def without_places(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The same settings without paths of this machine, for others."""
+    return {
+        key: without_places(value, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in tree.items()
+        if f"{prefix}{key}" not in PLACES and not (isinstance(value, str) and Path(value).is_absolute())
+    }
 
 
 def absent(key: str) -> Any:
