@@ -95,8 +95,9 @@ def _points(drawing: Clouds, figure: PaperFigure, runs: Runs, stem: Path, scale:
                 if value is not None and key != "iteration":
                     arrays[f"{label}, {each.iteration}: {key}"] = value
     rows = columns if len(columns) == 1 else [*zip(*columns, strict=True)]
+    tall = max(tallness(each[0][2]) for each in columns)
     for suffix in (".png", ".pdf"):
-        width, height = 2.7 * len(rows[0]) + 0.4, 2.8 * len(rows) + 0.9
+        width, height = 2.7 * len(rows[0]) + 0.4, (2.2 * tall + 0.7) * len(rows) + 0.9
         with canvas(stem.with_suffix(suffix), width, height, figure.text) as page:
             grid = page.subplots(len(rows), len(rows[0]), squeeze=False)
             for axes, (label, each, real) in zip(grid.ravel(), chain.from_iterable(rows), strict=True):
@@ -106,6 +107,12 @@ def _points(drawing: Clouds, figure: PaperFigure, runs: Runs, stem: Path, scale:
     with beside(stem.with_suffix(".npz")) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)
     yield stem.with_suffix(".npz")
+
+
+def tallness(points: Any) -> float:
+    """How much higher than wide points (n, 2) lie, from 1 to 2."""
+    wide, high = np.ptp(points, axis=0)
+    return float(np.clip(high / wide, 1.0, 2.0)) if wide > 0.0 else 1.0
 
 
 def panel(axes: Axes, label: str, each: Snapshot, real: Any, arrows: bool) -> None:
