@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from math import nan
+from math import isfinite, nan
 from typing import Any, NamedTuple
 
 DEAD_GRADIENT = 1e-8  # mean ||grad_y d(y)|| below which a discriminator teaches nothing
@@ -214,6 +214,9 @@ def tagged(record: Mapping[str, Any]) -> dict[str, float]:
     return told
 
 
+MANY = 100.0  # times a figure, beyond which per cent are no help
+
+
 def figure(key: str, value: float) -> str:
     """A number as it stands in tables: counts whole, shares in per cent, the rest to three digits."""
     unit = KNOWN[key].unit if key in KNOWN else ""
@@ -236,6 +239,15 @@ def spread(key: str, values: list[float]) -> str:
     if unit in COUNTS:
         return f"{mean:,.1f} ±{BLANK}{std:,.1f}"
     return f"{figure(key, mean)} ±{BLANK}{plain(std)}"
+
+
+def percent(effect: float | None) -> str:
+    """An effect in words: +32 %, 200 times as much, or that the first row has 0; "" for none."""
+    if effect is None:
+        return ""
+    if not isfinite(effect):
+        return "from 0"
+    return f"{100 * effect:+.0f} %" if abs(effect) < MANY else f"{effect:+,.0f} times the first"
 
 
 def counted(key: str, value: float | Sequence[float], modes: int | None = None) -> str:

@@ -39,7 +39,7 @@ BACK = "monitor.policy=rollback"
                     "lr_d": 0.5,
                     "penalty_weights": 3.0,
                     "penalty": {"r1": {"weight": 1.0, "of": "logit", "interval": 1, "by": "gradient", "sigma": 0.01}},
-                    "method": {"fake_as_real": {"count": 8, "factor": 8}},
+                    "method": {"fake_as_real": {"count": 8, "factor": 8, "scope": "all"}},
                 },
             },
         ),

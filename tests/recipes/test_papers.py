@@ -14,9 +14,10 @@ import pictures
 from steadygan.commands.train import unlike_the_paper
 from steadygan.config import Settings, override
 from steadygan.errors import InputError
+from steadygan.quantities import percent
 from steadygan.recipes import RECIPES, build
 from steadygan.recipes.papers import ROWS_OF, TABLES, table_named
-from steadygan.recipes.papers.verdict import effect, percent, published_effect, verdict
+from steadygan.recipes.papers.verdict import effect, published_effect, verdict
 from steadygan.runs import samples
 from steadygan.runs.settings import difference
 from steadygan.training import probes

@@ -90,7 +90,8 @@ def test_a_recipe_says_what_it_is_and_follows_a_known_paper() -> None:
 def test_methods_differ_from_their_base_by_the_remedy_alone(data: str) -> None:
     r1 = {"penalty.r1.weight", "penalty.r1.of", "penalty.r1.interval"}
     assert changed(f"{data}/nsgan", f"{data}/r1") == r1
-    assert changed(f"{data}/r1", f"{data}/far") == {"method.fake_as_real.count", "method.fake_as_real.factor"}
+    own = {f"method.fake_as_real.{key}" for key in ("count", "factor", "scope")}
+    assert changed(f"{data}/r1", f"{data}/far") == own
     if data in POINTS:
         assert changed(f"{data}/nsgan", f"{data}/zero_gp") == {key.replace("r1", "zero_gp") for key in r1}
     assert changed(f"{data}/nsgan", f"{data}/rpgan") == r1 | {key.replace("r1", "r2") for key in r1} | {"loss.name"}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError
 from ..files import beside
-from ..recipes.papers.verdict import percent
+from ..quantities import percent
 from ..reporting.frame import frame_file, framed
 from .figure import FIGURES, PaperFigure
 
@@ -47,6 +47,11 @@ class Said(NamedTuple):
     def __str__(self) -> str:
         """In one line of Markdown."""
         return f"{self.claim}: {self.share}, **{self.word}** ({self.seeds} seeds)"
+
+    def shown(self) -> dict[str, str]:
+        """What the page shows of it."""
+        told = {"claim": self.claim, "share": self.share, "word": self.word, "seeds": f"{self.seeds}"}
+        return told | {"tone": tone(self.word)}
 
     @property
     def share(self) -> str:
@@ -107,7 +112,7 @@ def render(found: Sequence[Drawn], said: Mapping[str, Sequence[Said]]) -> str:
             "claim": "" if figure is None else figure.claim,
             "notes": () if figure is None else figure.notes,
             "scale": "" if figure is None else one.scale,
-            "said": [each._asdict() | {"tone": tone(each.word)} for each in said.get(one.name, ())],
+            "said": [each.shown() for each in said.get(one.name, ())],
             "verdicts": counted([each.word for each in said.get(one.name, ())]),
             "files": [path.name for path in (one.picture, *one.others)],
             "picture": picture,

@@ -82,7 +82,7 @@ class Session:
             watch.follow(lambda: self.reached, self.members[0].rhythm.evaluate)
             with self._running(until) as signals:
                 stopped = False
-                while self.iteration < until and self.going and not stopped:
+                while self.iteration < until and self.going and not (stopped or (self.ranks.alone and signals.asked)):
                     self._segment = segment = Segment(self, until)
                     with self._whole(segment):
                         for number in segment.numbers:

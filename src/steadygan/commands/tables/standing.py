@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...metrics.summary import final_and_best
-from ...quantities import LABELS, spread
+from ...quantities import LABELS, percent, spread
 from ...recipes.papers import Claim, PaperTable, Row
-from ...recipes.papers.verdict import RULES, Word, effect, percent, published_effect, verdict
+from ...recipes.papers.verdict import RULES, Word, effect, published_effect, verdict
 from ...runs.run import load
 from ..batch.queue import Queue, check
 from ..console import new_table, tell

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import copysign, inf, isfinite, sqrt
+from math import copysign, inf, sqrt
 from statistics import fmean, variance
 from typing import Literal, TypeAlias
 
@@ -13,7 +13,6 @@ from .table import Claim, PaperTable
 Word: TypeAlias = Literal["reproduced", "in the same direction", "within the noise", "not reproduced", "not comparable"]
 
 NOISE = 2.0  # standard errors of the difference of two means
-MANY = 100.0  # times a row's figure, beyond which per cent are no help
 ENOUGH = 0.5  # of the published effect
 
 RULES = (
@@ -46,15 +45,6 @@ def effect(figure: str, worse: Sequence[float], better: Sequence[float]) -> floa
     if base := abs(fmean(worse)):
         return gain / base
     return copysign(inf, gain) if gain else 0.0
-
-
-def percent(effect: float | None) -> str:
-    """An effect in words: +32 %, 200 times as much, or that the first row has 0; "" for none."""
-    if effect is None:
-        return ""
-    if not isfinite(effect):
-        return "from 0"
-    return f"{100 * effect:+.0f} %" if abs(effect) < MANY else f"{effect:+,.0f} times the first"
 
 
 def badness(figure: str, values: Iterable[float]) -> list[float]:
