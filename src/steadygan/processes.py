@@ -15,6 +15,6 @@ def process_number() -> int:
     return int(os.environ.get("RANK", "0")) if processes() > 1 else 0
 
 
-def restarted() -> bool:
-    """Whether torchrun started them again after one failed."""
-    return processes() > 1 and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def attempt() -> int:
+    """How many times torchrun started them again after one failed."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) if processes() > 1 else 0

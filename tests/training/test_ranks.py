@@ -48,11 +48,10 @@ def test_processes_compute_what_one_does(processes: int, cases: list[str]) -> No
         assert told <= 1e-10, name
 
 
-@pytest.mark.full  # once in a while gloo does not connect the processes that torchrun starts again
 def test_a_run_whose_process_dies_ends_as_if_none_had(tmp_path: Path) -> None:
     script, folders = str(HERE / "divided.py"), [str(tmp_path / "whole"), str(tmp_path / "killed")]
     assert launched(2, script, "resumable", folders[0]).returncode == 0
-    dead = launched(2, script, "resumable", folders[1], "260", restarts=3)
+    dead = launched(2, script, "resumable", folders[1], "260", restarts=1)
     assert dead.returncode == 0, dead.stderr
     assert "resumed at iteration 40" in (tmp_path / "killed" / "log.txt").read_text()
     states = [checkpoint.read(Path(folder) / "checkpoints" / "000000060.pt")["state"] for folder in folders]

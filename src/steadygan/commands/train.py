@@ -13,7 +13,7 @@ from ..config import Settings
 from ..display.screens import new_screen
 from ..display.watch import Watch, watching
 from ..errors import EXIT_INTERRUPTED, InputError, Interrupted
-from ..processes import process_number, restarted
+from ..processes import attempt, process_number
 from ..recipes import RECIPES
 from ..recipes.papers import ROWS_OF
 from ..runs.folder import RunFolder
@@ -50,7 +50,7 @@ def train(
     plugin: Plugins = None,
 ) -> int:
     """Checks the settings, trains, and says how it ended; returns the exit code."""
-    resume = resume or restarted()
+    resume = resume or attempt() > 0
     resumed = out if resume else None
     if resumed is not None and seeds is not None:
         resumed = first_folder(resumed)

@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from ..errors import InputError, ToldError, first_line
+from ..processes import attempt, processes
 from ..types import Batch
 
 T = TypeVar("T")
@@ -105,7 +108,11 @@ class Several(Ranks):
     def __init__(self, device: torch.device) -> None:
         if not dist.is_initialized():
             try:
-                dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+                store, rank, world = next(rendezvous("env://"))
+                # torchrun's store outlives a failed attempt, whose processes' addresses must not be found in it
+                store = PrefixStore(f"attempt-{attempt()}", store)
+                backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+                dist.init_process_group(backend, store=store, rank=rank, world_size=world)
             except (RuntimeError, ValueError) as error:
                 raise InputError(
                     f"expected the processes of torchrun to reach each other, got: {first_line(error)}: choose another "
@@ -232,10 +239,7 @@ class Several(Ranks):
 
 def ranks_here(device: torch.device) -> Ranks:
     """The processes that torchrun started this one with, or this one alone."""
-    if dist.is_available() and (dist.is_initialized() or dist.is_torchelastic_launched()):
-        found = Several(device)
-        return found if found.world > 1 else ALONE
-    return ALONE
+    return Several(device) if processes() > 1 else ALONE
 
 
 def place_of(device: torch.device) -> torch.device:

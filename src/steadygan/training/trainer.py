@@ -28,7 +28,7 @@ from ..evaluation.evaluator import Evaluate
 from ..features import FeatureNetwork
 from ..features.network import check_name
 from ..latents import Latent, normal_latent
-from ..processes import restarted
+from ..processes import attempt
 from ..runs.run import Callback, Run
 from ..types import Constraint, Loss, Method, Opponent, Penalty
 from ..types.networks import Gives
@@ -171,7 +171,7 @@ class Trainer(Shown):
         if self.setup.monitor is not None and self.setup.monitor.policy == "rollback":
             check_new(self.setup, self.setup.monitor.remedy)
             healed(self.setup, self.setup.monitor.remedy)  # refused now, not at the first roll-back
-        self.out, self.resume = None if out is None else Path(out), resume or restarted()
+        self.out, self.resume = None if out is None else Path(out), resume or attempt() > 0
         self.member = Member(self.setup, self.out if ranks.first else None, callbacks if ranks.first else ())
         self.callbacks = self.member.callbacks
         self.session = Session([self.member], horizon, threads, compile, self.resume)
