@@ -21,8 +21,8 @@ from steadygan.engine.ranks import Ranks
 from steadygan.errors import InputError
 from steadygan.latents import normal_latent
 from steadygan.methods import FakeAsReal
+from steadygan.processes import StopSignals
 from steadygan.runs import checkpoint
-from steadygan.training.plan import StopSignals
 from steadygan.training.session import Session
 from steadygan.types import Opponent
 
@@ -100,7 +100,7 @@ class Pair(Ranks):
 
 def test_a_signal_is_kept_until_all_processes_are_asked() -> None:
     session, signals = object.__new__(Session), StopSignals()
-    session.ranks, signals.asked = Pair(), True
+    session.ranks, signals.asked = Pair(), 1
     assert [session._stops(signals, number) for number in range(9, 12)] == [False, True, False]
     session.ranks = Ranks()
     assert session._stops(signals, 9)

@@ -13,8 +13,8 @@ from torch import nn
 
 import steadygan as sg
 from steadygan.errors import Interrupted
+from steadygan.processes import StopSignals
 from steadygan.training.probes import Probes
-from steadygan.training.session import StopSignals
 from tiny import assert_same, built, next_draws, saved, state, trainer
 
 BOTH = [signal.SIGINT, signal.SIGTERM]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import platform
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import nn
@@ -135,29 +132,3 @@ def mendable(members: int, processes: int = 1) -> Iterator[None]:
                 "losses and methods of your own leave out detach, numpy and integers"
             ) from error
         raise
-
-
-class StopSignals:
-    """Inside the context, the first SIGINT or SIGTERM sets `asked`; the second acts as it did before."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        self._put_back()
-
-    def _put_back(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
-
-    def __exit__(self, *_: object) -> None:
-        self._put_back()

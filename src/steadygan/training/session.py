@@ -20,15 +20,16 @@ from ..engine.members import StackedBlocks
 from ..engine.needs import BLOCK
 from ..errors import InputError, Interrupted, NonFiniteError
 from ..files import writing
+from ..processes import StopSignals
 from ..runs.run import Run
 from ..runs.settings import check_settings
 from .checks import work_of
 from .evidence import Evidence, first_bad
 from .execution import execution
 from .member import Member
-from .obstacles import convolutional, division
-from .opponents import notes_of
-from .plan import Plan, StopSignals, host, mendable
+from .obstacles import convolutional
+from .opponents import division, notes_of
+from .plan import Plan, host, mendable
 
 ASKED = 10  # iterations after which several processes ask each other whether to stop
 
@@ -98,8 +99,8 @@ class Session:
     def _stops(self, signals: StopSignals, number: int) -> bool:
         """Whether the run is asked to stop after an iteration; several processes agree on it every now and then."""
         if self.ranks.alone:
-            return signals.asked
-        return number % ASKED == 0 and self.ranks.any(signals.asked)
+            return signals.asked > 0
+        return number % ASKED == 0 and self.ranks.any(signals.asked > 0)
 
     @contextmanager
     def _running(self, until: int) -> Iterator[StopSignals]:
@@ -128,7 +129,7 @@ class Session:
                 with signals:
                     self._begin()
                     yield signals
-                    self._end(until, self.ranks.any(signals.asked))
+                    self._end(until, self.ranks.any(signals.asked > 0))
             except Interrupted:
                 self._draw()
                 raise
@@ -153,8 +154,8 @@ class Session:
             self._work = work_of(setup)
         convolutions = any(convolutional(network) for network in setup.networks)
         device, dtype = setup.device, setup.dtype
-        alone = self.threads, self._work, members, self.compiled, convolutions
-        return Plan.resolve(device, dtype, *alone, processes=self.ranks.world)
+        how = self.threads, self._work, members, self.compiled, convolutions, self.ranks.world
+        return Plan.resolve(device, dtype, *how)
 
     def _make_ready(self, plan: Plan, until: int) -> None:
         """Builds the members, checks them against their folders, and chooses the executor.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from ...errors import EXIT_NON_FINITE, EXIT_STOPPED, InputError, unknown
+from ...processes import StopSignals
 from ..console import say
 from ..job import Job, settled
 from .board import Board
@@ -109,7 +107,7 @@ def done(todo: Sequence[Task], workers: Workers, board: Board) -> list[Ended]:
     """Does all tasks; see `Queue.train`."""
     waiting, running, failures = deque(todo), dict[Task, None](), list[Ended]()
     tries = dict.fromkeys(todo, 0)
-    with StopRequests() as stop, board:
+    with StopSignals("SIGINT", "SIGTERM", "SIGHUP", once=False) as stop, board:
         while running or (waiting and not stop.asked):
             lacking = ""
             while waiting and len(running) < workers.most and not stop.asked:
@@ -141,31 +139,3 @@ def done(todo: Sequence[Task], workers: Workers, board: Board) -> list[Ended]:
         if stop.asked:
             raise KeyboardInterrupt(f"interrupted, {board.done:,} of {len(todo):,} jobs done")
     return failures
-
-
-class StopRequests:
-    """Inside the context, signals that end a program are counted, and do nothing else."""
-
-    def __init__(self) -> None:
-        self.asked, self._told = 0, 0
-        self._before: dict[int, Any] = {}
-
-    def news(self) -> bool:
-        """Whether there was another one since this was asked."""
-        before, self._told = self._told, self.asked
-        return self.asked > before
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
-            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                if hasattr(signal, name):
-                    number = getattr(signal, name)
-                    self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked += 1
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
