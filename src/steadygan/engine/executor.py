@@ -230,6 +230,8 @@ class Eager(Executor):
         }
         self.label = label_parameter(G)  # which parameter takes the classes
         self._keeps_buffers = any(True for _ in G.buffers())
+        # which follow the samples, as batch norm's do: after each step they are those of all processes
+        self._moving = [b for network in self.networks.values() for b in network.buffers() if b.is_floating_point()]
         self.sample_size = 0  # numbers of one sample, once it is known
         self.chunk = 0  # of latents, where one fake depends on the others
 
@@ -320,15 +322,11 @@ class Eager(Executor):
                 opponent.constraint.after_d_step(self.networks[name], self.constrained[name])
 
     def _step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
-        if self.ranks.world > 1:
-            self.ranks.average([p.grad for p in parameters if p.grad is not None] + self._moving())
+        if not self.ranks.alone:
+            self.ranks.average([p.grad for p in parameters if p.grad is not None] + self._moving)
         self.optimizers[player].step()
         for parameter in parameters:  # what `zero_grad` does, without its bookkeeping
             parameter.grad = None
-
-    def _moving(self) -> list[Tensor]:
-        """Buffers that follow the samples, as batch norm's do: after each step they are those of all processes."""
-        return [b for network in self.networks.values() for b in network.buffers() if b.is_floating_point()]
 
     def largest_weights(self) -> dict[str, Tensor]:
         players: dict[str, list[Tensor]] = {player: [*self.trained(player).values()] for player in self.optimizers}

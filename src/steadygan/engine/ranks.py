@@ -17,15 +17,15 @@ from torch.distributed.rendezvous import rendezvous
 from ..errors import InputError, ToldError, first_line
 from ..processes import attempt, processes
 from ..types import Batch
+from ..types.parts import Processes
 
 T = TypeVar("T")
 
 
-class Ranks:
+class Ranks(Processes):
     """One process, which does everything itself; `Several` are more, each with an equal part of every batch."""
 
     rank = 0
-    world = 1
     even = True  # all parts of a batch and of a method's numbers are equally large
 
     @property
@@ -43,9 +43,11 @@ class Ranks:
         return slice(n * self.rank // self.world, n * (self.rank + 1) // self.world)
 
     def own(self, n: int) -> int:
-        """The size of that part."""
         part = self.part(n)
         return int(part.stop - part.start)
+
+    def divide(self, even: bool) -> None:
+        """Begins with parts of a batch that are equally large, or not."""
 
     def each(self) -> list[Ranks]:
         """All of them, to count their parts with."""
@@ -68,10 +70,6 @@ class Ranks:
     def means(self, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Numbers as means over the processes."""
         return found
-
-    def lowest(self, scores: Tensor, candidates: Batch, count: int) -> Batch:
-        """This process's part of the `count` candidates with the lowest scores (m,) of all processes."""
-        return candidates.take(scores.topk(count, largest=False).indices)
 
     def gathered(self, x: Tensor) -> Tensor:
         """The rows (n, ...) of all processes."""
@@ -121,6 +119,10 @@ class Several(Ranks):
         self.rank, self.world, self.device = dist.get_rank(), dist.get_world_size(), device
         self.even = False  # until it is known
         self._ratios: dict[str, float] = {}
+
+    def divide(self, even: bool) -> None:
+        self.even = even
+        self._ratios.clear()
 
     def each(self) -> list[Ranks]:
         return [self._as(rank) for rank in range(self.world)]

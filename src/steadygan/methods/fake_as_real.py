@@ -31,8 +31,8 @@ class FakeAsReal(FakeAsRealSettings, Method):
     candidates of all of them, "own" among those of each.
     """
 
-    whole: int = field(default=0, repr=False)  # N0 of all processes, where each has its part
-    processes: Processes | None = field(default=None, repr=False, compare=False)
+    whole: int | None = field(default=None, repr=False)  # N0 of the processes that choose together, if not count
+    processes: Processes = field(default=Processes(), repr=False, compare=False)  # who choose together
 
     @property
     def candidates(self) -> int:
@@ -43,8 +43,13 @@ class FakeAsReal(FakeAsRealSettings, Method):
     def compares_samples(self) -> bool:  # type: ignore[override]
         return self.scope == "own"
 
+    @property
+    def exchanges(self) -> bool:  # type: ignore[override]
+        return self.scope == "all" and self.count > 0
+
     def among(self, processes: Processes) -> Self:
-        return replace(self, count=processes.own(self.count), whole=self.count, processes=processes)
+        part = replace(self, count=processes.own(self.count))
+        return part if self.scope == "own" else replace(part, whole=self.count, processes=processes)
 
     def draws_d(self, real: int, fake: int) -> tuple[int, int]:
         if self.count > real:
@@ -53,14 +58,12 @@ class FakeAsReal(FakeAsRealSettings, Method):
         return real - self.count, fake + self.candidates
 
     def edit(self, real: Batch, fake: Batch, critic: Critic) -> DBatch:
-        shared = self.processes is not None and self.scope == "all"
-        if not (self.whole if shared else self.count):
+        whole = self.count if self.whole is None else self.whole
+        if whole == 0:
             return DBatch(real, fake)
         fake, candidates = fake.split(fake.size - self.candidates, self.candidates)
         scores = critic.rank(candidates, chunk=fake.size)
-        if shared and self.processes is not None:
-            return DBatch(cat(real, self.processes.lowest(scores, candidates, self.whole)), fake)
-        return DBatch(cat(real, candidates.take(scores.topk(self.count, largest=False).indices)), fake)
+        return DBatch(cat(real, self.processes.lowest(scores, candidates, whole)), fake)
 
     def apply(
         self,

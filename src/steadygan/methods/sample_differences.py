@@ -34,9 +34,8 @@ class SampleDifferences(SampleDifferencesSettings, Method):
     feature_layers: names of sub-modules of D, or `all` for those that end its blocks. Without any, the features that D
     returns are used; if it returns none, only the score term. normalise: "squared" divides p by ||p||^2 as printed,
     "l2" by ||p||, "none" not at all. batch_sum: weight / (k batch) instead of weight / k, the literal reading.
-    Of several processes, each has its part of k and pairs its own samples. reuse_batch: G's step uses D's noise and
-    reals. pairs: "again" pairs samples for each player, "once" for both,
-    before D's step.
+    reuse_batch: G's step uses D's noise and reals. pairs: "again" pairs samples for each player, "once" for both,
+    before D's step. Of several processes, each has its part of k and pairs its own samples.
     """
 
     k: Tensor | None = field(default=None, repr=False)  # () int64: pairs at this step, 0 before `start`

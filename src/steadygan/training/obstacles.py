@@ -1,4 +1,4 @@
-"""Reasons why runs cannot be trained side by side or compiled, and what several processes divide, known at first."""
+"""Reasons why runs cannot be trained side by side, or compiled, found before the first step."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.testing import assert_close
 
 from ..devices import borrowed
-from ..engine.executor import Eager, trained
+from ..engine.executor import trained
 from ..engine.members import Flat
 from ..engine.optim import OptimizerFactory
 from ..errors import first_line
-from ..methods.chain import parts_of
-from ..types import Batch, Part
+from ..types import Batch
 from ..types.critic import Called, auxiliaries_of, kept_modes
 from ..types.output import as_output
 from .checks import TRIED, inputs_of
+from .opponents import parts_in
 from .setup import Setup
 
 PLAIN = (bool, int, float, complex, str, bytes, tuple, list, dict, set, type(None))
@@ -239,34 +239,6 @@ def _together(name: str, called: Sequence[Called], inputs: Batch) -> str | None:
     return None
 
 
-def parts_in(setup: Setup) -> dict[str, list[Part]]:
-    """Every loss, penalty and method, by opponent; those of a chain one by one."""
-    return {
-        name: [opponent.loss, *parts_of(opponent.method), *opponent.penalties]
-        for name, opponent in setup.opponents.items()
-    }
-
-
-def division(setup: Setup, executor: Eager) -> list[str]:
-    """How processes divide the batch, and what is then computed among the samples of each; nothing for one alone."""
-    ranks = setup.ranks
-    if ranks.alone:
-        return []
-    sizes = [each.own(setup.sides.real) for each in ranks.each()]
-    told = f"{sizes[0]} each" if ranks.even else ", ".join(map(str, sizes))
-    found = [f"{ranks.world} processes divide the batch of {setup.sides.real}: {told}"]
-    norms = [name for name, own in executor.networks.items() if any(isinstance(m, _BatchNorm) for m in own.modules())]
-    if norms:
-        found.append(f"batch norm in {' and '.join(norms)} is of each process's samples, its running averages of all")
-    for name, parts in parts_in(setup).items():
-        among = [part.name for part in parts if part.compares_samples]
-        if executor.critics[name].couples_samples and name not in norms:
-            among.append("D")
-        if among:
-            found.append(f"{' and '.join(among)} of {name}: only samples of the same process are compared")
-    return found
-
-
 def uncompiled(setup: Setup) -> str | None:
     """Why a step that several processes divide cannot be compiled; None if it can."""
     ranks = setup.ranks
@@ -274,10 +246,9 @@ def uncompiled(setup: Setup) -> str | None:
         return None
     if not ranks.even:
         return f"{ranks.world} processes do not divide the batch evenly"
-    for parts in parts_in(setup).values():
-        for part in parts:
-            if part.initial_state():
-                return f"the state of {part.name} is that of all processes"
-            if getattr(part, "scope", "") == "all" and getattr(part, "count", 0):
-                return f"{part.name} chooses among the candidates of all processes: set its scope to own"
+    for part in (part for parts in parts_in(setup).values() for part in parts):
+        if part.initial_state():
+            return f"the state of {part.name} is that of all processes"
+        if part.exchanges:
+            return f"{part.name} asks the other processes inside of a step"
     return None

@@ -8,16 +8,20 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..data import Source
 from ..data.fake_side import FakeSide, fake_side
+from ..engine.executor import Eager
 from ..errors import InputError
 from ..losses import NonSaturating, Nothing
 from ..methods import Plain, chain
+from ..methods.chain import parts_of
 from ..models.build import NoGenerator
 from ..penalties import GradientPenalty
-from ..types import Constraint, Critic, Loss, Method, Opponent, Penalty
+from ..types import Constraint, Critic, Loss, Method, Opponent, Part, Penalty
 from ..types.networks import Gives, bare_network, compiled_part, opened
+from .setup import Setup
 
 
 def opponents_of(
@@ -128,4 +132,32 @@ def notes_of(opponents: Mapping[str, Opponent], critics: Mapping[str, Critic], p
                 f"{' and '.join(measured)} take{'s' * (len(measured) == 1)} the gradient of the sum of a batch's "
                 "logits in each sample"
             )
+    return found
+
+
+def parts_in(setup: Setup) -> dict[str, list[Part]]:
+    """Every loss, penalty and method, by opponent; those of a chain one by one."""
+    return {
+        name: [opponent.loss, *parts_of(opponent.method), *opponent.penalties]
+        for name, opponent in setup.opponents.items()
+    }
+
+
+def division(setup: Setup, executor: Eager) -> list[str]:
+    """How processes divide the batch, and what is then computed among the samples of each; nothing for one alone."""
+    ranks = setup.ranks
+    if ranks.alone:
+        return []
+    sizes = [each.own(setup.sides.real) for each in ranks.each()]
+    told = f"{sizes[0]} each" if ranks.even else ", ".join(map(str, sizes))
+    found = [f"{ranks.world} processes divide the batch of {setup.sides.real}: {told}"]
+    norms = [name for name, own in executor.networks.items() if any(isinstance(m, _BatchNorm) for m in own.modules())]
+    if norms:
+        found.append(f"batch norm in {' and '.join(norms)} is of each process's samples, its running averages of all")
+    for name, parts in parts_in(setup).items():
+        among = [part.name for part in parts if part.compares_samples]
+        if executor.critics[name].couples_samples and name not in norms:
+            among.append("D")
+        if among:
+            found.append(f"{' and '.join(among)} of {name}: only samples of the same process are compared")
     return found

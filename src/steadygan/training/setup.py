@@ -77,7 +77,7 @@ class Setup:
     def share(self) -> Share:
         """What this process trains of it."""
         shape, d_steps = self.source.shape, self.needs.d_steps
-        if self.ranks.world == 1:
+        if self.ranks.alone:
             return Share(self.opponents, self.sides, None)
         each = []
         for ranks in self.ranks.each():
@@ -85,7 +85,7 @@ class Setup:
             opponents = {name: opponent.among(ranks) for name, opponent in self.opponents.items()}
             each.append((opponents, sides, Needs.of(opponents, sides, shape, d_steps)))
         opponents, sides, _ = each[self.ranks.rank]
-        self.ranks.even = all(needs == each[0][-1] for *_, needs in each)
+        self.ranks.divide(even=all(needs == each[0][-1] for *_, needs in each))
         return Share(opponents, sides, Cut.of(self.needs, [needs for *_, needs in each], self.ranks.rank))
 
     @cached_property

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -98,18 +98,18 @@ class Now(NamedTuple):
         return Now(self.iteration, self.state.get(name, {}), self.noise.get(name, {}))
 
 
-class Processes(Protocol):
-    """Those that train one run together, each with an equal part of every batch; `engine.ranks` connects them."""
+class Processes:
+    """Those that train one run together, each with an equal part of every batch: here one, which has all of it."""
 
-    world: int  # how many there are
+    world = 1  # how many there are
 
     def own(self, n: int) -> int:
         """How many of n things are this process's."""
-        raise NotImplementedError
+        return n
 
     def lowest(self, scores: Tensor, candidates: Batch, count: int) -> Batch:
         """This process's part of the `count` candidates with the lowest scores (m,) of all processes."""
-        raise NotImplementedError
+        return candidates.take(scores.topk(count, largest=False).indices)
 
 
 class Part:
@@ -118,6 +118,7 @@ class Part:
     name: str = ""
     needs_real: ClassVar[bool] = False  # wants the real side scored in the generator step
     compares_samples: ClassVar[bool] = False  # of a batch, with others than the one in its place
+    exchanges: ClassVar[bool] = False  # asks the other processes of a run inside of a step
     shares_batch: ClassVar[bool] = False  # the generator step sees the discriminator step's z and reals
 
     def initial_state(self) -> dict[str, Tensor]:
